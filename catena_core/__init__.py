@@ -1,0 +1,1 @@
+"""Links: small Python programs joined by Kafka topics."""

@@ -1,0 +1,1 @@
+"""The six links of the topology, one file each."""

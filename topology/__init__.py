@@ -1,0 +1,1 @@
+"""What joins the links into one catalogue: topics, settings, the ring, and what runs them."""
