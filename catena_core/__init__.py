@@ -1,1 +1,22 @@
-"""Links: small Python programs joined by Kafka topics."""
+"""Links: small Python programs joined by Kafka topics.
+
+A link is a class with ``setup``, ``generator`` or ``transform``, run with ``python link.py -k kafka:9092 -i in -o out`` and
+scaled by starting more of it::
+
+    from catena_core import Link
+
+    class Shout(Link):
+        \"\"\"Turns every text into capitals.\"\"\"
+
+        def transform(self, electron):
+            return electron.value.upper()
+
+    if __name__ == "__main__":
+        Shout().start()
+"""
+
+from catena_core.electron import Electron
+from catena_core.link import Link
+from catena_core.version import __version__
+
+__all__ = ["Electron", "Link", "__version__"]

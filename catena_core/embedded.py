@@ -1,0 +1,99 @@
+"""A broker for trying things out: no Java, no Docker, nothing kept.
+
+librdkafka, inside the confluent-kafka wheel, carries a mock cluster that speaks Kafka's protocol over TCP to any process
+of the machine: groups, idempotence and transactions, in memory. Its C functions are reached by ctypes
+(https://github.com/confluentinc/librdkafka/blob/master/src/rdkafka_mock.h), because the Python surface offers neither the
+number of partitions nor the first rebalance's delay. It keeps at most 5 MiB or 100,000 messages for a partition, dropping the
+oldest, and does not compact; for real work use Apache Kafka.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import confluent_kafka
+
+from catena_core.errors import CatenaError
+from catena_core.topics import TopicSpec
+
+_PRODUCER = 0
+
+
+class EmbeddedBroker:
+    """A mock cluster of one broker inside this process, listening on a free port of 127.0.0.1.
+
+    Use it as a context manager: the broker ends with the block, and what it held is gone.
+
+    Args:
+        topics: Topics to make at once. Others come into being when first asked for, with 4 partitions.
+    """
+
+    def __init__(self, topics: Iterable[TopicSpec] = ()) -> None:
+        self._library = _load_library()
+        error = ctypes.create_string_buffer(512)
+        configuration = self._library.rd_kafka_conf_new()
+        for name, value in (("log_level", "2"), ("client.id", "embedded-broker")):
+            self._library.rd_kafka_conf_set(configuration, name.encode(), value.encode(), error, len(error))
+        self._client = self._library.rd_kafka_new(_PRODUCER, configuration, error, len(error))
+        if not self._client:
+            raise CatenaError(f"the embedded broker did not start: {error.value.decode()}")
+        self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 100)
+        self.endpoint: str = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
+        for topic in topics:
+            self.create_topic(topic.name, topic.partitions)
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Make a topic with this number of partitions.
+
+        Raises:
+            CatenaError: It exists already.
+        """
+        if self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1):
+            raise CatenaError(f"the embedded broker has a topic {name} already")
+
+    def close(self) -> None:
+        """End the broker; safe to call twice."""
+        if self._cluster:
+            self._library.rd_kafka_mock_cluster_destroy(self._cluster)
+            self._library.rd_kafka_destroy(self._client)
+            self._cluster = None
+
+    def __enter__(self) -> EmbeddedBroker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _load_library() -> Any:
+    """The wheel's own librdkafka, with the signatures of the functions used here."""
+    package = Path(confluent_kafka.__file__).parent
+    candidates = [*package.parent.glob("confluent_kafka.libs/librdkafka*"), *package.glob(".dylibs/librdkafka*")]
+    if not candidates:
+        raise CatenaError(
+            "the embedded broker needs the librdkafka of the confluent-kafka wheel, and this installation has none; "
+            "install it with pip from a wheel, or start Apache Kafka and name it with -k HOST:PORT"
+        )
+    library = ctypes.CDLL(str(candidates[0]))
+    pointer, text, number, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t
+    for name, result, arguments in (
+        ("rd_kafka_conf_new", pointer, []),
+        ("rd_kafka_conf_set", number, [pointer, text, text, text, size]),
+        ("rd_kafka_new", pointer, [number, pointer, text, size]),
+        ("rd_kafka_destroy", None, [pointer]),
+        ("rd_kafka_mock_cluster_new", pointer, [pointer, number]),
+        ("rd_kafka_mock_cluster_destroy", None, [pointer]),
+        ("rd_kafka_mock_cluster_bootstraps", text, [pointer]),
+        ("rd_kafka_mock_topic_create", number, [pointer, text, number, number]),
+        ("rd_kafka_mock_group_initial_rebalance_delay_ms", None, [pointer, ctypes.c_int32]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library

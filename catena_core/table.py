@@ -1,0 +1,167 @@
+"""Tables: a compacted topic as a read-only mapping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from catena_core import codec
+from catena_core.errors import CatenaError
+from catena_core.logs import LinkLogger
+
+Row = TypeVar("Row")
+
+
+class TableContent(Mapping[str, Row], Generic[Row]):
+    """The rows of a table: what readers see, however they arrive.
+
+    Args:
+        decode: Turns a key and a message's value into the row to keep; ``None`` leaves the key out. Without it the value
+            itself is kept.
+        accept: Says of ``(key, old row or None, new row)`` whether the new one takes the old one's place.
+        on_change: Called with ``(key, old row or None, new row or None)`` after each change.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[str, Any], Row | None] | None = None,
+        accept: Callable[[str, Row | None, Row], bool] | None = None,
+        on_change: Callable[[str, Row | None, Row | None], None] | None = None,
+    ) -> None:
+        self._decode = decode
+        self._accept = accept
+        self._on_change = on_change
+        self._rows: dict[str, Row] = {}
+
+    def apply(self, key: str, value: Any) -> None:
+        """Take one message of the topic into account; ``None`` as its value removes the key."""
+        row = None if value is None else self._decode(key, value) if self._decode else value
+        old = self._rows.get(key)
+        if row is None:
+            if self._rows.pop(key, None) is None:
+                return
+        elif self._accept and not self._accept(key, old, row):
+            return
+        else:
+            self._rows[key] = row
+        if self._on_change:
+            self._on_change(key, old, row)
+
+    def __getitem__(self, key: str) -> Row:
+        return self._rows[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._rows))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def copy(self) -> dict[str, Row]:
+        """All rows at one moment."""
+        return self._rows.copy()
+
+
+class Table(TableContent[Row]):
+    """A compacted topic, read whole by a thread of its own and kept fresh.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        topic: The topic; all of its partitions are read.
+        logger: Where trouble is told.
+        properties: Further librdkafka properties.
+        content: ``decode``, ``accept`` and ``on_change`` of :class:`TableContent`.
+    """
+
+    def __init__(
+        self, endpoint: str, topic: str, logger: LinkLogger, properties: dict[str, str] | None = None, **content: Any
+    ) -> None:
+        super().__init__(**content)
+        self._topic = topic
+        self._logger = logger
+        self._stop = threading.Event()
+        self._progress = threading.Condition()
+        self._positions: dict[int, int] = {}
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": endpoint,
+                "group.id": f"table.{topic}",  # librdkafka wants one; nothing is committed, no group is joined
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "fetch.error.backoff.ms": 100,
+                **(properties or {}),
+            }
+        )
+        self._partitions = self._assign()
+        self._reader = threading.Thread(target=self._read, name=f"table {topic}", daemon=True)
+        self._reader.start()
+
+    def refresh(self, timeout: float = 60) -> None:
+        """Wait until everything that the topic holds at this moment has been read.
+
+        Raises:
+            CatenaError: That took longer than ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        ends = {}
+        for partition in self._partitions:
+            try:
+                ends[partition] = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout)[
+                    1
+                ]
+            except KafkaException as error:
+                raise CatenaError(f"Kafka does not say how far {self._topic} goes: {error.args[0].str()}") from error
+        with self._progress:
+            while any(self._positions.get(partition, 0) < end for partition, end in ends.items()):
+                if not self._progress.wait(min(1.0, deadline - time.monotonic())) and time.monotonic() > deadline:
+                    raise CatenaError(f"the table of {self._topic} was not complete after {timeout:.0f} s")
+
+    def close(self) -> None:
+        """Stop reading; the rows stay as they are."""
+        self._stop.set()
+        self._reader.join(2)
+
+    def _assign(self) -> list[int]:
+        try:
+            found = self._consumer.list_topics(self._topic, timeout=10).topics[self._topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+        except KafkaException as error:
+            raise CatenaError(f"the table of {self._topic} cannot be read: {error.args[0].str()}") from error
+        partitions = sorted(found.partitions)
+        self._consumer.assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        return partitions
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            first = self._consumer.poll(0.2)
+            if first is None:
+                continue
+            messages = [first, *self._consumer.consume(500, 0)]
+            for message in messages:
+                self._take(message)
+            with self._progress:
+                self._progress.notify_all()
+        self._consumer.close()
+
+    def _take(self, message: Any) -> None:
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._positions[message.partition()] = message.offset()
+            else:
+                self._logger.log(f"reading the table of {self._topic}: {error.str()}", level="warning")
+            return
+        key = codec.decode_key(message.key())
+        try:
+            if isinstance(key, str):
+                content_type = dict(message.headers() or ()).get(codec.CONTENT_TYPE)
+                value = codec.decode(message.value(), content_type.decode() if content_type else None)
+                self.apply(key, value)
+        except Exception as problem:  # one bad row, or a reader's own mistake, must not end the table
+            self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {problem!r}", level="warning")
+        self._positions[message.partition()] = message.offset() + 1

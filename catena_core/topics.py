@@ -1,0 +1,79 @@
+"""Making sure that topics exist, with the number of partitions and the clean-up that their readers count on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from catena_core.errors import CatenaError
+
+# How the cluster of catena_core.embedded names itself. It knows no CreateTopics, and makes a topic when first asked for it.
+_EMBEDDED_CLUSTER = "mockCluster"
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as it should be.
+
+    Attributes:
+        name: Its name.
+        partitions: Its number of partitions, used where it is made anew.
+        compacted: Whether Kafka keeps the newest message of each key for ever, instead of all messages for a time.
+    """
+
+    name: str
+    partitions: int = 12
+    compacted: bool = False
+
+
+def ensure(
+    endpoint: str, specs: Iterable[TopicSpec], properties: dict[str, str] | None = None, patience: float = 30
+) -> None:
+    """Make the topics that do not exist yet; leave those that do as they are.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        specs: The topics wanted.
+        properties: Further librdkafka properties, for instance those of TLS.
+        patience: Seconds for which a broker that does not answer is asked again.
+
+    Raises:
+        CatenaError: No broker answered in that time, or it refused to make a topic.
+    """
+    specs = list(specs)
+    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 2, **(properties or {})})
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(KafkaException),
+            wait=wait_exponential(0.2, max=2),
+            stop=stop_after_delay(patience),
+            reraise=True,
+        ):
+            with attempt:
+                cluster = admin.list_topics(timeout=5)
+    except KafkaException as error:
+        raise CatenaError(
+            f"no Kafka broker answers at {endpoint} ({error.args[0].str()}); "
+            "start one, or name the right address with -k HOST:PORT"
+        ) from error
+    missing = [spec for spec in specs if spec.name not in cluster.topics]
+    if (cluster.cluster_id or "").startswith(_EMBEDDED_CLUSTER):
+        for spec in missing:
+            admin.list_topics(spec.name, timeout=5)
+    elif missing:
+        _create(admin, missing)
+
+
+def _create(admin: AdminClient, specs: list[TopicSpec]) -> None:
+    policies = {True: {"cleanup.policy": "compact"}, False: {}}
+    wanted = [NewTopic(spec.name, spec.partitions, -1, config=policies[spec.compacted]) for spec in specs]
+    for name, future in admin.create_topics(wanted, request_timeout=30).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise CatenaError(f"Kafka refused to make the topic {name}: {error.args[0].str()}") from error
