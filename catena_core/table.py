@@ -36,18 +36,28 @@ class TableContent(Mapping[str, Row], Generic[Row]):
         self._accept = accept
         self._on_change = on_change
         self._rows: dict[str, Row] = {}
+        self._partition_of: dict[str, int] = {}
 
-    def apply(self, key: str, value: Any) -> None:
-        """Take one message of the topic into account; ``None`` as its value removes the key."""
+    def apply(self, key: str, value: Any, partition: int = 0) -> None:
+        """Take one message of the topic into account.
+
+        Args:
+            key: Its key.
+            value: Its value; ``None`` removes the key, if it was last set in the same partition: where a key moves to
+                another partition, nothing orders the one's tombstone and the other's new value.
+            partition: The partition it stands in.
+        """
         row = None if value is None else self._decode(key, value) if self._decode else value
         old = self._rows.get(key)
         if row is None:
-            if self._rows.pop(key, None) is None:
+            if old is None or self._partition_of.get(key) != partition:
                 return
+            del self._rows[key], self._partition_of[key]
         elif self._accept and not self._accept(key, old, row):
             return
         else:
             self._rows[key] = row
+            self._partition_of[key] = partition
         if self._on_change:
             self._on_change(key, old, row)
 
@@ -161,7 +171,7 @@ class Table(TableContent[Row]):
             if isinstance(key, str):
                 content_type = dict(message.headers() or ()).get(codec.CONTENT_TYPE)
                 value = codec.decode(message.value(), content_type.decode() if content_type else None)
-                self.apply(key, value)
+                self.apply(key, value, message.partition())
         except Exception as problem:  # one bad row, or a reader's own mistake, must not end the table
             self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {problem!r}", level="warning")
         self._positions[message.partition()] = message.offset() + 1

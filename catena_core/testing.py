@@ -75,11 +75,11 @@ class LinkDriver:
             self._link.replayed(partition)
         return self.sent[before:]
 
-    def put(self, topic: str, key: str, value: Any) -> list[Electron]:
-        """Add a row to the tables of a topic; returns what the link sent because of it."""
+    def put(self, topic: str, key: str, value: Any, partition: int = 0) -> list[Electron]:
+        """Set or, with ``None``, remove a row in the tables of a topic; returns what the link sent because of it."""
         before = len(self.sent)
         for content in self._tables.get(topic, ()):
-            content.apply(key, self._through_the_wire(Electron(key=key, value=value)).value)
+            content.apply(key, self._through_the_wire(Electron(key=key, value=value)).value, partition)
         return self.sent[before:]
 
     # What the link calls

@@ -1,0 +1,137 @@
+"""Follows the ledger: which offerings are new, due for a refresh, or gone.
+
+Run it alone with ``python links/address_generator.py -k localhost:9092``; start more of it to share the addresses.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Sequence
+
+from catena_core import Electron
+from topology import records, topics
+from topology.catalogue_link import CatalogueLink
+from topology.ledger import Ledger
+from topology.records import AddressEvent
+from topology.web import UnsafeError, WebClient, WebError
+
+# A listing that has lost this many addresses, and more than half of them, is believed when the next one says the same: a
+# ledger that has a bad moment must not empty the catalogue.
+_SUDDEN_LOSS = 10
+
+
+class AddressGenerator(CatalogueLink):
+    """Polls the ledger's listing and tells what is new, due for a refresh, or gone.
+
+    Each address belongs to one partition of the output topic, and each partition to one instance, so several instances share
+    the addresses and none is emitted twice. What was emitted before is read back from the topic itself.
+
+    Settings: DLT_BASE_URL, OFFERING_FETCH_INTERVAL (60 s), OFFERING_REFRESH_INTERVAL (3600 s).
+    """
+
+    inputs = (topics.ADDRESSES,)
+    outputs = (topics.ADDRESSES,)
+    replay = True
+
+    def setup(self) -> None:
+        """Make the client of the ledger."""
+        super().setup()
+        self._ledger = Ledger(self.settings.dlt_base_url, WebClient(timeout=self.settings.offering_fetch_interval))
+        self._partitions = self.partition_count(self._topic)
+        self._known: dict[int, dict[str, AddressEvent]] = {}
+        self._complete: set[int] = set()
+        self._doubted: set[str] | None = None
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Take over the addresses of these partitions."""
+        for _, partition in partitions:
+            self._known[partition] = {}
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Leave the addresses of these partitions to another instance."""
+        for _, partition in partitions:
+            self._known.pop(partition, None)
+            self._complete.discard(partition)
+
+    def replayed(self, partition: tuple[str, int]) -> None:
+        """From here on it is known what was emitted for these addresses."""
+        self._complete.add(partition[1])
+
+    def transform(self, electron: Electron) -> None:
+        """Take note of what was emitted, by this instance or by another before it."""
+        assert electron.partition is not None
+        if electron.partition in self._known and isinstance(electron.key, str):
+            self._known[electron.partition][electron.key] = records.from_text(electron.value, AddressEvent)
+
+    def generator(self) -> None:
+        """Look at the listing once, and wait until it is time to look again."""
+        started = time.monotonic()
+        try:
+            listed = self._ledger.addresses()
+        except (WebError, UnsafeError) as error:
+            self.logger.log(f"the ledger's listing cannot be read, asking again: {error}", level="warning")
+            self.wait(min(5.0, self.settings.offering_fetch_interval))
+            return
+        while len(self._complete) < len(self._known) or not self._known:
+            self.wait(0.05)
+        self.submit(self._compare, listed)
+        self.wait(max(0.05, self.settings.offering_fetch_interval - (time.monotonic() - started)))
+
+    def _compare(self, listed: list[str]) -> None:
+        """Emit what is new, due or gone among the addresses of this instance."""
+        now = int(time.time() * 1000)
+        due = now - int(self.settings.offering_refresh_interval * 1000)
+        events: list[tuple[str, AddressEvent]] = []
+        for address in listed:
+            known = self._known.get(self._partition(address))
+            if known is None:
+                continue
+            last = known.get(address)
+            if last is None or last.kind == "delisted":
+                events.append((address, AddressEvent("listed", now)))
+            elif last.at <= due:
+                events.append((address, AddressEvent("refresh", now)))
+        events += [(address, AddressEvent("delisted", now)) for address in self._gone(set(listed))]
+        for address, event in events:
+            partition = self._partition(address)
+            self._known[partition][address] = event
+            self.send(Electron(address, records.to_text(event), partition=partition))
+        if events:
+            kinds = [event.kind for _, event in events]
+            counts = ", ".join(
+                f"{kinds.count(kind)} {kind}" for kind in ("listed", "refresh", "delisted") if kind in kinds
+            )
+            self.logger.log(f"{len(listed)} offerings on the ledger; emitted {counts}")
+
+    def _gone(self, listed: set[str]) -> set[str]:
+        """The addresses that were listed and are not any more."""
+        standing = {
+            address for known in self._known.values() for address, event in known.items() if event.kind != "delisted"
+        }
+        gone = standing - listed
+        if (
+            len(gone) >= _SUDDEN_LOSS
+            and 2 * len(gone) > len(standing)
+            and (self._doubted is None or not gone <= self._doubted)
+        ):
+            self.logger.log(
+                f"{len(gone)} of {len(standing)} offerings are gone from the listing at once; "
+                "they are removed if the next listing says the same",
+                level="warning",
+            )
+            self._doubted = gone
+            return set()
+        self._doubted = None
+        return gone
+
+    def _partition(self, address: str) -> int:
+        return zlib.crc32(address.encode()) % self._partitions
+
+    @property
+    def _topic(self) -> str:
+        return self.output_topics[0]
+
+
+if __name__ == "__main__":
+    AddressGenerator().start()

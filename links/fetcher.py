@@ -1,0 +1,209 @@
+"""Fetches descriptions and turns each into the graph that the nodes are to keep.
+
+Run it alone with ``python links/fetcher.py -k localhost:9092``; start more of it to share the addresses.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urljoin
+
+from catena_core import Electron
+from catena_core.errors import RejectedError
+from topology import records, topics
+from topology.cache import Cache
+from topology.catalogue_link import CatalogueLink, now_in_milliseconds
+from topology.description import Description, read_description
+from topology.ledger import Ledger, LedgerEntry, NotListedError
+from topology.records import AddressEvent, Offering
+from topology.web import Response, UnsafeError, WebClient
+
+_ACCEPT = "application/ld+json, application/json;q=0.9"
+_VALIDATORS_KEPT = 7 * 24 * 3600.0
+
+
+class Known(NamedTuple):
+    """What is remembered of an offering that was emitted."""
+
+    graph: str
+    digest: str
+    claimed_at: int
+    owner: str
+    name: str
+    source: str
+    etag: str
+
+
+class Fetcher(CatalogueLink):
+    """Fetches the description of each address, and emits its canonical graph where it has changed.
+
+    Asks the ledger for the address, the provider for the description (not again when its entity tag still holds), parses the
+    JSON-LD, takes what belongs to its one sedimark:Offering, names blank nodes after their canonical labels, and emits the
+    result to the compacted topic; for an address that is gone, a tombstone. What cannot be read goes to the dead letters with
+    its reason.
+
+    Settings: DLT_BASE_URL, OFFERING_DESC_TIMEOUT (60 s), OFFERING_MAX_BYTES, WORKER_POOL_SIZE (10 at a time), JSONLD_CONTEXTS,
+    REDIS_HOST, REDIS_PORT, REDIS_DB.
+    """
+
+    inputs = (topics.ADDRESSES,)
+    outputs = (topics.OFFERINGS,)
+    batch_size = 50
+    backoff = (1.0, 20.0)
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.lanes = 10
+
+    def setup(self) -> None:
+        """Make the clients, and learn which offerings were emitted before."""
+        super().setup()
+        settings = self.settings
+        self.lanes = settings.worker_pool_size
+        web = WebClient(
+            settings.offering_desc_timeout, settings.offering_max_bytes, connections=settings.worker_pool_size
+        )
+        self._web = web
+        self._ledger = Ledger(settings.dlt_base_url, web)
+        self._contexts = read_contexts(settings.jsonld_contexts)
+        self._validators = Cache(settings.redis_host, settings.redis_port, settings.redis_db, self.logger)
+        self._partitions = self.partition_count(self.output_topics[0])
+        self._emitted: dict[str, Known | None] = {}
+        self._lock = threading.Lock()
+        self._offerings = self.table(
+            self.output_topics[0], decode=_remember, accept=_not_older, on_change=self._read_back
+        )
+
+    def transform(self, electron: Electron) -> list[Electron] | None:
+        """Bring what is kept of one address up to date."""
+        event = records.from_text(electron.value, AddressEvent)
+        address = str(electron.key)
+        if event.kind == "delisted":
+            return self._withdraw(address)
+        try:
+            entry = self._ledger.entry(address)
+            known = self._known(address)
+            response = self._fetch(entry, known)
+        except NotListedError:
+            # Gone between the listing and now; the next listing will say so.
+            self.logger.log(f"{address} is listed, but the ledger has no entry for it", level="warning")
+            raise
+        except UnsafeError as error:
+            raise RejectedError(str(error)) from error
+        if response is None:
+            return None
+        description = read_description(response.body, response.url, self._contexts)
+        return self._emit(address, entry, description, response.headers.get("ETag", ""))
+
+    def _fetch(self, entry: LedgerEntry, known: Known | None) -> Response | None:
+        """The description; ``None`` when it is the one that is known already."""
+        source = urljoin(f"{self.settings.dlt_base_url}/", entry.description_uri)
+        headers = {"Accept": _ACCEPT}
+        if known is not None and (known.owner, known.name, known.source) == (
+            entry.owner,
+            entry.name,
+            entry.description_uri,
+        ):
+            etag = self._validators.get(f"etag {known.digest}") or known.etag
+            if etag:
+                headers["If-None-Match"] = etag
+        response = self._web.request("GET", source, headers=headers)
+        if response.status == 304 and "If-None-Match" in headers:
+            return None
+        if response.status != 200:
+            raise DescriptionMissingError(f"{source} answers with status {response.status}")
+        return response
+
+    def _emit(self, address: str, entry: LedgerEntry, description: Description, etag: str) -> list[Electron]:
+        known = self._known(address)
+        if etag:
+            self._validators.put(f"etag {description.digest}", etag, _VALIDATORS_KEPT)
+        found = Known(
+            description.graph,
+            description.digest,
+            known.claimed_at if known and known.graph == description.graph else now_in_milliseconds(),
+            entry.owner,
+            entry.name,
+            entry.description_uri,
+            etag,
+        )
+        if known is not None and known._replace(etag=etag) == found:
+            return []
+        electrons = []
+        if known is not None and known.graph != description.graph:
+            electrons.append(self._tombstone(address, known.graph))
+        offering = Offering(triples=description.triples, **found._asdict())
+        electrons.append(Electron(address, records.to_text(offering), partition=self._partition(description.graph)))
+        self._note(address, found)
+        return electrons
+
+    def _withdraw(self, address: str) -> list[Electron]:
+        known = self._known(address)
+        if known is None:
+            return []
+        self._note(address, None)
+        return [self._tombstone(address, known.graph)]
+
+    def _tombstone(self, address: str, graph: str) -> Electron:
+        return Electron(address, None, partition=self._partition(graph))
+
+    def _partition(self, graph: str) -> int:
+        return topics.graph_partition(graph, self._partitions)
+
+    # What was emitted: by anybody, as the topic says, or by this instance and not read back yet.
+
+    def _known(self, address: str) -> Known | None:
+        with self._lock:
+            if address in self._emitted:
+                return self._emitted[address]
+            return self._offerings.get(address)
+
+    def _note(self, address: str, known: Known | None) -> None:
+        with self._lock:
+            self._emitted[address] = known
+
+    def _read_back(self, address: str, _old: Known | None, new: Known | None) -> None:
+        with self._lock:
+            if address in self._emitted and self._emitted[address] == new:
+                del self._emitted[address]
+
+
+class DescriptionMissingError(Exception):
+    """The provider does not serve the description now; it may later."""
+
+
+def read_contexts(path: str) -> dict[str, Any]:
+    """The JSON-LD contexts that an operator has put at hand.
+
+    Args:
+        path: A JSON file ``{"https://example.org/context": "file.jsonld", …}``, files relative to it; empty for none.
+    """
+    if not path:
+        return {}
+    folder = Path(path).parent
+    return {url: json.loads((folder / name).read_text()) for url, name in json.loads(Path(path).read_text()).items()}
+
+
+def _remember(_address: str, value: Any) -> Known:
+    offering = records.from_text(value, Offering)
+    return Known(
+        offering.graph,
+        offering.digest,
+        offering.claimed_at,
+        offering.owner,
+        offering.name,
+        offering.source,
+        offering.etag,
+    )
+
+
+def _not_older(_address: str, old: Known | None, new: Known) -> bool:
+    """An address that claims another graph moves to another partition, so the time of the claim says which one is newer."""
+    return old is None or new.claimed_at >= old.claimed_at
+
+
+if __name__ == "__main__":
+    Fetcher().start()

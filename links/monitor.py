@@ -1,0 +1,204 @@
+"""Watches the catalogue nodes and publishes the ring.
+
+Run it alone with ``python links/monitor.py -k localhost:9092``; start more of it and one watches while the others stand by.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from catena_core import Electron
+from topology import records, topics
+from topology.catalogue import CatalogueNode, Protocol
+from topology.catalogue_link import CatalogueLink
+from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes
+from topology.records import RING_KEY, Node, Offering, Ring
+from topology.settings import Mode
+from topology.web import UnsafeError, WebClient, WebError
+
+_MOST_AT_ONCE = 64
+
+
+class Watch:
+    """What the monitor knows of one node from its own checks."""
+
+    def __init__(self) -> None:
+        self.last_answer: float | None = None
+        self.first_check = time.monotonic()
+        self.check: Future[None] | None = None
+        self.next_check = 0.0
+        self.healthy: bool | None = None
+        self.protocol: Protocol | None = None
+
+
+class Monitor(CatalogueLink):
+    """Checks every node's health and publishes the ring, with a new epoch for each change.
+
+    A node that falls silent becomes suspect and keeps its place for a grace period; when that is over it is down, and its
+    graphs move to others. All checks run side by side, so a hung node holds up no other. The one partition of the ring's topic
+    belongs to one instance at a time: that one watches.
+
+    Settings: OPERATOR_PROVIDED with CATALOGUE_LIST, CENTRALISED with GC_URL and GC_PORT, or NODE_URL_TEMPLATE;
+    NODE_HEALTH_CHECK_INTERVAL (30 s), NODE_TIMEOUT (10 s), NODE_GRACE_PERIOD (60 s), NODE_PROTOCOL,
+    HASH_RING_VIRTUAL_NODES (150), OFFERING_REPLICA_COUNT (2).
+    """
+
+    inputs = (topics.RING,)
+    outputs = (topics.RING,)
+    replay = True
+
+    def setup(self) -> None:
+        """Find out how nodes are to be found."""
+        super().setup()
+        settings = self.settings
+        self._web = WebClient(settings.node_timeout, max_bytes=64 * 1024 * 1024, connections=2)
+        self._workers = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="check")
+        self._ring: Ring | None = None
+        self._leading = threading.Event()
+        self._watches: dict[str, Watch] = {}
+        self._complaint = ""
+        if settings.mode is Mode.OPERATOR:
+            self._list = CatalogueList(settings.catalogue_list)
+        elif settings.mode is Mode.OWNERS:
+            self._owners = OwnersNodes(settings, self._web)
+            self._sources = self.table(topics.OFFERINGS, decode=_source)
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Become the one that watches, once the ring has been read."""
+
+    def replayed(self, partition: tuple[str, int]) -> None:
+        """Start to watch: the ring as it was last published is known."""
+        self._watches = {}
+        self._leading.set()
+        self.logger.log("watching the nodes")
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Leave the watch to another instance."""
+        self._leading.clear()
+
+    def transform(self, electron: Electron) -> None:
+        """Take note of a published ring."""
+        if electron.key == RING_KEY and electron.value is not None:
+            ring = records.from_text(electron.value, Ring)
+            if self._ring is None or ring.epoch > self._ring.epoch:
+                self._ring = ring
+
+    def generator(self) -> None:
+        """Check what is due, and publish what has changed."""
+        if not self._leading.wait(0.2):
+            return
+        members = self._members()
+        now = time.monotonic()
+        for member in members:
+            watch = self._watches.setdefault(member.id, Watch())
+            if watch.check is None and now >= watch.next_check:
+                watch.next_check = now + self.settings.node_health_check_interval
+                watch.check = self._workers.submit(self._check, member, watch)
+            elif watch.check is not None and watch.check.done():
+                watch.check = None
+        for gone in self._watches.keys() - {member.id for member in members}:
+            del self._watches[gone]
+        self.submit(self._publish, members)
+        self.wait(min(0.1, self.settings.node_health_check_interval / 4))
+
+    def finish(self) -> None:
+        """Let go of checks that hang."""
+        if hasattr(self, "_workers"):
+            self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _members(self) -> tuple[Member, ...]:
+        mode = self.settings.mode
+        try:
+            if mode is Mode.OPERATOR:
+                return self._list.members()
+            if mode is Mode.CENTRALISED:
+                return (Member("global-catalogue", self.settings.global_catalogue_url),)
+            return self._owners.members(self._sources.values())
+        except MembershipError as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self.logger.log(f"{error}; the nodes stay as they are", level="error")
+            known = self._ring.nodes if self._ring else ()
+            return tuple(Member(node.id, node.url) for node in known)
+
+    def _check(self, member: Member, watch: Watch) -> None:
+        """Ask one node whether it is well, and, the first time, how it wants to be written to."""
+        try:
+            node = CatalogueNode(member.url, self._web)
+            healthy = node.is_healthy()
+            if healthy and watch.protocol is None:
+                configured = self.settings.node_protocol
+                watch.protocol = node.detect_protocol() if configured == "auto" else _protocol(configured)
+        except (WebError, UnsafeError) as error:
+            if watch.healthy is not False:
+                self.logger.log(f"{member.id} does not answer: {error}", level="warning")
+            healthy = False
+        if healthy and watch.healthy is False:
+            self.logger.log(f"{member.id} answers again")
+        watch.healthy = healthy
+        if healthy:
+            watch.last_answer = time.monotonic()
+
+    # The ring
+
+    def _publish(self, members: tuple[Member, ...]) -> None:
+        """Publish the ring if it differs from the last one."""
+        if not self._leading.is_set():
+            return
+        settings = self.settings
+        if not members:
+            return
+        before = {node.id: node for node in self._ring.nodes} if self._ring else {}
+        epoch = self._ring.epoch + 1 if self._ring else 1
+        nodes = tuple(
+            node for member in members if (node := self._judge(member, before.get(member.id), epoch)) is not None
+        )
+        previous = self._ring.nodes if self._ring else ()
+        ring = Ring(epoch, nodes, settings.hash_ring_virtual_nodes, settings.replicas, previous)
+        if self._ring is None and len(nodes) < len(members):
+            return  # the first ring waits for every node's first check, lest everything be placed on the quickest
+        if self._ring is not None and _same(ring, self._ring):
+            return
+        self._ring = ring
+        self.send(Electron(RING_KEY, records.to_text(ring)))
+        states = ", ".join(f"{node.id} {node.state}" for node in nodes)
+        self.logger.log(f"ring epoch {epoch}: {states or 'no nodes'}")
+
+    def _judge(self, member: Member, before: Node | None, epoch: int) -> Node | None:
+        """The node as it should stand on the ring; ``None`` while nothing is known of a new one."""
+        watch = self._watches.get(member.id)
+        if before is not None and before.url != member.url:
+            before = None
+        if watch is None or watch.healthy is None:
+            return before
+        if watch.healthy:
+            returned = before is None or before.state != "up"
+            protocol = watch.protocol or (before.protocol if before else "sedimark")
+            since = epoch if returned or before is None else before.since
+            return Node(member.id, member.url, "up", since, protocol)
+        if before is None:
+            return Node(member.id, member.url, "down")
+        silent_for = time.monotonic() - (watch.last_answer or watch.first_check)
+        over = before.state == "down" or silent_for >= self.settings.node_grace_period
+        return Node(member.id, member.url, "down" if over else "suspect", before.since, before.protocol)
+
+
+def _same(one: Ring, other: Ring) -> bool:
+    return (one.nodes, one.virtual_nodes, one.replicas) == (other.nodes, other.virtual_nodes, other.replicas)
+
+
+def _protocol(name: str) -> Protocol:
+    return "graph-store" if name == "graph-store" else "sedimark"
+
+
+def _source(_address: str, value: Any) -> tuple[str, str]:
+    offering = records.from_text(value, Offering)
+    return offering.owner, offering.source
+
+
+if __name__ == "__main__":
+    Monitor().start()

@@ -1,0 +1,178 @@
+"""Brings graphs to the nodes and removes them there, and tells what each node acknowledged.
+
+Run it alone with ``python links/writer.py -k localhost:9092``; start more of it to share the nodes' topics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from catena_core import Electron
+from catena_core.errors import CatenaError
+from topology import records, topics
+from topology.catalogue import CatalogueNode, FailedError, RefusedError
+from topology.catalogue_link import CatalogueLink
+from topology.records import Node, Placement, Write, placement_key
+from topology.ring import RingView
+from topology.web import UnsafeError, WebClient, WebError
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
+_MOST_FAILURES = 8
+_CONNECTIONS = 32
+_VERSIONS_KEPT = 200_000
+
+
+class Held(NamedTuple):
+    """What a node is known to hold, as far as an inspection needs it."""
+
+    node: str
+    graph: str
+    partition: int
+
+
+class Writer(CatalogueLink):
+    """Writes graphs to catalogue nodes, in order for each, and acknowledges what they took.
+
+    Every node has a topic of its own and every partition of it a thread of its own, so a slow or dead node delays its own
+    writes only. A write is repeated until the node takes it, refuses it, or is given up by the monitor; then the router
+    finds it missing when the node is back. A node that comes up is compared with what it acknowledged before: what it lost
+    is reported, so that the router sends it again.
+
+    Settings: NODE_TIMEOUT (10 s).
+    """
+
+    inputs = (topics.WRITES,)
+    outputs = (topics.PLACEMENTS,)
+    lanes = "partition"
+    batch_size = 50
+    dynamic_inputs = True
+
+    def setup(self) -> None:
+        """Follow the ring: it names the nodes, and so the topics to read."""
+        super().setup()
+        self._prefix = next(iter(self.input_topics), topics.WRITES)
+        self.remove_input_topic(self._prefix)
+        self._web = WebClient(self.settings.node_timeout, connections=_CONNECTIONS)
+        self._newest: dict[tuple[str, str], int] = {}
+        self._mine: set[str] = set()
+        self._inspected: dict[str, int] = {}
+        self._placements = self.table(self.outputs[0], decode=_remember)
+        self.follow_ring(on_change=self._read_topics_of)
+        self._read_topics_of(self.ring)
+        self.loop(self._inspect, interval=1.0)
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Note which nodes' first partitions are this instance's: it inspects those nodes."""
+        self._mine |= {topic for topic, number in partitions if number == 0}
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Leave their inspection to another instance."""
+        self._mine -= {topic for topic, number in partitions if number == 0}
+
+    def transform(self, electron: Electron) -> Electron | None:
+        """Bring one write to its node, however often that has to be tried."""
+        write = records.from_text(electron.value, Write)
+        if write.version < self._newest.get((write.node, write.graph), -1):
+            return None  # a router that was no longer in charge sent it; the newer description stands already
+        problem: Exception | None = None
+        wait, failures = _FIRST_WAIT, 0
+        while True:
+            node = self.ring.nodes.get(write.node)
+            if node is None or node.state != "up":
+                self.logger.log(
+                    f"{write.kind} of {write.graph} on {write.node} let go, the node is {node.state if node else 'no member'}"
+                    + (f": {problem}" if problem else ""),
+                    level="warning",
+                )
+                return None
+            try:
+                return self._apply(write, node)
+            except UnsafeError as error:
+                return self._refused(write, error)
+            except WebError as error:
+                problem = error
+                failures += isinstance(error, FailedError)
+            if failures >= _MOST_FAILURES:
+                # The node is well, but not with this graph: the router sends it again, behind the others.
+                self.logger.log(f"{write.node} fails on {write.graph}, put off: {problem}", level="error")
+                return self._placement(write)
+            self.logger.log(
+                f"{write.node} did not take {write.graph}, again in {wait:.1f} s: {problem}", level="warning"
+            )
+            self.wait(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    def _apply(self, write: Write, node: Node) -> Electron:
+        client = CatalogueNode(node.url, self._web, node.protocol)
+        try:
+            if write.kind == "put":
+                client.put(write.graph, write.triples)
+            else:
+                client.delete(write.graph)
+        except RefusedError as error:
+            return self._refused(write, error)
+        if len(self._newest) > _VERSIONS_KEPT:
+            self._newest.clear()
+        self._newest[write.node, write.graph] = write.version
+        return self._placement(write, digest=write.digest)
+
+    def _refused(self, write: Write, error: CatenaError) -> Electron:
+        """Report a write that the node will never take: it stands in the placements, and in the dead letters."""
+        self.logger.log(f"{write.node} refuses {write.graph}: {error}", level="error")
+        reason = {"error": str(error)[:1000], "error-type": type(error).__name__, "link": type(self).__name__}
+        dead_letters = self.dead_letter_topic or topics.DEAD_LETTERS
+        self.send(Electron(write.graph, records.to_text(write), topic=dead_letters, headers=reason))
+        return self._placement(write, refused=write.digest or "delete")
+
+    def _placement(self, write: Write, digest: str = "", refused: str = "") -> Electron:
+        placement = Placement(
+            write.node, write.graph, write.address, write.version, write.epoch, write.partition, digest, refused
+        )
+        content = records.to_text(placement) if digest or refused else None
+        return Electron(placement_key(write.node, write.graph), content, partition=write.partition)
+
+    # Which topics are read, and which nodes inspected
+
+    def _read_topics_of(self, ring: RingView) -> None:
+        wanted = {}
+        for node in ring.nodes:
+            spec = topics.writes_topic(node, self._prefix)
+            wanted[spec.name] = spec
+        added = [spec for name, spec in wanted.items() if name not in self.input_topics]
+        if added:
+            self.ensure_topics(*added)
+        for name in wanted:
+            self.add_input_topic(name)
+        for name in set(self.input_topics) - wanted.keys():
+            self.remove_input_topic(name)
+
+    def _inspect(self) -> None:
+        """Compare nodes that came up with what they acknowledged, and report what they have lost."""
+        for node in self.ring.nodes.values():
+            topic = topics.writes_topic(node.id, self._prefix).name
+            if node.state != "up" or topic not in self._mine or self._inspected.get(node.id) == node.since:
+                continue
+            held = [row for row in self._placements.values() if row.node == node.id]
+            try:
+                present = CatalogueNode(node.url, self._web, node.protocol).graphs() if held else set()
+            except (WebError, UnsafeError) as error:
+                self.logger.log(f"{node.id} cannot be inspected yet: {error}", level="warning")
+                continue
+            lost = [row for row in held if row.graph not in present]
+            for row in lost:
+                self.send(Electron(placement_key(row.node, row.graph), None, partition=row.partition))
+            if lost:
+                self.logger.log(
+                    f"{node.id} has lost {len(lost)} of {len(held)} graphs; they are sent again", level="warning"
+                )
+            self._inspected[node.id] = node.since
+
+
+def _remember(key: str, value: object) -> Held | None:
+    placement = records.from_text(value, Placement)
+    return Held(placement.node, placement.graph, placement.partition) if placement.digest else None
+
+
+if __name__ == "__main__":
+    Writer().start()

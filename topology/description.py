@@ -1,0 +1,239 @@
+"""From a description as its provider serves it to a graph as the nodes keep it.
+
+The graph of an offering is what is reachable in its description from the one ``sedimark:Offering``: that is what a SEDIMARK
+catalogue keeps, so that every kind of node holds the same. Its blank nodes are named after their canonical labels
+(RDF Dataset Canonicalization, RDFC-1.0, https://www.w3.org/TR/rdf-canon/), so that one description always becomes one text,
+whose digest can be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import factorial
+from typing import Any
+
+import msgspec
+import pyoxigraph as ox
+
+from catena_core.errors import RejectedError
+from topology import skolem
+
+OFFERING = ox.NamedNode("https://w3id.org/sedimark/ontology#Offering")
+_DEFAULT_GRAPH = ox.DefaultGraph()
+# Only with a blank node as its subject does a line of N-Triples begin so, and only with one as its object does it end so.
+_BLANK_SUBJECT = re.compile(r"^_:(c14n\d+)", re.MULTILINE)
+_BLANK_OBJECT = re.compile(r"(?<=> )_:(c14n\d+)(?= \.$)", re.MULTILINE)
+_TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+
+# RDFC-1.0 tries every order of blank nodes that look alike from where they are referred to; crafted graphs make that take
+# years (https://www.w3.org/TR/rdf-canon/#security-considerations).
+_MOST_ORDERS = 20_000
+_MOST_TRIPLES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An offering's graph.
+
+    Attributes:
+        graph: The offering's IRI.
+        triples: Its canonical N-Triples, sorted, a line each.
+        digest: SHA-256 of that text, in hex.
+    """
+
+    graph: str
+    triples: str
+    digest: str
+
+
+def read_description(document: bytes, source: str, contexts: Mapping[str, Any] | None = None) -> Description:
+    """Read a JSON-LD description.
+
+    Args:
+        document: The document, UTF-8.
+        source: The URI it came from, against which relative IRIs are resolved.
+        contexts: JSON-LD contexts by the URL that documents refer to; no other is ever fetched.
+
+    Raises:
+        RejectedError: The document is not JSON-LD, refers to a context that is not at hand, does not describe exactly one
+            offering, or would take too long to canonicalise.
+    """
+    quads = _parse(document, source, contexts or {})
+    if len(quads) > _MOST_TRIPLES:
+        raise RejectedError(f"the description has {len(quads)} triples, more than {_MOST_TRIPLES}")
+    triples = [quad.triple for quad in quads if quad.graph_name == _DEFAULT_GRAPH]
+    offerings = {triple.subject for triple in triples if triple.object == OFFERING and triple.predicate == _TYPE}
+    if len(offerings) != 1:
+        raise RejectedError(
+            f"the description holds {len(offerings)} resources of type {OFFERING.value}, not exactly one"
+        )
+    (offering,) = offerings
+    if not isinstance(offering, ox.NamedNode):
+        raise RejectedError("the offering has no IRI: give it an @id")
+    text = canonical_text(reachable(triples, offering), offering.value)
+    return Description(offering.value, text, digest(text))
+
+
+def reachable(triples: Iterable[ox.Triple], start: ox.NamedNode) -> list[ox.Triple]:
+    """The triples that can be reached from a resource by following subjects to objects."""
+    by_subject: dict[Any, list[ox.Triple]] = defaultdict(list)
+    for triple in triples:
+        by_subject[triple.subject].append(triple)
+    found: list[ox.Triple] = []
+    waiting: list[Any] = [start]
+    while waiting:
+        for triple in by_subject.pop(waiting.pop(), ()):
+            found.append(triple)
+            if triple.object in by_subject:
+                waiting.append(triple.object)
+    return found
+
+
+def canonical_text(triples: Iterable[ox.Triple], graph: str) -> str:
+    """Canonical N-Triples, with blank nodes named by IRIs.
+
+    Args:
+        triples: The graph.
+        graph: Its IRI, which keeps its blank nodes apart from those of others.
+
+    Raises:
+        RejectedError: Too many of its blank nodes look alike, or it uses the IRIs that stand for blank nodes.
+    """
+    dataset = ox.Dataset(ox.Quad(*triple) for triple in triples)
+    check_symmetry(dataset)
+    dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
+    serialized = ox.serialize((quad.triple for quad in dataset), format=ox.RdfFormat.N_TRIPLES)
+    assert serialized is not None
+    text = serialized.decode()
+    if skolem.PREFIX in text:
+        raise RejectedError(f"the description uses IRIs below {skolem.PREFIX}, which stand for blank nodes here")
+    if "_:" in text:
+        for pattern in (_BLANK_SUBJECT, _BLANK_OBJECT):
+            text = pattern.sub(lambda match: f"<{skolem.skolem_iri(graph, match[1])}>", text)
+    return "".join(sorted(text.splitlines(keepends=True)))
+
+
+def digest(triples: str) -> str:
+    """What two copies of a graph are compared by: SHA-256 of the canonical text, in hex."""
+    return hashlib.sha256(triples.encode()).hexdigest()
+
+
+def to_json_ld(triples: str) -> bytes:
+    """The same graph as JSON-LD, as SEDIMARK catalogues take it."""
+    parsed = ox.parse(triples, format=ox.RdfFormat.N_TRIPLES)
+    result = ox.serialize((quad.triple for quad in parsed), format=ox.RdfFormat.JSON_LD)
+    assert result is not None
+    return result
+
+
+def _parse(document: bytes, source: str, contexts: Mapping[str, Any]) -> list[ox.Quad]:
+    try:
+        content = msgspec.json.decode(document)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RejectedError(f"the description is not JSON: {error}") from error
+    try:
+        if _has_remote_context(content):
+            document = msgspec.json.encode(_with_contexts(content, contexts))
+        return list(ox.parse(document, format=ox.RdfFormat.JSON_LD, base_iri=source))
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise RejectedError(f"the description is not JSON-LD: {error}") from error
+
+
+def _has_remote_context(content: Any) -> bool:
+    if isinstance(content, dict):
+        return any(
+            (key == "@context" and not isinstance(value, dict)) or _has_remote_context(value)
+            for key, value in content.items()
+        )
+    return isinstance(content, list) and any(map(_has_remote_context, content))
+
+
+def _with_contexts(content: Any, contexts: Mapping[str, Any]) -> Any:
+    """The document with the contexts that it refers to by URL written out."""
+    if isinstance(content, list):
+        return [_with_contexts(item, contexts) for item in content]
+    if not isinstance(content, dict):
+        return content
+    return {
+        key: _written_out(value, contexts) if key == "@context" else _with_contexts(value, contexts)
+        for key, value in content.items()
+    }
+
+
+def _written_out(context: Any, contexts: Mapping[str, Any]) -> Any:
+    if isinstance(context, list):
+        return [_written_out(item, contexts) for item in context]
+    if not isinstance(context, str):
+        return context
+    if context not in contexts:
+        raise RejectedError(
+            f"the description refers to the context {context[:200]}, which is not at hand; contexts are never fetched: "
+            "name a copy of it in the file JSONLD_CONTEXTS"
+        )
+    known = contexts[context]
+    return known.get("@context", known) if isinstance(known, dict) else known
+
+
+def check_symmetry(quads: Iterable[ox.Quad]) -> None:
+    """Refuse graphs on which RDFC-1.0 would have to try too many orders.
+
+    Blank nodes whose own statements tell them apart are named at once (section 4.6, Hash First Degree Quads). Only among
+    the others does it try orders (section 4.8, Hash N-Degree Quads): those of the alike neighbours of each, multiplied
+    along every connected group of them.
+
+    Raises:
+        RejectedError: It would try more than some ten thousand.
+    """
+    mentions: dict[Any, list[str]] = defaultdict(list)
+    edges: list[tuple[Any, str, Any]] = []
+    for quad in quads:
+        ends = quad.subject, quad.object
+        blank = [isinstance(end, ox.BlankNode) for end in ends]
+        if not any(blank):
+            continue
+        if all(blank):
+            edges.append((quad.subject, quad.predicate.value, quad.object))
+        for place, end in enumerate(ends):
+            if blank[place]:
+                subject, object_ = (
+                    "_" if other == end else "?" if isinstance(other, ox.BlankNode) else str(other) for other in ends
+                )
+                mentions[end].append(f"{place} {subject} {quad.predicate} {object_}")
+    look_of = {node: "\n".join(sorted(lines)) for node, lines in mentions.items()}
+    looks = Counter(look_of.values())
+    neighbours: dict[Any, list[tuple[str, Any]]] = defaultdict(list)
+    for subject_, predicate, object__ in edges:
+        if subject_ != object__ and looks[look_of[subject_]] > 1 and looks[look_of[object__]] > 1:
+            neighbours[subject_].append((f"> {predicate} {look_of[object__]}", object__))
+            neighbours[object__].append((f"< {predicate} {look_of[subject_]}", subject_))
+    if sum(_orders(group, neighbours) for group in _connected(neighbours)) > _MOST_ORDERS:
+        raise RejectedError("too many blank nodes of the description look alike to canonicalise it; give them IRIs")
+
+
+def _connected(neighbours: Mapping[Any, list[tuple[str, Any]]]) -> Iterator[list[Any]]:
+    seen: set[Any] = set()
+    for start in neighbours:
+        if start in seen:
+            continue
+        seen.add(start)
+        group = [start]
+        for node in group:
+            for _, other in neighbours[node]:
+                if other not in seen:
+                    seen.add(other)
+                    group.append(other)
+        yield group
+
+
+def _orders(group: list[Any], neighbours: Mapping[Any, list[tuple[str, Any]]]) -> int:
+    orders = len(group) ** 2  # it also goes from each along all of the others, one within the next
+    for node in group:
+        for alike in Counter(look for look, _ in neighbours[node]).values():
+            orders *= factorial(min(alike, 20))
+            if orders > _MOST_ORDERS:
+                return orders
+    return orders

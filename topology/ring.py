@@ -1,0 +1,76 @@
+"""Consistent hashing: which nodes hold a graph.
+
+Every node stands at many points of a circle of 64-bit numbers, its virtual nodes; a graph belongs to the first distinct nodes
+that follow its own point clockwise. When one of n nodes comes or goes, about 1/n of the graphs move, and no others
+(Karger et al., "Consistent Hashing and Random Trees", STOC 1997).
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+from collections.abc import Iterable
+
+from topology.records import Ring
+
+
+class HashRing:
+    """The circle for one set of nodes.
+
+    Args:
+        nodes: The ids of the nodes; their order does not matter.
+        virtual_nodes: Points of each node.
+    """
+
+    def __init__(self, nodes: Iterable[str], virtual_nodes: int) -> None:
+        self._nodes = sorted(set(nodes))
+        points = sorted((_point(f"{node}#{number}"), node) for node in self._nodes for number in range(virtual_nodes))
+        self._points = [point for point, _ in points]
+        self._node_at = [node for _, node in points]
+
+    def owners(self, key: str, count: int) -> tuple[str, ...]:
+        """The distinct nodes that hold a key, the first one first.
+
+        Args:
+            key: The graph's IRI.
+            count: How many are wanted; there are fewer when the ring has fewer nodes.
+        """
+        wanted = min(count, len(self._nodes))
+        owners: list[str] = []
+        position = bisect.bisect(self._points, _point(key))
+        while len(owners) < wanted:
+            node = self._node_at[position % len(self._node_at)]
+            if node not in owners:
+                owners.append(node)
+            position += 1
+        return tuple(owners)
+
+
+class RingView:
+    """A ring as a link reads it: the state of its nodes, and who owns what.
+
+    Args:
+        ring: The record; ``None`` before there is one.
+    """
+
+    def __init__(self, ring: Ring | None) -> None:
+        self.epoch = ring.epoch if ring else 0
+        self.nodes = {node.id: node for node in ring.nodes} if ring else {}
+        self._replicas = ring.replicas if ring else 0
+        placeable = [node.id for node in self.nodes.values() if node.state != "down"]
+        self._circle = HashRing(placeable, ring.virtual_nodes if ring else 0)
+
+    def owners(self, graph: str) -> tuple[str, ...]:
+        """The nodes that should hold a graph; none while no node is known.
+
+        A node in its grace period keeps its place, so that a short silence moves no data.
+        """
+        return self._circle.owners(graph, self._replicas)
+
+    def is_up(self, node: str) -> bool:
+        """Whether a node answered its last check."""
+        return node in self.nodes and self.nodes[node].state == "up"
+
+
+def _point(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

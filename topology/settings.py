@@ -1,0 +1,231 @@
+"""The settings of the topology, read from the environment and from ``.env``; the environment wins.
+
+Each setting stands here once, with its default, its unit and what it does; ``examples/example.env`` shows them all, and a
+test holds the two together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from catena_core.errors import UsageError
+
+
+class Mode(Enum):
+    """Where the catalogue nodes come from."""
+
+    OPERATOR = "the nodes that CATALOGUE_LIST names"
+    OWNERS = "one node for each owner of an offering"
+    CENTRALISED = "the Global Catalogue alone"
+
+
+def _switch(text: str) -> bool:
+    values = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+    if text.lower() not in values:
+        raise ValueError("0 or 1")
+    return values[text.lower()]
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise ValueError("a number of seconds above 0")
+    return number
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("some text")
+    return text
+
+
+def _any_text(text: str) -> str:
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address with its scheme, for instance http://host:8085/api")
+    return text.rstrip("/")
+
+
+def _template(text: str) -> str:
+    try:
+        _url(text.format(scheme="http", host="host"))
+    except (ValueError, KeyError, IndexError):
+        raise ValueError(
+            "an address in which {scheme} and {host} may stand, for instance {scheme}://{host}:3030/catalogue"
+        )
+    return text
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(" or ".join(choices))
+        return text
+
+    return parse
+
+
+def _setting(default: str, parse: Callable[[str], Any], describes: str) -> Any:
+    """A field whose environment variable is its name in capitals."""
+    return dataclasses.field(
+        default=parse(default), metadata={"parse": parse, "default": default, "describes": describes}
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator can set; each field's variable is its name in capitals."""
+
+    # Where the nodes come from
+    operator_provided: bool = _setting(
+        "0", _switch, "1: the nodes are those of CATALOGUE_LIST; 0: inferred from offerings"
+    )
+    centralised: bool = _setting("0", _switch, "1: everything goes to the Global Catalogue at GC_URL")
+    catalogue_list: str = _setting(
+        "./catalogue_list.json", _text, "file that names the nodes; read again when it changes"
+    )
+    node_url_template: str = _setting(
+        "{scheme}://{host}:3030/catalogue", _template, "an owner's node, from scheme and host of its descriptions"
+    )
+    node_protocol: str = _setting(
+        "auto", _one_of("auto", "sedimark", "graph-store"), "how nodes are written to: auto, sedimark or graph-store"
+    )
+    gc_url: str = _setting("http://global-catalogue", _url, "the Global Catalogue, without port and path")
+    gc_port: int = _setting("3030", _whole(1, 65535), "its port; its path is /catalogue")
+
+    # The ledger and the descriptions
+    dlt_base_url: str = _setting("http://dlt-booth:8085/api", _url, "the DLT-Booth")
+    offering_fetch_interval: float = _setting("60", _seconds, "seconds between two looks at the ledger's listing")
+    offering_refresh_interval: float = _setting("3600", _seconds, "seconds after which a description is fetched again")
+    offering_desc_timeout: float = _setting("60", _seconds, "seconds that one request for a description may take")
+    offering_max_bytes: int = _setting("4194304", _whole(1024, 2**30), "bytes that a description may have")
+    worker_pool_size: int = _setting("10", _whole(1, 1000), "descriptions that one fetcher fetches at a time")
+    jsonld_contexts: str = _setting(
+        "", _any_text, "file that maps the URLs of JSON-LD contexts to files; empty: inline only"
+    )
+
+    # Placement
+    offering_replica_count: int = _setting("2", _whole(1, 100), "nodes that hold each offering")
+    hash_ring_virtual_nodes: int = _setting("150", _whole(1, 10000), "points of each node on the hash ring")
+    node_health_check_interval: float = _setting("30", _seconds, "seconds between two checks of a node")
+    node_grace_period: float = _setting("60", _seconds, "seconds that a silent node keeps its place on the ring")
+    node_timeout: float = _setting("10", _seconds, "seconds that a node may take to answer")
+
+    # The gateway
+    host_address: str = _setting("0.0.0.0", _text, "address that the gateway listens on")
+    host_port: int = _setting("3030", _whole(0, 65535), "port that the gateway listens on; 0: any free one")
+    sparql_timeout: float = _setting("60", _seconds, "seconds that one query may take")
+
+    # Redis, a shared cache that may be missing
+    redis_host: str = _setting(
+        "catalogue-coordinator-redis", _any_text, "host of Redis; empty: none, each process for itself"
+    )
+    redis_port: int = _setting("6379", _whole(1, 65535), "its port")
+    redis_db: int = _setting("0", _whole(0, 1000000), "its database number")
+
+    # The local runner and its sandbox
+    subprocess_health_check_interval: float = _setting(
+        "5", _seconds, "seconds between two looks at the links' processes"
+    )
+    sandbox_offerings: str = _setting("100", _text, "offerings that the sandbox lists: how many, or a JSON-LD file")
+    sandbox_seed: int = _setting("1", _whole(0, 2**31), "seed of the offerings that it makes up")
+
+    @property
+    def mode(self) -> Mode:
+        """Where the catalogue nodes come from."""
+        if self.centralised:
+            return Mode.CENTRALISED
+        return Mode.OPERATOR if self.operator_provided else Mode.OWNERS
+
+    @property
+    def replicas(self) -> int:
+        """How many nodes hold each offering in this mode."""
+        return 1 if self.centralised else self.offering_replica_count
+
+    @property
+    def global_catalogue_url(self) -> str:
+        """The Global Catalogue's endpoint."""
+        return f"{self.gc_url}:{self.gc_port}/catalogue"
+
+
+def load(environment: Mapping[str, str] | None = None, file: str | Path = ".env") -> Settings:
+    """Read the settings.
+
+    Args:
+        environment: Variables by name; ``None``: those of this process.
+        file: A file with further ones, which need not exist.
+
+    Raises:
+        UsageError: A value is not what it should be, or two settings contradict each other; the message names them all.
+    """
+    given = os.environ if environment is None else environment
+    variables = {**{name: value for name, value in dotenv_values(file).items() if value is not None}, **given}
+    values: dict[str, Any] = {}
+    problems = []
+    for field in dataclasses.fields(Settings):
+        name = field.name.upper()
+        if name not in variables:
+            continue
+        try:
+            values[field.name] = field.metadata["parse"](variables[name].strip())
+        except ValueError as error:
+            example = field.metadata["default"]
+            problems.append(
+                f'{name}="{variables[name]}" should be {error}' + (f" (default: {example})" if example else "")
+            )
+    if not problems:
+        settings = Settings(**values)
+        problems = _contradictions(settings, variables)
+    if problems:
+        raise UsageError("the settings cannot be used:\n  " + "\n  ".join(problems))
+    return settings
+
+
+def _contradictions(settings: Settings, variables: Mapping[str, str]) -> list[str]:
+    problems = []
+    if settings.centralised and settings.operator_provided:
+        problems.append(
+            "CENTRALISED=1 and OPERATOR_PROVIDED=1 contradict each other: the first sends everything to GC_URL, the second "
+            "to the nodes of CATALOGUE_LIST; set one of them to 0"
+        )
+    if "CATALOGUE_LIST" in variables and not settings.operator_provided:
+        problems.append("CATALOGUE_LIST is set but not used; set OPERATOR_PROVIDED=1 with it, or leave it out")
+    if settings.operator_provided and not settings.centralised and not Path(settings.catalogue_list).is_file():
+        problems.append(
+            f"OPERATOR_PROVIDED=1 needs the file CATALOGUE_LIST={settings.catalogue_list}, and there is none; "
+            "examples/catalogue_list.json shows what it holds"
+        )
+    if settings.node_grace_period < settings.node_timeout and "NODE_GRACE_PERIOD" in variables:
+        problems.append(
+            f"NODE_GRACE_PERIOD={settings.node_grace_period:g} is shorter than NODE_TIMEOUT={settings.node_timeout:g}: "
+            "a node would be given up before its check can have failed"
+        )
+    return problems
