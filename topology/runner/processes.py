@@ -1,0 +1,138 @@
+"""Processes that are kept running."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from catena_core.errors import CatenaError
+
+_LONGEST_WAIT = 60.0
+_STABLE_AFTER = 30.0
+
+
+class ManagedProcess:
+    """A Python module as a process of its own, started again when it dies.
+
+    Args:
+        name: What its lines are marked with.
+        module: The module to run.
+        arguments: Its command line.
+        environment: Its environment variables.
+        on_line: Called with ``(name, line)`` for each line that it writes, on either stream.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        on_line: Callable[[str, str], None],
+    ) -> None:
+        self.name = name
+        self.restarts = 0
+        self._command = [sys.executable, "-m", "topology.runner.leash", module, *arguments]
+        self._environment = dict(environment)
+        self._on_line = on_line
+        self._lines: deque[str] = deque(maxlen=50)
+        self._started = 0.0
+        self._wait = 0.0
+        self._restart_at: float | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._has_line = threading.Condition()
+
+    @property
+    def pid(self) -> int:
+        """The process's id; 0 before it was started."""
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        """Start it, in a session of its own, so that a terminal's Ctrl-C reaches the runner alone."""
+        self._started = time.monotonic()
+        self._restart_at = None
+        self._process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
+
+    def wait_for_line(self, prefix: str, timeout: float) -> str:
+        """The rest of the first line that begins with a prefix: what a server prints when it listens.
+
+        Raises:
+            CatenaError: It died, or printed no such line within ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        with self._has_line:
+            while True:
+                for line in self._lines:
+                    if line.startswith(prefix):
+                        return line[len(prefix) :].strip()
+                if not self.is_running or time.monotonic() > deadline:
+                    raise CatenaError(f"{self.name} did not start:\n" + "\n".join(self._lines))
+                self._has_line.wait(0.1)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def look_after(self) -> None:
+        """Start it again if it died: at once the first time, then after waits that double."""
+        if self.is_running or self._process is None:
+            return
+        now = time.monotonic()
+        if self._restart_at is None:
+            if now - self._started > _STABLE_AFTER:
+                self._wait = 0.0
+            self._restart_at = now + self._wait
+            again = f"again in {self._wait:.0f} s" if self._wait else "starting it again"
+            self._wait = min(max(1.0, 2 * self._wait), _LONGEST_WAIT)
+            self._on_line(self.name, f"WARNING died with {_how(self._process.returncode)}, {again}")
+        if now >= self._restart_at:
+            self.restarts += 1
+            self.start()
+
+    def signal_stop(self) -> None:
+        """Ask it to end."""
+        if self._process is not None and self.is_running:
+            self._process.terminate()
+
+    def end(self, timeout: float) -> bool:
+        """Wait for it to end, and kill it after ``timeout`` seconds; whether it ended by itself."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(max(0.0, timeout))
+            return True
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            return False
+
+    def _follow(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with self._has_line:
+                self._lines.append(line.rstrip("\n"))
+                self._has_line.notify_all()
+            self._on_line(self.name, line.rstrip("\n"))
+
+
+def _how(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"

@@ -1,0 +1,120 @@
+"""How far the topology is, read from its own topics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from catena_core.logs import LinkLogger
+from catena_core.table import Table
+from topology import records, topics
+from topology.records import AddressEvent, Offering, Placement, Ring
+from topology.ring import RingView
+
+
+class Kept(NamedTuple):
+    """An offering, without its content."""
+
+    graph: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts at one moment.
+
+    Attributes:
+        listed: Offerings on the ledger.
+        fetched: Those whose description was read.
+        placed: Those that stand, as they are now, on every node that should hold them.
+        epoch: The ring's epoch.
+        replicas: How many nodes hold each offering.
+        on_node: Graphs on each node, by its id, in the order of the ring.
+        states: Each node's state, by its id.
+    """
+
+    listed: int = 0
+    fetched: int = 0
+    placed: int = 0
+    epoch: int = 0
+    replicas: int = 0
+    on_node: dict[str, int] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every listed offering is where it should be."""
+        return 0 < self.listed == self.fetched == self.placed
+
+    def line(self) -> str:
+        """The counts on one line."""
+        nodes = ", ".join(
+            f"{node} {count}" + ("" if self.states[node] == "up" else f" ({self.states[node]})")
+            for node, count in self.on_node.items()
+        )
+        return f"listed {self.listed}, fetched {self.fetched}, placed {self.placed}; on nodes: {nodes or 'none yet'}"
+
+
+class ProgressReader:
+    """Follows the topics; each :meth:`read` counts anew.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        properties: Further librdkafka properties.
+    """
+
+    def __init__(self, endpoint: str, properties: dict[str, str]) -> None:
+        logger = LinkLogger("progress")
+
+        def table(topic: str, decode: Any, **content: Any) -> Table[Any]:
+            return Table(endpoint, topic, logger, properties, decode=decode, **content)
+
+        self._addresses = table(topics.ADDRESSES, lambda _, value: records.from_text(value, AddressEvent).kind)
+        self._offerings = table(topics.OFFERINGS, _kept)
+        self._placements = table(topics.PLACEMENTS, _digest)
+        self._ring = table(
+            topics.RING,
+            lambda _, value: records.from_text(value, Ring),
+            accept=lambda _, old, new: old is None or new.epoch > old.epoch,
+        )
+
+    def read(self) -> Progress:
+        """Count."""
+        ring = self._ring.get(records.RING_KEY)
+        view = RingView(ring)
+        placements = self._placements.copy()
+        offerings = self._offerings.copy()
+        wanted = min(ring.replicas, sum(node.state != "down" for node in ring.nodes)) if ring else 0
+        placed = 0
+        for kept in offerings.values():
+            owners = view.owners(kept.graph)
+            placed += (
+                0
+                < wanted
+                == sum(placements.get(records.placement_key(node, kept.graph)) == kept.digest for node in owners)
+            )
+        count = Counter(key.partition(" ")[0] for key, digest in placements.items() if digest)
+        return Progress(
+            listed=sum(kind != "delisted" for kind in self._addresses.copy().values()),
+            fetched=len(offerings),
+            placed=placed,
+            epoch=view.epoch,
+            replicas=wanted,
+            on_node={node: count[node] for node in view.nodes},
+            states={node.id: node.state for node in view.nodes.values()},
+        )
+
+    def close(self) -> None:
+        """Stop following."""
+        for table in (self._addresses, self._offerings, self._placements, self._ring):
+            table.close()
+
+
+def _kept(_address: str, value: Any) -> Kept:
+    offering = records.from_text(value, Offering)
+    return Kept(offering.graph, offering.digest)
+
+
+def _digest(_key: str, value: Any) -> str:
+    return records.from_text(value, Placement).digest

@@ -1,0 +1,266 @@
+"""``catena up``: broker, sandbox and links, started in order, looked after, and stopped in order."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table as Grid
+
+from catena_core.embedded import EmbeddedBroker
+from catena_core.errors import UsageError
+from catena_core.topics import ensure
+from topology import settings, topics
+from topology.runner.processes import ManagedProcess
+from topology.runner.progress import Progress, ProgressReader
+
+LINKS = ("monitor", "address_generator", "fetcher", "router", "writer", "gateway")
+SANDBOX_NODES = 3
+
+_STOP_WITHIN = 8.0
+_START_WITHIN = 30.0
+_LINE_EVERY = 2.0
+
+# The sandbox is there to be played with, so what one does to it shows soon.
+_SANDBOX_PACE = {
+    "OFFERING_FETCH_INTERVAL": "5",
+    "NODE_HEALTH_CHECK_INTERVAL": "2",
+    "NODE_TIMEOUT": "3",
+    "NODE_GRACE_PERIOD": "10",
+}
+
+_QUERY = """PREFIX sedimark: <https://w3id.org/sedimark/ontology#>
+PREFIX dcterms: <http://purl.org/dc/terms/>
+SELECT ?offering ?title WHERE {
+  ?offering a sedimark:Offering ; dcterms:title ?title .
+} ORDER BY ?title LIMIT 5"""
+
+
+class Runner:
+    """Runs the topology on this machine until it is told to stop.
+
+    Args:
+        kafka: Kafka's ``host:port``; ``None`` starts the embedded broker.
+        scale: How many processes of each link.
+        properties: Further librdkafka properties, as ``name=value``.
+        verbose: Whether to show every line of every process, instead of warnings and errors only.
+        environment: The variables to start from.
+    """
+
+    def __init__(
+        self,
+        kafka: str | None,
+        scale: Mapping[str, int],
+        properties: tuple[str, ...] = (),
+        verbose: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        given = os.environ if environment is None else environment
+        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        self._environment = {**from_file, **given}
+        self._kafka = kafka
+        self._scale = {link: scale.get(link, 1) for link in LINKS}
+        self._properties = properties
+        self._verbose = verbose
+        self._console = Console(stderr=False, highlight=False, soft_wrap=True)
+        self._stop = threading.Event()
+        self._servers: list[ManagedProcess] = []
+        self._links: list[ManagedProcess] = []
+
+    def run(self) -> bool:
+        """Run until SIGINT or SIGTERM.
+
+        Returns:
+            Whether every process ended by itself when asked to.
+
+        Raises:
+            CatenaError: Something did not start; the message says what and why.
+        """
+        self._started = time.monotonic()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stop.set())
+        with contextlib.ExitStack() as stack:
+            clean = [True]
+            stack.callback(lambda: clean.append(self._end(self._servers, _STOP_WITHIN / 4)))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="catena-"))
+            self._prepare(Path(folder))
+            endpoint = self._kafka or stack.enter_context(EmbeddedBroker(topics.SPECS)).endpoint
+            properties = dict(pair.split("=", 1) for pair in self._properties)
+            ensure(endpoint, topics.SPECS, properties)
+            self._start_links(endpoint)
+            stack.callback(lambda: clean.append(self._end(self._links, _STOP_WITHIN)))
+            progress = ProgressReader(endpoint, properties)
+            stack.callback(progress.close)
+            self._follow(progress)
+            self._say("stopping …")
+        return all(clean)
+
+    # Starting
+
+    def _prepare(self, folder: Path) -> None:
+        """Start the parts of the sandbox that are wanted, check the settings, and find the gateway's ports."""
+        variables = self._environment
+        own_booth = "DLT_BASE_URL" not in variables
+        own_nodes = own_booth and not {"CATALOGUE_LIST", "OPERATOR_PROVIDED", "CENTRALISED"} & variables.keys()
+        variables.setdefault("REDIS_HOST", "")
+        if own_nodes:
+            for name, value in _SANDBOX_PACE.items():
+                variables.setdefault(name, value)
+            nodes = [self._server(f"node_{n + 1}", "topology.sandbox.node") for n in range(SANDBOX_NODES)]
+        if own_booth:
+            offerings = settings.load(variables, file=os.devnull).sandbox_offerings
+            option = ["--count", offerings] if offerings.isdigit() else ["--offerings", offerings]
+            seed = ["--seed", variables.get("SANDBOX_SEED", "1")]
+            booth = self._server("booth", "topology.sandbox.booth", *option, *seed)
+        if own_nodes:
+            listed = {
+                node.name: {"id": node.name, "catalogue_url": url, "base_url": url.rpartition("/")[0]}
+                for node in nodes
+                for url in [node.wait_for_line("node ", _START_WITHIN)]
+            }
+            catalogue_list = folder / "catalogue_list.json"
+            catalogue_list.write_text(json.dumps(listed, indent=2))
+            variables.update(OPERATOR_PROVIDED="1", CATALOGUE_LIST=str(catalogue_list))
+            self._say(f"sandbox nodes: {', '.join(entry['catalogue_url'] for entry in listed.values())}")
+        if own_booth:
+            variables["DLT_BASE_URL"] = booth.wait_for_line("booth ", _START_WITHIN)
+            self._say(f"sandbox ledger: {variables['DLT_BASE_URL']}/offerings")
+        self._settings = settings.load(variables, file=os.devnull)
+        self._ports = list(self._gateway_ports())
+
+    def _server(self, name: str, module: str, *arguments: str) -> ManagedProcess:
+        server = ManagedProcess(name, module, ["--port", "0", *arguments], self._environment, self._on_line)
+        self._servers.append(server)
+        server.start()
+        return server
+
+    def _gateway_ports(self) -> Iterator[int]:
+        """A port for each gateway: HOST_PORT and those after it.
+
+        Raises:
+            UsageError: One of them is taken.
+        """
+        host, first = self._settings.host_address, self._settings.host_port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        for number in range(self._scale["gateway"]):
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((host, first + number if first else 0))
+                except OSError as error:
+                    raise UsageError(
+                        f"the gateway cannot listen on {host}:{first + number} ({error.strerror}); "
+                        "choose another with HOST_ADDRESS and HOST_PORT, for instance HOST_PORT=8080"
+                    ) from error
+                yield probe.getsockname()[1]
+
+    def _start_links(self, endpoint: str) -> None:
+        extra = [item for pair in self._properties for item in ("-X", pair)]
+        for link in LINKS:
+            for number in range(self._scale[link]):
+                environment = dict(self._environment)
+                if link == "gateway":
+                    environment["HOST_PORT"] = str(self._ports[number])
+                name = link if self._scale[link] == 1 else f"{link}_{number + 1}"
+                process = ManagedProcess(name, f"links.{link}", ["-k", endpoint, *extra], environment, self._on_line)
+                self._links.append(process)
+                process.start()
+        broker = endpoint if self._kafka else f"{endpoint} (embedded)"
+        self._say(f"broker: {broker}; {len(self._links)} links started")
+        for port in self._ports:
+            self._say(f"gateway: {self._url(port)}")
+
+    def _url(self, port: int) -> str:
+        host = self._settings.host_address
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        return f"http://{shown}:{port}"
+
+    # While it runs
+
+    def _follow(self, reader: ProgressReader) -> None:
+        """Show progress and look after the processes until told to stop."""
+        if self._console.is_terminal:
+            with Live(console=self._console, refresh_per_second=4, transient=False) as live:
+                self._loop(reader, lambda progress: live.update(_grid(progress, self._restarts())))
+        else:
+            self._loop(reader, self._line())
+
+    def _loop(self, reader: ProgressReader, show: Any) -> None:
+        announced = False
+        next_look = 0.0
+        while not self._stop.is_set():
+            progress = reader.read()
+            show(progress)
+            if progress.complete and not announced:
+                announced = True
+                self._announce(progress)
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + self._settings.subprocess_health_check_interval
+                for process in [*self._servers, *self._links]:
+                    process.look_after()
+            self._stop.wait(0.25)
+
+    def _line(self) -> Any:
+        """A function that prints a line when the counts have changed, not more often than every two seconds."""
+        last: list[Any] = ["", 0.0]
+
+        def show(progress: Progress) -> None:
+            line, now = progress.line(), time.monotonic()
+            if line != last[0] and (now - last[1] >= _LINE_EVERY or progress.complete):
+                last[:] = [line, now]
+                self._say(line)
+
+        return show
+
+    def _announce(self, progress: Progress) -> None:
+        seconds = time.monotonic() - self._started
+        nodes = "node" if progress.replicas == 1 else "nodes"
+        self._say(
+            f"all {progress.placed} offerings stand on {progress.replicas} {nodes} each, {seconds:.1f} s after the start"
+        )
+        url = f"{self._url(self._ports[0])}/sparql"
+        self._say(f"ask for instance:\n\ncurl {url} -H 'Accept: text/csv' --data-urlencode 'query={_QUERY}'\n")
+
+    def _restarts(self) -> int:
+        return sum(process.restarts for process in [*self._servers, *self._links])
+
+    def _on_line(self, name: str, line: str) -> None:
+        if self._verbose or any(level in line for level in ("WARNING", "ERROR", "CRITICAL", "Traceback")):
+            self._say(f"{name}: {line}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    # Stopping
+
+    @staticmethod
+    def _end(processes: list[ManagedProcess], within: float) -> bool:
+        deadline = time.monotonic() + within
+        for process in processes:
+            process.signal_stop()
+        ended = [process.end(deadline - time.monotonic()) for process in processes]
+        return all(ended)
+
+
+def _grid(progress: Progress, restarts: int) -> Grid:
+    grid = Grid.grid(padding=(0, 2))
+    grid.add_row("listed", str(progress.listed))
+    grid.add_row("fetched", str(progress.fetched))
+    grid.add_row("placed", f"{progress.placed} on {progress.replicas} each")
+    for node, count in progress.on_node.items():
+        grid.add_row(f"  {node}", f"{count} {progress.states[node]}")
+    if restarts:
+        grid.add_row("restarts", str(restarts))
+    return grid
