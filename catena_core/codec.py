@@ -73,7 +73,7 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
             return msgspec.msgpack.decode(data, ext_hook=_unpack)
     except UnicodeDecodeError:
         return data
-    except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+    except (msgspec.DecodeError, RecursionError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise CodecError(f"a value marked {content_type} cannot be read: {error}") from error
     return data
 
@@ -131,7 +131,7 @@ def _pack(value: Any) -> Any:
     if kind is list:
         return [_pack(item) for item in value]
     if kind is dict:
-        if all(type(key) in (str, int, bytes) for key in value):
+        if all(type(key) in (str, bytes) for key in value):
             return {key: _pack(item) for key, item in value.items()}
         return _extension(_MAPPING, [[_pack(key), _pack(item)] for key, item in value.items()])
     if kind in _CODE_OF:

@@ -106,7 +106,7 @@ class KafkaRuntime:
     def run(self) -> None:
         """Read until the link stops, then drain; returns when everything is acknowledged or given up."""
         for table in self._tables:
-            table.refresh()
+            table.wait_until_complete(self._stop)
         link = self._link
         try:
             if link.reads:

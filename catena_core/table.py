@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -94,7 +93,6 @@ class Table(TableContent[Row]):
         self._logger = logger
         self._stop = threading.Event()
         self._progress = threading.Condition()
-        self._positions: dict[int, int] = {}
         self._consumer = Consumer(
             {
                 "bootstrap.servers": endpoint,
@@ -106,43 +104,33 @@ class Table(TableContent[Row]):
                 **(properties or {}),
             }
         )
-        self._partitions = self._assign()
+        self._incomplete = self._assign()
         self._reader = threading.Thread(target=self._read, name=f"table {topic}", daemon=True)
         self._reader.start()
 
-    def refresh(self, timeout: float = 60) -> None:
-        """Wait until everything that the topic holds at this moment has been read.
+    def wait_until_complete(self, stop: threading.Event | None = None) -> None:
+        """Wait until every partition has been read to its end once.
 
-        Raises:
-            CatenaError: That took longer than ``timeout`` seconds.
+        Args:
+            stop: Ends the wait early when it is set.
         """
-        deadline = time.monotonic() + timeout
-        ends = {}
-        for partition in self._partitions:
-            try:
-                ends[partition] = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout)[
-                    1
-                ]
-            except KafkaException as error:
-                raise CatenaError(f"Kafka does not say how far {self._topic} goes: {error.args[0].str()}") from error
         with self._progress:
-            while any(self._positions.get(partition, 0) < end for partition, end in ends.items()):
-                if not self._progress.wait(min(1.0, deadline - time.monotonic())) and time.monotonic() > deadline:
-                    raise CatenaError(f"the table of {self._topic} was not complete after {timeout:.0f} s")
+            while self._incomplete and not (stop is not None and stop.is_set()):
+                self._progress.wait(0.2)
 
     def close(self) -> None:
         """Stop reading; the rows stay as they are."""
         self._stop.set()
         self._reader.join(2)
 
-    def _assign(self) -> list[int]:
+    def _assign(self) -> set[int]:
         try:
             found = self._consumer.list_topics(self._topic, timeout=10).topics[self._topic]
             if found.error is not None:
                 raise KafkaException(found.error)
         except KafkaException as error:
             raise CatenaError(f"the table of {self._topic} cannot be read: {error.args[0].str()}") from error
-        partitions = sorted(found.partitions)
+        partitions = set(found.partitions)
         self._consumer.assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in partitions])
         return partitions
 
@@ -162,7 +150,7 @@ class Table(TableContent[Row]):
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
-                self._positions[message.partition()] = message.offset()
+                self._incomplete.discard(message.partition())
             else:
                 self._logger.log(f"reading the table of {self._topic}: {error.str()}", level="warning")
             return
@@ -174,4 +162,3 @@ class Table(TableContent[Row]):
                 self.apply(key, value, message.partition())
         except Exception as problem:  # one bad row, or a reader's own mistake, must not end the table
             self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {problem!r}", level="warning")
-        self._positions[message.partition()] = message.offset() + 1

@@ -1,0 +1,114 @@
+"""One suite for both brokers: the embedded one, and Apache Kafka."""
+
+import threading
+import time
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from catena_core.embedded import EmbeddedBroker
+from catena_core.topics import TopicSpec, ensure
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+class Broker:
+    """What a test needs of a broker: topics of its own, something in, something out."""
+
+    def __init__(self, endpoint, create_topic=None):
+        self.endpoint = endpoint
+        self._create_topic = create_topic
+        self._suffix = uuid.uuid4().hex[:8]
+
+    def topic(self, name, partitions=4, compacted=False):
+        spec = TopicSpec(f"{name}-{self._suffix}", partitions, compacted)
+        if self._create_topic is None:
+            ensure(self.endpoint, [spec])
+        else:
+            self._create_topic(spec.name, partitions)
+        return spec.name
+
+    def group(self, name="group"):
+        return f"{name}-{self._suffix}"
+
+    def produce(self, topic, pairs, **where):
+        producer = Producer({"bootstrap.servers": self.endpoint, "linger.ms": 5})
+        for key, value in pairs:
+            producer.produce(topic, value, key, **where)
+            producer.poll(0)
+        assert producer.flush(30) == 0
+
+    def read(self, topic, count, timeout=30.0, settle=0.0):
+        """Messages of a topic: at least ``count`` of them, and those that arrive ``settle`` seconds after."""
+        consumer = Consumer(
+            {"bootstrap.servers": self.endpoint, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
+        )
+        consumer.subscribe([topic])
+        messages, deadline = [], time.monotonic() + timeout
+        try:
+            while len(messages) < count and time.monotonic() < deadline:
+                messages += [message for message in consumer.consume(1000, 0.1) if message.error() is None]
+            until = time.monotonic() + settle
+            while time.monotonic() < until:
+                messages += [message for message in consumer.consume(1000, 0.1) if message.error() is None]
+        finally:
+            consumer.close()
+        return messages
+
+
+@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def broker(request):
+    if request.param == "embedded":
+        embedded = request.getfixturevalue("embedded")
+        return Broker(embedded.endpoint, embedded.create_topic)
+    return Broker(request.getfixturevalue("kafka").bootstrap)
+
+
+@pytest.fixture
+def run():
+    """Runs links in threads, and stops them at the end of the test."""
+    running = []
+
+    def start(link):
+        def live():
+            try:
+                link.run(link.options)
+            except SystemExit as stopped:
+                link.status = stopped.code
+
+        link.status = 0
+        thread = threading.Thread(target=live, daemon=True)
+        thread.start()
+        running.append((link, thread))
+        return link
+
+    def stop(link):
+        for other, thread in running:
+            if other is link:
+                link.stop()
+                thread.join(20)
+                assert not thread.is_alive(), "the link did not stop"
+
+    start.stop = stop
+    yield start
+    for link, _ in running:
+        link.stop()
+    for _, thread in running:
+        thread.join(20)
+        assert not thread.is_alive(), "a link did not stop"
+
+
+def eventually(condition, timeout=20.0, message="it did not come about"):
+    """Wait for something to become true, and return what it returned."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise AssertionError(message)

@@ -1,0 +1,125 @@
+"""Tables, and links whose state is what their topics say."""
+
+import time
+
+from catena_core import Electron, Link
+
+from .conftest import eventually
+from .test_delivery import link
+
+
+class Lookup(Link):
+    rows = ""
+
+    def setup(self):
+        self.content = self.table(self.rows)
+
+    def transform(self, electron):
+        return self.content.get(electron.value, "unknown")
+
+
+def test_a_table_is_complete_before_the_first_transform_and_kept_fresh(broker, run):
+    rows, source, target = broker.topic("rows", compacted=True), broker.topic("in"), broker.topic("out")
+    broker.produce(rows, ((f"k{n}", f"row {n}") for n in range(3000)))
+    broker.produce(rows, [("k7", None)])
+    broker.produce(source, ((None, f"k{n}") for n in (2999, 0, 7)))
+
+    class Known(Lookup):
+        pass
+
+    Known.rows = rows
+    running = run(link(Known, broker, source, target))
+    assert {message.value() for message in broker.read(target, 3)} == {b"row 2999", b"row 0", b"unknown"}
+    broker.produce(rows, [("new", "here")])
+    eventually(lambda: "new" in running.content)
+    broker.produce(source, [(None, "new")])
+    assert b"here" in {message.value() for message in broker.read(target, 4)}
+
+
+class Memory(Link):
+    """Keeps what it has read, by partition, and tells what happened to it."""
+
+    replay = True
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.seen, self.complete, self.history = {}, set(), []
+
+    def assigned(self, partitions):
+        for partition in partitions:
+            self.seen[partition] = []
+
+    def revoked(self, partitions):
+        for partition in partitions:
+            del self.seen[partition]
+            self.complete.discard(partition)
+
+    def replayed(self, partition):
+        self.history.append((partition, len(self.seen[partition])))
+        self.complete.add(partition)
+
+    def transform(self, electron):
+        self.seen[electron.topic, electron.partition].append(electron.value)
+
+
+def test_a_replaying_link_reads_everything_whenever_it_starts(broker, run):
+    source = broker.topic("in", partitions=3)
+    broker.produce(source, ((f"k{n}", f"v{n}") for n in range(900)))
+    for _ in range(2):
+        memory = run(link(Memory, broker, source))
+        eventually(lambda memory=memory: len(memory.complete) == 3)
+        assert sum(len(values) for values in memory.seen.values()) == 900
+        assert sum(count for _, count in memory.history) == 900, "told too early"
+        run.stop(memory)
+
+
+def test_topics_with_equally_many_partitions_are_shared_out_alike(broker, run):
+    one, two = broker.topic("one", partitions=6), broker.topic("two", partitions=6)
+    memories = [
+        run(Memory(kafka_endpoint=broker.endpoint, input_topics=(one, two), consumer_group=broker.group()))
+        for _ in range(2)
+    ]
+    eventually(lambda: sum(len(memory.complete) for memory in memories) == 12 and all(m.complete for m in memories), 30)
+    for memory in memories:
+        numbers = {topic: {n for t, n in memory.complete if t == topic} for topic in (one, two)}
+        assert numbers[one] == numbers[two]
+
+
+def test_a_member_that_leaves_hands_over_what_it_knew(broker, run):
+    source = broker.topic("in", partitions=4)
+    broker.produce(source, ((f"k{n}", f"v{n}") for n in range(400)))
+    first, second = (run(link(Memory, broker, source)) for _ in range(2))
+    eventually(lambda: len(first.complete) == 2 and len(second.complete) == 2, 30)
+    run.stop(second)
+    eventually(lambda: len(first.complete) == 4, 30)
+    assert sum(len(values) for values in first.seen.values()) == 400
+
+
+def test_submitted_calls_run_between_electrons(broker, run):
+    source, target = broker.topic("in", partitions=1), broker.topic("out")
+
+    class Careful(Link):
+        def setup(self):
+            self.inside = False
+            self.clashes = 0
+            self.submitted = 0
+
+        def generator(self):
+            self.submit(self.check)
+            self.wait(0.002)
+
+        def check(self):
+            self.submitted += 1
+            self.clashes += self.inside
+
+        def transform(self, electron):
+            self.inside = True
+            time.sleep(0.003)
+            self.inside = False
+            return Electron(electron.key, electron.value)
+
+    careful = run(link(Careful, broker, source, target))
+    broker.produce(source, ((None, "v") for _ in range(200)))
+    broker.read(target, 200)
+    assert careful.submitted > 20
+    assert careful.clashes == 0

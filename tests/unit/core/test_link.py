@@ -1,0 +1,163 @@
+"""Links without a broker: results, sending, options, the test driver."""
+
+import pytest
+from click.testing import CliRunner
+
+from catena_core import Electron, Link
+from catena_core.errors import UsageError
+from catena_core.options import LinkOptions, command
+from catena_core.results import read_result
+from catena_core.testing import LinkDriver
+
+
+class Words(Link):
+    """Splits lines into words."""
+
+    inputs = ("lines",)
+    outputs = ("words", "log")
+
+    def setup(self):
+        self.called = []
+
+    def transform(self, electron):
+        self.send(f"{electron.value} seen", topic="log")
+        return [Electron(word, 1) for word in electron.value.split()]
+
+
+class Called(Link):
+    inputs, outputs = ("in",), ("out",)
+
+    def setup(self):
+        self.arrived = []
+
+    def transform(self, electron):
+        return (electron.value, self.arrived.append, (electron.value,))
+
+
+class Stopwords(Link):
+    inputs, outputs = ("in",), ("out",)
+
+    def setup(self):
+        self.stopwords = self.table("stopwords")
+
+    def transform(self, electron):
+        return None if electron.value in self.stopwords else electron.value
+
+
+def test_electrons_in_electrons_out():
+    driver = LinkDriver(Words())
+    seen, *words = driver.transform(Electron("k", "to be or"))
+    assert (seen.topic, seen.value) == ("log", "to be or seen")
+    assert [(word.topic, word.key, word.value, word.previous_topic) for word in words] == [
+        ("words", "to", 1, "lines"),
+        ("words", "be", 1, "lines"),
+        ("words", "or", 1, "lines"),
+    ]
+
+
+def test_a_callback_runs_once_all_is_delivered():
+    link = Called()
+    assert [electron.value for electron in LinkDriver(link).transform(Electron(value=7))] == [7]
+    assert link.arrived == [7]
+
+
+def test_tables_are_filled_before_the_first_transform_and_kept_fresh():
+    driver = LinkDriver(Stopwords(), tables={"stopwords": {"the": True}})
+    assert driver.transform(Electron(value="the")) == []
+    driver.put("stopwords", "the", None)
+    assert [electron.value for electron in driver.transform(Electron(value="the"))] == ["the"]
+
+
+def test_a_tombstone_counts_only_where_the_key_was_set():
+    link = Stopwords()
+    driver = LinkDriver(link)
+    driver.put("stopwords", "moved", 1, partition=0)
+    driver.put("stopwords", "moved", 2, partition=3)
+    driver.put("stopwords", "moved", None, partition=0)
+    assert link.stopwords["moved"] == 2
+    driver.put("stopwords", "moved", None, partition=3)
+    assert "moved" not in link.stopwords
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        (None, []),
+        ("text", ["text"]),
+        (0, [0]),
+        ([1, Electron(value=2)], [1, 2]),
+        ((1, 2), [(1, 2)]),
+        ((1, 2, 3), [(1, 2, 3)]),
+        (([1, 2], print), [1, 2]),
+        ((1, print, {"end": ""}), [1]),
+    ],
+)
+def test_what_a_transform_may_return(returned, expected):
+    assert [electron.value for electron in read_result(returned).electrons] == expected
+
+
+def test_sending_without_a_topic_says_what_to_do():
+    class Nowhere(Link):
+        inputs = ("in",)
+
+        def transform(self, electron):
+            return electron.value
+
+    with pytest.raises(UsageError, match="name one with -o TOPIC"):
+        LinkDriver(Nowhere()).transform(Electron(value=1))
+
+
+def test_sending_from_the_constructor_says_what_to_do():
+    with pytest.raises(UsageError, match=r"from setup\(\) on"):
+        Words().send("x")
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(UsageError, match="no option colour"):
+        Words(colour="red")
+
+
+def test_the_command_line_wins():
+    taken = []
+    defaults = Words(consumer_group="own", kafka_endpoint="a:1").options
+    result = CliRunner().invoke(
+        command("words", "Splits.", defaults, taken.append),
+        ["-k", "b:2", "-i", "x, y", "-g", "other", "-X", "security.protocol=SSL", "--log-level", "debug"],
+    )
+    assert result.exit_code == 0, result.output
+    assert taken == [
+        LinkOptions("b:2", ("x", "y"), ("words", "log"), "other", "debug", {"security.protocol": "SSL"}),
+    ]
+
+
+def test_the_environment_names_kafka_too():
+    taken = []
+    CliRunner().invoke(command("words", "Splits.", Words().options, taken.append), [], env={"KAFKA_ENDPOINT": "e:3"})
+    assert taken[0].kafka_endpoint == "e:3"
+
+
+def test_help_teaches():
+    text = CliRunner().invoke(command("words", Words.__doc__, Words().options, print), ["--help"]).output
+    for part in ("Splits lines into words.", "--kafka", "[default: lines]", "[default: words,log]", "KAFKA_ENDPOINT"):
+        assert part in text
+
+
+def test_a_bad_property_is_explained():
+    result = CliRunner().invoke(command("words", "", Words().options, print), ["-X", "nonsense"])
+    assert result.exit_code == 2
+    assert "name=value" in result.output
+
+
+def test_without_kafka_a_link_says_how_to_name_it(caplog):
+    with pytest.raises(SystemExit) as stopped:
+        Words().run(Words().options)
+    assert stopped.value.code == 1
+
+
+def test_a_replaying_link_has_one_lane():
+    class Wrong(Link):
+        replay = True
+        lanes = 4
+
+    with pytest.raises(UsageError, match="single lane"):
+        Wrong()

@@ -1,0 +1,1 @@
+"""The gateway's own parts: where each graph is read from, and the HTTP surface."""
