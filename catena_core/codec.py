@@ -73,7 +73,15 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
             return msgspec.msgpack.decode(data, ext_hook=_unpack)
     except UnicodeDecodeError:
         return data
-    except (msgspec.DecodeError, RecursionError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+    except (
+        msgspec.DecodeError,
+        RecursionError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         raise CodecError(f"a value marked {content_type} cannot be read: {error}") from error
     return data
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from catena_core.client import client_properties
 from catena_core.lanes import Lane
 from catena_core.logs import LinkLogger
 from catena_core.offsets import OffsetTracker
@@ -127,21 +128,19 @@ class ConsumerLoop:
         self._last_commit = time.monotonic()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": endpoint,
+                "session.timeout.ms": 10_000,
+                "heartbeat.interval.ms": 1_000,
+                "queued.max.messages.kbytes": 16 * 1024,
+                "topic.metadata.refresh.interval.ms": 30_000,
+                **client_properties(endpoint, logger, properties),
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": replay,
                 "partition.assignment.strategy": "range" if replay else "cooperative-sticky",
-                "session.timeout.ms": 10_000,
-                "heartbeat.interval.ms": 1_000,
-                "queued.max.messages.kbytes": 16 * 1024,
-                "topic.metadata.refresh.interval.ms": 30_000,
-                **properties,
             }
         )
-        self._eager = replay
 
     @property
     def first_lane(self) -> Lane:

@@ -22,6 +22,13 @@ from catena_core.topics import TopicSpec
 
 _PRODUCER = 0
 
+# Long enough for the processes of one machine to join their groups together, since every later change of a group costs them
+# the session timeout less a second.
+_FIRST_REBALANCE_DELAY = 1000
+
+# What clients of the embedded broker do well to set: it sits out the session timeout at each rebalance.
+CLIENT_PROPERTIES = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
+
 
 class EmbeddedBroker:
     """A mock cluster of one broker inside this process, listening on a free port of 127.0.0.1.
@@ -42,7 +49,7 @@ class EmbeddedBroker:
         if not self._client:
             raise CatenaError(f"the embedded broker did not start: {error.value.decode()}")
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
-        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 100)
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, _FIRST_REBALANCE_DELAY)
         self.endpoint: str = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
         for topic in topics:
             self.create_topic(topic.name, topic.partitions)

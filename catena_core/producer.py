@@ -9,7 +9,9 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 
 from catena_core import codec
+from catena_core.client import client_properties
 from catena_core.electron import Electron
+from catena_core.logs import LinkLogger
 
 
 class ElectronProducer:
@@ -17,13 +19,13 @@ class ElectronProducer:
 
     Args:
         endpoint: Kafka's ``host:port``.
+        logger: Where trouble with brokers is told.
         properties: Further librdkafka properties.
     """
 
-    def __init__(self, endpoint: str, properties: dict[str, str]) -> None:
+    def __init__(self, endpoint: str, logger: LinkLogger, properties: dict[str, str]) -> None:
         self._producer = Producer(
             {
-                "bootstrap.servers": endpoint,
                 "enable.idempotence": True,
                 "compression.type": "lz4",
                 "linger.ms": 5,
@@ -31,7 +33,7 @@ class ElectronProducer:
                 "partitioner": "murmur2_random",
                 "message.max.bytes": 16 * 1024 * 1024,
                 "queue.buffering.max.kbytes": 256 * 1024,
-                **properties,
+                **client_properties(endpoint, logger, properties),
             }
         )
         self._closing = threading.Event()

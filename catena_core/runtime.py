@@ -42,7 +42,7 @@ class KafkaRuntime:
         self._abandon = threading.Event()
         self._endpoint = options.kafka_endpoint
         self._group = options.consumer_group or type(link).__name__
-        self._producer = ElectronProducer(self._endpoint, options.properties)
+        self._producer = ElectronProducer(self._endpoint, link.logger, options.properties)
         self._tables: list[Table[Any]] = []
         self._partition_counts: dict[str, int] = {}
         self._current = threading.local()

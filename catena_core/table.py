@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from catena_core import codec
+from catena_core.client import client_properties
 from catena_core.errors import CatenaError
 from catena_core.logs import LinkLogger
 
@@ -95,13 +96,12 @@ class Table(TableContent[Row]):
         self._progress = threading.Condition()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": endpoint,
+                **client_properties(endpoint, logger, properties),
                 "group.id": f"table.{topic}",  # librdkafka wants one; nothing is committed, no group is joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
-                "fetch.error.backoff.ms": 100,
-                **(properties or {}),
+                "fetch.wait.max.ms": 100,
             }
         )
         self._incomplete = self._assign()

@@ -61,14 +61,16 @@ class Directory:
 
     Args:
         ring: Called for the ring as it is now.
-        claims: Claims by address.
-        copies: Copies by :func:`~topology.records.placement_key`.
+
+    Attributes:
+        claims: Claims by address; usually a table of the topic of offerings.
+        copies: Copies by :func:`~topology.records.placement_key`; usually a table of the topic of placements.
     """
 
-    def __init__(self, ring: Callable[[], RingView], claims: Mapping[str, Claim], copies: Mapping[str, Copy]) -> None:
+    def __init__(self, ring: Callable[[], RingView]) -> None:
         self._ring = ring
-        self._claims = claims
-        self._copies = copies
+        self.claims: Mapping[str, Claim] = {}
+        self.copies: Mapping[str, Copy] = {}
         self._lock = threading.Lock()
         self._changes = 0
         self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
@@ -79,10 +81,10 @@ class Directory:
 
     def graph_of(self, identifier: str) -> str | None:
         """The graph of an offering, by its ledger address or by its own IRI; ``None`` when it is unknown."""
-        claim = self._claims.get(identifier)
+        claim = self.claims.get(identifier)
         if claim is not None:
             return claim.graph
-        return identifier if any(claim.graph == identifier for claim in self._claims.values()) else None
+        return identifier if any(claim.graph == identifier for claim in self.claims.values()) else None
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         """What one query is to see.
@@ -95,7 +97,7 @@ class Directory:
             kept = self._snapshots.get(avoid)
             if kept is not None and kept[0] == changes:
                 return kept[1]
-            snapshot = take_snapshot(self._ring(), dict(self._claims), dict(self._copies), avoid)
+            snapshot = take_snapshot(self._ring(), dict(self.claims), dict(self.copies), avoid)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
             self._snapshots[avoid] = (changes, snapshot)
             return snapshot

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
 
-from catena_core.embedded import EmbeddedBroker
+from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.errors import UsageError
 from catena_core.topics import ensure
 from topology import settings, topics
@@ -54,7 +54,7 @@ class Runner:
     Args:
         kafka: Kafka's ``host:port``; ``None`` starts the embedded broker.
         scale: How many processes of each link.
-        properties: Further librdkafka properties, as ``name=value``.
+        properties: Further librdkafka properties.
         verbose: Whether to show every line of every process, instead of warnings and errors only.
         environment: The variables to start from.
     """
@@ -63,7 +63,7 @@ class Runner:
         self,
         kafka: str | None,
         scale: Mapping[str, int],
-        properties: tuple[str, ...] = (),
+        properties: dict[str, str] | None = None,
         verbose: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -72,7 +72,7 @@ class Runner:
         self._environment = {**from_file, **given}
         self._kafka = kafka
         self._scale = {link: scale.get(link, 1) for link in LINKS}
-        self._properties = properties
+        self._properties = properties or {}
         self._verbose = verbose
         self._console = Console(stderr=False, highlight=False, soft_wrap=True)
         self._stop = threading.Event()
@@ -96,12 +96,15 @@ class Runner:
             stack.callback(lambda: clean.append(self._end(self._servers, _STOP_WITHIN / 4)))
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="catena-"))
             self._prepare(Path(folder))
-            endpoint = self._kafka or stack.enter_context(EmbeddedBroker(topics.SPECS)).endpoint
-            properties = dict(pair.split("=", 1) for pair in self._properties)
-            ensure(endpoint, topics.SPECS, properties)
-            self._start_links(endpoint)
+            properties = self._properties
+            endpoint = self._kafka
+            if endpoint is None:
+                endpoint = stack.enter_context(EmbeddedBroker(topics.SPECS)).endpoint
+                properties = {**CLIENT_PROPERTIES, **properties}
+            ensure(endpoint, topics.SPECS, self._properties)
+            self._start_links(endpoint, properties)
             stack.callback(lambda: clean.append(self._end(self._links, _STOP_WITHIN)))
-            progress = ProgressReader(endpoint, properties)
+            progress = ProgressReader(endpoint, self._properties)
             stack.callback(progress.close)
             self._follow(progress)
             self._say("stopping …")
@@ -166,8 +169,8 @@ class Runner:
                     ) from error
                 yield probe.getsockname()[1]
 
-    def _start_links(self, endpoint: str) -> None:
-        extra = [item for pair in self._properties for item in ("-X", pair)]
+    def _start_links(self, endpoint: str, properties: Mapping[str, str]) -> None:
+        extra = [item for name, value in properties.items() for item in ("-X", f"{name}={value}")]
         for link in LINKS:
             for number in range(self._scale[link]):
                 environment = dict(self._environment)
