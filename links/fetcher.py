@@ -63,9 +63,7 @@ class Fetcher(CatalogueLink):
         super().setup()
         settings = self.settings
         self.lanes = settings.worker_pool_size
-        web = WebClient(
-            settings.offering_desc_timeout, settings.offering_max_bytes, connections=settings.worker_pool_size
-        )
+        web = WebClient(settings.offering_desc_timeout, settings.offering_max_bytes)
         self._web = web
         self._ledger = Ledger(settings.dlt_base_url, web)
         self._contexts = read_contexts(settings.jsonld_contexts)
@@ -96,7 +94,7 @@ class Fetcher(CatalogueLink):
         if response is None:
             return None
         description = read_description(response.body, response.url, self._contexts)
-        return self._emit(address, entry, description, response.headers.get("ETag", ""))
+        return self._emit(address, entry, description, response.headers.get("etag", ""))
 
     def _fetch(self, entry: LedgerEntry, known: Known | None) -> Response | None:
         """The description; ``None`` when it is the one that is known already."""

@@ -51,8 +51,7 @@ class Gateway(CatalogueLink):
 
     def generator(self) -> None:
         """Serve until the link stops."""
-        host, port = self._server.effective_host, self._server.effective_port
-        self.logger.log(f"serving on http://{host}:{port}")
+        self.logger.log(f"serving on {self.settings.host_address}:{self.settings.host_port}")
         self._server.run()
 
     def finish(self) -> None:

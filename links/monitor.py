@@ -55,7 +55,7 @@ class Monitor(CatalogueLink):
         """Find out how nodes are to be found."""
         super().setup()
         settings = self.settings
-        self._web = WebClient(settings.node_timeout, max_bytes=64 * 1024 * 1024, connections=2)
+        self._web = WebClient(settings.node_timeout)
         self._workers = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="check")
         self._ring: Ring | None = None
         self._leading = threading.Event()

@@ -19,7 +19,6 @@ from topology.web import UnsafeError, WebClient, WebError
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 _MOST_FAILURES = 8
-_CONNECTIONS = 32
 _VERSIONS_KEPT = 200_000
 
 
@@ -53,7 +52,7 @@ class Writer(CatalogueLink):
         super().setup()
         self._prefix = next(iter(self.input_topics), topics.WRITES)
         self.remove_input_topic(self._prefix)
-        self._web = WebClient(self.settings.node_timeout, connections=_CONNECTIONS)
+        self._web = WebClient(self.settings.node_timeout)
         self._newest: dict[tuple[str, str], int] = {}
         self._mine: set[str] = set()
         self._inspected: dict[str, int] = {}

@@ -104,7 +104,7 @@ class CatalogueNode:
         if response.status == 404:
             return None
         self._check(response)
-        content_type = response.headers.get("Content-Type", "application/n-triples").split(";")[0].strip()
+        content_type = response.headers.get("content-type", "application/n-triples").split(";")[0].strip()
         parser = ox.RdfFormat.from_media_type(content_type) or ox.RdfFormat.N_TRIPLES
         try:
             quads = ox.parse(response.body, format=parser, base_iri=graph)

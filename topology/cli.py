@@ -63,9 +63,8 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
       DLT_BASE_URL=http://booth:8085/api OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json catena up -k kafka:9092
     """
     logs.configure("warning")
-    split_properties(properties)
     try:
-        clean = Runner(kafka, scale, properties, verbose).run()
+        clean = Runner(kafka, scale, split_properties(properties), verbose).run()
     except CatenaError as error:
         raise click.ClickException(str(error))
     sys.exit(0 if clean else 1)

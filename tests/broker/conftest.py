@@ -7,7 +7,7 @@ import uuid
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from catena_core.embedded import EmbeddedBroker
+from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.topics import TopicSpec, ensure
 
 
@@ -20,8 +20,9 @@ def embedded():
 class Broker:
     """What a test needs of a broker: topics of its own, something in, something out."""
 
-    def __init__(self, endpoint, create_topic=None):
+    def __init__(self, endpoint, create_topic=None, properties=None):
         self.endpoint = endpoint
+        self.properties = properties or {}
         self._create_topic = create_topic
         self._suffix = uuid.uuid4().hex[:8]
 
@@ -65,7 +66,7 @@ class Broker:
 def broker(request):
     if request.param == "embedded":
         embedded = request.getfixturevalue("embedded")
-        return Broker(embedded.endpoint, embedded.create_topic)
+        return Broker(embedded.endpoint, embedded.create_topic, CLIENT_PROPERTIES)
     return Broker(request.getfixturevalue("kafka").bootstrap)
 
 

@@ -42,6 +42,7 @@ def link(kind, broker, source, target=None, **given):
         input_topics=(source,),
         output_topics=(target,) if target else (),
         consumer_group=given.pop("consumer_group", broker.group()),
+        properties=broker.properties,
         **given,
     )
 
@@ -162,6 +163,7 @@ def test_kill_9_loses_nothing(broker, tmp_path):
         "Slow().start()\n"
     )
     command = [sys.executable, str(program), "-k", broker.endpoint, "-i", source, "-o", target, "-g", broker.group()]
+    command += [item for name, value in broker.properties.items() for item in ("-X", f"{name}={value}")]
     broker.produce(source, ((f"k{n % 100}", f"v{n}") for n in range(1500)))
     victim = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:

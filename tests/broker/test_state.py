@@ -76,7 +76,14 @@ def test_a_replaying_link_reads_everything_whenever_it_starts(broker, run):
 def test_topics_with_equally_many_partitions_are_shared_out_alike(broker, run):
     one, two = broker.topic("one", partitions=6), broker.topic("two", partitions=6)
     memories = [
-        run(Memory(kafka_endpoint=broker.endpoint, input_topics=(one, two), consumer_group=broker.group()))
+        run(
+            Memory(
+                kafka_endpoint=broker.endpoint,
+                input_topics=(one, two),
+                consumer_group=broker.group(),
+                properties=broker.properties,
+            )
+        )
         for _ in range(2)
     ]
     eventually(lambda: sum(len(memory.complete) for memory in memories) == 12 and all(m.complete for m in memories), 30)

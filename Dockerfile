@@ -1,0 +1,24 @@
+# The image of every Catena service: docker build -t catena . && docker run --rm catena python -m links.fetcher --help
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin catena
+
+# First the dependencies, by installing a package that is empty but for its version: new code leaves this layer as it is.
+WORKDIR /src
+COPY pyproject.toml setup.cfg ./
+COPY catena_core/version.py catena_core/
+RUN pip install --no-cache-dir .
+
+# .dockerignore lets nothing in but what the package is made of.
+COPY . .
+RUN pip install --no-cache-dir --no-deps .
+
+# Relative settings, as CATALOGUE_LIST is by default, are looked for here; not in /src, where the code would be found twice.
+WORKDIR /catena
+USER 10001:10001
+CMD ["catena", "--help"]

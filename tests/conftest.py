@@ -1,0 +1,161 @@
+"""What all tests share: real servers, each started when a test first asks for it, and word of what was left out.
+
+A test whose server cannot be had is skipped; where the environment has `CI` set, it fails instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.servers import Fuseki, Kafka, Redis, Server, ServerUnavailable, fuseki_server, kafka_server
+from tests.servers import redis_server as run_redis_server
+
+MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "fuseki": "fuseki"}
+NEEDS = "needs "
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """Apache Kafka, one for the session: take names from `topic_name`; to hurt one, run `kafka_server(own=True)`."""
+    with kafka_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """Redis, one for the session, running and empty when a test begins."""
+    with run_redis_server() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _fresh_redis(request: pytest.FixtureRequest) -> None:
+    if "redis_server" in request.fixturenames:
+        server: Redis = request.getfixturevalue("redis_server")
+        _revive(server)
+        server.clear()
+
+
+@pytest.fixture
+def fuseki(_fusekis: list[Fuseki], _fuseki_stack: ExitStack) -> Iterator[Callable[[], Fuseki]]:
+    """Return a function that gives another Fuseki each time a test calls it, running and empty; they may be hurt."""
+    drawn: list[Fuseki] = []
+
+    def draw() -> Fuseki:
+        if _fusekis:
+            server = _fusekis.pop()
+            _revive(server)
+            server.clear()
+        else:
+            server = _fuseki_stack.enter_context(fuseki_server(own=True))
+        drawn.append(server)
+        return server
+
+    yield draw
+    _fusekis.extend(reversed(drawn))
+
+
+@pytest.fixture(scope="session")
+def _fuseki_stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def _fusekis(_fuseki_stack: ExitStack) -> list[Fuseki]:
+    """Return the servers that no test has at the moment: at first the one that may stand in the environment."""
+    return [_fuseki_stack.enter_context(fuseki_server())]
+
+
+@pytest.fixture(scope="session")
+def topic_name() -> Callable[..., str]:
+    """Return a function that makes a name nobody has used: `topic_name("addresses")`, for topics and groups."""
+
+    def make(prefix: str = "test") -> str:
+        return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+    return make
+
+
+def _revive(server: Server) -> None:
+    """Undo what an earlier test may have done to the server."""
+    if server.ours:
+        server.resume()
+        if not server.answers():
+            server.restart()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones."""
+    for item in items:
+        for fixture, marker in MARKER_OF_FIXTURE.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """Leave a test out when a server that its fixtures need cannot be had."""
+    with _left_out_without_servers():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Leave a test out when a server that it starts itself cannot be had, or one that it would hurt is not ours."""
+    with _left_out_without_servers():
+        return (yield)
+
+
+@contextmanager
+def _left_out_without_servers() -> Iterator[None]:
+    try:
+        yield
+        return
+    except ServerUnavailable as error:
+        reason = f"{NEEDS}{error}"
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Show on the terminal what is being fetched, since that may take a while."""
+    logger = logging.getLogger("tests.servers")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_Terminal(config))
+
+
+class _Terminal(logging.Handler):
+    """Writes past pytest's capture of what tests print."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        super().__init__()
+        self._plugins = config.pluginmanager
+
+    def emit(self, record: logging.LogRecord) -> None:
+        reporter, capture = self._plugins.getplugin("terminalreporter"), self._plugins.getplugin("capturemanager")
+        if reporter and capture:
+            with capture.global_and_fixture_disabled():
+                reporter.write_line(self.format(record))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which servers could not be had, why, and how many tests that left out."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple)
+    )
+    left_out = {reason: count for reason, count in reasons.items() if reason.startswith(NEEDS)}
+    if left_out:
+        terminalreporter.section("left out")
+        for reason, count in left_out.items():
+            terminalreporter.line(f"{count} {'test' if count == 1 else 'tests'}: {reason}")

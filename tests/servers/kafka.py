@@ -1,0 +1,155 @@
+"""Apache Kafka: one node that is broker and KRaft controller in one."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tests.servers.cache import cached
+from tests.servers.container import Container
+from tests.servers.java import fetch_jars, java, java_program
+from tests.servers.process import Process, free_port
+from tests.servers.server import Engine, Server, ServerFailed, first_to_start
+
+NAME = "Apache Kafka"
+ENVIRONMENT = "CATENA_TEST_KAFKA"
+VERSION = "4.4.0"  # needs Java 17
+LOG4J_VERSION = "2.25.5"  # the one that this Kafka brings
+IMAGE = f"apache/kafka:{VERSION}"
+HEAP = 512  # MiB
+
+CLUSTER_ID = base64.urlsafe_b64encode(b"catena-test-node").decode().rstrip("=")  # any 16 bytes
+
+
+class Kafka(Server):
+    """An Apache Kafka cluster; its topics survive a restart."""
+
+    def __init__(self, bootstrap: str, engine: Engine | None) -> None:
+        super().__init__(NAME, bootstrap, engine)
+
+    @property
+    def bootstrap(self) -> str:
+        """What clients take as `bootstrap.servers`."""
+        return self.address
+
+    def answers(self) -> bool:
+        """Tell whether a broker takes requests and coordinates groups.
+
+        The question about a group makes a new cluster set up its coordinator now; the first consumer to ask for it
+        would be told to come back later, and lose 3 s over that.
+        """
+        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
+        try:
+            if not client.list_topics(timeout=2).brokers:
+                return False
+            client.describe_consumer_groups(["anybody"], request_timeout=2)["anybody"].result()
+        except KafkaException as error:
+            return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
+        return True
+
+
+@contextmanager
+def kafka_server(data: Path | None = None, own: bool = False) -> Iterator[Kafka]:
+    """Run Apache Kafka for the length of a block.
+
+    Args:
+        data: keeps the topics there, so that a later call finds them (always a local process); without it they go
+            with the block.
+        own: do not use the one that `CATENA_TEST_KAFKA` names, because it is to be killed or filled.
+
+    Raises:
+        ServerUnavailable: there is no way to have it here.
+        ServerFailed: it did not start.
+    """
+    given = None if own or data else os.environ.get(ENVIRONMENT)
+    if given:
+        with Kafka(given, engine=None) as kafka:
+            yield kafka
+        return
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="catena-kafka-", ignore_cleanup_errors=True) as temporary:
+        process = partial(_process, port, Path(temporary), data or Path(temporary) / "data")
+        ways = [process] if data else [partial(_container, port), process]
+        with Kafka(f"127.0.0.1:{port}", first_to_start(NAME, *ways)) as kafka:
+            yield kafka
+
+
+def _settings(listen: str, port: int, controller_port: int) -> dict[str, str]:
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "listeners": f"PLAINTEXT://{listen}:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        # One node, so one copy of everything; few partitions, so that a start is short.
+        "offsets.topic.num.partitions": "1",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),  # of the heap; the default takes 128 MiB
+        # Groups, classic and of KIP-848, rebalance at once and may notice a dead member soon.
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        "group.consumer.heartbeat.interval.ms": "500",
+        "group.consumer.min.heartbeat.interval.ms": "500",
+        "group.consumer.session.timeout.ms": "10000",
+        "group.consumer.min.session.timeout.ms": "1000",
+        # The controller lets a killed broker back in only when its old session has run out: 9 s unless told.
+        "broker.heartbeat.interval.ms": "200",
+        "broker.session.timeout.ms": "2000",
+    }
+
+
+def _container(port: int) -> Engine:
+    settings = _settings("0.0.0.0", port, controller_port=9093 if port != 9093 else 9094)
+    environment = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in settings.items()}
+    environment |= {"CLUSTER_ID": CLUSTER_ID, "KAFKA_HEAP_OPTS": f"-Xmx{HEAP}m"}
+    return Container(IMAGE, port, environment=environment)
+
+
+def _process(port: int, folder: Path, data: Path) -> Engine:
+    java_program()  # without Java there is no need to fetch what runs on it
+    jars = cached(f"kafka-{VERSION}", f"{NAME} {VERSION} (43 MB)", _fetch)
+    lines = _settings("127.0.0.1", port, free_port()) | {"log.dirs": str(data.resolve())}
+    settings = folder / "server.properties"
+    settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    logging = {"org.apache.logging.log4j.level": "WARN"}
+    if not (data / "meta.properties").exists():
+        data.mkdir(parents=True, exist_ok=True)
+        format_it = ["format", "--cluster-id", CLUSTER_ID, "--config", str(settings)]
+        result = subprocess.run(
+            java(jars, "kafka.tools.StorageTool", *format_it, heap=HEAP, properties=logging),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        if result.returncode:
+            raise ServerFailed(f"{NAME} could not format {data}:\n{result.stdout}")
+    return Process(java(jars, "kafka.Kafka", str(settings), heap=HEAP, properties=logging), folder)
+
+
+def _fetch(folder: Path) -> None:
+    # kafka-tools-api serves Kafka's console programs only, and Maven Central does not have it for this version.
+    fetch_jars(
+        folder,
+        f"org.apache.kafka:kafka_2.13:{VERSION}",
+        f"org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J_VERSION}",
+        without=("org.apache.kafka:kafka-tools-api",),
+    )

@@ -1,0 +1,115 @@
+"""A small SPARQL server for tests, in this process, which can be made to fail in the ways in which real ones do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pyoxigraph
+
+_FORMATS = {
+    "text/tab-separated-values": pyoxigraph.QueryResultsFormat.TSV,
+    "application/sparql-results+json": pyoxigraph.QueryResultsFormat.JSON,
+}
+
+
+class Node:
+    """A store behind HTTP.
+
+    Attributes:
+        store: What it holds.
+        url: Its query endpoint.
+        queries: What it was asked.
+        fault: ``""``, ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
+            ``"wrong"`` (an answer that is no table of results), or ``"once"`` (closes the connection once).
+        media_type: The only format that it speaks.
+    """
+
+    def __init__(self) -> None:
+        self.store = pyoxigraph.Store()
+        self.queries: list[str] = []
+        self.fault = ""
+        self.media_type = "text/tab-separated-values"
+        self.stopping = threading.Event()
+        node = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                node.queries.append(form["query"][0])
+                node.answer(self, form["query"][0])
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/sparql"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+
+    def put(self, graph: str, triples: Iterable[pyoxigraph.Triple]) -> None:
+        """Replace a named graph."""
+        name = pyoxigraph.NamedNode(graph)
+        self.store.remove_graph(name)
+        self.store.extend(pyoxigraph.Quad(*triple, name) for triple in triples)
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, request: BaseHTTPRequestHandler, query: str) -> None:
+        """Answer a query, or fail as ``fault`` says."""
+        if self.fault == "once":
+            self.fault = ""
+            request.close_connection = True
+            return
+        if self.fault == "hang":
+            self.stopping.wait(30)
+            request.close_connection = True
+            return
+        solutions = self.store.query(query)
+        assert isinstance(solutions, pyoxigraph.QuerySolutions)
+        body = solutions.serialize(format=_FORMATS[self.media_type])
+        assert body is not None
+        request.send_response(500 if self.fault == "error" else 200)
+        request.send_header("Content-Type", "text/html" if self.fault == "wrong" else self.media_type)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if self.fault == "cut":
+            request.wfile.write(body[: len(body) // 2])
+            request.close_connection = True
+        elif self.fault == "trickle":
+            for byte in body:
+                if self.stopping.is_set():
+                    return
+                request.wfile.write(bytes([byte]))
+                request.wfile.flush()
+                time.sleep(0.05)
+        else:
+            request.wfile.write(body)
+        request.wfile.flush()
+
+
+@contextmanager
+def running_nodes(count: int) -> Iterator[list[Node]]:
+    """Some nodes, stopped in the end."""
+    nodes: list[Node] = []
+    try:
+        for _ in range(count):
+            nodes.append(Node())
+        yield nodes
+    finally:
+        for node in nodes:
+            node.stop()

@@ -1,0 +1,92 @@
+"""Reading requests, badly escaped ones too."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+import pyoxigraph
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topology.federation.errors import QuerySyntaxError
+from topology.federation.forms import Parameters, read_form
+
+QUERIES = [
+    "SELECT * WHERE { ?s ?p ?o }",
+    "SELECT * { ?s ?p ?o FILTER(?s != ?o && ?p > 1 || ?o = 'a&b=c') }",
+    "SELECT * { ?s <urn:p>+ ?o }",
+    "SELECT *\n# a comment & more\n{ ?s <http://x/y#z?a=1&b=2> ?o }\nLIMIT 5",
+    "SELECT (1 + 2 AS ?x) (?a+?b AS ?c) { VALUES (?a ?b) { (1 2) } }",
+    "SELECT * { ?s <http://x/a%20b%2Bc> '100%' }",
+    "SELECT * { ?s ?p 'é 𝒳 + %41' }",
+    "ASK{<urn:a> <urn:b>/<urn:c>+ <urn:d>}",
+]
+
+
+def escape_as_encode_uri(text: str) -> str:
+    """JavaScript's encodeURI."""
+    return quote(text, safe=";,/?:@&=+$-_.!~*'()#")
+
+
+def first_valid(readings: list[Parameters]) -> str | None:
+    for reading in readings:
+        try:
+            pyoxigraph.Store().query(reading.query or "")
+        except SyntaxError:
+            continue
+        return reading.query
+    return None
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda query: urlencode({"query": query}),
+        lambda query: "query=" + quote(query, safe="!~*'()"),  # encodeURIComponent
+        lambda query: "query=" + query,
+        lambda query: "query=" + escape_as_encode_uri(query),
+        lambda query: f"default-graph-uri=urn:g&query={query}",
+        lambda query: f"query={query}&default-graph-uri=urn:g",
+        lambda query: f"format=json&query={escape_as_encode_uri(query)}&default-graph-uri=urn%3Ag&output=json",
+    ],
+    ids=["form", "component", "raw", "encodeURI", "raw, last", "raw, first", "encodeURI, middle"],
+)
+def test_the_query_is_found_however_it_was_escaped(query: str, body: object) -> None:
+    assert callable(body)
+    text: str = body(query)
+    readings = read_form(text.encode())
+    assert first_valid(readings) == query
+    if "default-graph-uri" in text:
+        assert {reading.default_graphs for reading in readings} == {("urn:g",)}
+
+
+@given(st.text())
+def test_what_is_escaped_rightly_is_read_rightly(query: str) -> None:
+    assert read_form(urlencode({"query": query, "named-graph-uri": query}).encode())[0] == Parameters(
+        query, (), (query,)
+    )
+
+
+def test_parameters() -> None:
+    form = [
+        ("default-graph-uri", "a"),
+        ("default-graph-uri", "b"),
+        ("named-graph-uri", "c"),
+        ("query", "ASK {}"),
+        ("x", "y"),
+    ]
+    assert read_form(urlencode(form).encode())[0] == Parameters("ASK {}", ("a", "b"), ("c",))
+    assert read_form(b"") == [Parameters(None)]
+    assert read_form(b"update=DROP+ALL") == [Parameters(None, is_update=True)]
+
+
+def test_two_queries_are_an_error() -> None:
+    with pytest.raises(QuerySyntaxError, match="several"):
+        read_form(b"query=ASK+%7B%7D&query=ASK+%7B%7D")
+
+
+def test_what_is_no_text_is_an_error() -> None:
+    with pytest.raises(QuerySyntaxError, match="UTF-8"):
+        read_form(b"query=\xff")

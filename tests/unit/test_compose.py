@@ -1,0 +1,239 @@
+"""The Compose files and the Dockerfile: what both generations of Docker Compose read, and what the settings say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from tests.servers.kafka import IMAGE as KAFKA_IMAGE
+from topology import settings
+from topology.runner.up import LINKS
+from topology.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+FILES = ("docker-compose.yml", "docker-compose.override.yml")
+TEXTS = {name: (ROOT / name).read_text() for name in FILES}
+BASE, SANDBOX = (yaml.safe_load(TEXTS[name]) for name in FILES)
+SERVICES: dict[str, dict[str, Any]] = {
+    f"{file}:{name}": service
+    for file, content in zip(FILES, (BASE, SANDBOX), strict=True)
+    for name, service in content["services"].items()
+}
+# The others only add to a service of the first file.
+WHOLE_SERVICES = {name: service for name, service in SERVICES.items() if "image" in service}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+# What Docker Compose v2 knows and docker-compose 1.29 rejects, or silently leaves out.
+_REJECTED_AT_TOP = {"name", "include", "configs"}
+_REJECTED_IN_SERVICE = {"develop", "configs", "attach", "annotations", "post_start", "pre_stop", "provider"}
+
+_OF_THE_RUNNER = {"SUBPROCESS_HEALTH_CHECK_INTERVAL", "SANDBOX_OFFERINGS", "SANDBOX_SEED"}
+# Compose says these itself: where the list of nodes is mounted, and where the gateway is published.
+_OF_COMPOSE = {"CATALOGUE_LIST", "HOST_ADDRESS", "HOST_PORT"}
+
+
+def _example() -> dict[str, str | None]:
+    text = (ROOT / "examples" / "example.env").read_text()
+    return dict(dotenv_values(stream=StringIO(re.sub(r"^#(?=[A-Z][A-Z0-9_]*=)", "", text, flags=re.MULTILINE))))
+
+
+def _aliases(service: dict[str, Any]) -> list[str]:
+    return list(service.get("networks", {}).get("default", {}).get("aliases", []))
+
+
+def _merged(name: str) -> dict[str, Any]:
+    """The environment of a service once the sandbox's file is laid over the other."""
+    return {**BASE["services"][name]["environment"], **SANDBOX["services"][name]["environment"]}
+
+
+# What both generations read
+
+
+@pytest.mark.parametrize("content", [BASE, SANDBOX], ids=FILES)
+def test_top_level_is_read_by_both_generations(content: dict[str, Any]) -> None:
+    keys = {key for key in content if not key.startswith("x-")}
+
+    assert not keys & _REJECTED_AT_TOP
+    assert keys <= {"services", "volumes", "networks", "secrets"}
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+def test_service_is_read_by_both_generations(service: dict[str, Any]) -> None:
+    assert not service.keys() & _REJECTED_IN_SERVICE
+    assert "start_interval" not in service.get("healthcheck", {})
+    assert all(isinstance(port, str) for port in service.get("ports", []))
+    assert all(condition.keys() == {"condition"} for condition in service.get("depends_on", {}).values())
+    assert "pids" not in service.get("deploy", {}).get("resources", {}).get("limits", {})
+    assert isinstance(service.get("env_file", ""), str)
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+def test_environment_holds_no_booleans(service: dict[str, Any]) -> None:
+    wrong = {name: value for name, value in service.get("environment", {}).items() if isinstance(value, bool)}
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=FILES)
+def test_no_default_stands_within_a_default_and_no_tag_is_used(text: str) -> None:
+    code = re.sub(r"(^|\s)#.*", "", text)
+
+    assert not re.search(r"\$\{[^}]*\$", code)
+    assert not re.search(r"!(override|reset)\b", code)
+
+
+def test_dockerfile_builds_without_buildkit() -> None:
+    assert not re.search(r"^#\s*syntax\s*=", DOCKERFILE, re.MULTILINE)
+    assert not re.search(
+        r"^(RUN|COPY|ADD)\b.*(\s--(mount|chmod|link|parents|exclude|network|security)\b|<<)", DOCKERFILE, re.M
+    )
+
+
+# What the services are
+
+
+def test_every_link_is_a_service() -> None:
+    commands = {name: BASE["services"][name]["command"] for name in LINKS}
+
+    assert commands == {name: ["python", "-m", f"links.{name}"] for name in LINKS}
+    assert all((ROOT / "links" / f"{name}.py").is_file() for name in LINKS)
+
+
+@pytest.mark.parametrize("service", WHOLE_SERVICES.values(), ids=WHOLE_SERVICES)
+def test_services_run_within_limits(service: dict[str, Any]) -> None:
+    assert service["restart"] == "unless-stopped"
+    assert service["mem_limit"]
+    assert service["stop_grace_period"]
+    assert service["logging"]["options"]["max-size"]
+
+
+@pytest.mark.parametrize("service", WHOLE_SERVICES.values(), ids=WHOLE_SERVICES)
+def test_images_are_pinned_and_name_no_registry(service: dict[str, Any]) -> None:
+    image = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", service["image"])
+    repository, _, tag = image.partition(":")
+
+    assert "." not in repository.split("/")[0]
+    assert re.search(r"\d", tag) or repository in ("catena", "dlt-booth")
+
+
+def test_kafka_is_the_one_that_the_tests_run() -> None:
+    assert BASE["services"]["kafka"]["image"] == KAFKA_IMAGE
+
+
+def test_names_in_the_settings_are_names_in_the_network() -> None:
+    defaults = Settings()
+    booth = urlsplit(defaults.dlt_base_url)
+
+    assert defaults.redis_host in _aliases(BASE["services"]["redis"])
+    assert booth.hostname in BASE["services"]
+    assert booth.hostname in _aliases(SANDBOX["services"]["sandbox-booth"])
+    endpoint = re.sub(r".*:-(.*)\}", r"\1", BASE["services"]["fetcher"]["environment"]["KAFKA_ENDPOINT"])
+    assert BASE["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{endpoint}"
+
+
+def test_kafka_takes_the_largest_description() -> None:
+    limit = BASE["services"]["kafka"]["environment"]["KAFKA_MESSAGE_MAX_BYTES"]
+
+    assert limit > 2 * Settings().offering_max_bytes
+
+
+# What reaches them
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_links_get_every_setting_that_is_set_and_none_that_is_not(name: str) -> None:
+    environment = BASE["services"][name]["environment"]
+    known = {field.name.upper() for field in dataclasses.fields(Settings)}
+
+    passed_on = {variable for variable, value in environment.items() if value is None}
+    assert passed_on == known - _OF_THE_RUNNER - _OF_COMPOSE
+    assert "CATALOGUE_LIST" not in environment
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_links_find_the_list_of_nodes_under_their_own_default(name: str) -> None:
+    folder = re.findall(r"^WORKDIR (\S+)", DOCKERFILE, re.MULTILINE)[-1]
+    expected = str(Path(folder) / Settings().catalogue_list)
+
+    for content in (BASE, SANDBOX):
+        (mount,) = content["services"][name]["volumes"]
+        assert (mount["type"], mount["target"], mount["read_only"]) == ("bind", expected, True)
+    assert (ROOT / SANDBOX["services"][name]["volumes"][0]["source"]).samefile(ROOT / "examples/catalogue_list.json")
+
+
+def test_gateway_is_published_where_the_settings_say() -> None:
+    gateway = BASE["services"]["gateway"]
+    defaults = Settings()
+
+    assert gateway["ports"] == [
+        f"${{HOST_ADDRESS:-{defaults.host_address}}}:${{HOST_PORT:-{defaults.host_port}}}:"
+        f"{gateway['environment']['HOST_PORT']}"
+    ]
+    assert gateway["environment"]["HOST_ADDRESS"] == "0.0.0.0"
+
+
+def test_what_stands_in_for_a_missing_variable_is_what_the_example_says() -> None:
+    example = _example()
+    without_file = {"CATALOGUE_LIST", "DLT_BOOTH_DB_SCHEMA"}
+    used = {match for text in TEXTS.values() for match in re.findall(r"\$\{(\w+):-([^}]*)\}", text)}
+
+    assert {name for name, _ in used} <= example.keys()
+    assert {name: default for name, default in used if name not in without_file} == {
+        name: example[name] for name, _ in used if name not in without_file
+    }
+    assert {name: default for name, default in used if name in without_file} == dict.fromkeys(without_file, "/dev/null")
+
+
+def test_dlt_booth_gets_each_of_its_variables() -> None:
+    environment = BASE["services"]["dlt-booth"]["environment"]
+    given = {name for name in _example() if name.startswith("DLT_")}
+    given -= {"DLT_BASE_URL", "DLT_BOOTH_IMAGE", "DLT_BOOTH_DB_SCHEMA"}
+
+    for name in given:
+        assert f"${{{name}:-" in environment[re.sub(r"^DLT_(BOOTH_)?", "", name)]
+
+
+def test_dlt_booth_runs_only_when_asked_for() -> None:
+    profiles = {name: service.get("profiles") for name, service in BASE["services"].items() if "profiles" in service}
+
+    assert profiles == {"dlt-booth": ["dlt-booth"], "dlt-booth-db": ["dlt-booth"]}
+
+
+# The sandbox
+
+
+def test_sandbox_adds_to_links_that_exist() -> None:
+    own = {name for name, service in SANDBOX["services"].items() if "image" in service}
+
+    assert SANDBOX["services"].keys() - own == set(LINKS)
+    assert not own & BASE["services"].keys()
+
+
+def test_sandbox_runs_the_nodes_of_the_example_list() -> None:
+    listed = json.loads((ROOT / "examples/catalogue_list.json").read_text())
+
+    for entry in listed.values():
+        node = urlsplit(entry["catalogue_url"])
+        command = SANDBOX["services"][node.hostname]["command"]
+        assert command[command.index("--port") + 1] == str(node.port)
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_sandbox_settings_can_be_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "examples")
+    variables = {variable: str(value) for variable, value in _merged(name).items() if value is not None}
+
+    loaded = settings.load(environment=variables, file=os.devnull)
+    assert loaded.mode is settings.Mode.OPERATOR
+    booth = SANDBOX["services"]["sandbox-booth"]["command"]
+    assert loaded.dlt_base_url == f"{booth[booth.index('--public-url') + 1]}/api"

@@ -1,0 +1,135 @@
+"""Which quads can a query see?
+
+SPARQL's algebra reads the dataset in two ways only: by matching triple patterns and paths against the active graph, and by
+asking which named graphs there are (GRAPH). So the text's patterns, each with the graph it is matched in, tell what an answer
+can depend on; filters, joins and aggregates only ever narrow that. Where a construct can see more than its terms say
+(zero-length paths see every node of the graph, negated property sets every predicate), the pattern is widened until it is safe.
+
+rdflib parses; its syntax tree is walked and its algebra is not used. pyoxigraph, which evaluates the query later, decides what
+is a query and what its terms are: a constant that it did not read the same way is widened to "any", and a query that rdflib
+cannot parse pulls everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+import pyoxigraph
+import rdflib
+from rdflib.plugins.sparql.algebra import translatePath, translatePName, translatePrologue, traverse
+from rdflib.plugins.sparql.parser import parseQuery
+from rdflib.plugins.sparql.parserutils import CompValue
+
+from topology.federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
+from topology.federation.plan import FORMS, Plan
+from topology.federation.tokens import QueryText, Token
+from topology.federation.visible import Visible
+
+_IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
+_POSITION = re.compile(r"(?:error )?at (\d+):(\d+): (.*)", re.DOTALL)
+# Quoted tokens are kept, so that "[" does not begin a class.
+_CHARACTER_CLASS = re.compile(r"""("(?:\\.|[^"\\])*")|\[(?:'(?:\\.|[^'\\])*'|[^\]'])*\]""")
+_MOST_SHOWN = 200
+
+
+def analyse(text: str, deeply: bool = True) -> Plan:
+    """Read a query and tell what it can see.
+
+    Args:
+        text: The query as it was sent.
+        deeply: Whether to look for its patterns; if not, the plan pulls everything.
+
+    Raises:
+        QuerySyntaxError: It is no SPARQL 1.1 query.
+        QueryRefused: It is an update, or would call other servers.
+    """
+    query = QueryText(text)
+    _check(query)
+    default, named = query.dataset()
+    plan = Plan(
+        form=next(form for form in FORMS if form == query.form),
+        patterns=(),
+        from_default=_graph_names(query, default),
+        from_named=_graph_names(query, named),
+        has_dataset=bool(default or named),
+        resources=query.resources_query() if query.form == "DESCRIBE" else "",
+    )
+    if not deeply:
+        return plan.widened("its analysis took too long")
+    if re.search(r"\\[uU]", text):
+        return plan.widened("it has \\u escapes, which the two parsers replace at different times")
+    try:
+        visible = Visible(_constants(query))
+        visible.query(_syntax_tree(text))
+    except QueryRefused:
+        raise
+    except Exception as error:  # rdflib and pyparsing raise many kinds, bare Exception and RecursionError among them
+        return plan.widened(f"its analysis failed: {type(error).__name__}: {str(error)[:200]}")
+    return msgspec.structs.replace(
+        plan, patterns=tuple(dict.fromkeys(visible.patterns)), graph_names=frozenset(visible.graph_names)
+    )
+
+
+def _check(query: QueryText) -> None:
+    """Let the evaluator's parser say whether it is a query, and refuse what it would do besides answering."""
+    if query.is_update:
+        raise UpdateRefused("this is a query endpoint: updates go to the ledger, not here")
+    if query.calls_services:
+        raise QueryRefused("SERVICE is refused: this endpoint calls no other servers")
+    try:
+        pyoxigraph.Store().query(query.text)
+    except SyntaxError as error:
+        raise _syntax_error(str(error)) from None
+    if not query.form:
+        raise QueryRefused("the kind of query cannot be told from the text")
+
+
+def _syntax_error(message: str) -> QuerySyntaxError:
+    """The parser's complaint, without the character classes and with no more alternatives than a reader can use."""
+    found = _POSITION.match(message)
+    if not found:
+        return QuerySyntaxError(message[:_MOST_SHOWN])
+    alternatives = _CHARACTER_CLASS.sub(r"\1", found[3].removeprefix("expected").removeprefix(" one of")).split(", ")
+    alternatives = [" ".join(alternative.split()) for alternative in alternatives if alternative.strip(" |\n")]
+    sentences = [alternative for alternative in alternatives if re.search("[a-z] [a-z]", alternative)]
+    said = (
+        ", ".join(sentences) or f"expected one of {', '.join(alternatives)}" if alternatives else "this is not expected"
+    )
+    if len(said) > _MOST_SHOWN:
+        said = said[:_MOST_SHOWN].rsplit(", ", 1)[0] + ", …"
+    return QuerySyntaxError(said, int(found[1]), int(found[2]))
+
+
+def _graph_names(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
+    if any(token.kind not in ("iri", "name") for token in tokens):
+        raise QueryRefused("the FROM clauses cannot be read; write the IRIs of the graphs in full, in <…>")
+    if not tokens:
+        return ()
+    return tuple(term.value for term in _read_terms(query, tokens) if isinstance(term, pyoxigraph.NamedNode))
+
+
+def _read_terms(query: QueryText, tokens: Sequence[Token]) -> list[pyoxigraph.NamedNode | pyoxigraph.Literal]:
+    """What the evaluator's parser makes of the query's own words, prefixes and base included."""
+    rows = " ".join(f"({n} {token.text})" for n, token in enumerate(tokens))
+    solutions = pyoxigraph.Store().query(f"{query.prologue}SELECT ?n ?term {{ VALUES (?n ?term) {{ {rows} }} }}")
+    assert isinstance(solutions, pyoxigraph.QuerySolutions)
+    by_number = {int(solution["n"].value): solution["term"] for solution in solutions}
+    return [by_number[n] for n in range(len(tokens))]
+
+
+def _constants(query: QueryText) -> frozenset[str]:
+    """The IRIs of the query, and the texts of its literals, as the evaluator reads them."""
+    tokens = list({token.text: token for token in query.body if token.kind in ("iri", "name", "string")}.values())
+    return _IMPLIED | {term.value for term in _read_terms(query, tokens)}
+
+
+def _syntax_tree(text: str) -> CompValue:
+    """rdflib's syntax tree, with prefixed names and paths resolved."""
+    tree = parseQuery(text)
+    prologue = translatePrologue(tree[0], None, None, None)
+    query = traverse(tree[1], visitPost=partial(translatePName, prologue=prologue))
+    resolved: CompValue = traverse(query, visitPost=translatePath)
+    return resolved

@@ -1,0 +1,64 @@
+"""DESCRIBE, the one form that sees data beyond its patterns.
+
+The description of a resource is its concise bounded description (https://www.w3.org/Submission/CBD/), without reified
+statements: the triples of the default graph with the resource as subject, and the same for every blank node met as an object.
+"""
+
+from __future__ import annotations
+
+import re
+
+from topology.federation.attempt import Attempt
+from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from topology.federation.rows import skolem_suffix
+
+_TSV = "text/tab-separated-values"
+_MOST_RESOURCES = 1000
+_IRI = re.compile(r"<[^<>\"{}|^`\\\x00-\x20]+>")
+
+
+def describe(attempt: Attempt, text: str, media_type: str) -> bytes:
+    """The answer to a DESCRIBE query.
+
+    Args:
+        attempt: The query's plan, and where to ask.
+        text: The query.
+        media_type: The format of the answer.
+
+    Raises:
+        SourceFailed: Some nodes did not answer.
+        QueryRefused: It cannot be evaluated, or not within the limits.
+        QueryTimeout: It took too long.
+    """
+    rows = attempt.pull(attempt.plan.patterns, attempt.plan.graph_names)
+    found = attempt.evaluate(attempt.plan.resources, rows, _TSV).decode()
+    terms = {term for line in found.split("\n")[1:] for term in line.split("\t") if term.startswith(("<", "_:"))}
+    resources = {_asked_for(attempt, term) for term in terms}
+
+    # The resources are described with the triples pulled for them, and the query is not evaluated again: with more
+    # triples around, a LIMIT without an order could choose other resources.
+    description = attempt.pull(())
+    described: set[str] = set()
+    while "" not in resources and len(described | resources) <= _MOST_RESOURCES:
+        if not resources:
+            return attempt.evaluate("CONSTRUCT WHERE { ?s ?p ?o }", description, media_type)
+        more = attempt.pull(Pattern(DEFAULT_GRAPH, resource) for resource in resources)
+        if more.has_blank_nodes:
+            break
+        description.default += more.default
+        described |= resources
+        resources = {_asked_for(attempt, f"_:{label}") for label in more.blank_objects()} - described
+
+    everything = attempt.pull((Pattern(DEFAULT_GRAPH), Pattern(ANY_NAMED_GRAPH)), {ANY_NAMED_GRAPH})
+    return attempt.evaluate(text, everything, media_type)
+
+
+def _asked_for(attempt: Attempt, term: str) -> str:
+    """The IRI, in angle brackets, that the nodes know a resource by.
+
+    Empty for what cannot be asked for: the nodes' own blank nodes, and IRIs that are none but stand in their data.
+    """
+    if term.startswith("_:"):
+        suffix = skolem_suffix(term[2:])
+        term = "" if suffix is None else f"<{attempt.skolem}{suffix}>"
+    return term if _IRI.fullmatch(term) else ""

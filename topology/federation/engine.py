@@ -1,0 +1,236 @@
+"""SPARQL queries over the graphs of many nodes, answered as one store would that holds each graph once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pyoxigraph
+
+from topology.federation.attempt import Attempt, Budgets, Limits, Step
+from topology.federation.describe import describe
+from topology.federation.errors import QuerySyntaxError, SourceFailed, TooLarge
+from topology.federation.formats import Format, choose
+from topology.federation.nodes import Budget, Nodes
+from topology.federation.plan import Dataset, Plan
+from topology.federation.sources import Snapshot
+from topology.federation.workers import Workers
+from topology.skolem import PREFIX
+
+_PLANS_KEPT = 1000
+_MOST_TEXT = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a query.
+
+    Attributes:
+        body: The result, serialised.
+        content_type: Its media type.
+        missing: Ids of the nodes whose graphs may be missing from it; none when it is complete.
+        plan: What the query could see.
+        steps: What was done for it, in the order in which it ended.
+    """
+
+    body: bytes
+    content_type: str
+    missing: tuple[str, ...]
+    plan: Plan
+    steps: Sequence[Step] = field(default=(), repr=False)
+
+
+class Engine:
+    """Answers SPARQL 1.1 queries over many nodes. May be used by many threads.
+
+    The answer to a query equals, as a multiset, and in order under ORDER BY, that of one pyoxigraph store that holds each named
+    graph once and whose default graph is the set-union of them. Like that store, it knows numbers, booleans, dates and
+    durations by their values, and shows them in canonical form: ``"01"^^xsd:integer`` and ``"1"^^xsd:int`` as
+    ``"1"^^xsd:integer``.
+
+    Args:
+        union_default_graph: Whether the default graph is the set-union of all named graphs; if not, it is empty.
+        timeout: Seconds that one query may take.
+        source_timeout: Seconds that one node may take for one request.
+        limits: What one query may use.
+        pool_size: Nodes asked at the same time, by all queries together.
+        workers: Queries read or evaluated at the same time, each by a process of its own.
+        worker_memory: Bytes of address space that each of these processes may take; 0: no bound.
+        skolem: How IRIs begin that stand for blank nodes and are shown as such.
+    """
+
+    def __init__(
+        self,
+        *,
+        union_default_graph: bool = True,
+        timeout: float = 60.0,
+        source_timeout: float = 10.0,
+        limits: Limits | None = None,
+        pool_size: int = 32,
+        workers: int = 2,
+        worker_memory: int = 4 * 1024**3,
+        skolem: str = PREFIX,
+    ) -> None:
+        self.union_default_graph = union_default_graph
+        self._timeout = timeout
+        self._limits = limits or Limits()
+        self._skolem = skolem
+        self._nodes = Nodes(source_timeout, pool_size)
+        self._threads = ThreadPoolExecutor(pool_size, thread_name_prefix="federation")
+        self._workers = Workers(workers, worker_memory)
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def plan(self, text: str) -> Plan:
+        """What a query can see. Plans are kept by text.
+
+        Args:
+            text: The query.
+
+        Raises:
+            QuerySyntaxError: It is no SPARQL 1.1 query.
+            QueryRefused: It is not one to answer.
+            QueryTimeout: No time was left to read it.
+        """
+        return self._plan(text, time.monotonic() + self._timeout)
+
+    def query(
+        self,
+        text: str,
+        snapshot: Snapshot,
+        *,
+        default_graphs: Sequence[str] = (),
+        named_graphs: Sequence[str] = (),
+        accept: str = "*/*",
+    ) -> Answer:
+        """Answer a query from the nodes of a snapshot.
+
+        Args:
+            text: The query.
+            snapshot: Which graphs are read from which node.
+            default_graphs: The protocol's ``default-graph-uri``: IRIs of the graphs whose union is the default graph. With
+                these or ``named_graphs`` given, the FROM clauses of the query count for nothing.
+            named_graphs: The protocol's ``named-graph-uri``: IRIs of the graphs that GRAPH can reach.
+            accept: An HTTP Accept header.
+
+        Raises:
+            QuerySyntaxError: It is no SPARQL 1.1 query.
+            QueryRefused: It is not one to answer, or not within the limits.
+            NotAcceptable: The answer cannot be had in that format.
+            SourceFailed: A node failed; ``sources`` says which, for a snapshot without them.
+            QueryTimeout: It took too long.
+        """
+        budgets = Budgets(time.monotonic() + self._timeout, Budget(self._limits.most_pulled_bytes))
+        plan = self._plan(text, budgets.deadline)
+        return self._answer(text, plan, snapshot, default_graphs, named_graphs, choose(plan.form, accept), budgets)
+
+    def query_with_failover(
+        self,
+        text: str,
+        snapshot_for: Callable[[frozenset[str]], Snapshot],
+        *,
+        default_graphs: Sequence[str] = (),
+        named_graphs: Sequence[str] = (),
+        accept: str = "*/*",
+    ) -> Answer:
+        """Answer a query, and replace nodes that fail by others that hold copies.
+
+        What the other nodes have sent until then is used again.
+
+        Args:
+            text: The query.
+            snapshot_for: A snapshot without the nodes of these ids. Its ``missing`` tells what is lost without them.
+            default_graphs: See ``query``.
+            named_graphs: See ``query``.
+            accept: See ``query``.
+
+        Raises:
+            QuerySyntaxError: It is no SPARQL 1.1 query.
+            QueryRefused: It is not one to answer, or not within the limits.
+            NotAcceptable: The answer cannot be had in that format.
+            SourceFailed: No node is left to ask.
+            QueryTimeout: It took too long.
+        """
+        budgets = Budgets(time.monotonic() + self._timeout, Budget(self._limits.most_pulled_bytes))
+        plan = self._plan(text, budgets.deadline)
+        chosen = choose(plan.form, accept)
+        avoided: frozenset[str] = frozenset()
+        while True:
+            snapshot = snapshot_for(avoided)
+            try:
+                return self._answer(text, plan, snapshot, default_graphs, named_graphs, chosen, budgets)
+            except SourceFailed as error:
+                if error.sources <= avoided:
+                    raise
+                avoided |= error.sources
+
+    def close(self) -> None:
+        """Stop everything; queries under way fail."""
+        self._workers.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._nodes.close()
+
+    def _answer(
+        self,
+        text: str,
+        plan: Plan,
+        snapshot: Snapshot,
+        default_graphs: Sequence[str],
+        named_graphs: Sequence[str],
+        chosen: Format,
+        budgets: Budgets,
+    ) -> Answer:
+        if snapshot.missing and not snapshot.sources:
+            raise SourceFailed(f"no catalogue node answers; missing: {', '.join(snapshot.missing)}")
+        attempt = Attempt(
+            plan=plan,
+            dataset=self._dataset(plan, default_graphs, named_graphs),
+            snapshot=snapshot,
+            limits=self._limits,
+            budgets=budgets,
+            skolem=self._skolem,
+            nodes=self._nodes,
+            threads=self._threads,
+            workers=self._workers,
+        )
+        if plan.form == "DESCRIBE":
+            body = describe(attempt, text, chosen.media_type)
+        else:
+            rows = attempt.pull(plan.patterns, plan.graph_names)
+            body = attempt.evaluate(text, rows, chosen.media_type)
+        return Answer(body, chosen.content_type, snapshot.missing, plan, budgets.steps)
+
+    def _dataset(self, plan: Plan, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset:
+        if default_graphs or named_graphs:
+            for graph in (*default_graphs, *named_graphs):
+                _check_iri(graph)
+            return Dataset(frozenset(default_graphs), frozenset(named_graphs), given=True, overrides=True)
+        if plan.has_dataset:
+            return Dataset(frozenset(plan.from_default), frozenset(plan.from_named), given=True)
+        return Dataset(None if self.union_default_graph else frozenset(), None)
+
+    def _plan(self, text: str, deadline: float) -> Plan:
+        if len(text) > _MOST_TEXT:
+            raise TooLarge(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
+        with self._lock:
+            if text in self._plans:
+                self._plans.move_to_end(text)
+                return self._plans[text]
+        plan = self._workers.analyse(text, deadline)
+        with self._lock:
+            self._plans[text] = plan
+            while len(self._plans) > _PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return plan
+
+
+def _check_iri(graph: str) -> None:
+    """Graphs' names become a part of what the nodes are asked."""
+    try:
+        pyoxigraph.NamedNode(graph)
+    except ValueError:
+        raise QuerySyntaxError(f"{graph[:200]!r} is not an IRI, so it names no graph") from None

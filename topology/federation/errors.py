@@ -1,0 +1,59 @@
+"""Why a query has no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from catena_core.errors import CatenaError
+
+
+class FederationError(CatenaError):
+    """The root of the errors of the federation."""
+
+
+class QuerySyntaxError(FederationError):
+    """The text is not a SPARQL 1.1 query.
+
+    Attributes:
+        reason: What is wrong.
+        line: Where it goes wrong, counted from 1; 0 when that is not known.
+        column: The character of that line, counted from 1; 0 when that is not known.
+    """
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(f"line {line}, column {column}: {message}" if line else message)
+        self.reason = message
+        self.line = line
+        self.column = column
+
+
+class QueryRefused(FederationError):
+    """The query is understood, and not answered; the message says why."""
+
+
+class UpdateRefused(QueryRefused):
+    """It is an update, not a query."""
+
+
+class TooLarge(QueryRefused):
+    """Answering would take more data, memory or depth than one query may use."""
+
+
+class NotAcceptable(FederationError):
+    """The answer cannot be written in any of the formats asked for."""
+
+
+class QueryTimeout(FederationError):
+    """The time for one query is over; the message says what was waited for."""
+
+
+class SourceFailed(FederationError):
+    """Nodes that hold a part of the answer did not give it; nodes that hold copies may.
+
+    Attributes:
+        sources: The ids of the nodes, empty when there is no node left to ask.
+    """
+
+    def __init__(self, message: str, sources: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.sources = frozenset(sources)

@@ -1,0 +1,94 @@
+"""What a query can see: the outcome of its analysis."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+Form = Literal["SELECT", "ASK", "CONSTRUCT", "DESCRIBE"]
+FORMS: tuple[Form, ...] = get_args(Form)
+
+# Where a pattern looks, when that is not the IRI of one graph. No IRI is empty or begins with a question mark.
+DEFAULT_GRAPH = ""
+ANY_NAMED_GRAPH = "?"
+
+
+class Pattern(msgspec.Struct, frozen=True, array_like=True):
+    """Quads that a query may see.
+
+    Attributes:
+        graph: ``DEFAULT_GRAPH``, ``ANY_NAMED_GRAPH``, or the IRI of one named graph.
+        subject: The one term that can stand there, in N-Triples form; ``None``: any.
+        predicate: The same.
+        object: The same.
+    """
+
+    graph: str
+    subject: str | None = None
+    predicate: str | None = None
+    object: str | None = None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All that the engine needs to know of a query's text.
+
+    Attributes:
+        form: The query form.
+        patterns: The quads that evaluating it can depend on. A store that holds these quads of a dataset, and any others
+            of that dataset, gives the query the answer that the whole dataset gives.
+        graph_names: Where the mere existence of a named graph counts: ``ANY_NAMED_GRAPH``, or IRIs of graphs.
+        from_default: The IRIs of the FROM clauses.
+        from_named: The IRIs of the FROM NAMED clauses.
+        has_dataset: Whether there is any such clause.
+        resources: For DESCRIBE: a SELECT query for the resources to describe. Empty for other forms.
+        pulls_everything: Why the analysis gave up and the patterns match everything; empty when it did not.
+    """
+
+    form: Form
+    patterns: tuple[Pattern, ...]
+    graph_names: frozenset[str] = frozenset()
+    from_default: tuple[str, ...] = ()
+    from_named: tuple[str, ...] = ()
+    has_dataset: bool = False
+    resources: str = ""
+    pulls_everything: str = ""
+
+    def widened(self, reason: str) -> Plan:
+        """The plan that pulls everything, which is right for every query.
+
+        Args:
+            reason: Why.
+        """
+        everything = (Pattern(DEFAULT_GRAPH), Pattern(ANY_NAMED_GRAPH))
+        return msgspec.structs.replace(
+            self, patterns=everything, graph_names=frozenset({ANY_NAMED_GRAPH}), pulls_everything=reason
+        )
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """The RDF dataset that a query is asked over (SPARQL 1.1 Query, section 13.2).
+
+    Attributes:
+        default: The graphs whose set-union is the default graph; ``None``: all named graphs.
+        named: The graphs that GRAPH can reach; ``None``: all named graphs.
+        given: Whether the query or the request names its dataset.
+        overrides: Whether the request names it, whatever the query says (SPARQL 1.1 Protocol, section 2.1.4).
+    """
+
+    default: frozenset[str] | None
+    named: frozenset[str] | None
+    given: bool = False
+    overrides: bool = False
+
+    def graphs_of(self, pattern: Pattern) -> frozenset[str] | None:
+        """The graphs that a pattern looks into; ``None``: all named graphs."""
+        if pattern.graph == DEFAULT_GRAPH:
+            return self.default
+        return self.reachable(pattern.graph)
+
+    def reachable(self, name: str) -> frozenset[str] | None:
+        """The graphs that ``GRAPH name`` reaches, where ``name`` is an IRI or ``ANY_NAMED_GRAPH``; ``None``: all."""
+        if name == ANY_NAMED_GRAPH:
+            return self.named
+        return frozenset({name}) if self.named is None or name in self.named else frozenset()

@@ -1,0 +1,181 @@
+"""From the nodes' rows to one copy of each graph.
+
+SPARQL 1.1 Results in TSV write terms nearly as N-Quads does, so rows become N-Quads line by line, without a Python object for
+each term: on 86,700 rows this and loading take 0.16 s, pyoxigraph's TSV parser and its ``Quad``s 0.35 s, JSON 0.47 s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from topology.federation.errors import SourceFailed, TooLarge
+from topology.federation.sources import Snapshot, Source
+
+_TO_DEFAULT, _TO_NAMED = 1, 2
+_WRITTEN_IN_FULL = frozenset(b'<"_')
+_XSD = b"http://www.w3.org/2001/XMLSchema#"
+_SHORT_FORMS = (
+    (re.compile(rb"[+-]?\d+"), b"integer"),
+    (re.compile(rb"[+-]?\d*\.\d*"), b"decimal"),
+    (re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+"), b"double"),
+    (re.compile(rb"true|false"), b"boolean"),
+)
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+
+
+class Rows:
+    """The quads pulled for one query.
+
+    Args:
+        snapshot: Which graphs are read from which node.
+        to_default: Whether a graph's triples belong into the default graph.
+        to_named: Whether a graph can be reached by GRAPH.
+        skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
+        most: The largest number of quads.
+
+    Attributes:
+        default: Triples of the default graph: N-Triples lines without the final dot.
+        named: Quads of named graphs: N-Quads lines without the final dot.
+        graphs: IRIs of named graphs that are known to exist.
+        has_blank_nodes: Whether nodes sent blank nodes. Their labels hold within one answer only.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        to_default: Callable[[str], bool],
+        to_named: Callable[[str], bool],
+        skolem: str,
+        most: int,
+    ) -> None:
+        self._snapshot = snapshot
+        self._to_default = to_default
+        self._to_named = to_named
+        self._skolem = b"<" + skolem.encode()
+        self._most = most
+        self.default: list[bytes] = []
+        self.named: list[bytes] = []
+        self.graphs: set[str] = set()
+        self.has_blank_nodes = False
+
+    def add(self, source: Source, number: int, body: bytes) -> None:
+        """Take the rows of the graphs that are read from a node.
+
+        Args:
+            source: The node.
+            number: A number that no other node has in this query.
+            body: What it sent: TSV rows of subject, predicate, object, graph.
+
+        Raises:
+            SourceFailed: They are no such rows.
+            TooLarge: The quads are too many.
+        """
+        places = _Places(self, source)
+        default, named = self.default, self.named
+        has_blank = b"_:" in body or self._skolem in body
+        try:
+            for line in body.split(b"\n"):
+                end = line.rfind(b"\t")
+                place = places[line[end + 1 :]]
+                if not place:
+                    continue
+                if line.count(b"\t") != 3:
+                    raise ValueError(f"{line[:100]!r} has not four columns")
+                start = line.rfind(b"\t", 0, end) + 1
+                if line[start] not in _WRITTEN_IN_FULL:
+                    if line.startswith(b"\t\t\t"):
+                        self.graphs.add(_iri(line[end + 1 :]))
+                        continue
+                    line = _in_full(line, start, end)
+                    end = line.rfind(b"\t")
+                if has_blank and (b"_:" in line or self._skolem in line):
+                    line = self._with_labels(line, number)
+                    end = line.rfind(b"\t")
+                if place & _TO_DEFAULT:
+                    default.append(line[:end])
+                if place & _TO_NAMED:
+                    named.append(line)
+        except (ValueError, IndexError) as error:
+            raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
+        if len(default) + len(named) > self._most:
+            raise TooLarge(
+                f"this query would have to look through more than {self._most} triples; make its patterns narrower"
+            )
+
+    def quads(self) -> bytes:
+        """All of it as N-Quads, with labels that tell all blank nodes apart."""
+        return b" .\n".join([*self.default, *self.named, b""])
+
+    def blank_objects(self) -> Iterator[str]:
+        """The labels of the blank nodes that are objects in the default graph, without ``_:``."""
+        for line in self.default:
+            object_ = line[line.rfind(b"\t") + 1 :]
+            if object_.startswith(b"_:"):
+                yield object_[2:].decode()
+
+    def place(self, graph: bytes, source: Source) -> int:
+        """Where the rows of a graph from a node belong; 0: nowhere."""
+        if not graph:
+            return 0
+        iri = _iri(graph)
+        if not self._snapshot.keeps(iri, source.id):
+            return 0
+        return _TO_DEFAULT * self._to_default(iri) + _TO_NAMED * self._to_named(iri)
+
+    def _with_labels(self, line: bytes, number: int) -> bytes:
+        subject, predicate, object_, graph = line.split(b"\t")
+        return b"\t".join((self._labelled(subject, number), predicate, self._labelled(object_, number), graph))
+
+    def _labelled(self, term: bytes, number: int) -> bytes:
+        if term.startswith(self._skolem):
+            return b"_:" + skolem_label(term[len(self._skolem) : -1])
+        if term.startswith(b"_:"):
+            self.has_blank_nodes = True
+            return b"_:n%d_%b" % (number, term[2:])
+        return term
+
+
+class _Places(dict[bytes, int]):
+    """Where the rows of each graph belong, found out once for each."""
+
+    def __init__(self, rows: Rows, source: Source) -> None:
+        super().__init__()
+        self._rows = rows
+        self._source = source
+
+    def __missing__(self, graph: bytes) -> int:
+        place = self[graph] = self._rows.place(graph, self._source)
+        return place
+
+
+def skolem_label(suffix: bytes) -> bytes:
+    """The label of the blank node that an IRI stands for.
+
+    Args:
+        suffix: What follows the prefix of such IRIs.
+    """
+    return b"g" + re.sub(rb"[^0-9A-Za-z]", lambda found: b"_%02X" % found[0][0], suffix)
+
+
+def skolem_suffix(label: str) -> str | None:
+    """What ``skolem_label`` made a label of; ``None`` when it did not make it."""
+    if not label.startswith("g"):
+        return None
+    suffix = re.sub(rb"_([0-9A-F]{2})", lambda found: bytes([int(found[1], 16)]), label[1:].encode())
+    return suffix.decode()
+
+
+def _iri(term: bytes) -> str:
+    if not (term.startswith(b"<") and term.endswith(b">")):
+        raise ValueError(f"{term[:100]!r} is no graph")
+    return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), term[1:-1].decode())
+
+
+def _in_full(line: bytes, start: int, end: int) -> bytes:
+    """A row whose object is a number or boolean in Turtle's short form, with its datatype."""
+    short = line[start:end]
+    for form, datatype in _SHORT_FORMS:
+        if form.fullmatch(short):
+            return b'%b"%b"^^<%b%b>%b' % (line[:start], short, _XSD, datatype, line[end:])
+    raise ValueError(f"{short[:100]!r} is no term")

@@ -1,0 +1,48 @@
+"""The nodes as one query sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Source(NamedTuple):
+    """A live node that is asked.
+
+    Attributes:
+        id: Its name on the ring.
+        sparql_url: Its SPARQL 1.1 Protocol query endpoint.
+    """
+
+    id: str
+    sparql_url: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Which node each named graph is read from, for the time of one query.
+
+    Reading each graph from one node only makes replicas invisible, stale copies and leftovers included.
+
+    Attributes:
+        sources: The live nodes, each asked for what it holds.
+        holders: For every graph that the ring knows, the id of the node it is read from. Other graphs are read wherever
+            they stand: their providers put them there.
+        withheld: Graphs known to be deleted; no copy that a node may still have is shown.
+        missing: Ids of nodes that are not live although graphs may be lost from the answer through that.
+    """
+
+    sources: tuple[Source, ...]
+    holders: Mapping[str, str] = field(default_factory=dict)
+    withheld: frozenset[str] = frozenset()
+    missing: tuple[str, ...] = ()
+
+    def keeps(self, graph: str, source: str) -> bool:
+        """Whether the rows of a graph are taken from a node.
+
+        Args:
+            graph: The IRI of the named graph.
+            source: The id of the node.
+        """
+        return graph not in self.withheld and self.holders.get(graph, source) == source

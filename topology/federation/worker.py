@@ -1,0 +1,117 @@
+"""A process that reads and evaluates the queries of strangers: ``python -m topology.federation.worker FD BYTES``.
+
+A query can ask for endless work, run the parser's stack over (5,000 opening braces end the process), or make the evaluator
+call other servers (pyoxigraph does for SERVICE). So none of that happens in the server's own process: this one can be ended,
+its memory is bounded, and it can open no connection and no file.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+
+import msgspec
+import pyoxigraph
+
+from topology.federation.analysis import analyse
+from topology.federation.errors import FederationError, QueryRefused, SourceFailed, TooLarge
+from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
+
+
+def main() -> None:
+    """Do jobs until the other end closes the connection."""
+    descriptor, memory = int(sys.argv[1]), int(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
+    logging.disable()  # rdflib warns of every odd literal in a query
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    analyse("SELECT * { ?s ?p ?o }")  # the grammar is built with its first use
+    _confine(memory)
+    decoder = msgspec.msgpack.Decoder(Job)
+    encoder = msgspec.msgpack.Encoder()
+    with Connection(descriptor) as connection:
+        while True:
+            try:
+                job = decoder.decode(connection.recv_bytes())
+            except EOFError:
+                return
+            connection.send_bytes(encoder.encode(_do(job)))
+
+
+def _do(job: Job) -> Reply:
+    try:
+        if isinstance(job, Analyse):
+            return Planned(analyse(job.text, job.deeply))
+        return Evaluated(_evaluate(job))
+    except FederationError as error:
+        return Failed.of(error)
+    except MemoryError:
+        return Failed.of(TooLarge("answering this query takes too much memory"))
+
+
+def _evaluate(job: Evaluate) -> bytes:
+    """The result of a query over the quads that it can see.
+
+    ``use_default_graph_as_union`` is of no use: it counts a triple once for each graph that has it, and so do several graphs
+    in FROM clauses. What belongs into the default graph is therefore loaded there.
+    """
+    store = pyoxigraph.Store()
+    try:
+        store.extend(pyoxigraph.parse(job.quads, pyoxigraph.RdfFormat.N_QUADS, lenient=True, rename_blank_nodes=False))
+    except SyntaxError as error:
+        raise SourceFailed(f"a node sends what is no RDF: {error}") from error
+    for graph in job.graphs:
+        store.add_graph(pyoxigraph.NamedNode(graph))
+    try:
+        result = store.query(
+            job.text,
+            default_graph=[pyoxigraph.DefaultGraph()] if job.stored_default_graph else None,
+            named_graphs=None if job.named_graphs is None else [pyoxigraph.NamedNode(g) for g in job.named_graphs],
+        )
+        output = _Bounded(job.most_bytes)
+        if isinstance(result, pyoxigraph.QueryTriples):
+            result.serialize(output, pyoxigraph.RdfFormat.from_media_type(job.media_type))
+        else:
+            result.serialize(output, pyoxigraph.QueryResultsFormat.from_media_type(job.media_type))
+    except (OSError, RuntimeError, ValueError, SyntaxError) as error:
+        raise QueryRefused(f"the query cannot be evaluated: {error}") from error
+    return output.getvalue()
+
+
+class _Bounded(io.BytesIO):
+    """A buffer that refuses to grow beyond a size."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__()
+        self._left = most_bytes
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooLarge("the result is larger than one query may have; ask for less, for instance with LIMIT")
+        return super().write(data)
+
+
+def _confine(memory: int) -> None:
+    """Bound the memory, and let no file and no connection be opened from now on."""
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # Descriptors 0 to 2 are taken, and a new one would have a higher number.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+
+
+def _end_with_parent(parent: int) -> None:
+    """End also when the server was killed while this process is at work on an endless query."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
