@@ -1,7 +1,7 @@
 """The consumer loop: one thread owns the consumer, and never waits for a link's own code.
 
-It polls, hands the electrons to lanes, and commits what is finished. Where lanes are full it holds an electron's partition
-back, and goes on polling the others, so that Kafka never takes the link for dead and one slow key, topic or node does not
+It polls, hands the electrons to lanes, and commits what is finished. A partition with too many electrons in its lanes is
+paused, while the others are polled on, so that Kafka never takes the link for dead and one slow key, topic or node does not
 stop the rest.
 """
 
@@ -23,7 +23,10 @@ from catena_core.offsets import OffsetTracker
 Partition = tuple[str, int]
 
 COMMIT_INTERVAL = 1.0
-HELD_BEFORE_PAUSE = 0.25
+
+# In batches, how many of a partition may be in lanes before it is paused, and how few before it is resumed. A pause throws
+# away what was fetched ahead, so the two lie well apart.
+PAUSE_ABOVE, RESUME_BELOW = 8, 2
 
 # A commit that meets a rebalance: the partitions are another member's now, which reads the electrons again.
 _REBALANCE_ERRORS = frozenset(
@@ -41,7 +44,7 @@ _REBALANCE_ERRORS = frozenset(
 class Assignment:
     """A partition for as long as this instance has it."""
 
-    __slots__ = ("held", "held_since", "open_batches", "partition", "paused", "replaying", "revoked", "tracker")
+    __slots__ = ("in_lanes", "partition", "paused", "replaying", "revoked", "tracker")
 
     def __init__(self, partition: Partition, replaying: bool) -> None:
         self.partition = partition
@@ -49,9 +52,7 @@ class Assignment:
         self.revoked = False
         self.paused = False
         self.tracker = OffsetTracker()
-        self.open_batches = 0
-        self.held: deque[Any] = deque()
-        self.held_since = 0.0
+        self.in_lanes = 0
 
 
 class Batch:
@@ -120,10 +121,10 @@ class ConsumerLoop:
         self._batch_size = batch_size
         self._drain_timeout = drain_timeout
         self._logger = logger
-        self._capacity = 2 * batch_size
-        self._keyed_lanes = [] if lanes == "partition" else [self._lane(f"lane {n}") for n in range(int(lanes))]
+        self._keyed_lanes = [] if lanes == "partition" else [Lane(f"lane {n}") for n in range(int(lanes))]
         self._partition_lanes: dict[Partition, Lane] = {}
         self._assignments: dict[Partition, Assignment] = {}
+        self._paused = 0
         self._finished: deque[Batch] = deque()
         self._last_commit = time.monotonic()
         self._consumer = Consumer(
@@ -161,14 +162,13 @@ class ConsumerLoop:
 
     def _round(self) -> None:
         self._subscribe()
-        held = self._dispatch_held()
         self._take_finished()
         if time.monotonic() - self._last_commit >= COMMIT_INTERVAL:
             self._commit(self._assignments.values(), asynchronous=True)
         if not self._subscribed:
             time.sleep(0.05)
             return
-        first = self._consumer.poll(0.005 if held else 0.1)
+        first = self._consumer.poll(0.02 if self._paused else 0.1)
         if first is None:
             return
         # `consume(n, t)` would wait out t when fewer than n messages are there.
@@ -200,58 +200,23 @@ class ConsumerLoop:
         if error.code() == KafkaError._PARTITION_EOF:
             assignment = self._assignments.get((message.topic(), message.partition()))
             if assignment is not None and assignment.replaying:
-                if assignment.held:
-                    assignment.held.append(message)
-                else:
-                    self._end_replay(assignment)
+                assignment.replaying = False
+                self._handler.replayed(assignment.partition)
         elif error.fatal():
             raise KafkaException(error)
         else:
             self._logger.log(f"reading {message.topic() or 'from Kafka'}: {error.str()}", level="warning")
-
-    def _end_replay(self, assignment: Assignment) -> None:
-        assignment.replaying = False
-        self._handler.replayed(assignment.partition)
 
     # Handing out
 
     def _dispatch_all(self, by_partition: dict[Partition, list[Any]]) -> None:
         for partition, messages in by_partition.items():
             assignment = self._assignments.get(partition)
-            if assignment is None:
-                continue
-            if assignment.held or not self._dispatch(assignment, messages):
-                if not assignment.held:
-                    assignment.held_since = time.monotonic()
-                assignment.held.extend(messages)
+            if assignment is not None:
+                self._dispatch(assignment, messages)
 
-    def _dispatch_held(self) -> bool:
-        """Try again what found its lane full; whether something is still held."""
-        some_held = False
-        for assignment in self._assignments.values():
-            while assignment.held:
-                if assignment.held[0].error() is not None:
-                    assignment.held.popleft()
-                    self._end_replay(assignment)
-                    continue
-                chunk = [message for message in list(assignment.held)[: self._batch_size] if message.error() is None]
-                if not self._dispatch(assignment, chunk):
-                    break
-                for _ in chunk:
-                    assignment.held.popleft()
-            if assignment.held:
-                some_held = True
-                # A pause throws away what was fetched ahead, so a short hold-up is sat out without one.
-                if not assignment.paused and time.monotonic() - assignment.held_since > HELD_BEFORE_PAUSE:
-                    self._consumer.pause([TopicPartition(*assignment.partition)])
-                    assignment.paused = True
-            elif assignment.paused:
-                self._consumer.resume([TopicPartition(*assignment.partition)])
-                assignment.paused = False
-        return some_held
-
-    def _dispatch(self, assignment: Assignment, messages: list[Any]) -> bool:
-        """Give messages to their lanes, all or none; whether the lanes had room."""
+    def _dispatch(self, assignment: Assignment, messages: list[Any]) -> None:
+        """Give messages of one partition to their lanes, and pause the partition if there are too many of it."""
         by_lane: dict[Lane, list[Any]] = {}
         own = self._partition_lanes.get(assignment.partition)
         if own is not None:
@@ -263,22 +228,28 @@ class ConsumerLoop:
                 key = message.key()
                 number = message.offset() if key is None else hash(key)
                 by_lane.setdefault(self._keyed_lanes[number % len(self._keyed_lanes)], []).append(message)
-        if any(lane.full for lane in by_lane):
-            return False
         if not self._replay:
             for message in messages:
                 assignment.tracker.dispatched(message.offset())
         for lane, part in by_lane.items():
-            assignment.open_batches += 1
-            lane.put(self._handler.process, Batch(assignment, part), self._finished.append, size=len(part))
-        return True
+            assignment.in_lanes += len(part)
+            lane.put(self._handler.process, Batch(assignment, part), self._finished.append)
+        if assignment.in_lanes > PAUSE_ABOVE * self._batch_size and not assignment.paused:
+            self._consumer.pause([TopicPartition(*assignment.partition)])
+            assignment.paused = True
+            self._paused += 1
 
     def _take_finished(self) -> None:
         while self._finished:
             batch = self._finished.popleft()
-            batch.assignment.open_batches -= 1
+            assignment = batch.assignment
+            assignment.in_lanes -= len(batch.messages)
             if batch.completed and not self._replay:
-                batch.assignment.tracker.finished(message.offset() for message in batch.messages)
+                assignment.tracker.finished(message.offset() for message in batch.messages)
+            if assignment.paused and assignment.in_lanes < RESUME_BELOW * self._batch_size and not assignment.revoked:
+                self._consumer.resume([TopicPartition(*assignment.partition)])
+                assignment.paused = False
+                self._paused -= 1
 
     def _commit(self, assignments: Any, asynchronous: bool) -> None:
         self._last_commit = time.monotonic()
@@ -304,7 +275,7 @@ class ConsumerLoop:
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
             if not self._keyed_lanes:
-                self._partition_lanes[name] = self._lane(f"lane {name[0]}/{name[1]}")
+                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}")
         if names:
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._handler.assigned(names)
@@ -323,9 +294,9 @@ class ConsumerLoop:
         leaving = [self._assignments[name] for name in names if name in self._assignments]
         for assignment in leaving:
             assignment.revoked = True
-            assignment.held.clear()
+            self._paused -= assignment.paused
         deadline = time.monotonic() + self._drain_timeout
-        while any(assignment.open_batches for assignment in leaving) and time.monotonic() < deadline:
+        while any(assignment.in_lanes for assignment in leaving) and time.monotonic() < deadline:
             self._take_finished()
             time.sleep(0.002)
         if commit:
@@ -341,7 +312,7 @@ class ConsumerLoop:
 
     def _leave(self) -> None:
         deadline = time.monotonic() + self._drain_timeout
-        while any(assignment.open_batches for assignment in self._assignments.values()) and time.monotonic() < deadline:
+        while any(assignment.in_lanes for assignment in self._assignments.values()) and time.monotonic() < deadline:
             self._take_finished()
             time.sleep(0.002)
         self._take_finished()
@@ -349,9 +320,6 @@ class ConsumerLoop:
         self._consumer.close()
         for lane in [*self._keyed_lanes, *self._partition_lanes.values()]:
             lane.close()
-
-    def _lane(self, name: str) -> Lane:
-        return Lane(name, self._capacity)
 
 
 def _listed(partitions: Sequence[Partition]) -> str:

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
     from catena_core.link import Link
 
 
+# What no retry would mend.
+_FINAL = (RejectedError, CodecError, StoppedError)
+
+
+class _GivenUpError(Exception):
+    """An electron whose attempts are used up."""
+
+    def __init__(self, reason: Exception, attempts: int) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.attempts = attempts
+
+
 class KafkaRuntime:
     """Runs one link against Kafka.
 
@@ -203,27 +216,53 @@ class KafkaRuntime:
     # One electron
 
     def _transform(self, message: Any, batch: Batch) -> None:
-        attempts = 0
+        attempts = 1
         try:
             electron = to_electron(message)
-            retrying = Retrying(
-                stop=stop_after_attempt(self._link.attempts),
-                wait=wait_random_exponential(self._link.backoff[0], max=self._link.backoff[1]),
-                retry=retry_if_not_exception_type((RejectedError, CodecError, StoppedError)),
-                sleep=sleep_using_event(self._stop),
-                before_sleep=self._before_retry,
-                reraise=True,
-            )
-            for attempt in retrying:
-                with attempt:
-                    if attempts and (self._stop.is_set() or batch.assignment.revoked):
-                        raise StoppedError
-                    attempts += 1
-                    self._emit(read_result(self._link.transform(electron)), electron.topic)
+            try:
+                self._once(electron)
+            except _FINAL:
+                raise
+            except Exception as error:
+                attempts = self._again(electron, error, batch)
+        except (StoppedError, KafkaException):
+            raise
+        except _GivenUpError as given_up:
+            self._bury(message, given_up.reason, given_up.attempts)
+        except Exception as error:
+            self._bury(message, error, attempts)
+
+    def _once(self, electron: Electron) -> None:
+        self._emit(read_result(self._link.transform(electron)), electron.topic)
+
+    def _again(self, electron: Electron, first: Exception, batch: Batch) -> int:
+        """Try an electron that failed once until it succeeds or its attempts are used up."""
+        attempts = 0
+
+        def attempt() -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts == 1:
+                raise first
+            if self._stop.is_set() or batch.assignment.revoked:
+                raise StoppedError
+            self._once(electron)
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self._link.attempts),
+            wait=wait_random_exponential(self._link.backoff[0], max=self._link.backoff[1]),
+            retry=retry_if_not_exception_type(_FINAL),
+            sleep=sleep_using_event(self._stop),
+            before_sleep=self._before_retry,
+            reraise=True,
+        )
+        try:
+            retrying(attempt)
         except (StoppedError, KafkaException):
             raise
         except Exception as error:
-            self._bury(message, error, attempts)
+            raise _GivenUpError(error, attempts) from error
+        return attempts
 
     def _emit(self, result: Result, previous_topic: str | None) -> None:
         prepared = [self._link.addressed(electron, previous_topic) for electron in result.electrons]

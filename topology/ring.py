@@ -59,13 +59,17 @@ class RingView:
         self._replicas = ring.replicas if ring else 0
         placeable = [node.id for node in self.nodes.values() if node.state != "down"]
         self._circle = HashRing(placeable, ring.virtual_nodes if ring else 0)
+        self._owners: dict[str, tuple[str, ...]] = {}
 
     def owners(self, graph: str) -> tuple[str, ...]:
         """The nodes that should hold a graph; none while no node is known.
 
         A node in its grace period keeps its place, so that a short silence moves no data.
         """
-        return self._circle.owners(graph, self._replicas)
+        owners = self._owners.get(graph)
+        if owners is None:
+            owners = self._owners[graph] = self._circle.owners(graph, self._replicas)
+        return owners
 
     def is_up(self, node: str) -> bool:
         """Whether a node answered its last check."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyoxigraph
 from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat
 
@@ -15,8 +17,6 @@ PREFIXES = f"""
 @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
 @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
 """
-
-Graph = list[tuple[NamedNode, NamedNode, NamedNode | pyoxigraph.Literal]]
 
 
 def graphs() -> dict[str, str]:
@@ -77,7 +77,7 @@ def shown(quad: Quad) -> Quad:
     return Quad(_shown(quad.subject), quad.predicate, _shown(quad.object), quad.graph_name)
 
 
-def _shown(term: object) -> object:
+def _shown(term: Any) -> Any:
     if isinstance(term, NamedNode) and term.value.startswith(PREFIX):
         return BlankNode(skolem_label(term.value.removeprefix(PREFIX).encode()).decode())
     return term

@@ -37,14 +37,16 @@ class Reference:
 
     def __init__(self, graphs: Mapping[str, str]) -> None:
         self._quads = [
-            shown(Quad(*triple, NamedNode(name))) for name, turtle in graphs.items() for triple in triples(turtle)
+            shown(Quad(triple.subject, triple.predicate, triple.object, NamedNode(name)))
+            for name, turtle in graphs.items()
+            for triple in triples(turtle)
         ]
         self.store = lru_cache(self._store)
 
     def _store(self, default: frozenset[str] | None = None, named: frozenset[str] | None = None) -> Store:
         store = Store()
         for quad in self._quads:
-            name = quad.graph_name.value
+            name = str(quad.graph_name)[1:-1]
             if named is None or name in named:
                 store.add(quad)
             if default is None or name in default:
@@ -107,7 +109,7 @@ class Result:
     def _as_graph(self, ordered: bool = False) -> list[Quad]:
         """The rows as RDF, a blank node for each, so that two tables are the same when the graphs are isomorphic."""
         if self.graph is not None:
-            return [Quad(*triple) for triple in self.graph]
+            return [Quad(triple.subject, triple.predicate, triple.object) for triple in self.graph]
         quads = []
         for n, row in enumerate(sorted(self.rows, key=str) if not ordered else self.rows):
             node = BlankNode(f"row{n}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from topology.federation.errors import SourceFailed
+from topology.federation.errors import SourceFailed, UnreadableQuads
 from topology.federation.jobs import Evaluate
 from topology.federation.nodes import Budget, Nodes
 from topology.federation.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan
@@ -136,7 +136,15 @@ class Attempt:
         Raises:
             QueryRefused: It cannot be evaluated, or not within the limits.
             QueryTimeout: It took too long.
+            SourceFailed: A node sent what is no RDF.
         """
+        try:
+            return self._evaluate(text, rows, media_type)
+        except UnreadableQuads:
+            rows.mend()
+            return self._evaluate(text, rows, media_type)
+
+    def _evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
         start = time.perf_counter()
         quads = rows.quads()
         named = self.dataset.named

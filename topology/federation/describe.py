@@ -45,7 +45,7 @@ def describe(attempt: Attempt, text: str, media_type: str) -> bytes:
         more = attempt.pull(Pattern(DEFAULT_GRAPH, resource) for resource in resources)
         if more.has_blank_nodes:
             break
-        description.default += more.default
+        description.extend(more)
         described |= resources
         resources = {_asked_for(attempt, f"_:{label}") for label in more.blank_objects()} - described
 

@@ -43,6 +43,10 @@ class NotAcceptable(FederationError):
     """The answer cannot be written in any of the formats asked for."""
 
 
+class UnreadableQuads(FederationError):
+    """What was pulled for a query is no RDF; the engine finds out whose fault it is."""
+
+
 class QueryTimeout(FederationError):
     """The time for one query is over; the message says what was waited for."""
 

@@ -122,9 +122,7 @@ def _readings(request: flask.Request, max_bytes: int) -> list[Parameters]:
     """The ways to read a request, the likeliest first; there is at least one."""
     if request.method != "POST":
         return read_form(request.query_string)
-    body = request.stream.read(max_bytes + 1) if (request.content_length or 0) <= max_bytes else None
-    if body is None or len(body) > max_bytes:
-        raise _RequestTooLarge(f"the request has more than the {max_bytes} bytes that are read")
+    body = _body(request, max_bytes)
     if request.mimetype == "application/sparql-query":
         return [read_form(request.query_string)[0]._replace(query=read_text(body))]
     if request.mimetype == "application/sparql-update":
@@ -132,6 +130,16 @@ def _readings(request: flask.Request, max_bytes: int) -> list[Parameters]:
     if request.mimetype == "application/x-www-form-urlencoded" or body.startswith(b"query="):
         return read_form(body)
     raise _UnsupportedMediaType("send application/x-www-form-urlencoded or application/sparql-query")
+
+
+def _body(request: flask.Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    if (request.content_length or 0) <= max_bytes:
+        while len(body) <= max_bytes and (part := request.stream.read(max_bytes + 1 - len(body))):
+            body += part
+        if len(body) <= max_bytes:
+            return bytes(body)
+    raise _RequestTooLarge(f"the request has more than the {max_bytes} bytes that are read")
 
 
 def _first_valid(engine: Engine, readings: list[Parameters]) -> Parameters:

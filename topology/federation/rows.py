@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import pyoxigraph
+
 from topology.federation.errors import SourceFailed, TooLarge
 from topology.federation.sources import Snapshot, Source
 
@@ -21,6 +23,7 @@ _SHORT_FORMS = (
     (re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+"), b"double"),
     (re.compile(rb"true|false"), b"boolean"),
 )
+_FORBIDDEN = re.compile(rb'[<>"{}|^`\x00-\x20]')
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
@@ -58,6 +61,7 @@ class Rows:
         self.named: list[bytes] = []
         self.graphs: set[str] = set()
         self.has_blank_nodes = False
+        self._origins: list[tuple[Source, int, int]] = []
 
     def add(self, source: Source, number: int, body: bytes) -> None:
         """Take the rows of the graphs that are read from a node.
@@ -98,14 +102,44 @@ class Rows:
                     named.append(line)
         except (ValueError, IndexError) as error:
             raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
-        if len(default) + len(named) > self._most:
-            raise TooLarge(
-                f"this query would have to look through more than {self._most} triples; make its patterns narrower"
-            )
+        self._origins.append((source, len(default), len(named)))
+        self._check_size()
+
+    def extend(self, others: Rows) -> None:
+        """Take what was pulled in another round for the same query.
+
+        Args:
+            others: Rows over the same snapshot and limits.
+
+        Raises:
+            TooLarge: The quads are too many.
+        """
+        before = len(self.default), len(self.named)
+        self._origins += [(source, before[0] + ends[0], before[1] + ends[1]) for source, *ends in others._origins]
+        self.default += others.default
+        self.named += others.named
+        self.graphs |= others.graphs
+        self.has_blank_nodes |= others.has_blank_nodes
+        self._check_size()
 
     def quads(self) -> bytes:
         """All of it as N-Quads, with labels that tell all blank nodes apart."""
-        return b" .\n".join([*self.default, *self.named, b""])
+        return _document([*self.default, *self.named])
+
+    def mend(self) -> None:
+        """Escape the characters in IRIs that N-Quads does not allow there, and some servers send all the same.
+
+        Raises:
+            SourceFailed: That does not help: a node sends what is no RDF.
+        """
+        starts = (0, 0)
+        for source, *ends in self._origins:
+            for lines, start, end in zip((self.default, self.named), starts, ends, strict=True):
+                if _unreadable(lines[start:end]):
+                    lines[start:end] = map(_mended, lines[start:end])
+                    if problem := _unreadable(lines[start:end]):
+                        raise SourceFailed(f"node {source.id} sends what is no RDF: {problem}", [source.id])
+            starts = (ends[0], ends[1])
 
     def blank_objects(self) -> Iterator[str]:
         """The labels of the blank nodes that are objects in the default graph, without ``_:``."""
@@ -122,6 +156,12 @@ class Rows:
         if not self._snapshot.keeps(iri, source.id):
             return 0
         return _TO_DEFAULT * self._to_default(iri) + _TO_NAMED * self._to_named(iri)
+
+    def _check_size(self) -> None:
+        if len(self.default) + len(self.named) > self._most:
+            raise TooLarge(
+                f"this query would have to look through more than {self._most} triples; make its patterns narrower"
+            )
 
     def _with_labels(self, line: bytes, number: int) -> bytes:
         subject, predicate, object_, graph = line.split(b"\t")
@@ -179,3 +219,24 @@ def _in_full(line: bytes, start: int, end: int) -> bytes:
         if form.fullmatch(short):
             return b'%b"%b"^^<%b%b>%b' % (line[:start], short, _XSD, datatype, line[end:])
     raise ValueError(f"{short[:100]!r} is no term")
+
+
+def _document(lines: list[bytes]) -> bytes:
+    return b" .\n".join([*lines, b""])
+
+
+def _unreadable(lines: list[bytes]) -> str:
+    """What is wrong with lines of N-Quads; empty when nothing is."""
+    try:
+        for _ in pyoxigraph.parse(_document(lines), pyoxigraph.RdfFormat.N_QUADS, lenient=True):
+            pass
+    except SyntaxError as error:
+        return str(error)
+    return ""
+
+
+def _mended(line: bytes) -> bytes:
+    return b"\t".join(
+        b"<%b>" % _FORBIDDEN.sub(lambda found: b"\\u%04X" % found[0][0], term[1:-1]) if term.startswith(b"<") else term
+        for term in line.split(b"\t")
+    )

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     | (?P<name>(?:[^\W\d_](?:[\w.·-]{{0,62}}[\w·-])?)?:
         (?:(?:[\w:]|{_ESCAPED})(?:(?:[\w:.·-]|{_ESCAPED})*(?:[\w:·-]|{_ESCAPED}))?)?)
     | (?P<word>[^\W\d_]\w*)
+    | (?P<unclosed>["'].*)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
@@ -39,7 +40,8 @@ class Token(NamedTuple):
     """One token.
 
     Attributes:
-        kind: ``iri``, ``name`` (prefixed), ``string``, ``variable``, ``blank``, ``language``, ``word``, or ``other``.
+        kind: ``iri``, ``name`` (prefixed), ``string``, ``variable``, ``blank``, ``language``, ``word``, ``unclosed`` (a string
+            without an end, and all that follows), or ``other``.
         text: As it is written.
         start: Its first character's position in the text.
         end: The position after its last character.

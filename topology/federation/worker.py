@@ -21,8 +21,10 @@ import msgspec
 import pyoxigraph
 
 from topology.federation.analysis import analyse
-from topology.federation.errors import FederationError, QueryRefused, SourceFailed, TooLarge
+from topology.federation.errors import FederationError, NotAcceptable, QueryRefused, TooLarge, UnreadableQuads
 from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
+
+_RDF_XML = "application/rdf+xml"
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def _evaluate(job: Evaluate) -> bytes:
     try:
         store.extend(pyoxigraph.parse(job.quads, pyoxigraph.RdfFormat.N_QUADS, lenient=True, rename_blank_nodes=False))
     except SyntaxError as error:
-        raise SourceFailed(f"a node sends what is no RDF: {error}") from error
+        raise UnreadableQuads(str(error)) from error
     for graph in job.graphs:
         store.add_graph(pyoxigraph.NamedNode(graph))
     try:
@@ -81,6 +83,9 @@ def _evaluate(job: Evaluate) -> bytes:
             result.serialize(output, pyoxigraph.QueryResultsFormat.from_media_type(job.media_type))
     except (OSError, RuntimeError, ValueError, SyntaxError) as error:
         raise QueryRefused(f"the query cannot be evaluated: {error}") from error
+    if job.media_type == _RDF_XML and b"<oxprefix: " in output.getvalue():
+        # pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
+        raise NotAcceptable("a predicate of this graph cannot be written in RDF/XML; ask for another format")
     return output.getvalue()
 
 

@@ -73,6 +73,7 @@ class ProgressReader:
         self._addresses = table(topics.ADDRESSES, lambda _, value: records.from_text(value, AddressEvent).kind)
         self._offerings = table(topics.OFFERINGS, _kept)
         self._placements = table(topics.PLACEMENTS, _digest)
+        self._view = RingView(None)
         self._ring = table(
             topics.RING,
             lambda _, value: records.from_text(value, Ring),
@@ -82,7 +83,9 @@ class ProgressReader:
     def read(self) -> Progress:
         """Count."""
         ring = self._ring.get(records.RING_KEY)
-        view = RingView(ring)
+        if self._view.epoch != (ring.epoch if ring else 0):
+            self._view = RingView(ring)
+        view = self._view
         placements = self._placements.copy()
         offerings = self._offerings.copy()
         wanted = min(ring.replicas, sum(node.state != "down" for node in ring.nodes)) if ring else 0

@@ -32,6 +32,7 @@ SANDBOX_NODES = 3
 _STOP_WITHIN = 8.0
 _START_WITHIN = 30.0
 _LINE_EVERY = 2.0
+_LOOK_EVERY = 0.5
 
 # The sandbox is there to be played with, so what one does to it shows soon.
 _SANDBOX_PACE = {
@@ -213,7 +214,7 @@ class Runner:
                 next_look = time.monotonic() + self._settings.subprocess_health_check_interval
                 for process in [*self._servers, *self._links]:
                     process.look_after()
-            self._stop.wait(0.25)
+            self._stop.wait(_LOOK_EVERY)
 
     def _line(self) -> Any:
         """A function that prints a line when the counts have changed, not more often than every two seconds."""

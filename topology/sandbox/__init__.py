@@ -1,1 +1,1 @@
-"""A small data space to try Catena on: a DLT-Booth with its provider, catalogue nodes, and offerings of our own writing."""
+"""A small data space to try Catena on: a DLT-Booth with its provider, catalogue nodes, and offerings of our own."""

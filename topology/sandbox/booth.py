@@ -1,4 +1,4 @@
-"""The sandbox's DLT-Booth and provider in one server: lists offerings as the ledger does, and serves what they describe.
+"""The sandbox's DLT-Booth and provider in one server: lists offerings as the ledger does, and serves descriptions.
 
 python -m topology.sandbox.booth --port 8085 --count 100
 """
@@ -283,10 +283,12 @@ def main(
 
     \b
     To play with it:
-    POST   /api/offerings            lists a JSON-LD description, or a JSON registration of one that is served elsewhere
+    POST   /api/offerings            lists a JSON-LD description; or, as application/json,
+                                     {"descriptionUri", "owner", "name"} of one served elsewhere
     DELETE /api/offerings/ADDRESS    delists
     PUT    /descriptions/ADDRESS     replaces a description
-    PUT    /faults                   {"delay": seconds, "error_rate": 0..1, "status": 503, "hang": false, "paths": ["/"]}
+    PUT    /faults                   {"delay": seconds, "error_rate": 0..1, "status": 503,
+                                      "hang": false, "paths": ["/"]}
     """
     try:
         listed = offerings.load(file) if file else offerings.generate(count, seed)

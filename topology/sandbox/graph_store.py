@@ -35,28 +35,29 @@ class GraphStore:
         return media.answer(await self._storage.run(lambda: self._dump(graph, format)), media_type)
 
     async def _put(self, request: web.Request) -> web.Response:
-        graph, quads, size = await self._received(request)
+        graph, quads, quick = await self._received(request)
         if graph is None:
-            await self._storage.write(lambda: self._replace_everything(quads), size)
+            await self._storage.write(lambda: self._replace_everything(quads), quick)
             return web.Response(status=204)
-        return _stored(await self._storage.write(lambda: self._replace(graph, quads), size))
+        return _stored(await self._storage.write(lambda: self._replace(graph, quads), quick))
 
     async def _post(self, request: web.Request) -> web.Response:
-        graph, quads, size = await self._received(request)
-        return _stored(await self._storage.write(lambda: self._add(graph, quads), size))
+        graph, quads, quick = await self._received(request)
+        return _stored(await self._storage.write(lambda: self._add(graph, quads), quick))
 
     async def _delete(self, request: web.Request) -> web.Response:
         graph = _graph(request)
         if graph is None:
             raise web.HTTPBadRequest(text="Say which graph to delete: ?graph=IRI or ?default.")
-        await self._storage.write(lambda: self._remove(graph), size=0)
+        await self._storage.write(lambda: self._remove(graph), quick=True)
         return web.Response(status=204)
 
-    async def _received(self, request: web.Request) -> tuple[GraphName | None, list[Quad], int]:
-        """The graph that a request is about, the quads of its body with that graph's name, and the body's size in bytes."""
+    async def _received(self, request: web.Request) -> tuple[GraphName | None, list[Quad], bool]:
+        """The graph that a request is about, the quads of its body with that graph's name, and whether they are few."""
         graph, format, body = _graph(request), media.sent(request), await request.read()
+        quick = rdf.is_quick(body, format)
         try:
-            return graph, await self._storage.run(lambda: _parse(body, format, graph), len(body)), len(body)
+            return graph, await self._storage.run(lambda: _parse(body, format, graph), quick), quick
         except SyntaxError as error:
             raise web.HTTPBadRequest(text=f"The body is not {format.name}: {error.msg}")
 

@@ -31,13 +31,14 @@ class Manager:
     async def _put(self, request: web.Request) -> web.Response:
         body = await request.read()
         format = media.sent(request)
+        quick = rdf.is_quick(body, format)
         try:
-            graphs = await self._storage.run(lambda: offering_graphs(body, format), len(body))
+            graphs = await self._storage.run(lambda: offering_graphs(body, format), quick)
         except SyntaxError as error:
             raise web.HTTPBadRequest(text=f"The body is not {format.name}: {error.msg}")
         if not graphs:
             raise web.HTTPBadRequest(text=f"No offering found: nothing in the body is a {rdf.OFFERING.value}.")
-        await self._storage.write(lambda: self._storage.replace(graphs.items()), len(body))
+        await self._storage.write(lambda: self._storage.replace(graphs.items()), quick)
         stored = [{"uri": graph.value, "statements": len(quads)} for graph, quads in graphs.items()]
         return json_response(
             {
@@ -55,7 +56,7 @@ class Manager:
 
     async def _delete(self, request: web.Request) -> web.Response:
         graph = _named_graph(request)
-        await self._storage.write(lambda: self._remove(graph), size=0)
+        await self._storage.write(lambda: self._remove(graph), quick=True)
         return json_response({"status": "success", "message": f"Offering graph deleted: {graph.value}"})
 
     async def _list(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The formats that a catalogue node reads and writes, and the choice among them by the Accept header (RFC 9110, 12.5.1)."""
+"""The formats that a catalogue node reads and writes, and the choice among them by Accept (RFC 9110, 12.5.1)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RESULT_FORMATS = {
 
 
 def chosen(request: web.Request, offered: Mapping[str, Format]) -> tuple[str, Format]:
-    """The media type to answer a request in, with its format: what its Accept header likes best, else the first offered."""
+    """The media type to answer a request in, and its format: what Accept likes best, else the first offered."""
     media_type = _best(", ".join(request.headers.getall("Accept", ())), tuple(offered))
     return media_type, offered[media_type]
 

@@ -1,9 +1,9 @@
-"""The sandbox's catalogue node: a pyoxigraph store behind the SEDIMARK catalogue API, SPARQL, and the Graph Store Protocol.
+"""The sandbox's catalogue node: pyoxigraph behind the SEDIMARK catalogue API, SPARQL, and the Graph Store Protocol.
 
     python -m topology.sandbox.node --port 3030
 
-Its default graph is empty, as in Fuseki: queries find offerings within GRAPH only. It differs from Fuseki where pyoxigraph
-does: with several FROM graphs a triple that stands in two of them counts twice.
+Its default graph is empty, as in Fuseki: queries find offerings within GRAPH only. It differs from Fuseki where
+pyoxigraph does: with several FROM graphs a triple that stands in two of them counts twice.
 """
 
 from __future__ import annotations

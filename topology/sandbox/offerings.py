@@ -124,17 +124,15 @@ def _digest(*parts: object) -> str:
 
 def _providers(seed: int) -> list[_Provider]:
     everyone = [
-        _Provider(
-            name=f"{city.name} {organisation}",
-            origin=f"https://{f'{city.name} {organisation}'.lower().replace(' ', '-')}.example",
-            did=f"did:iota:lnk:0x{_digest('did', seed, city.name, organisation)}",
-            city=city,
-        )
-        for city in CITIES
-        for organisation in ORGANISATIONS
+        _provider(f"{city.name} {organisation}", city, seed) for city in CITIES for organisation in ORGANISATIONS
     ]
     Random(f"providers {seed}").shuffle(everyone)
     return everyone
+
+
+def _provider(name: str, city: City, seed: int) -> _Provider:
+    domain = name.lower().replace(" ", "-")
+    return _Provider(name, f"https://{domain}.example", f"did:iota:lnk:0x{_digest('did', seed, name)}", city)
 
 
 def _offering(provider: _Provider, index: int, seed: int) -> SandboxOffering:

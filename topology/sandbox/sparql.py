@@ -17,7 +17,7 @@ from topology.sandbox.storage import Storage
 from topology.sandbox.workers import Workers
 
 LONGEST_OPERATION = 256 * 1024
-"""Characters of a query or update. With `workers.DEEP_STACK` the most nested one of this length still fits the stack."""
+"""Characters of a query or update. The most nested one of this length still fits on `workers.DEEP_STACK`."""
 LARGEST_ANSWER = 256 * 1024 * 1024
 """Bytes of one answer."""
 

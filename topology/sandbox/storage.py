@@ -1,4 +1,4 @@
-"""A node's store: small work done at once, large work in threads, one write at a time, each graph replaced as a whole."""
+"""A node's store: quick work done at once, the rest in threads, one write at a time, each graph replaced as a whole."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ from topology.sandbox.workers import Workers
 Result = TypeVar("Result")
 GraphName = NamedNode | DefaultGraph
 
-SMALL = 32 * 1024
-"""Bytes of a body that is parsed and stored on the event loop, in about a millisecond. A larger one goes to a thread,
-for its deep stack too."""
-
 
 class Storage:
     """A pyoxigraph store, in memory or in a directory, used from one event loop."""
@@ -29,17 +25,17 @@ class Storage:
         self._workers = Workers("storage", 2)
         self._writing = asyncio.Lock()
 
-    async def run(self, work: Callable[[], Result], size: int | None = None) -> Result:
-        """What `work()` returns: done at once when it is about a body of `size` bytes that is small, else in a thread."""
-        return work() if size is not None and size <= SMALL else await self._workers.run(work)
+    async def run(self, work: Callable[[], Result], quick: bool = False) -> Result:
+        """What `work()` returns: done at once where it is quick, for the hop has its price, else in a thread."""
+        return work() if quick else await self._workers.run(work)
 
-    async def write(self, work: Callable[[], Result], size: int | None = None) -> Result:
+    async def write(self, work: Callable[[], Result], quick: bool = False) -> Result:
         """The same for work that changes the store, when it is this one's turn.
 
         The store admits one transaction at a time and lets the thread of the next wait: never the event loop's.
         """
         async with self._writing:
-            return await self.run(work, size)
+            return await self.run(work, quick)
 
     def has_graph(self, graph: GraphName) -> bool:
         """Whether something is said in the graph: as in Fuseki, a named graph without triples does not exist."""
@@ -51,7 +47,7 @@ class Storage:
         return sorted(graph.value for graph in names if self.has_graph(graph))
 
     def replace(self, graphs: Iterable[tuple[GraphName, Iterable[Quad]]]) -> None:
-        """Makes each graph hold exactly its quads, in one transaction: no reader meets a graph that is gone or half there."""
+        """Makes each graph hold exactly its quads, in one transaction: no reader meets one that is half there."""
         removals: list[str] = []
         additions: dict[GraphName, set[Quad]] = {}
         for graph, quads in graphs:

@@ -11,8 +11,8 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 DEEP_STACK = 1024 * 1024 * 1024
-"""Bytes of address space (memory only as it is used) for the stack of each thread. The parsers recurse: a SPARQL query
-takes up to 2.3 KB of stack for each character, so the default 8 MiB overflow, and end the process, on a query of 4 KB."""
+"""Bytes of address space (memory only as it is used) for the stack of each thread. The parsers recurse: a query takes
+up to 2.3 KB of stack for each character, so one of 4 KB overflows the default of 8 MiB, which ends the process."""
 
 
 class Workers:

@@ -24,8 +24,9 @@ class Node:
         store: What it holds.
         url: Its query endpoint.
         queries: What it was asked.
-        fault: ``""``, ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
-            ``"wrong"`` (an answer that is no table of results), or ``"once"`` (closes the connection once).
+        fault: How it fails: ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
+            ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"once"`` (closes the connection
+            once), or not at all.
         media_type: The only format that it speaks.
     """
 
@@ -60,7 +61,7 @@ class Node:
         """Replace a named graph."""
         name = pyoxigraph.NamedNode(graph)
         self.store.remove_graph(name)
-        self.store.extend(pyoxigraph.Quad(*triple, name) for triple in triples)
+        self.store.extend(pyoxigraph.Quad(t.subject, t.predicate, t.object, name) for t in triples)
 
     def stop(self) -> None:
         """Stop listening."""
@@ -83,6 +84,8 @@ class Node:
         assert isinstance(solutions, pyoxigraph.QuerySolutions)
         body = solutions.serialize(format=_FORMATS[self.media_type])
         assert body is not None
+        if self.fault == "nonsense":
+            body = body.replace(b"<urn:p>\t1\t", b'<urn:p>\t"\\q"\t')
         request.send_response(500 if self.fault == "error" else 200)
         request.send_header("Content-Type", "text/html" if self.fault == "wrong" else self.media_type)
         request.send_header("Content-Length", str(len(body)))

@@ -139,7 +139,7 @@ def test_the_pattern_of_construct_counts_and_its_template_does_not() -> None:
 )
 def test_graphs(text: str, graphs: set[str], names: set[str]) -> None:
     plan = analyse(f"{PREFIX} SELECT * {{ {text} }}")
-    assert ({pattern.graph for pattern in plan.patterns}, plan.graph_names) == (graphs, names)
+    assert ({pattern.graph for pattern in plan.patterns}, set(plan.graph_names)) == (graphs, names)
 
 
 def test_dataset_clauses_are_read_as_the_evaluator_reads_them() -> None:

@@ -66,7 +66,7 @@ def test_names_of_graphs() -> None:
     assert asked and asked.graphs is None
     assert {row[3] for row in rows(asked.text)} == {"<urn:g>", "<urn:h>", "<urn:i>", "<urn:empty>"}
     asked = request([], ["urn:g", "urn:none"], ALL)
-    assert asked and asked.graphs == {"urn:g", "urn:none"}
+    assert asked and asked.graphs == frozenset({"urn:g", "urn:none"})
     assert rows(asked.text) == {(None, None, None, "<urn:g>")}
 
 

@@ -106,11 +106,12 @@ def test_resources_of_describe_become_a_select_query(text: str, resources: list[
 def test_reading_takes_linear_time() -> None:
     """Texts made to be slow are read as fast as others of their length."""
     for text in (
-        "a." * 100_000,
-        '"""' + "a'" * 200_000,
-        "<" * 300_000,
-        "_:" * 200_000,
-        "a:" + "." * 300_000,
+        "a." * 30_000,
+        '"""' + "a'" * 50_000,
+        "<" * 100_000,
+        "_:" * 50_000,
+        "a:" + "." * 100_000,
         "@a-" * 100_000,
+        "'\\" * 50_000,
     ):
         assert QueryText(text).tokens

@@ -217,3 +217,17 @@ def test_a_reader_never_meets_a_graph_half_replaced(node: Server) -> None:
             assert len({value.split("-")[0] for value in values}) == 1
             reads += 1
         writing.result()
+
+
+def test_a_document_that_takes_long_to_parse_holds_nothing_else_up(node: Server) -> None:
+    terms = ",".join(f'"t{n}":"a:{n}"' for n in range(400))
+    nodes = ",".join(['{"p":{}}'] * 800)
+    scoped = '{"@context":{"p":{"@id":"a:p","@context":{' + terms + '}}},"@graph":[' + nodes + "]}"
+    with ThreadPoolExecutor(1) as pool:
+        parsing = pool.submit(lambda: node.put("manager", data=scoped, headers={"Content-Type": "application/ld+json"}))
+        meanwhile = 0
+        while not parsing.done():
+            node.get("health", timeout=3)
+            meanwhile += 1
+        assert parsing.result().status_code == 400
+        assert meanwhile > 5

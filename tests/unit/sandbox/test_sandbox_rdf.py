@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pyoxigraph import BlankNode, RdfFormat
 
-from topology.sandbox.rdf import MAXIMUM_NESTING, Description, parse_bounded
+from topology.sandbox.offerings import generate
+from topology.sandbox.rdf import MAXIMUM_NESTING, SMALL, Description, is_quick, parse_bounded
 
 
 def nested(depth: int) -> bytes:
@@ -67,3 +68,19 @@ def test_reachability_ends_in_circles_and_may_stop_at_blank_nodes() -> None:
     without = description.reachable(offering, follow_blank_nodes=False)
     assert len(without) == 5
     assert sum(isinstance(value, BlankNode) for _, _, value in without) == 1
+
+
+def test_offerings_are_quick_to_parse() -> None:
+    assert all(is_quick(offering.description, RdfFormat.JSON_LD) for offering in generate(100))
+
+
+@pytest.mark.parametrize(
+    ("document", "format"),
+    [
+        (b'{"@context": {"p": {"@id": "a:p", "@context": {}}}}', RdfFormat.JSON_LD),
+        (b'{"@context": {"p": {"@id": "a:p", "@cont\\u0065xt": {}}}}', RdfFormat.JSON_LD),
+        (b" " * (SMALL + 1), RdfFormat.TURTLE),
+    ],
+)
+def test_what_may_take_long_to_parse_is_not_quick(document: bytes, format: RdfFormat) -> None:
+    assert not is_quick(document, format)

@@ -1,0 +1,299 @@
+"""Queries over nodes that fail in the ways in which nodes do."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pyoxigraph
+import pytest
+
+from tests.unit.federation.node import Node, running_nodes
+from topology.federation.attempt import Limits
+from topology.federation.engine import Engine
+from topology.federation.errors import (
+    NotAcceptable,
+    QueryRefused,
+    QuerySyntaxError,
+    QueryTimeout,
+    SourceFailed,
+    TooLarge,
+)
+from topology.federation.sources import Snapshot, Source
+
+GRAPHS = [f"urn:g{n}" for n in range(6)]
+COUNT = "SELECT (COUNT(*) AS ?n) { ?s <urn:p> ?o }"
+NAMES = "SELECT ?g { GRAPH ?g {} } ORDER BY ?g"
+
+
+@pytest.fixture
+def nodes() -> Iterator[list[Node]]:
+    """Three nodes, each graph on two of them."""
+    with running_nodes(3) as nodes:
+        for n, graph in enumerate(GRAPHS):
+            for holder in owners(n):
+                put(nodes[holder], graph, f"<urn:s{n}> <urn:p> 1, 2 ; a <urn:C> .")
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(timeout=20, source_timeout=1, workers=1)
+    yield engine
+    engine.close()
+
+
+def owners(n: int) -> tuple[int, int]:
+    return n % 3, (n + 1) % 3
+
+
+def put(node: Node, graph: str, turtle: str) -> None:
+    node.put(graph, [quad.triple for quad in pyoxigraph.parse(turtle, pyoxigraph.RdfFormat.TURTLE)])
+
+
+def snapshot(nodes: list[Node], avoided: frozenset[str] = frozenset()) -> Snapshot:
+    """As the gateway makes them: without the nodes to avoid, and missing where both owners of some graph are among them."""
+    holders = {}
+    lost = set()
+    for n, graph in enumerate(GRAPHS):
+        live = [f"node{owner}" for owner in owners(n) if f"node{owner}" not in avoided]
+        holders[graph] = live[0] if live else "nobody"
+        lost |= set() if live else {f"node{owner}" for owner in owners(n)}
+    sources = [Source(f"node{n}", node.url) for n, node in enumerate(nodes)]
+    return Snapshot(tuple(s for s in sources if s.id not in avoided), holders, frozenset(), tuple(sorted(lost)))
+
+
+def value(body: bytes) -> str:
+    [binding] = json.loads(body)["results"]["bindings"]
+    [term] = binding.values()
+    return str(term["value"])
+
+
+def test_replicas_are_counted_once(nodes: list[Node], engine: Engine) -> None:
+    assert value(engine.query(COUNT, snapshot(nodes)).body) == "12"
+
+
+@pytest.mark.parametrize("fault", ["error", "hang", "cut", "trickle", "wrong", "down"])
+def test_a_node_that_fails_is_replaced(nodes: list[Node], engine: Engine, fault: str) -> None:
+    if fault == "down":
+        nodes[1].stop()
+    nodes[1].fault = fault
+    begin = time.monotonic()
+    answer = engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+    assert (value(answer.body), answer.missing) == ("12", ())
+    assert time.monotonic() - begin < 5
+    # What the others had sent was used again.
+    assert [len(node.queries) for node in (nodes[0], nodes[2])] == [1, 1]
+
+
+def test_a_connection_closed_by_the_node_is_no_failure(nodes: list[Node], engine: Engine) -> None:
+    engine.query(COUNT, snapshot(nodes))
+    nodes[0].fault = "once"
+    assert value(engine.query(COUNT, snapshot(nodes)).body) == "12"
+
+
+def test_without_failover_the_caller_learns_who_failed(nodes: list[Node], engine: Engine) -> None:
+    nodes[0].fault = nodes[2].fault = "error"
+    with pytest.raises(SourceFailed, match="status 500") as caught:
+        engine.query(COUNT, snapshot(nodes))
+    assert caught.value.sources == {"node0", "node2"}
+
+
+def test_when_both_copies_are_lost_the_answer_says_so(nodes: list[Node], engine: Engine) -> None:
+    nodes[0].fault = nodes[1].fault = "error"
+    answer = engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+    assert (value(answer.body), answer.missing) == ("8", ("node0", "node1"))
+
+
+def test_when_all_nodes_are_lost_there_is_no_answer(nodes: list[Node], engine: Engine) -> None:
+    for node in nodes:
+        node.fault = "error"
+    with pytest.raises(SourceFailed, match="no catalogue node answers"):
+        engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+
+
+def test_a_snapshot_that_cannot_avoid_a_node_ends_the_attempts(nodes: list[Node], engine: Engine) -> None:
+    nodes[0].fault = "error"
+    with pytest.raises(SourceFailed, match="node0"):
+        engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes))
+
+
+def test_an_empty_catalogue_has_answers(engine: Engine) -> None:
+    assert value(engine.query(COUNT, Snapshot(())).body) == "0"
+
+
+def test_a_stale_copy_and_a_deleted_graph_are_not_seen(nodes: list[Node], engine: Engine) -> None:
+    put(nodes[2], "urn:g0", "<urn:stale> <urn:p> 1 .")
+    put(nodes[0], "urn:deleted", "<urn:deleted> <urn:p> 1 .")
+    put(nodes[0], "urn:provided", "<urn:provided> <urn:p> 1 .")
+    seen = snapshot(nodes)
+    seen = Snapshot(seen.sources, seen.holders, frozenset({"urn:deleted"}))
+    assert value(engine.query(COUNT, seen).body) == "13"
+    names = [binding["g"]["value"] for binding in json.loads(engine.query(NAMES, seen).body)["results"]["bindings"]]
+    assert names == [*GRAPHS, "urn:provided"]
+
+
+def test_graphs_without_triples_exist(nodes: list[Node], engine: Engine) -> None:
+    nodes[0].store.add_graph(pyoxigraph.NamedNode("urn:empty"))
+    text = "SELECT (EXISTS { GRAPH <urn:empty> {} } AS ?e) {}"
+    assert value(engine.query(text, snapshot(nodes)).body) == "true"
+    assert value(engine.query(text.replace("empty", "none"), snapshot(nodes)).body) == "false"
+
+
+def test_only_the_holder_of_a_graph_is_asked_for_it(nodes: list[Node], engine: Engine) -> None:
+    text = "SELECT (COUNT(*) AS ?n) { GRAPH <urn:g1> { ?s ?p ?o } }"
+    assert value(engine.query(text, snapshot(nodes)).body) == "3"
+    assert [len(node.queries) for node in nodes] == [0, 1, 0]
+
+
+def test_a_node_may_speak_json_only(nodes: list[Node], engine: Engine) -> None:
+    put(nodes[0], "urn:provided", "[] <urn:p> 'tab\\t', 'x'@en, 1.50 .")
+    for node in nodes:
+        node.media_type = "application/sparql-results+json"
+    assert value(engine.query(COUNT, snapshot(nodes)).body) == "15"
+    names = json.loads(engine.query(NAMES, snapshot(nodes)).body)["results"]["bindings"]
+    assert len(names) == 7
+
+
+def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:
+    engine = Engine(timeout=1, source_timeout=10, workers=1)
+    try:
+        engine.plan(COUNT)
+        nodes[2].fault = "hang"
+        begin = time.monotonic()
+        with pytest.raises(QueryTimeout, match="node2"):
+            engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+        assert time.monotonic() - begin < 2
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits(most_triples=10), "more than 10 triples"),
+        (Limits(most_pulled_bytes=300), "more than 300 bytes"),
+        (Limits(most_result_bytes=300), "LIMIT"),
+    ],
+)
+def test_limits(nodes: list[Node], limits: Limits, said: str) -> None:
+    engine = Engine(limits=limits, workers=1)
+    try:
+        with pytest.raises(TooLarge, match=said):
+            engine.query("SELECT * { ?s <urn:p> ?o }", snapshot(nodes))
+        assert (
+            value(engine.query("SELECT (COUNT(*) AS ?n) { GRAPH <urn:g1> { ?s <urn:p> 1 } }", snapshot(nodes)).body)
+            == "1"
+        )
+    finally:
+        engine.close()
+
+
+def test_long_texts_are_refused(nodes: list[Node], engine: Engine) -> None:
+    with pytest.raises(TooLarge, match="characters"):
+        engine.query("ASK {} #" + "x" * 2**20, snapshot(nodes))
+
+
+def test_what_is_no_graph_name_is_no_part_of_a_request(nodes: list[Node], engine: Engine) -> None:
+    for name in ("urn:g> } SERVICE <http://127.0.0.1/> {", "no iri", ""):
+        with pytest.raises(QuerySyntaxError, match="not an IRI"):
+            engine.query(COUNT, snapshot(nodes), default_graphs=[name])
+    assert [node.queries for node in nodes] == [[], [], []]
+
+
+def test_odd_iris_of_a_node_are_no_part_of_a_request(nodes: list[Node], engine: Engine) -> None:
+    """A node that takes IRIs unchecked can hold one that would end the list of a request's terms."""
+    bad = pyoxigraph.parse(
+        b"<urn:s> <urn:links> <urn:x\\u003E\\u0020}> .", pyoxigraph.RdfFormat.N_TRIPLES, lenient=True
+    )
+    nodes[0].put("urn:provided", [quad.triple for quad in bad])
+    assert value(engine.query("SELECT ?o { ?s <urn:links> ?o }", snapshot(nodes)).body) == "urn:x> }"
+    answer = engine.query("DESCRIBE ?o { ?s <urn:links> ?o }", snapshot(nodes), accept="application/n-triples")
+    assert answer.body == b""
+    assert not any("x>" in query for node in nodes for query in node.queries)
+
+
+def test_a_node_that_sends_what_is_no_rdf_is_replaced(nodes: list[Node], engine: Engine) -> None:
+    nodes[0].fault = "nonsense"
+    answer = engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+    assert (value(answer.body), answer.missing) == ("12", ())
+    with pytest.raises(SourceFailed, match="no RDF") as caught:
+        engine.query(COUNT, snapshot(nodes))
+    assert caught.value.sources == {"node0"}
+
+
+def test_services_are_refused(nodes: list[Node], engine: Engine) -> None:
+    with pytest.raises(QueryRefused, match="SERVICE"):
+        engine.query(f"SELECT * {{ SERVICE <{nodes[0].url}> {{ ?s ?p ?o }} }}", snapshot(nodes))
+    assert not nodes[0].queries
+
+
+def test_plans_are_kept(nodes: list[Node], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = COUNT + " # once"
+    plan = engine.plan(text)
+    monkeypatch.setattr("topology.federation.workers.Workers.analyse", None)
+    assert engine.plan(text) is plan
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/turtle", "application/n-triples", "application/ld+json", "application/rdf+xml", "application/json"]
+)
+def test_graphs_in_every_format(nodes: list[Node], engine: Engine, accept: str) -> None:
+    answer = engine.query("CONSTRUCT WHERE { ?s a ?c }", snapshot(nodes), accept=accept)
+    assert answer.content_type == accept
+    read_as = "application/ld+json" if accept == "application/json" else accept
+    assert len(list(pyoxigraph.parse(answer.body, pyoxigraph.RdfFormat.from_media_type(read_as)))) == 6
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/sparql-results+json", "application/sparql-results+xml", "text/tab-separated-values"]
+)
+@pytest.mark.parametrize("text", ["SELECT ?s { ?s a ?c }", "ASK { ?s a ?c }"])
+def test_solutions_in_every_format(nodes: list[Node], engine: Engine, accept: str, text: str) -> None:
+    answer = engine.query(text, snapshot(nodes), accept=accept)
+    found = pyoxigraph.parse_query_results(answer.body, pyoxigraph.QueryResultsFormat.from_media_type(accept))
+    assert bool(found) if isinstance(found, pyoxigraph.QueryBoolean) else len(list(found)) == 6
+
+
+def test_csv(nodes: list[Node], engine: Engine) -> None:
+    answer = engine.query("SELECT ?s { ?s a ?c } ORDER BY ?s LIMIT 2", snapshot(nodes), accept="text/csv")
+    assert answer.body.split() == [b"s", b"urn:s0", b"urn:s1"]
+
+
+def test_a_graph_that_rdf_xml_cannot_tell_is_refused(nodes: list[Node], engine: Engine) -> None:
+    with pytest.raises(NotAcceptable, match="RDF/XML"):
+        engine.query("CONSTRUCT { ?s <urn:> ?c } { ?s a ?c }", snapshot(nodes), accept="application/rdf+xml")
+
+
+def test_many_queries_at_once(nodes: list[Node], engine: Engine) -> None:
+    wrong: list[object] = []
+
+    def ask(n: int) -> None:
+        for _ in range(5):
+            answer = engine.query(f"SELECT (COUNT(*) AS ?n) {{ <urn:s{n % 6}> ?p ?o }}", snapshot(nodes))
+            if value(answer.body) != "3":
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_closed_engine_refuses(nodes: list[Node]) -> None:
+    engine = Engine(workers=1)
+    engine.plan(COUNT)
+    engine.close()
+    with pytest.raises((QueryRefused, RuntimeError)):
+        engine.query(COUNT, snapshot(nodes))
+
+
+def test_the_steps_tell_where_the_time_went(nodes: list[Node], engine: Engine) -> None:
+    steps = engine.query(COUNT, snapshot(nodes)).steps
+    assert sorted((step.what, step.source) for step in steps) == sorted(
+        [*(("ask", f"node{n}") for n in range(3)), *(("sift", f"node{n}") for n in range(3)), ("evaluate", "")]
+    )
