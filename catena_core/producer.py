@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from catena_core import codec
 from catena_core.client import client_properties
 from catena_core.electron import Electron
+from catena_core.errors import CodecError
 from catena_core.logs import LinkLogger
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
 class ElectronProducer:
@@ -31,7 +34,7 @@ class ElectronProducer:
                 "linger.ms": 5,
                 # The partitioner of the Java clients, so that equal keys meet in one partition whoever sends them.
                 "partitioner": "murmur2_random",
-                "message.max.bytes": 16 * 1024 * 1024,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
                 "queue.buffering.max.kbytes": 256 * 1024,
                 **client_properties(endpoint, logger, properties),
             }
@@ -77,7 +80,12 @@ class ElectronProducer:
         partition: int | None = None,
         timestamp: int | None = None,
     ) -> None:
-        """Queue one message as it is; waits while the local queue is full."""
+        """Queue one message as it is; waits while the local queue is full.
+
+        Raises:
+            CodecError: It is too large.
+            KafkaException: The local queue does not take it.
+        """
         where: dict[str, int] = {}
         if partition is not None:
             where["partition"] = partition
@@ -89,6 +97,10 @@ class ElectronProducer:
                 return
             except BufferError:
                 self._producer.poll(0.1)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                raise CodecError(f"{len(value or b'')} bytes are too many for one message of Kafka") from error
 
     def partition_count(self, topic: str) -> int:
         """How many partitions the topic has.

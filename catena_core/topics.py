@@ -23,11 +23,21 @@ class TopicSpec:
         name: Its name.
         partitions: Its number of partitions, used where it is made anew.
         compacted: Whether Kafka keeps the newest message of each key for ever, instead of all messages for a time.
+        max_message_bytes: The largest batch that it takes; ``None``: the broker's default, usually 1 MiB.
     """
 
     name: str
     partitions: int = 12
     compacted: bool = False
+    max_message_bytes: int | None = None
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """Kafka's own settings of the topic."""
+        wanted = {"cleanup.policy": "compact"} if self.compacted else {}
+        if self.max_message_bytes is not None:
+            wanted["max.message.bytes"] = str(self.max_message_bytes)
+        return wanted
 
 
 def ensure(
@@ -69,8 +79,7 @@ def ensure(
 
 
 def _create(admin: AdminClient, specs: list[TopicSpec]) -> None:
-    policies = {True: {"cleanup.policy": "compact"}, False: {}}
-    wanted = [NewTopic(spec.name, spec.partitions, -1, config=policies[spec.compacted]) for spec in specs]
+    wanted = [NewTopic(spec.name, spec.partitions, -1, config=spec.configuration) for spec in specs]
     for name, future in admin.create_topics(wanted, request_timeout=30).items():
         try:
             future.result()

@@ -18,7 +18,7 @@ class CatalogueLink(Link):
     dead_letter_topic = topics.DEAD_LETTERS
 
     def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
+        super().__init__(**{"kafka_endpoint": settings.kafka_endpoint(), **given})
         self._settings: settings.Settings | None = None
 
     @property

@@ -10,6 +10,7 @@ from catena_core import logs
 from catena_core.errors import CatenaError
 from catena_core.options import split_properties
 from catena_core.version import __version__
+from topology import settings
 from topology.runner.up import LINKS, Runner
 
 
@@ -64,7 +65,7 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
     """
     logs.configure("warning")
     try:
-        clean = Runner(kafka, scale, split_properties(properties), verbose).run()
+        clean = Runner(kafka or settings.kafka_endpoint(), scale, split_properties(properties), verbose).run()
     except CatenaError as error:
         raise click.ClickException(str(error))
     sys.exit(0 if clean else 1)

@@ -36,6 +36,7 @@ _TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
 _MOST_ORDERS = 20_000
 _FEW = 6  # so few are named in milliseconds, however much they look alike
 _MOST_TRIPLES = 100_000
+_MOST_CHARACTERS = 10_000_000  # a graph travels in one message of Kafka, within JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ def read_description(document: bytes, source: str, contexts: Mapping[str, Any] |
     if not isinstance(offering, ox.NamedNode):
         raise RejectedError("the offering has no IRI: give it an @id")
     text = canonical_text(reachable(triples, offering), offering.value)
+    if len(text) > _MOST_CHARACTERS:
+        raise RejectedError(f"the description's graph has {len(text)} characters, more than {_MOST_CHARACTERS}")
     return Description(offering.value, text, digest(text))
 
 

@@ -176,6 +176,11 @@ class Settings:
         return f"{self.gc_url}:{self.gc_port}/catalogue"
 
 
+def kafka_endpoint(file: str | Path = ".env") -> str | None:
+    """The Kafka that the environment or ``.env`` names, if one of them does."""
+    return os.environ.get("KAFKA_ENDPOINT") or dotenv_values(file).get("KAFKA_ENDPOINT") or None
+
+
 def load(environment: Mapping[str, str] | None = None, file: str | Path = ".env") -> Settings:
     """Read the settings.
 

@@ -19,12 +19,15 @@ DEAD_LETTERS = "catena.dead-letters"
 _GRAPH_PARTITIONS = 12
 _WRITE_PARTITIONS = 4
 
+# A graph travels in one message; topology.description bounds it below this.
+_GRAPH_BYTES = 16 * 1024 * 1024
+
 SPECS = (
     TopicSpec(ADDRESSES, 12, compacted=True),
-    TopicSpec(OFFERINGS, _GRAPH_PARTITIONS, compacted=True),
+    TopicSpec(OFFERINGS, _GRAPH_PARTITIONS, compacted=True, max_message_bytes=_GRAPH_BYTES),
     TopicSpec(RING, 1, compacted=True),
     TopicSpec(PLACEMENTS, _GRAPH_PARTITIONS, compacted=True),
-    TopicSpec(DEAD_LETTERS, 1),
+    TopicSpec(DEAD_LETTERS, 1, max_message_bytes=_GRAPH_BYTES),
 )
 
 
@@ -38,7 +41,7 @@ def writes_topic(node_id: str, prefix: str = WRITES) -> TopicSpec:
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", node_id).strip("-")[:80]
     if readable != node_id:
         readable = f"{readable}-{hashlib.sha256(node_id.encode()).hexdigest()[:12]}"
-    return TopicSpec(f"{prefix}.{readable}", _WRITE_PARTITIONS)
+    return TopicSpec(f"{prefix}.{readable}", _WRITE_PARTITIONS, max_message_bytes=_GRAPH_BYTES)
 
 
 def graph_partition(graph: str, partitions: int) -> int:

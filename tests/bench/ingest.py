@@ -47,7 +47,8 @@ def messages(endpoint: str, topic: str) -> list[Any]:
     consumer = Consumer({"bootstrap.servers": endpoint, "group.id": "bench", "enable.partition.eof": True})
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-    found, ended = [], set()
+    found: list[Any] = []
+    ended: set[int] = set()
     while len(ended) < len(partitions):
         for message in consumer.consume(1000, 0.2):
             if message.error() is None:

@@ -151,8 +151,12 @@ QUERIES = {
     "path: nullable in a nested OPTIONAL": "SELECT * { ?x :theme :t0 { OPTIONAL { ?x :nothing* ?y FILTER(?y = :p1) } } }",
     "path: nullable in MINUS": "SELECT * { ?x a :Offering MINUS { ?x :broken* ?y . ?y :theme :t0 } }",
     "path: nullable in NOT EXISTS": "SELECT * { ?x :next ?y FILTER NOT EXISTS { ?y :broken* :o3 } }",
+    "path: nullable in a nested NOT EXISTS": "SELECT * { ?x :theme :t0 "
+    "{ FILTER NOT EXISTS { ?x :nothing* ?y FILTER(?y = :p1) } } }",
+    "sub-select with EXISTS in HAVING": "SELECT * { { SELECT ?t { ?o :theme ?t } GROUP BY ?t "
+    "HAVING (EXISTS { ?x :theme ?t ; :code ?c }) } }",
     "path: nullable in UNION": "SELECT * { ?x :theme :t2 { ?x :nothing* ?y } UNION { ?y :about* ?x } }",
-    "path: nullable in a sub-select": "SELECT * { ?x :about ?y { SELECT (COUNT(*) AS ?n) { ?a :nothing* ?b } } }",
+    "path: nullable in a sub-select": "SELECT * { ?a :about ?y { SELECT (COUNT(*) AS ?n) { ?a :nothing* ?b } } }",
     "path: nullable next to GRAPH": "SELECT * { ?x :about ?y GRAPH ?g { ?y :nothing? ?z } }",
     "path: VALUES and zero length": "SELECT * { VALUES ?x { :stranger :o1 } ?x :next* ?y }",
     # Graph forms

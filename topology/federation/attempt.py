@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from dataclasses import dataclass, field
 
-from topology.federation.errors import SourceFailed, UnreadableQuads
+from topology.federation.errors import QueryTimeout, SourceFailed, UnreadableQuads
 from topology.federation.jobs import Evaluate
 from topology.federation.nodes import Budget, Nodes
 from topology.federation.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan
@@ -15,6 +15,9 @@ from topology.federation.request import Request, request
 from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot, Source
 from topology.federation.workers import Workers
+
+# Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.
+_GRACE = 0.25
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Attempt:
         nodes: Connections to the nodes.
         threads: Ask the nodes side by side.
         workers: Evaluate.
+        asked: What the nodes were asked.
     """
 
     plan: Plan
@@ -93,6 +97,7 @@ class Attempt:
     nodes: Nodes
     threads: Executor
     workers: Workers
+    asked: list[Request] = field(default_factory=list)
 
     def pull(self, patterns: Iterable[Pattern], graph_names: Iterable[str] = ()) -> Rows:
         """One copy of the quads of the dataset that match any of some patterns, and of the graphs that exist.
@@ -119,6 +124,7 @@ class Attempt:
         )
         asked = request(patterns, graph_names, self.dataset)
         if asked:
+            self.asked.append(asked)
             for number, (source, body) in enumerate(self._ask(asked)):
                 start = time.perf_counter()
                 rows.add(source, number, body)
@@ -144,6 +150,18 @@ class Attempt:
             rows.mend()
             return self._evaluate(text, rows, media_type)
 
+    def missing(self) -> tuple[str, ...]:
+        """The ids of the nodes whose graphs may be missing from the answer.
+
+        None when only graphs were asked for that live nodes are known to hold.
+        """
+        live = {source.id for source in self.snapshot.sources}
+        known = all(
+            asked.graphs is not None and all(self.snapshot.holders.get(graph) in live for graph in asked.graphs)
+            for asked in self.asked
+        )
+        return () if known else self.snapshot.missing
+
     def _evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
         start = time.perf_counter()
         quads = rows.quads()
@@ -165,21 +183,19 @@ class Attempt:
         """What every node that may hold a wanted graph answers, side by side."""
         sources = [source for source in self.snapshot.sources if self._concerns(source, asked)]
         futures = {
-            source: self.threads.submit(self._ask_one, source, asked.text)
+            self.threads.submit(self._ask_one, source, asked.text): source.id
             for source in sources
             if (source, asked.text) not in self.budgets.answers
         }
-        failures: list[SourceFailed] = []
-        errors: list[Exception] = []
-        for future in futures.values():
-            try:
-                future.result()
-            except SourceFailed as error:
-                failures.append(error)
-            except Exception as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        done, late = wait(futures, timeout=max(self.budgets.deadline - time.monotonic(), 0) + _GRACE)
+        if late:
+            for future in late:
+                future.cancel()
+            raise QueryTimeout(f"waited for {', '.join(sorted(futures[future] for future in late))}")
+        errors = [error for future in done if (error := future.exception())]
+        failures = [error for error in errors if isinstance(error, SourceFailed)]
+        if len(errors) > len(failures):
+            raise next(error for error in errors if not isinstance(error, SourceFailed))
         if failures:
             failed = frozenset[str]().union(*(failure.sources for failure in failures))
             raise SourceFailed("; ".join(map(str, failures)), failed)

@@ -43,8 +43,6 @@ def describe(attempt: Attempt, text: str, media_type: str) -> bytes:
         if not resources:
             return attempt.evaluate("CONSTRUCT WHERE { ?s ?p ?o }", description, media_type)
         more = attempt.pull(Pattern(DEFAULT_GRAPH, resource) for resource in resources)
-        if more.has_blank_nodes:
-            break
         description.extend(more)
         described |= resources
         resources = {_asked_for(attempt, f"_:{label}") for label in more.blank_objects()} - described

@@ -202,7 +202,7 @@ class Engine:
         else:
             rows = attempt.pull(plan.patterns, plan.graph_names)
             body = attempt.evaluate(text, rows, chosen.media_type)
-        return Answer(body, chosen.content_type, snapshot.missing, plan, budgets.steps)
+        return Answer(body, chosen.content_type, attempt.missing(), plan, budgets.steps)
 
     def _dataset(self, plan: Plan, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset:
         if default_graphs or named_graphs:

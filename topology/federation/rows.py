@@ -15,7 +15,7 @@ from topology.federation.errors import SourceFailed, TooLarge
 from topology.federation.sources import Snapshot, Source
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
-_WRITTEN_IN_FULL = frozenset(b'<"_')
+_WRITTEN_IN_FULL = (b"<", b'"', b"_")
 _XSD = b"http://www.w3.org/2001/XMLSchema#"
 _SHORT_FORMS = (
     (re.compile(rb"[+-]?\d+"), b"integer"),
@@ -79,28 +79,26 @@ class Rows:
         default, named = self.default, self.named
         has_blank = b"_:" in body or self._skolem in body
         try:
-            for line in body.split(b"\n"):
-                end = line.rfind(b"\t")
-                place = places[line[end + 1 :]]
+            for line in filter(None, body.split(b"\n")):
+                graph = line[line.rfind(b"\t") + 1 :]
+                place = places[graph]
                 if not place:
                     continue
-                if line.count(b"\t") != 3:
-                    raise ValueError(f"{line[:100]!r} has not four columns")
-                start = line.rfind(b"\t", 0, end) + 1
-                if line[start] not in _WRITTEN_IN_FULL:
-                    if line.startswith(b"\t\t\t"):
-                        self.graphs.add(_iri(line[end + 1 :]))
+                subject, predicate, object_, _ = line.split(b"\t")
+                if object_[:1] not in _WRITTEN_IN_FULL:
+                    if not subject:
+                        self.graphs.add(_iri(graph))
                         continue
-                    line = _in_full(line, start, end)
-                    end = line.rfind(b"\t")
+                    object_ = _in_full(object_)
+                    line = b"\t".join((subject, predicate, object_, graph))
                 if has_blank and (b"_:" in line or self._skolem in line):
-                    line = self._with_labels(line, number)
-                    end = line.rfind(b"\t")
+                    subject, object_ = self._labelled(subject, number), self._labelled(object_, number)
+                    line = b"\t".join((subject, predicate, object_, graph))
                 if place & _TO_DEFAULT:
-                    default.append(line[:end])
+                    default.append(line[: -len(graph) - 1])
                 if place & _TO_NAMED:
                     named.append(line)
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
         self._origins.append((source, len(default), len(named)))
         self._check_size()
@@ -150,8 +148,6 @@ class Rows:
 
     def place(self, graph: bytes, source: Source) -> int:
         """Where the rows of a graph from a node belong; 0: nowhere."""
-        if not graph:
-            return 0
         iri = _iri(graph)
         if not self._snapshot.keeps(iri, source.id):
             return 0
@@ -162,10 +158,6 @@ class Rows:
             raise TooLarge(
                 f"this query would have to look through more than {self._most} triples; make its patterns narrower"
             )
-
-    def _with_labels(self, line: bytes, number: int) -> bytes:
-        subject, predicate, object_, graph = line.split(b"\t")
-        return b"\t".join((self._labelled(subject, number), predicate, self._labelled(object_, number), graph))
 
     def _labelled(self, term: bytes, number: int) -> bytes:
         if term.startswith(self._skolem):
@@ -212,13 +204,12 @@ def _iri(term: bytes) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), term[1:-1].decode())
 
 
-def _in_full(line: bytes, start: int, end: int) -> bytes:
-    """A row whose object is a number or boolean in Turtle's short form, with its datatype."""
-    short = line[start:end]
+def _in_full(term: bytes) -> bytes:
+    """A number or boolean, which Turtle and so TSV may write without its datatype."""
     for form, datatype in _SHORT_FORMS:
-        if form.fullmatch(short):
-            return b'%b"%b"^^<%b%b>%b' % (line[:start], short, _XSD, datatype, line[end:])
-    raise ValueError(f"{short[:100]!r} is no term")
+        if form.fullmatch(term):
+            return b'"%b"^^<%b%b>' % (term, _XSD, datatype)
+    raise ValueError(f"{term[:100]!r} is no term")
 
 
 def _document(lines: list[bytes]) -> bytes:

@@ -102,7 +102,7 @@ class Runner:
             if endpoint is None:
                 endpoint = stack.enter_context(EmbeddedBroker(topics.SPECS)).endpoint
                 properties = {**CLIENT_PROPERTIES, **properties}
-            ensure(endpoint, topics.SPECS, self._properties)
+            ensure(endpoint, topics.SPECS, self._properties, patience=10)
             self._start_links(endpoint, properties)
             stack.callback(lambda: clean.append(self._end(self._links, _STOP_WITHIN)))
             progress = ProgressReader(endpoint, self._properties)

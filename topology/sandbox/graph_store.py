@@ -5,6 +5,9 @@ Without `?graph=` or `?default` a request is about the whole dataset, as in Apac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aiohttp import web
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat
 
@@ -12,6 +15,8 @@ from topology.sandbox import media, rdf
 from topology.sandbox.storage import GraphName, Storage
 
 PATH = "/catalogue/data"
+SIMPLE_FORMATS = (RdfFormat.N_TRIPLES, RdfFormat.TURTLE)
+"""Those that hold one graph and are parsed in a time that is linear in their length."""
 
 
 class GraphStore:
@@ -35,15 +40,22 @@ class GraphStore:
         return media.answer(await self._storage.run(lambda: self._dump(graph, format)), media_type)
 
     async def _put(self, request: web.Request) -> web.Response:
-        graph, quads, quick = await self._received(request)
+        graph, format, body = _graph(request), media.sent(request), await request.read()
+        quick = rdf.is_quick(body, format)
+        if graph is not None and quick and format in SIMPLE_FORMATS:
+            with _refusing_malformed(format):
+                if await self._storage.write(lambda: self._load_new(graph, body, format), quick):
+                    return _stored(existed=isinstance(graph, DefaultGraph))
+        quads = await self._parsed(graph, body, format)
         if graph is None:
             await self._storage.write(lambda: self._replace_everything(quads), quick)
             return web.Response(status=204)
         return _stored(await self._storage.write(lambda: self._replace(graph, quads), quick))
 
     async def _post(self, request: web.Request) -> web.Response:
-        graph, quads, quick = await self._received(request)
-        return _stored(await self._storage.write(lambda: self._add(graph, quads), quick))
+        graph, format, body = _graph(request), media.sent(request), await request.read()
+        quads = await self._parsed(graph, body, format)
+        return _stored(await self._storage.write(lambda: self._add(graph, quads), rdf.is_quick(body, format)))
 
     async def _delete(self, request: web.Request) -> web.Response:
         graph = _graph(request)
@@ -52,18 +64,21 @@ class GraphStore:
         await self._storage.write(lambda: self._remove(graph), quick=True)
         return web.Response(status=204)
 
-    async def _received(self, request: web.Request) -> tuple[GraphName | None, list[Quad], bool]:
-        """The graph that a request is about, the quads of its body with that graph's name, and whether they are few."""
-        graph, format, body = _graph(request), media.sent(request), await request.read()
-        quick = rdf.is_quick(body, format)
-        try:
-            return graph, await self._storage.run(lambda: _parse(body, format, graph), quick), quick
-        except SyntaxError as error:
-            raise web.HTTPBadRequest(text=f"The body is not {format.name}: {error.msg}")
+    async def _parsed(self, graph: GraphName | None, body: bytes, format: RdfFormat) -> list[Quad]:
+        with _refusing_malformed(format):
+            return await self._storage.run(lambda: _parse(body, format, graph), rdf.is_quick(body, format))
 
     def _dump(self, graph: GraphName | None, format: RdfFormat) -> bytes:
         self._require(graph)
         return self._storage.dump(format, graph)
+
+    def _load_new(self, graph: GraphName, body: bytes, format: RdfFormat) -> bool:
+        """Fills a graph that is empty; returns whether it was. Half the effort of quads that pass through Python."""
+        if self._storage.has_graph(graph):
+            return False
+        rdf.check_nesting(body, format)
+        self._storage.store.load(body, format, base_iri=_base_iri(graph), to_graph=graph)
+        return True
 
     def _replace(self, graph: GraphName, quads: list[Quad]) -> bool:
         existed = self._exists(graph)
@@ -107,10 +122,21 @@ def _graph(request: web.Request) -> GraphName | None:
 def _parse(body: bytes, format: RdfFormat, graph: GraphName | None) -> list[Quad]:
     if graph is None:
         return rdf.parse_bounded(body, format)
-    # Relative IRIs are relative to the graph that the request is about (4.1 and 5.2 of the protocol).
-    base_iri = graph.value if isinstance(graph, NamedNode) else None
-    quads = rdf.parse_bounded(body, format, base_iri, named_graphs=False)
+    quads = rdf.parse_bounded(body, format, _base_iri(graph), named_graphs=False)
     return [Quad(quad.subject, quad.predicate, quad.object, graph) for quad in quads]
+
+
+def _base_iri(graph: GraphName) -> str | None:
+    # Relative IRIs are relative to the graph that the request is about (4.1 and 5.2 of the protocol).
+    return graph.value if isinstance(graph, NamedNode) else None
+
+
+@contextmanager
+def _refusing_malformed(format: RdfFormat) -> Iterator[None]:
+    try:
+        yield
+    except SyntaxError as error:
+        raise web.HTTPBadRequest(text=f"The body is not {format.name}: {error.msg}")
 
 
 def _stored(existed: bool) -> web.Response:

@@ -37,14 +37,19 @@ def parse_bounded(
     With `named_graphs` False a document that names a graph is refused.
     Raises SyntaxError, with what the parser says, when the document is malformed or nests deeper than MAXIMUM_NESTING.
     """
+    check_nesting(document, media)
+    quads = parse(document, media, base_iri=base_iri, without_named_graphs=not named_graphs, rename_blank_nodes=True)
+    return list(quads)
+
+
+def check_nesting(document: bytes, media: RdfFormat) -> None:
+    """Raises SyntaxError when a document nests deeper than MAXIMUM_NESTING, so deep that it must not reach a parser."""
     if media == RdfFormat.JSON_LD:
         too_deep = _nests_deeper(document, MAXIMUM_NESTING)
     else:
         too_deep = document.count(b"<<(") > MAXIMUM_NESTING
     if too_deep:
         raise SyntaxError(f"The document nests deeper than {MAXIMUM_NESTING} levels: flatten it.")
-    quads = parse(document, media, base_iri=base_iri, without_named_graphs=not named_graphs, rename_blank_nodes=True)
-    return list(quads)
 
 
 def _nests_deeper(json: bytes, limit: int) -> bool:

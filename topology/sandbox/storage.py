@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -46,20 +46,21 @@ class Storage:
         names = (graph for graph in self.store.named_graphs() if isinstance(graph, NamedNode))
         return sorted(graph.value for graph in names if self.has_graph(graph))
 
-    def replace(self, graphs: Iterable[tuple[GraphName, Iterable[Quad]]]) -> None:
+    def replace(self, graphs: Iterable[tuple[GraphName, Collection[Quad]]]) -> None:
         """Makes each graph hold exactly its quads, in one transaction: no reader meets one that is half there."""
         removals: list[str] = []
-        additions: dict[GraphName, set[Quad]] = {}
+        additions: dict[GraphName, Collection[Quad]] = {}
         for graph, quads in graphs:
-            after = set(quads)
             before = set(self.store.quads_for_pattern(None, None, None, graph))
-            additions[graph] = after - before if before else after
-            if stale := before - after:
-                if all(map(_is_ground, stale)):
+            stale = before.difference(quads)
+            if all(map(_is_ground, stale)):
+                additions[graph] = set(quads) - before if before else quads
+                if stale:
                     removals.append(f"DELETE DATA {{ {_in_graph(graph, stale)} }}")
-                else:
-                    removals.append(f"DROP SILENT {f'GRAPH {graph}' if isinstance(graph, NamedNode) else 'DEFAULT'}")
-                    additions[graph] = after
+            else:
+                # DELETE DATA cannot name blank nodes.
+                additions[graph] = quads
+                removals.append(f"DROP SILENT {f'GRAPH {graph}' if isinstance(graph, NamedNode) else 'DEFAULT'}")
         if removals:
             added = "\n".join(_in_graph(graph, quads) for graph, quads in additions.items())
             self.store.update(";\n".join([*removals, f"INSERT DATA {{ {added} }}"]))

@@ -107,6 +107,19 @@ def test_when_both_copies_are_lost_the_answer_says_so(nodes: list[Node], engine:
     assert (value(answer.body), answer.missing) == ("8", ("node0", "node1"))
 
 
+def test_an_answer_from_graphs_that_are_there_is_complete(nodes: list[Node], engine: Engine) -> None:
+    lost = snapshot(nodes, frozenset({"node0", "node1"}))
+    assert lost.missing
+    for text, missing in (
+        ("SELECT (COUNT(*) AS ?n) { GRAPH <urn:g1> { ?s <urn:p> ?o } }", ()),
+        ("SELECT (COUNT(*) + 2 AS ?n) FROM <urn:g1> FROM <urn:nobody-knows> { ?s <urn:nothing> ?o }", lost.missing),
+        ("SELECT (COUNT(*) + 2 AS ?n) FROM <urn:g0> { ?s <urn:p> ?o }", lost.missing),
+        ("SELECT (2 AS ?n) {}", ()),
+    ):
+        answer = engine.query(text, lost)
+        assert (value(answer.body), answer.missing) == ("2", missing)
+
+
 def test_when_all_nodes_are_lost_there_is_no_answer(nodes: list[Node], engine: Engine) -> None:
     for node in nodes:
         node.fault = "error"
