@@ -18,7 +18,7 @@ from topology.cache import Cache
 from topology.catalogue_link import CatalogueLink, now_in_milliseconds
 from topology.description import Description, read_description
 from topology.ledger import Ledger, LedgerEntry, NotListedError
-from topology.records import AddressEvent, Offering
+from topology.records import AddressEvent, Offering, OfferingHead
 from topology.web import Response, UnsafeError, WebClient
 
 _ACCEPT = "application/ld+json, application/json;q=0.9"
@@ -186,7 +186,7 @@ def read_contexts(path: str) -> dict[str, Any]:
 
 
 def _remember(_address: str, value: Any) -> Known:
-    offering = records.from_text(value, Offering)
+    offering = records.from_text(value, OfferingHead)
     return Known(
         offering.graph,
         offering.digest,

@@ -16,7 +16,7 @@ from topology import records, topics
 from topology.catalogue import CatalogueNode, Protocol
 from topology.catalogue_link import CatalogueLink
 from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes
-from topology.records import RING_KEY, Node, Offering, Ring
+from topology.records import RING_KEY, Node, OfferingHead, Ring
 from topology.settings import Mode
 from topology.web import UnsafeError, WebClient, WebError
 
@@ -196,7 +196,7 @@ def _protocol(name: str) -> Protocol:
 
 
 def _source(_address: str, value: Any) -> tuple[str, str]:
-    offering = records.from_text(value, Offering)
+    offering = records.from_text(value, OfferingHead)
     return offering.owner, offering.source
 
 

@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import factorial
 from typing import Any
 
@@ -128,6 +129,8 @@ def digest(triples: str) -> str:
     return hashlib.sha256(triples.encode()).hexdigest()
 
 
+# A graph goes to several nodes, one soon after the other.
+@lru_cache(maxsize=128)
 def to_json_ld(triples: str) -> bytes:
     """The same graph as JSON-LD, as SEDIMARK catalogues take it."""
     parsed = ox.parse(triples, format=ox.RdfFormat.N_TRIPLES)

@@ -21,13 +21,12 @@ class AddressEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
 
 
-class Offering(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``catena.offerings``: an offering as it is to be kept; the key is its address.
+class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An offering without its content, which those who only need to know of it do not read.
 
     Attributes:
         graph: The offering's IRI, which is the name of its graph.
-        triples: The graph as canonical N-Triples, without blank nodes.
-        digest: SHA-256 of ``triples``, in hex.
+        digest: SHA-256 of its content, in hex.
         claimed_at: When this address first claimed the graph, in milliseconds since the Unix epoch.
         owner: The owner that the ledger names.
         name: The name that the ledger gives.
@@ -36,13 +35,22 @@ class Offering(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     graph: str
-    triples: str
     digest: str
     claimed_at: int
     owner: str = ""
     name: str = ""
     source: str = ""
     etag: str = ""
+
+
+class Offering(OfferingHead, frozen=True, omit_defaults=True, kw_only=True):
+    """``catena.offerings``: an offering as it is to be kept; the key is its address.
+
+    Attributes:
+        triples: The graph as canonical N-Triples, without blank nodes.
+    """
+
+    triples: str
 
 
 NodeState = Literal["up", "suspect", "down"]

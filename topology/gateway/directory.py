@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from topology import records
 from topology.federation.sources import Snapshot, Source
-from topology.records import Offering, Placement
+from topology.records import OfferingHead, Placement
 from topology.ring import RingView
 
 
@@ -41,7 +41,7 @@ class Copy(NamedTuple):
 
 def decode_claim(_address: str, value: Any) -> Claim:
     """The row that the table of offerings keeps."""
-    offering = records.from_text(value, Offering)
+    offering = records.from_text(value, OfferingHead)
     return Claim(offering.graph, offering.digest, offering.claimed_at)
 
 

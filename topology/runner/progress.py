@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from catena_core.logs import LinkLogger
 from catena_core.table import Table
 from topology import records, topics
-from topology.records import AddressEvent, Offering, Placement, Ring
+from topology.records import AddressEvent, OfferingHead, Placement, Ring
 from topology.ring import RingView
 
 
@@ -115,7 +115,7 @@ class ProgressReader:
 
 
 def _kept(_address: str, value: Any) -> Kept:
-    offering = records.from_text(value, Offering)
+    offering = records.from_text(value, OfferingHead)
     return Kept(offering.graph, offering.digest)
 
 
