@@ -17,16 +17,14 @@ from functools import lru_cache
 from math import factorial
 from typing import Any
 
-import msgspec
 import pyoxigraph as ox
 
 from catena_core.errors import RejectedError
 from topology import skolem
+from topology.json_ld import read_json_ld
 
 OFFERING = ox.NamedNode("https://w3id.org/sedimark/ontology#Offering")
 _DEFAULT_GRAPH = ox.DefaultGraph()
-# A context that is not written out where it stands. One hidden behind escapes is not found, and refused by the parser.
-_REMOTE_CONTEXT = re.compile(rb'"@context"\s*:\s*[^{\s]')
 # Only with a blank node as its subject does a line of N-Triples begin so, and only with one as its object does it end so.
 _BLANK_SUBJECT = re.compile(r"^_:(c14n\d+)", re.MULTILINE)
 _BLANK_OBJECT = re.compile(r"(?<=> )_:(c14n\d+)(?= \.$)", re.MULTILINE)
@@ -67,7 +65,7 @@ def read_description(document: bytes, source: str, contexts: Mapping[str, Any] |
         RejectedError: The document is not JSON-LD, refers to a context that is not at hand, does not describe exactly one
             offering, or would take too long to canonicalise.
     """
-    quads = _parse(document, source, contexts or {})
+    quads = read_json_ld(document, source, contexts or {})
     if len(quads) > _MOST_TRIPLES:
         raise RejectedError(f"the description has {len(quads)} triples, more than {_MOST_TRIPLES}")
     triples = [quad.triple for quad in quads if quad.graph_name == _DEFAULT_GRAPH]
@@ -137,45 +135,6 @@ def to_json_ld(triples: str) -> bytes:
     result = ox.serialize((quad.triple for quad in parsed), format=ox.RdfFormat.JSON_LD)
     assert result is not None
     return result
-
-
-def _parse(document: bytes, source: str, contexts: Mapping[str, Any]) -> list[ox.Quad]:
-    try:
-        content = msgspec.json.decode(document)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RejectedError(f"the description is not JSON: {error}") from error
-    try:
-        if _REMOTE_CONTEXT.search(document):
-            document = msgspec.json.encode(_with_contexts(content, contexts))
-        return list(ox.parse(document, format=ox.RdfFormat.JSON_LD, base_iri=source))
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise RejectedError(f"the description is not JSON-LD: {error}") from error
-
-
-def _with_contexts(content: Any, contexts: Mapping[str, Any]) -> Any:
-    """The document with the contexts that it refers to by URL written out."""
-    if isinstance(content, list):
-        return [_with_contexts(item, contexts) for item in content]
-    if not isinstance(content, dict):
-        return content
-    return {
-        key: _written_out(value, contexts) if key == "@context" else _with_contexts(value, contexts)
-        for key, value in content.items()
-    }
-
-
-def _written_out(context: Any, contexts: Mapping[str, Any]) -> Any:
-    if isinstance(context, list):
-        return [_written_out(item, contexts) for item in context]
-    if not isinstance(context, str):
-        return context
-    if context not in contexts:
-        raise RejectedError(
-            f"the description refers to the context {context[:200]}, which is not at hand; contexts are never fetched: "
-            "name a copy of it in the file JSONLD_CONTEXTS"
-        )
-    known = contexts[context]
-    return known.get("@context", known) if isinstance(known, dict) else known
 
 
 def check_symmetry(quads: Iterable[ox.Quad]) -> None:

@@ -23,6 +23,7 @@ from topology.skolem import PREFIX
 
 _PLANS_KEPT = 1000
 _MOST_TEXT = 1024 * 1024
+_MOST_TEXT_KEPT = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,8 @@ class Engine:
                 self._plans.move_to_end(text)
                 return self._plans[text]
         plan = self._workers.analyse(text, deadline)
+        if len(text) > _MOST_TEXT_KEPT:
+            return plan
         with self._lock:
             self._plans[text] = plan
             while len(self._plans) > _PLANS_KEPT:

@@ -148,7 +148,8 @@ class Visible:
             return str(pyoxigraph.NamedNode(str(term)))
         if isinstance(term, Literal) and str(term) in self.constants and not term.language:
             datatype = str(term.datatype or _XSD + "string")
-            if datatype in _XSD_KEPT_AS_WRITTEN or not datatype.startswith(_XSD):
+            own = datatype in self.constants and not datatype.startswith(_XSD)
+            if own or datatype in _XSD_KEPT_AS_WRITTEN:
                 return str(pyoxigraph.Literal(str(term), datatype=pyoxigraph.NamedNode(datatype)))
         return None
 

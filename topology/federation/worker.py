@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import msgspec
@@ -55,6 +56,8 @@ def _do(job: Job) -> Reply:
         return Failed.of(error)
     except MemoryError:
         return Failed.of(TooLarge("answering this query takes too much memory"))
+    except Exception as error:  # one query's trouble is not the next one's
+        return Failed.of(QueryRefused(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
 
 
 def _evaluate(job: Evaluate) -> bytes:
@@ -69,7 +72,8 @@ def _evaluate(job: Evaluate) -> bytes:
     except SyntaxError as error:
         raise UnreadableQuads(str(error)) from error
     for graph in job.graphs:
-        store.add_graph(pyoxigraph.NamedNode(graph))
+        with suppress(ValueError):  # a graph whose name is no IRI can only be there with its quads
+            store.add_graph(pyoxigraph.NamedNode(graph))
     try:
         result = store.query(
             job.text,

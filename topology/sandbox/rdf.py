@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, RdfFormat, Triple, parse
+
+from topology.json_ld import nests_deeper
 
 OFFERING = NamedNode("https://w3id.org/sedimark/ontology#Offering")
 TYPE = NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
@@ -23,9 +24,6 @@ Subject = NamedNode | BlankNode | Triple
 Term = NamedNode | BlankNode | Literal | Triple
 Statement = tuple[Any, NamedNode, Any]
 """A subject, a predicate and an object. pyoxigraph does not say whether a Triple may be a subject."""
-
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_NO_BRACKET = bytes(set(range(256)) - set(b"[{]}"))
 
 
 def parse_bounded(
@@ -45,25 +43,11 @@ def parse_bounded(
 def check_nesting(document: bytes, media: RdfFormat) -> None:
     """Raises SyntaxError when a document nests deeper than MAXIMUM_NESTING, so deep that it must not reach a parser."""
     if media == RdfFormat.JSON_LD:
-        too_deep = _nests_deeper(document, MAXIMUM_NESTING)
+        too_deep = nests_deeper(document, MAXIMUM_NESTING)
     else:
         too_deep = document.count(b"<<(") > MAXIMUM_NESTING
     if too_deep:
         raise SyntaxError(f"The document nests deeper than {MAXIMUM_NESTING} levels: flatten it.")
-
-
-def _nests_deeper(json: bytes, limit: int) -> bool:
-    if json.count(b"{") + json.count(b"[") <= limit:
-        return False
-    depth = 0
-    for bracket in _STRING.sub(b"", json).translate(None, _NO_BRACKET):
-        if bracket in b"{[":
-            depth += 1
-            if depth > limit:
-                return True
-        else:
-            depth -= 1
-    return False
 
 
 def is_quick(document: bytes, media: RdfFormat) -> bool:

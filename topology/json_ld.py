@@ -1,0 +1,110 @@
+"""JSON-LD from strangers, looked at before it reaches the parser.
+
+The parser resolves nested contexts, chains of terms and nested nodes by recursion, and its time can grow with the square of
+what a small document says; deep enough, it ends the process. So what is deep, or has contexts of the costly kind, is refused
+first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pyoxigraph as ox
+
+from catena_core.errors import RejectedError
+
+_DEEPEST = 100
+_MOST_TERMS = 500
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKET = bytes(set(range(256)) - set(b"[{]}"))
+
+
+def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> list[ox.Quad]:
+    """The quads of a JSON-LD 1.1 document (https://www.w3.org/TR/json-ld11/).
+
+    Args:
+        document: The document, UTF-8.
+        source: The URI it came from, against which relative IRIs are resolved.
+        contexts: Contexts by the URL that documents refer to; no other is ever fetched.
+
+    Raises:
+        RejectedError: The document is not JSON-LD, nests more than 100 levels deep, has contexts of more than 500 terms or with
+            contexts in their terms, or refers to a context that is not at hand.
+    """
+    if nests_deeper(document, _DEEPEST):
+        raise RejectedError(f"the description nests more than {_DEEPEST} levels deep: flatten it")
+    try:
+        content = msgspec.json.decode(document)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RejectedError(f"the description is not JSON: {error}") from error
+    checked = _checked(document, content, contexts)
+    try:
+        return list(ox.parse(checked, format=ox.RdfFormat.JSON_LD, base_iri=source))
+    except (SyntaxError, ValueError) as error:
+        raise RejectedError(f"the description is not JSON-LD: {error}") from error
+
+
+def nests_deeper(document: bytes, limit: int) -> bool:
+    """Whether a JSON document nests more than so many levels deep."""
+    if document.count(b"{") + document.count(b"[") <= limit:
+        return False
+    depth = 0
+    for bracket in _STRING.sub(b"", document).translate(None, _NO_BRACKET):
+        if bracket in b"{[":
+            depth += 1
+            if depth > limit:
+                return True
+        else:
+            depth -= 1
+    return False
+
+
+def _checked(document: bytes, content: Any, contexts: Mapping[str, Any]) -> bytes:
+    """The document once its contexts were looked at, with those that it refers to by URL written out."""
+    only_one = isinstance(content, dict) and document.count(b'"@context"') == 1 and b"\\u" not in document
+    if only_one and isinstance(content.get("@context"), dict):
+        _check_context(content["@context"])
+        return document
+    return msgspec.json.encode(_with_contexts(content, contexts))
+
+
+def _with_contexts(content: Any, contexts: Mapping[str, Any]) -> Any:
+    if isinstance(content, list):
+        return [_with_contexts(item, contexts) for item in content]
+    if not isinstance(content, dict):
+        return content
+    return {
+        key: _written_out(value, contexts) if key == "@context" else _with_contexts(value, contexts)
+        for key, value in content.items()
+    }
+
+
+def _written_out(context: Any, contexts: Mapping[str, Any]) -> Any:
+    if isinstance(context, list):
+        return [_written_out(item, contexts) for item in context]
+    if isinstance(context, dict):
+        _check_context(context)
+        return context
+    if not isinstance(context, str):
+        return context
+    if context not in contexts:
+        raise RejectedError(
+            f"the description refers to the context {context[:200]}, which is not at hand; contexts are never fetched: "
+            "name a copy of it in the file JSONLD_CONTEXTS"
+        )
+    known = contexts[context]
+    return known.get("@context", known) if isinstance(known, dict) else known
+
+
+def _check_context(context: dict[str, Any]) -> None:
+    if len(context) > _MOST_TERMS:
+        raise RejectedError(f"the description has a context of {len(context)} terms, more than {_MOST_TERMS}")
+    for term, definition in context.items():
+        if isinstance(definition, dict) and "@context" in definition:
+            raise RejectedError(f"the description's context has a context of its own for {term[:100]}; write it out")
+    if "@import" in context:
+        raise RejectedError("the description's context imports another one; write it out")
