@@ -155,6 +155,13 @@ def test_graphs_without_triples_exist(nodes: list[Node], engine: Engine) -> None
     assert value(engine.query(text.replace("empty", "none"), snapshot(nodes)).body) == "false"
 
 
+def test_a_graph_whose_name_is_no_iri_hurts_nobody(nodes: list[Node], engine: Engine) -> None:
+    nodes[0].store.load(b"<urn:s> <urn:q> <urn:o> <urn:no iri> .", format=pyoxigraph.RdfFormat.N_QUADS, lenient=True)
+    assert len(json.loads(engine.query(NAMES, snapshot(nodes)).body)["results"]["bindings"]) == 6
+    answer = engine.query("SELECT ?g { GRAPH ?g { ?s <urn:q> ?o } }", snapshot(nodes))
+    assert value(answer.body) == "urn:no iri"
+
+
 def test_only_the_holder_of_a_graph_is_asked_for_it(nodes: list[Node], engine: Engine) -> None:
     text = "SELECT (COUNT(*) AS ?n) { GRAPH <urn:g1> { ?s ?p ?o } }"
     assert value(engine.query(text, snapshot(nodes)).body) == "3"
