@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import signal
@@ -331,6 +332,7 @@ class Link:
             self.attach(runtime)
             if self.reads and not self.input_topics and not self.dynamic_inputs:
                 raise UsageError(f"{type(self).__name__} has nothing to read; name topics with -i TOPIC")
+            gc.freeze()  # what the setup made stays: collections need not walk it again and again
             self.logger.log(
                 f"running, consumer group {self.consumer_group}, reading {', '.join(self.input_topics) or '-'}"
             )

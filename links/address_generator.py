@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from catena_core import Electron
 from topology import records, topics
-from topology.catalogue_link import CatalogueLink
+from topology.catalogue_link import CatalogueLink, now_in_milliseconds
 from topology.ledger import Ledger
 from topology.records import AddressEvent
 from topology.web import UnsafeError, WebClient, WebError
@@ -19,6 +19,13 @@ from topology.web import UnsafeError, WebClient, WebError
 # A listing that has lost this many addresses, and more than half of them, is believed when the next one says the same: a
 # ledger that has a bad moment must not empty the catalogue.
 _SUDDEN_LOSS = 10
+
+# An address of which no offering came is emitted again after this many seconds, then twice as many, up to the refresh interval:
+# its provider may have been away for longer than the fetcher's own retries last.
+_FIRST_RETRY = 30.0
+
+# Seconds that a listing may take, however often it is asked for.
+_LEDGER_TIMEOUT = 10.0
 
 
 class AddressGenerator(CatalogueLink):
@@ -37,11 +44,14 @@ class AddressGenerator(CatalogueLink):
     def setup(self) -> None:
         """Make the client of the ledger."""
         super().setup()
-        self._ledger = Ledger(self.settings.dlt_base_url, WebClient(timeout=self.settings.offering_fetch_interval))
+        self._ledger = Ledger(
+            self.settings.dlt_base_url, WebClient(timeout=max(_LEDGER_TIMEOUT, self.settings.offering_fetch_interval))
+        )
         self._partitions = self.partition_count(self._topic)
         self._known: dict[int, dict[str, AddressEvent]] = {}
         self._complete: set[int] = set()
         self._doubted: set[str] | None = None
+        self._described = self.table(topics.OFFERINGS, decode=lambda _address, _value: True)
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Take over the addresses of these partitions."""
@@ -66,33 +76,42 @@ class AddressGenerator(CatalogueLink):
 
     def generator(self) -> None:
         """Look at the listing once, and wait until it is time to look again."""
+        # An instance that stands by must not come to its turn with a listing from long ago.
+        while len(self._complete) < len(self._known) or not self._known:
+            self.wait(0.05)
         started = time.monotonic()
+        asked_at = now_in_milliseconds()
         try:
             listed = self._ledger.addresses()
         except (WebError, UnsafeError) as error:
             self.logger.log(f"the ledger's listing cannot be read, asking again: {error}", level="warning")
             self.wait(min(5.0, self.settings.offering_fetch_interval))
             return
-        while len(self._complete) < len(self._known) or not self._known:
-            self.wait(0.05)
-        self.submit(self._compare, listed)
+        self.submit(self._compare, listed, asked_at)
         self.wait(max(0.05, self.settings.offering_fetch_interval - (time.monotonic() - started)))
 
-    def _compare(self, listed: list[str]) -> None:
-        """Emit what is new, due or gone among the addresses of this instance."""
-        now = int(time.time() * 1000)
-        due = now - int(self.settings.offering_refresh_interval * 1000)
+    def _compare(self, listed: list[str], asked_at: int) -> None:
+        """Emit what is new, due or gone among the addresses of this instance.
+
+        Args:
+            listed: The listing.
+            asked_at: When it was asked for: of what another instance emitted later than that it knows nothing.
+        """
+        now = now_in_milliseconds()
         events: list[tuple[str, AddressEvent]] = []
         for address in listed:
-            known = self._known.get(self._partition(address))
-            if known is None:
+            partition = self._partition(address)
+            if partition not in self._complete:
                 continue
-            last = known.get(address)
+            last = self._known[partition].get(address)
+            if last is not None and last.at > asked_at:
+                continue
             if last is None or last.kind == "delisted":
                 events.append((address, AddressEvent("listed", now)))
-            elif last.at <= due:
-                events.append((address, AddressEvent("refresh", now)))
-        events += [(address, AddressEvent("delisted", now)) for address in self._gone(set(listed))]
+            elif now - last.at >= 1000 * self._patience(address, last):
+                failures = 0 if address in self._described else last.failures + 1
+                events.append((address, AddressEvent("refresh", now, failures)))
+        events += [(address, AddressEvent("delisted", now)) for address in self._gone(set(listed), asked_at)]
         for address, event in events:
             partition = self._partition(address)
             self._known[partition][address] = event
@@ -104,10 +123,18 @@ class AddressGenerator(CatalogueLink):
             )
             self.logger.log(f"{len(listed)} offerings on the ledger; emitted {counts}")
 
-    def _gone(self, listed: set[str]) -> set[str]:
+    def _patience(self, address: str, last: AddressEvent) -> float:
+        """Seconds between the last emission of an address and the next."""
+        refresh = self.settings.offering_refresh_interval
+        return refresh if address in self._described else min(refresh, _FIRST_RETRY * 2.0 ** min(last.failures, 30))
+
+    def _gone(self, listed: set[str], asked_at: int) -> set[str]:
         """The addresses that were listed and are not any more."""
         standing = {
-            address for known in self._known.values() for address, event in known.items() if event.kind != "delisted"
+            address
+            for partition in self._complete
+            for address, event in self._known[partition].items()
+            if event.kind != "delisted" and event.at <= asked_at
         }
         gone = standing - listed
         if (

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urljoin
+from typing import Any
+
+import msgspec
 
 from catena_core import Electron
 from catena_core.errors import RejectedError
@@ -23,18 +24,6 @@ from topology.web import Response, UnsafeError, WebClient
 
 _ACCEPT = "application/ld+json, application/json;q=0.9"
 _VALIDATORS_KEPT = 7 * 24 * 3600.0
-
-
-class Known(NamedTuple):
-    """What is remembered of an offering that was emitted."""
-
-    graph: str
-    digest: str
-    claimed_at: int
-    owner: str
-    name: str
-    source: str
-    etag: str
 
 
 class Fetcher(CatalogueLink):
@@ -69,10 +58,14 @@ class Fetcher(CatalogueLink):
         self._contexts = read_contexts(settings.jsonld_contexts)
         self._validators = Cache(settings.redis_host, settings.redis_port, settings.redis_db, self.logger)
         self._partitions = self.partition_count(self.output_topics[0])
-        self._emitted: dict[str, Known | None] = {}
+        self._emitted: dict[str, OfferingHead | None] = {}
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._offerings = self.table(
-            self.output_topics[0], decode=_remember, accept=_not_older, on_change=self._read_back
+            self.output_topics[0],
+            decode=records.read_head,
+            accept=records.is_newer_claim,
+            on_change=self._read_back,
         )
 
     def transform(self, electron: Electron) -> list[Electron] | None:
@@ -93,19 +86,17 @@ class Fetcher(CatalogueLink):
             raise RejectedError(str(error)) from error
         if response is None:
             return None
-        description = read_description(response.body, response.url, self._contexts)
+        # Threads that parse would take the interpreter from each other all the time, which doubles what it costs them.
+        with self._turn:
+            description = read_description(response.body, response.url, self._contexts)
         return self._emit(address, entry, description, response.headers.get("etag", ""))
 
-    def _fetch(self, entry: LedgerEntry, known: Known | None) -> Response | None:
+    def _fetch(self, entry: LedgerEntry, known: OfferingHead | None) -> Response | None:
         """The description; ``None`` when it is the one that is known already."""
-        source = urljoin(f"{self.settings.dlt_base_url}/", entry.description_uri)
+        source = entry.description_uri
         headers = {"Accept": _ACCEPT}
-        if known is not None and (known.owner, known.name, known.source) == (
-            entry.owner,
-            entry.name,
-            entry.description_uri,
-        ):
-            etag = self._validators.get(f"etag {known.digest}") or known.etag
+        if known is not None and (known.owner, known.name, known.source) == (entry.owner, entry.name, source):
+            etag = self._validators.get(_validator_key(source, known.digest)) or known.etag
             if etag:
                 headers["If-None-Match"] = etag
         response = self._web.request("GET", source, headers=headers)
@@ -118,22 +109,22 @@ class Fetcher(CatalogueLink):
     def _emit(self, address: str, entry: LedgerEntry, description: Description, etag: str) -> list[Electron]:
         known = self._known(address)
         if etag:
-            self._validators.put(f"etag {description.digest}", etag, _VALIDATORS_KEPT)
-        found = Known(
-            description.graph,
-            description.digest,
-            known.claimed_at if known and known.graph == description.graph else now_in_milliseconds(),
-            entry.owner,
-            entry.name,
-            entry.description_uri,
-            etag,
+            self._validators.put(_validator_key(entry.description_uri, description.digest), etag, _VALIDATORS_KEPT)
+        found = OfferingHead(
+            graph=description.graph,
+            digest=description.digest,
+            claimed_at=known.claimed_at if known and known.graph == description.graph else now_in_milliseconds(),
+            owner=entry.owner,
+            name=entry.name,
+            source=entry.description_uri,
+            etag=etag,
         )
-        if known is not None and known._replace(etag=etag) == found:
+        if known is not None and msgspec.structs.replace(known, etag=etag) == found:
             return []
         electrons = []
         if known is not None and known.graph != description.graph:
             electrons.append(self._tombstone(address, known.graph))
-        offering = Offering(triples=description.triples, **found._asdict())
+        offering = Offering(triples=description.triples, **msgspec.structs.asdict(found))
         electrons.append(Electron(address, records.to_text(offering), partition=self._partition(description.graph)))
         self._note(address, found)
         return electrons
@@ -153,17 +144,17 @@ class Fetcher(CatalogueLink):
 
     # What was emitted: by anybody, as the topic says, or by this instance and not read back yet.
 
-    def _known(self, address: str) -> Known | None:
+    def _known(self, address: str) -> OfferingHead | None:
         with self._lock:
             if address in self._emitted:
                 return self._emitted[address]
             return self._offerings.get(address)
 
-    def _note(self, address: str, known: Known | None) -> None:
+    def _note(self, address: str, known: OfferingHead | None) -> None:
         with self._lock:
             self._emitted[address] = known
 
-    def _read_back(self, address: str, _old: Known | None, new: Known | None) -> None:
+    def _read_back(self, address: str, _old: OfferingHead | None, new: OfferingHead | None) -> None:
         with self._lock:
             if address in self._emitted and self._emitted[address] == new:
                 del self._emitted[address]
@@ -185,22 +176,9 @@ def read_contexts(path: str) -> dict[str, Any]:
     return {url: json.loads((folder / name).read_text()) for url, name in json.loads(Path(path).read_text()).items()}
 
 
-def _remember(_address: str, value: Any) -> Known:
-    offering = records.from_text(value, OfferingHead)
-    return Known(
-        offering.graph,
-        offering.digest,
-        offering.claimed_at,
-        offering.owner,
-        offering.name,
-        offering.source,
-        offering.etag,
-    )
-
-
-def _not_older(_address: str, old: Known | None, new: Known) -> bool:
-    """An address that claims another graph moves to another partition, so the time of the claim says which one is newer."""
-    return old is None or new.claimed_at >= old.claimed_at
+def _validator_key(source: str, digest: str) -> str:
+    """Of the provider too: an entity tag says nothing of what another one serves."""
+    return f"etag {digest} {source}"
 
 
 if __name__ == "__main__":

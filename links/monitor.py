@@ -18,7 +18,7 @@ from topology.catalogue_link import CatalogueLink
 from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes
 from topology.records import RING_KEY, Node, OfferingHead, Ring
 from topology.settings import Mode
-from topology.web import UnsafeError, WebClient, WebError
+from topology.web import WebClient
 
 _MOST_AT_ONCE = 64
 
@@ -59,7 +59,7 @@ class Monitor(CatalogueLink):
         self._workers = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="check")
         self._ring: Ring | None = None
         self._leading = threading.Event()
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[Member, Watch] = {}
         self._complaint = ""
         if settings.mode is Mode.OPERATOR:
             self._list = CatalogueList(settings.catalogue_list)
@@ -94,13 +94,13 @@ class Monitor(CatalogueLink):
         members = self._members()
         now = time.monotonic()
         for member in members:
-            watch = self._watches.setdefault(member.id, Watch())
+            watch = self._watches.setdefault(member, Watch())
             if watch.check is None and now >= watch.next_check:
                 watch.next_check = now + self.settings.node_health_check_interval
                 watch.check = self._workers.submit(self._check, member, watch)
             elif watch.check is not None and watch.check.done():
                 watch.check = None
-        for gone in self._watches.keys() - {member.id for member in members}:
+        for gone in self._watches.keys() - set(members):
             del self._watches[gone]
         self.submit(self._publish, members)
         self.wait(min(0.1, self.settings.node_health_check_interval / 4))
@@ -109,21 +109,27 @@ class Monitor(CatalogueLink):
         """Let go of checks that hang."""
         if hasattr(self, "_workers"):
             self._workers.shutdown(wait=False, cancel_futures=True)
+        if hasattr(self, "_owners"):
+            self._owners.close()
 
     def _members(self) -> tuple[Member, ...]:
         mode = self.settings.mode
+        if mode is Mode.CENTRALISED:
+            return (Member("global-catalogue", self.settings.global_catalogue_url),)
+        on_ring = tuple(Member(node.id, node.url) for node in self._ring.nodes) if self._ring else ()
+        if mode is Mode.OWNERS:
+            members = self._owners.members(self._sources.copy().values())
+            # No node leaves the ring only because its owner's provider has not said yet, or not again, where it is.
+            return members if self._owners.is_sure else tuple(dict.fromkeys((*on_ring, *members)))
         try:
-            if mode is Mode.OPERATOR:
-                return self._list.members()
-            if mode is Mode.CENTRALISED:
-                return (Member("global-catalogue", self.settings.global_catalogue_url),)
-            return self._owners.members(self._sources.values())
+            members = self._list.members()
+            self._complaint = ""
         except MembershipError as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)
                 self.logger.log(f"{error}; the nodes stay as they are", level="error")
-            known = self._ring.nodes if self._ring else ()
-            return tuple(Member(node.id, node.url) for node in known)
+            return on_ring
+        return members
 
     def _check(self, member: Member, watch: Watch) -> None:
         """Ask one node whether it is well, and, the first time, how it wants to be written to."""
@@ -133,7 +139,7 @@ class Monitor(CatalogueLink):
             if healthy and watch.protocol is None:
                 configured = self.settings.node_protocol
                 watch.protocol = node.detect_protocol() if configured == "auto" else _protocol(configured)
-        except (WebError, UnsafeError) as error:
+        except Exception as error:  # whatever it is that such a node does, it is not well
             if watch.healthy is not False:
                 self.logger.log(f"{member.id} does not answer: {error}", level="warning")
             healthy = False
@@ -159,7 +165,8 @@ class Monitor(CatalogueLink):
         )
         previous = self._ring.nodes if self._ring else ()
         ring = Ring(epoch, nodes, settings.hash_ring_virtual_nodes, settings.replicas, previous)
-        if self._ring is None and len(nodes) < len(members):
+        still_asking = settings.mode is Mode.OWNERS and not self._owners.has_asked
+        if self._ring is None and (still_asking or len(nodes) < len(members)):
             return  # the first ring waits for every node's first check, lest everything be placed on the quickest
         if self._ring is not None and _same(ring, self._ring):
             return
@@ -170,11 +177,11 @@ class Monitor(CatalogueLink):
 
     def _judge(self, member: Member, before: Node | None, epoch: int) -> Node | None:
         """The node as it should stand on the ring; ``None`` while nothing is known of a new one."""
-        watch = self._watches.get(member.id)
-        if before is not None and before.url != member.url:
-            before = None
+        watch = self._watches.get(member)
         if watch is None or watch.healthy is None:
             return before
+        if before is not None and before.url != member.url:
+            before = None
         if watch.healthy:
             returned = before is None or before.state != "up"
             protocol = watch.protocol or (before.protocol if before else "sedimark")

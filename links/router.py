@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from catena_core import Electron
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
-from topology.records import Offering, Placement, Write
+from topology.records import REFUSED_DELETE, Offering, Placement, Write
 from topology.ring import RingView
 
 # How long a write may go unacknowledged before it is sent again, doubling each time: long enough for a slow node, short
@@ -28,7 +28,6 @@ class Claim:
 
     digest: str
     claimed_at: int
-    version: int
     triples: bytes
 
 
@@ -43,8 +42,13 @@ class Pending:
 
 @dataclass(slots=True)
 class Graph:
-    """What is known of one graph: who claims it, what nodes acknowledged, and what they have yet to."""
+    """What is known of one graph: who claims it, what nodes acknowledged, and what they have yet to.
 
+    Its version is the offset of the newest electron about it, so that whatever is decided later is newer, the graph of a claim
+    that was made long ago included.
+    """
+
+    version: int = -1
     claims: dict[str, Claim] = field(default_factory=dict)
     placements: dict[str, Placement] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
@@ -120,33 +124,38 @@ class Router(CatalogueLink):
 
     def _take_offering(self, shard: Shard, electron: Electron) -> set[str]:
         address = str(electron.key)
+        offering = None if electron.value is None else records.from_text(electron.value, Offering)
         touched = set()
         before = shard.graph_of.pop(address, None)
         if before is not None:
             del shard.graphs[before].claims[address]
             touched.add(before)
-        if electron.value is not None:
-            offering = records.from_text(electron.value, Offering)
-            assert electron.offset is not None
+        if offering is not None:
             shard.graph_of[address] = offering.graph
             shard.graphs.setdefault(offering.graph, Graph()).claims[address] = Claim(
-                offering.digest, offering.claimed_at, electron.offset, zlib.compress(offering.triples.encode(), 1)
+                offering.digest, offering.claimed_at, zlib.compress(offering.triples.encode(), 1)
             )
             touched.add(offering.graph)
+        assert electron.offset is not None
+        for iri in touched:
+            shard.graphs[iri].version = max(shard.graphs[iri].version, electron.offset)
         return touched
 
     def _take_placement(self, shard: Shard, electron: Electron) -> set[str]:
-        node, _, iri = str(electron.key).partition(" ")
+        node, iri = records.split_placement_key(str(electron.key))
         graph = shard.graphs.setdefault(iri, Graph())
+        pending = graph.pending.get(node)
         if electron.value is None:
             graph.placements.pop(node, None)
-            graph.pending.pop(node, None)
+            settled = pending is not None and not pending.digest
         else:
             placement = records.from_text(electron.value, Placement)
             graph.placements[node] = placement
-            pending = graph.pending.get(node)
-            if pending is not None and pending.digest in (placement.digest, placement.refused):
-                del graph.pending[node]
+            graph.version = max(graph.version, placement.version)
+            answered = placement.refused or placement.digest
+            settled = pending is not None and (pending.digest or REFUSED_DELETE) == answered
+        if settled:
+            del graph.pending[node]
         return {iri}
 
     # Comparing
@@ -196,14 +205,21 @@ class Router(CatalogueLink):
     def _puts(self, number: int, graph: Graph, iri: str, address: str, claim: Claim, ring: RingView) -> list[Write]:
         owners = ring.owners(iri)
         held = {node: graph.placements[node] for node in owners if node in graph.placements}
-        lacking = [node for node in owners if node not in held or held[node].digest != claim.digest]
+        lacking = [
+            node
+            for node in owners
+            if node not in held
+            or held[node].digest != claim.digest
+            # What it holds now is about to be deleted or replaced.
+            or (node in graph.pending and graph.pending[node].digest != claim.digest)
+        ]
         writes = []
         for node in lacking:
             refused = node in held and held[node].refused == claim.digest
             if ring.is_up(node) and not refused and self._is_due(graph, node, claim.digest):
                 triples = zlib.decompress(claim.triples).decode()
                 writes.append(
-                    Write("put", node, iri, address, claim.version, ring.epoch, number, claim.digest, triples)
+                    Write("put", node, iri, address, graph.version, ring.epoch, number, claim.digest, triples)
                 )
         if owners and not lacking:
             writes += self._deletes(number, graph, iri, graph.placements.keys() - set(owners), ring)
@@ -215,8 +231,8 @@ class Router(CatalogueLink):
             placement = graph.placements[node]
             if node not in ring.nodes:
                 continue
-            if (placement.digest or placement.refused) and ring.is_up(node) and self._is_due(graph, node, ""):
-                writes.append(Write("delete", node, iri, placement.address, placement.version, ring.epoch, number))
+            if placement.refused != REFUSED_DELETE and ring.is_up(node) and self._is_due(graph, node, ""):
+                writes.append(Write("delete", node, iri, placement.address, graph.version, ring.epoch, number))
         return writes
 
     def _is_due(self, graph: Graph, node: str, digest: str) -> bool:

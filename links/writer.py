@@ -5,6 +5,7 @@ Run it alone with ``python links/writer.py -k localhost:9092``; start more of it
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,12 +14,14 @@ from catena_core.errors import CatenaError
 from topology import records, topics
 from topology.catalogue import CatalogueNode, FailedError, RefusedError
 from topology.catalogue_link import CatalogueLink
-from topology.records import Node, Placement, Write, placement_key
+from topology.records import REFUSED_DELETE, Node, Placement, Write, placement_key
 from topology.ring import RingView
 from topology.web import UnsafeError, WebClient, WebError
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 _MOST_FAILURES = 8
+# Seconds for which a write waits until the ring by which it was routed is known here too.
+_RING_PATIENCE = 10.0
 _VERSIONS_KEPT = 200_000
 
 
@@ -56,7 +59,7 @@ class Writer(CatalogueLink):
         self._newest: dict[tuple[str, str], int] = {}
         self._mine: set[str] = set()
         self._inspected: dict[str, int] = {}
-        self._placements = self.table(self.outputs[0], decode=_remember)
+        self._placements = self.table(self.output_topics[0], decode=_remember)
         self.follow_ring(on_change=self._read_topics_of)
         self._read_topics_of(self.ring)
         self.loop(self._inspect, interval=1.0)
@@ -76,7 +79,11 @@ class Writer(CatalogueLink):
             return None  # a router that was no longer in charge sent it; the newer description stands already
         problem: Exception | None = None
         wait, failures = _FIRST_WAIT, 0
+        ring_due = time.monotonic() + _RING_PATIENCE
         while True:
+            if self.ring.epoch < write.epoch and time.monotonic() < ring_due:
+                self.wait(0.05)
+                continue
             node = self.ring.nodes.get(write.node)
             if node is None or node.state != "up":
                 self.logger.log(
@@ -84,7 +91,7 @@ class Writer(CatalogueLink):
                     + (f": {problem}" if problem else ""),
                     level="warning",
                 )
-                return None
+                return self._unknown(write) if problem else None
             try:
                 return self._apply(write, node)
             except UnsafeError as error:
@@ -93,9 +100,9 @@ class Writer(CatalogueLink):
                 problem = error
                 failures += isinstance(error, FailedError)
             if failures >= _MOST_FAILURES:
-                # The node is well, but not with this graph: the router sends it again, behind the others.
+                # The node is well, but not with this graph: the router sends it again after a while.
                 self.logger.log(f"{write.node} fails on {write.graph}, put off: {problem}", level="error")
-                return self._placement(write)
+                return self._unknown(write)
             self.logger.log(
                 f"{write.node} did not take {write.graph}, again in {wait:.1f} s: {problem}", level="warning"
             )
@@ -114,7 +121,13 @@ class Writer(CatalogueLink):
         if len(self._newest) > _VERSIONS_KEPT:
             self._newest.clear()
         self._newest[write.node, write.graph] = write.version
+        if write.kind == "delete":
+            return Electron(placement_key(write.node, write.graph), None, partition=write.partition)
         return self._placement(write, digest=write.digest)
+
+    def _unknown(self, write: Write) -> Electron | None:
+        """Report that a node may hold what it was sent, so that it is not forgotten when the graph is to be deleted."""
+        return self._placement(write) if write.kind == "put" else None
 
     def _refused(self, write: Write, error: CatenaError) -> Electron:
         """Report a write that the node will never take: it stands in the placements, and in the dead letters."""
@@ -122,14 +135,13 @@ class Writer(CatalogueLink):
         reason = {"error": str(error)[:1000], "error-type": type(error).__name__, "link": type(self).__name__}
         dead_letters = self.dead_letter_topic or topics.DEAD_LETTERS
         self.send(Electron(write.graph, records.to_text(write), topic=dead_letters, headers=reason))
-        return self._placement(write, refused=write.digest or "delete")
+        return self._placement(write, refused=write.digest or REFUSED_DELETE)
 
     def _placement(self, write: Write, digest: str = "", refused: str = "") -> Electron:
         placement = Placement(
             write.node, write.graph, write.address, write.version, write.epoch, write.partition, digest, refused
         )
-        content = records.to_text(placement) if digest or refused else None
-        return Electron(placement_key(write.node, write.graph), content, partition=write.partition)
+        return Electron(placement_key(write.node, write.graph), records.to_text(placement), partition=write.partition)
 
     # Which topics are read, and which nodes inspected
 
@@ -152,7 +164,7 @@ class Writer(CatalogueLink):
             topic = topics.writes_topic(node.id, self._prefix).name
             if node.state != "up" or topic not in self._mine or self._inspected.get(node.id) == node.since:
                 continue
-            held = [row for row in self._placements.values() if row.node == node.id]
+            held = [row for row in self._placements.copy().values() if row.node == node.id]
             try:
                 present = CatalogueNode(node.url, self._web, node.protocol).graphs() if held else set()
             except (WebError, UnsafeError) as error:

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from typing import cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from catena_core.logs import LinkLogger
 
@@ -44,6 +46,8 @@ class Cache:
                 decode_responses=True,
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
+                # Once more, for a kept connection that was closed meanwhile. Its own default waits for seconds.
+                retry=Retry(NoBackoff(), 1),
             )
             if host
             else None

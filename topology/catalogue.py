@@ -9,6 +9,7 @@ import msgspec
 import pyoxigraph as ox
 
 from topology.description import to_json_ld
+from topology.json_errors import NOT_JSON
 from topology.web import Response, WebClient, WebError
 
 Protocol = Literal["sedimark", "graph-store"]
@@ -56,10 +57,13 @@ class CatalogueNode:
         """Find out how the node wants to be written to: SEDIMARK catalogues list their offerings at ``/graphs``.
 
         Raises:
+            FailedError: It answers, but with trouble of its own, which says nothing of its kind.
             WebError: It does not answer in time.
         """
         response = self._web.request("GET", f"{self.url}/graphs", headers={"Accept": "application/json"})
-        return "sedimark" if response.status == 200 and _offerings(response) is not None else "graph-store"
+        if response.status == 429 or (response.status >= 500 and response.status != 501):
+            self._check(response)
+        return "sedimark" if response.status == 200 and _is_listing(response) else "graph-store"
 
     def put(self, graph: str, triples: str) -> None:
         """Replace a graph.
@@ -123,7 +127,7 @@ class CatalogueNode:
         self._check(response)
         try:
             return {binding.g.value for binding in msgspec.json.decode(response.body, type=_Solutions).results.bindings}
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise WebError(f"{self.url} lists its graphs in an unknown way: {error}") from error
 
     def _graph_url(self, graph: str) -> str:
@@ -157,12 +161,9 @@ class _Solutions(msgspec.Struct):
     results: _Results
 
 
-class _OfferingList(msgspec.Struct):
-    offerings: list[dict[str, object]]
-
-
-def _offerings(response: Response) -> _OfferingList | None:
+def _is_listing(response: Response) -> bool:
+    """Whether an answer is a list of offerings, in whatever shape of JSON."""
     try:
-        return msgspec.json.decode(response.body, type=_OfferingList)
-    except msgspec.DecodeError:
-        return None
+        return isinstance(msgspec.json.decode(response.body), dict | list)
+    except NOT_JSON:
+        return False

@@ -8,16 +8,22 @@ first.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 import pyoxigraph as ox
 
 from catena_core.errors import RejectedError
+from topology.json_errors import NOT_JSON
 
 _DEEPEST = 100
+_MOST_CONTEXTS = 100
 _MOST_TERMS = 500
+# A short name stands for a long IRI wherever it is used, and names may build on one another.
+_LONGEST_DEFINITION = 1000
+_MOST_TRIPLES = 100_000
+_MOST_CHARACTERS = 20_000_000
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"[{]}"))
@@ -32,18 +38,19 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> l
         contexts: Contexts by the URL that documents refer to; no other is ever fetched.
 
     Raises:
-        RejectedError: The document is not JSON-LD, nests more than 100 levels deep, has contexts of more than 500 terms or with
-            contexts in their terms, or refers to a context that is not at hand.
+        RejectedError: The document is not JSON-LD, nests more than 100 levels deep, states too much, refers to a context that
+            is not at hand, has more than 100 contexts, or one of more than 500 terms, with definitions of more than 1000
+            characters or with contexts in its terms.
     """
     if nests_deeper(document, _DEEPEST):
         raise RejectedError(f"the description nests more than {_DEEPEST} levels deep: flatten it")
     try:
         content = msgspec.json.decode(document)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise RejectedError(f"the description is not JSON: {error}") from error
     checked = _checked(document, content, contexts)
     try:
-        return list(ox.parse(checked, format=ox.RdfFormat.JSON_LD, base_iri=source))
+        return _bounded(ox.parse(checked, format=ox.RdfFormat.JSON_LD, base_iri=source))
     except (SyntaxError, ValueError) as error:
         raise RejectedError(f"the description is not JSON-LD: {error}") from error
 
@@ -63,13 +70,41 @@ def nests_deeper(document: bytes, limit: int) -> bool:
     return False
 
 
+def _bounded(quads: Iterable[ox.Quad]) -> list[ox.Quad]:
+    found: list[ox.Quad] = []
+    characters = 0
+    for quad in quads:
+        found.append(quad)
+        characters += sum(len(term.value) for term in quad.triple)
+        if len(found) > _MOST_TRIPLES:
+            raise RejectedError(f"the description has more than {_MOST_TRIPLES} triples")
+        if characters > _MOST_CHARACTERS:
+            raise RejectedError(
+                f"the description has more than {_MOST_CHARACTERS} characters once its names are written out"
+            )
+    return found
+
+
 def _checked(document: bytes, content: Any, contexts: Mapping[str, Any]) -> bytes:
     """The document once its contexts were looked at, with those that it refers to by URL written out."""
     only_one = isinstance(content, dict) and document.count(b'"@context"') == 1 and b"\\u" not in document
     if only_one and isinstance(content.get("@context"), dict):
         _check_context(content["@context"])
         return document
+    if sum(1 for _ in _contexts_of(content)) > _MOST_CONTEXTS:
+        raise RejectedError(f"the description has more than {_MOST_CONTEXTS} contexts: give it one for all of it")
     return msgspec.json.encode(_with_contexts(content, contexts))
+
+
+def _contexts_of(content: Any, within_context: bool = False) -> Iterator[Any]:
+    if isinstance(content, list):
+        for item in content:
+            yield from _contexts_of(item, within_context)
+    elif within_context:
+        yield content
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield from _contexts_of(value, key == "@context")
 
 
 def _with_contexts(content: Any, contexts: Mapping[str, Any]) -> Any:
@@ -85,7 +120,8 @@ def _with_contexts(content: Any, contexts: Mapping[str, Any]) -> Any:
 
 def _written_out(context: Any, contexts: Mapping[str, Any]) -> Any:
     if isinstance(context, list):
-        return [_written_out(item, contexts) for item in context]
+        written_out = [_written_out(item, contexts) for item in context]
+        return [one for found in written_out for one in (found if isinstance(found, list) else [found])]
     if isinstance(context, dict):
         _check_context(context)
         return context
@@ -104,6 +140,11 @@ def _check_context(context: dict[str, Any]) -> None:
     if len(context) > _MOST_TERMS:
         raise RejectedError(f"the description has a context of {len(context)} terms, more than {_MOST_TERMS}")
     for term, definition in context.items():
+        values = definition.values() if isinstance(definition, dict) else (definition,)
+        if any(isinstance(value, str) and len(value) > _LONGEST_DEFINITION for value in values):
+            raise RejectedError(
+                f"the description's context defines {term[:100]} with more than {_LONGEST_DEFINITION} characters"
+            )
         if isinstance(definition, dict) and "@context" in definition:
             raise RejectedError(f"the description's context has a context of its own for {term[:100]}; write it out")
     if "@import" in context:

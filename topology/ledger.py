@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import msgspec
 
-from topology.web import Response, WebClient, WebError
+from topology.json_errors import NOT_JSON
+from topology.web import Response, UnsafeError, WebClient, WebError
 
 _LONGEST_ADDRESS = 256
 _JSON = {"Accept": "application/json"}
@@ -15,11 +17,12 @@ _JSON = {"Accept": "application/json"}
 Answer = TypeVar("Answer")
 
 
-class LedgerEntry(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
     """What the ledger says of one offering.
 
     Attributes:
-        description_uri: Where its description is served.
+        description_uri: Where its description is served, absolute.
         description_hash: The hash that the description had when it was listed.
         owner: Who listed it.
         name: What they called it.
@@ -33,6 +36,15 @@ class LedgerEntry(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Listing(msgspec.Struct):
     addresses: list[str]
+
+
+class _Entry(msgspec.Struct, rename="camel"):
+    """As booths send it: what is unknown is left out, or null."""
+
+    description_uri: str
+    description_hash: str | None = None
+    owner: str | None = None
+    name: str | None = None
 
 
 class NotListedError(WebError):
@@ -69,13 +81,18 @@ class Ledger:
         Raises:
             NotListedError: It does not know the address.
             WebError: The booth does not answer as it should.
-            UnsafeError: Its answer is too large.
+            UnsafeError: Its answer is too large, or names no address that a description could be at.
         """
         url = f"{self._base_url}/offerings/{quote(address, safe='')}"
         response = self._web.request("GET", url, headers=_JSON)
         if response.status == 404:
             raise NotListedError(f"{url} is not known to the ledger")
-        return _read(response, LedgerEntry)
+        entry = _read(response, _Entry)
+        try:
+            uri = urljoin(f"{self._base_url}/", entry.description_uri)
+        except ValueError as error:
+            raise UnsafeError(f"{entry.description_uri[:200]!r} is not an address: {error}") from error
+        return LedgerEntry(uri, entry.description_hash or "", entry.owner or "", entry.name or "")
 
 
 def _read(response: Response, kind: type[Answer]) -> Answer:
@@ -83,5 +100,5 @@ def _read(response: Response, kind: type[Answer]) -> Answer:
         raise WebError(f"{response.url} answers with status {response.status}")
     try:
         return msgspec.json.decode(response.body, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise WebError(f"{response.url} answers with something else than expected: {error}") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -10,8 +12,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from catena_core.errors import CatenaError
+from topology.json_errors import NOT_JSON
 from topology.settings import Settings
 from topology.web import UnsafeError, WebClient, WebError, check_address
+
+_PROFILES_AT_ONCE = 32
+# Seconds after which a provider that did not answer is asked for its profile again.
+_ASK_AGAIN_AFTER = 60.0
 
 
 class Member(NamedTuple):
@@ -73,11 +80,11 @@ def read_catalogue_list(content: bytes, name: str) -> tuple[Member, ...]:
         name: What it is called in errors.
 
     Raises:
-        MembershipError: It is not such a list, names a node twice, or gives no usable address.
+        MembershipError: It is not such a list, has an id or an address twice, or gives no usable address.
     """
     try:
         entries = msgspec.json.decode(content, type=dict[str, _Entry])
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise MembershipError(
             f"{name} is not a list of nodes: {error}; examples/catalogue_list.json shows one"
         ) from error
@@ -93,14 +100,28 @@ def read_catalogue_list(content: bytes, name: str) -> tuple[Member, ...]:
             raise MembershipError(f"{name}: {key} has no usable catalogue_url: {error}") from error
         if member.id in members:
             raise MembershipError(f"{name} has two nodes with the id {member.id}; each needs its own")
+        if url in {other.url for other in members.values()}:
+            raise MembershipError(f"{name} has two nodes at {url}; they would be one, and two copies there only one")
         members[member.id] = member
     return tuple(members.values())
+
+
+class _Owner:
+    """What is known of one owner's node."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.url: str | None = None
+        self.is_sure = False
+        self.asking: Future[str | None] | None = None
+        self.ask_at = 0.0
 
 
 class OwnersNodes:
     """The nodes of the owners of offerings: one for each owner, those that share an address counted once.
 
-    A provider may say in its profile where its catalogue is; else its address follows from a template.
+    A provider may say in its profile where its catalogue is; else its address follows from a template. Profiles are asked
+    in threads of their own, so that a provider that hangs holds up nobody.
 
     Args:
         settings: With ``NODE_URL_TEMPLATE``.
@@ -110,37 +131,64 @@ class OwnersNodes:
     def __init__(self, settings: Settings, web: WebClient) -> None:
         self._template = settings.node_url_template
         self._web = web
-        self._url_of: dict[str, str] = {}
+        self._owners: dict[str, _Owner] = {}
+        self._workers = ThreadPoolExecutor(_PROFILES_AT_ONCE, thread_name_prefix="profile")
 
     def members(self, sources: Iterable[tuple[str, str]]) -> tuple[Member, ...]:
-        """The nodes of these owners.
+        """The nodes of these owners, as far as they are known by now.
 
         Args:
             sources: ``(owner, URI of one of its descriptions)``; the first one of an owner decides, for as long as this
                 object lives.
         """
         for owner, source in sources:
-            if owner and owner not in self._url_of:
-                url = self._resolve(source)
-                if url:
-                    self._url_of[owner] = url
+            if owner and owner not in self._owners and _is_usable(source):
+                self._owners[owner] = _Owner(source)
+        for known in self._owners.values():
+            self._follow_up(known)
         # The address names the node: it is the same for every instance, whichever owner it met first.
-        return tuple(Member(url, url) for url in sorted(set(self._url_of.values())))
+        return tuple(Member(url, url) for url in sorted({known.url for known in self._owners.values() if known.url}))
 
-    def _resolve(self, source: str) -> str | None:
-        try:
-            check_address(source)
-        except UnsafeError:
-            return None
-        parts = urlsplit(source)
-        named = self._profile(f"{parts.scheme}://{parts.netloc}")
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        return named or self._template.format(scheme=parts.scheme, host=host).rstrip("/")
+    @property
+    def has_asked(self) -> bool:
+        """Whether every owner's provider has been asked to an end at least once."""
+        return all(known.url for known in self._owners.values())
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether every owner's provider has answered; one that did not is taken at the template until it does."""
+        return all(known.is_sure for known in self._owners.values())
+
+    def close(self) -> None:
+        """Let go of profiles that hang."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _follow_up(self, known: _Owner) -> None:
+        parts = urlsplit(known.source)
+        if known.asking is None:
+            if not known.is_sure and time.monotonic() >= known.ask_at:
+                known.asking = self._workers.submit(self._profile, f"{parts.scheme}://{parts.netloc}")
+        elif known.asking.done():
+            try:
+                named = known.asking.result()
+                known.is_sure = True
+            except WebError:
+                named = None
+                known.ask_at = time.monotonic() + _ASK_AGAIN_AFTER
+            known.asking = None
+            host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+            known.url = named or self._template.format(scheme=parts.scheme, host=host).rstrip("/")
 
     def _profile(self, base: str) -> str | None:
-        """The endpoint that a provider's profile names, if it has a profile and that names one."""
+        """The endpoint that a provider's profile names, if it has a profile and that names one.
+
+        Raises:
+            WebError: The provider does not answer, or with trouble of its own.
+        """
         try:
             response = self._web.request("GET", f"{base}/profile", headers={"Accept": "application/json"})
+            if response.status >= 500:
+                raise WebError(f"{base}/profile answers with status {response.status}")
             if response.status != 200:
                 return None
             profile = msgspec.json.decode(response.body, type=dict[str, object])
@@ -149,6 +197,14 @@ class OwnersNodes:
                 if isinstance(url, str) and url:
                     check_address(url)
                     return url.rstrip("/")
-        except (WebError, UnsafeError, msgspec.DecodeError):
+        except (UnsafeError, *NOT_JSON):
             return None
         return None
+
+
+def _is_usable(address: str) -> bool:
+    try:
+        check_address(address)
+    except UnsafeError:
+        return False
+    return True

@@ -15,10 +15,12 @@ class AddressEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         kind: ``listed`` when it is new, ``refresh`` when its description is due, ``delisted`` when it is gone.
         at: When that was seen, in milliseconds since the Unix epoch.
+        failures: How many times in a row it was emitted before without an offering coming of it.
     """
 
     kind: Literal["listed", "refresh", "delisted"]
     at: int
+    failures: int = 0
 
 
 class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -51,6 +53,20 @@ class Offering(OfferingHead, frozen=True, omit_defaults=True, kw_only=True):
     """
 
     triples: str
+
+
+def read_head(_address: str, value: Any) -> OfferingHead:
+    """The row that a table of ``catena.offerings`` keeps."""
+    return from_text(value, OfferingHead)
+
+
+def is_newer_claim(_address: str, old: OfferingHead | None, new: OfferingHead) -> bool:
+    """Whether a row of such a table takes the old one's place.
+
+    An address that claims another graph moves to another partition, where nothing orders the old record and the new one; the
+    time of the claim does.
+    """
+    return old is None or new.claimed_at >= old.claimed_at
 
 
 NodeState = Literal["up", "suspect", "down"]
@@ -103,7 +119,7 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
         node: The node's id.
         graph: The graph's IRI.
         address: The address it belongs to.
-        version: The offset of the offering in its partition: the higher is the newer.
+        version: The offset of the newest offering that was known of the graph: the higher is the newer.
         epoch: The ring's epoch by which it was routed.
         partition: The partition of ``catena.placements`` that the acknowledgement belongs in.
         digest: What the graph will be, for ``put``.
@@ -131,8 +147,9 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
         version: The version that was written.
         epoch: The ring's epoch by which it was routed.
         partition: The partition that this record stands in.
-        digest: What the node holds now; empty when it holds no such graph.
-        refused: The digest that the node refused to take, when it did.
+        digest: What the node holds now; empty when that is unknown, because it refused a write or failed on it. What a node
+            does not hold has no placement.
+        refused: The digest that the node refused to take, or :data:`REFUSED_DELETE`, when it did.
     """
 
     node: str
@@ -145,9 +162,18 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: str = ""
 
 
+REFUSED_DELETE = "delete"
+
+
 def placement_key(node: str, graph: str) -> str:
-    """The key of a placement; a space stands in no IRI, so it parts the two."""
+    """The key of a placement; a space stands in no IRI, so the last one parts the two."""
     return f"{node} {graph}"
+
+
+def split_placement_key(key: str) -> tuple[str, str]:
+    """The node and the graph that a placement's key names."""
+    node, _, graph = key.rpartition(" ")
+    return node, graph
 
 
 def to_text(record: msgspec.Struct) -> str:

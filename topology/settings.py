@@ -68,16 +68,31 @@ def _any_text(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_url(text):
         raise ValueError("an address with its scheme, for instance http://host:8085/api")
+    return text.rstrip("/")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and " " not in text
+
+
+def _host_url(text: str) -> str:
+    parts = urlsplit(text) if _is_url(text) else None
+    if parts is None or parts.port is not None or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("an address with its scheme, without port and path, for instance http://global-catalogue")
     return text.rstrip("/")
 
 
 def _template(text: str) -> str:
     try:
         _url(text.format(scheme="http", host="host"))
-    except (ValueError, KeyError, IndexError):
+    except (ValueError, KeyError, IndexError, AttributeError):
         raise ValueError(
             "an address in which {scheme} and {host} may stand, for instance {scheme}://{host}:3030/catalogue"
         )
@@ -118,7 +133,7 @@ class Settings:
     node_protocol: str = _setting(
         "auto", _one_of("auto", "sedimark", "graph-store"), "how nodes are written to: auto, sedimark or graph-store"
     )
-    gc_url: str = _setting("http://global-catalogue", _url, "the Global Catalogue, without port and path")
+    gc_url: str = _setting("http://global-catalogue", _host_url, "the Global Catalogue, without port and path")
     gc_port: int = _setting("3030", _whole(1, 65535), "its port; its path is /catalogue")
 
     # The ledger and the descriptions
@@ -228,7 +243,7 @@ def _contradictions(settings: Settings, variables: Mapping[str, str]) -> list[st
             f"OPERATOR_PROVIDED=1 needs the file CATALOGUE_LIST={settings.catalogue_list}, and there is none; "
             "examples/catalogue_list.json shows what it holds"
         )
-    if settings.node_grace_period < settings.node_timeout and "NODE_GRACE_PERIOD" in variables:
+    if settings.node_grace_period < settings.node_timeout:
         problems.append(
             f"NODE_GRACE_PERIOD={settings.node_grace_period:g} is shorter than NODE_TIMEOUT={settings.node_timeout:g}: "
             "a node would be given up before its check can have failed"

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import pycurl
 
@@ -81,10 +81,11 @@ class WebClient:
         check_address(url)
         exchange = _Exchange(self._max_bytes)
         curl = self._curl()
-        curl.setopt(pycurl.URL, url)
+        curl.setopt(pycurl.URL, to_uri(url))
         curl.setopt(pycurl.CUSTOMREQUEST, method)
         curl.setopt(pycurl.FOLLOWLOCATION, method == "GET")
-        curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in (headers or {}).items()] + ["Expect:"])
+        lines = [f"{name}: {value}".encode("latin-1", "replace") for name, value in (headers or {}).items()]
+        curl.setopt(pycurl.HTTPHEADER, [*lines, b"Expect:"])
         if body is None:
             curl.setopt(pycurl.HTTPGET, True)
         else:
@@ -100,7 +101,7 @@ class WebClient:
             curl.getinfo(pycurl.RESPONSE_CODE),
             exchange.headers,
             exchange.body.getvalue(),
-            curl.getinfo(pycurl.EFFECTIVE_URL),
+            to_uri(curl.getinfo_raw(pycurl.EFFECTIVE_URL).decode("utf-8", "replace")),
         )
 
     def _curl(self) -> Any:
@@ -159,11 +160,28 @@ class _Exchange:
             return UnsafeError(f"{url}: {self._refused}")
         if code == pycurl.E_FILESIZE_EXCEEDED:
             return UnsafeError(f"{url} has more than the {self._max_bytes} bytes that are read")
-        if code in (pycurl.E_TOO_MANY_REDIRECTS, pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT):
+        # An answer that is no HTTP counts as a protocol that is not supported too, but the server may be well again later.
+        is_nonsense = code == pycurl.E_UNSUPPORTED_PROTOCOL and "HTTP/0.9" in str(message)
+        refused = (pycurl.E_TOO_MANY_REDIRECTS, pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT)
+        if code in refused and not is_nonsense:
             return UnsafeError(f"{url}: {message}")
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return WebError(f"{url} does not answer within {timeout:g} s")
         return WebError(f"{url} does not answer: {message}")
+
+
+def to_uri(iri: str) -> str:
+    """An address as it is sent: with what only an IRI, or nothing, may hold percent-encoded (RFC 3987, section 3.1).
+
+    Raises:
+        UnsafeError: There is no such host name.
+    """
+    parts = urlsplit(iri)
+    try:
+        host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
+    except UnicodeError as error:
+        raise UnsafeError(f"{iri[:200]!r} is not an address: {error}") from error
+    return quote(urlunsplit(parts._replace(netloc=host)), safe="%!#$&'()*+,/:;=?@[]~")
 
 
 def check_address(url: str) -> None:

@@ -24,15 +24,18 @@ from topology import topics
 ROOT = Path(__file__).resolve().parents[2]
 # What the coordinator before this one reached on two cores, mended enough to run.
 BEFORE = (61, 81)
+PROTOCOLS = {"sedimark": "SEDIMARK catalogue API", "graph-store": "Graph Store Protocol"}
 
 
-def main_process(kafka: str | None, offerings: int, scale: tuple[str, ...]) -> subprocess.Popen[str]:
+def start(kafka: str | None, offerings: int, scale: tuple[str, ...], protocol: str) -> subprocess.Popen[str]:
+    """`catena up` on the sandbox."""
     environment = {
         **os.environ,
         "SANDBOX_OFFERINGS": str(offerings),
         "HOST_ADDRESS": "127.0.0.1",
         "HOST_PORT": "0",
         "OFFERING_FETCH_INTERVAL": "60",
+        "NODE_PROTOCOL": protocol,
     }
     for name in ("DLT_BASE_URL", "CATALOGUE_LIST", "OPERATOR_PROVIDED", "CENTRALISED"):
         environment.pop(name, None)
@@ -108,38 +111,50 @@ def main(kafka: str | None, offerings: int, scale: tuple[str, ...], runs: int) -
     click.echo(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {offerings} offerings, 3 sandbox nodes, 2 copies"
     )
-    rates = []
-    for run in range(runs):
-        process = main_process(kafka, offerings, scale)
-        before: dict[str, float] = {}
-        try:
-            endpoint = kafka or ""
-            assert process.stdout is not None
-            for line in process.stdout:
-                if found := re.match(r"broker: (\S+)", line):
-                    endpoint = found[1]
-                if line.startswith("listed 0") and not before:
-                    before = cpu_seconds(process.pid)
-                if line.startswith("all "):
-                    break
-            else:
-                raise click.ClickException("catena up ended early")
-            used = cpu_seconds(process.pid)
-            fetched, placed = span(endpoint, offerings)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
-        rates.append(offerings / placed)
+    for protocol, meaning in PROTOCOLS.items():
+        click.echo(f"\nnodes written to by the {meaning} (NODE_PROTOCOL={protocol})")
+        rates = []
+        for run in range(runs):
+            placed, fetched, used = measure(kafka, offerings, scale, protocol)
+            rates.append(offerings / placed)
+            click.echo(
+                f"  run {run + 1}: {rates[-1]:4.0f} offerings/s ({placed:.2f} s; last description after {fetched:.2f} s)"
+            )
+        median = sorted(rates)[len(rates) // 2]
         click.echo(
-            f"run {run + 1}: {offerings / placed:6.0f} offerings/s ({placed:.2f} s; the last description after {fetched:.2f} s)"
+            f"  median {median:.0f} offerings/s, {median / BEFORE[1]:.1f} to {median / BEFORE[0]:.1f} times those of before"
         )
-    click.echo("processor time of the last run, milliseconds for each offering (with some of the start):")
-    for name, seconds in sorted(used.items(), key=lambda item: -item[1]):
-        click.echo(f"  {name:28} {1000 * (seconds - before.get(name, 0)) / offerings:6.2f}")
-    median = sorted(rates)[len(rates) // 2]
-    click.echo(
-        f"median {median:.0f} offerings/s; {median / BEFORE[1]:.1f} to {median / BEFORE[0]:.1f} times the coordinator before us"
-    )
+        click.echo(
+            f"  where the last run's time went: milliseconds of processor for each offering, {sum(used.values()):.1f} in all"
+        )
+        for name, milliseconds in sorted(used.items(), key=lambda item: -item[1]):
+            click.echo(f"    {name:28} {milliseconds:5.2f}")
+
+
+def measure(
+    kafka: str | None, offerings: int, scale: tuple[str, ...], protocol: str
+) -> tuple[float, float, dict[str, float]]:
+    """One run: seconds until all is placed, seconds until all is fetched, milliseconds of processor by process."""
+    process = start(kafka, offerings, scale, protocol)
+    before: dict[str, float] = {}
+    endpoint = kafka or ""
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.match(r"broker: (\S+)", line):
+                endpoint = found[1]
+            if line.startswith("listed 0") and not before:
+                before = cpu_seconds(process.pid)
+            if line.startswith("all "):
+                break
+        else:
+            raise click.ClickException("catena up ended early")
+        used = cpu_seconds(process.pid)
+        fetched, placed = span(endpoint, offerings)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    return placed, fetched, {name: 1000 * (used[name] - before.get(name, 0)) / offerings for name in used}
 
 
 if __name__ == "__main__":

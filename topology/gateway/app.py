@@ -10,9 +10,11 @@ import flask
 import msgspec
 
 from topology.federation.engine import Engine
-from topology.federation.errors import FederationError
+from topology.federation.errors import FederationError, NotAcceptable
 from topology.federation.protocol import COMPLETENESS, sparql_blueprint
+from topology.federation.sources import Snapshot
 from topology.gateway.directory import Directory
+from topology.json_errors import NOT_JSON
 from topology.ring import RingView
 
 _MOST_REQUEST_BYTES = 1024 * 1024
@@ -49,21 +51,32 @@ def create_app(engine: Engine, directory: Directory, ring: Callable[[], RingView
         """An offering's description, by its ledger address or its IRI."""
         try:
             asked = msgspec.json.decode(flask.request.get_data(), type=_OfferingRequest).offerings_id
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             return _error(400, f'send {{"offerings_id": "<ledger address or offering IRI>"}}: {error}')
         graph = directory.graph_of(asked)
         if graph is None:
             return _error(404, f"no offering is known as {asked[:300]}")
         accept = flask.request.headers.get("Accept", "")
+        seen: list[Snapshot] = []
+
+        def look(avoid: frozenset[str]) -> Snapshot:
+            seen.append(directory.snapshot(avoid))
+            return seen[-1]
+
         try:
             answer = engine.query_with_failover(
                 _DESCRIPTION.format(graph=graph),
-                directory.snapshot,
+                look,
                 accept=_JSON_LD if accept in ("", "*/*", "application/json") else accept,
             )
+        except NotAcceptable as error:
+            return _error(406, str(error))
         except FederationError as error:
             return _error(503, str(error))
-        if directory.snapshot().holders.get(graph) == "":
+        holder = seen[-1].holders.get(graph)
+        if holder is None:
+            return _error(503, f"no node holds {graph} yet; ask again soon")
+        if holder == "":
             return _error(503, f"no node that holds {graph} answers: {', '.join(answer.missing)}")
         response = flask.Response(answer.body, content_type=answer.content_type)
         response.headers[COMPLETENESS] = "complete"

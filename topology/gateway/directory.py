@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from catena_core.table import TableContent
 from topology import records
 from topology.federation.sources import Snapshot, Source
 from topology.records import OfferingHead, Placement
@@ -69,8 +70,8 @@ class Directory:
 
     def __init__(self, ring: Callable[[], RingView]) -> None:
         self._ring = ring
-        self.claims: Mapping[str, Claim] = {}
-        self.copies: Mapping[str, Copy] = {}
+        self.claims: TableContent[Claim] | dict[str, Claim] = {}
+        self.copies: TableContent[Copy] | dict[str, Copy] = {}
         self._lock = threading.Lock()
         self._changes = 0
         self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
@@ -84,7 +85,7 @@ class Directory:
         claim = self.claims.get(identifier)
         if claim is not None:
             return claim.graph
-        return identifier if any(claim.graph == identifier for claim in self.claims.values()) else None
+        return identifier if any(claim.graph == identifier for claim in self.claims.copy().values()) else None
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         """What one query is to see.
@@ -97,7 +98,7 @@ class Directory:
             kept = self._snapshots.get(avoid)
             if kept is not None and kept[0] == changes:
                 return kept[1]
-            snapshot = take_snapshot(self._ring(), dict(self.claims), dict(self.copies), avoid)
+            snapshot = take_snapshot(self._ring(), self.claims.copy(), self.copies.copy(), avoid)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
             self._snapshots[avoid] = (changes, snapshot)
             return snapshot
@@ -119,7 +120,7 @@ def take_snapshot(
             rightful[claim.graph] = claim
     copies_of: dict[str, dict[str, Copy]] = defaultdict(dict)
     for key, copy in copies.items():
-        node, _, graph = key.partition(" ")
+        node, graph = records.split_placement_key(key)
         if copy.digest:
             copies_of[graph][node] = copy
     holders: dict[str, str] = {}

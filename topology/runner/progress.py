@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from catena_core.logs import LinkLogger
 from catena_core.table import Table
 from topology import records, topics
-from topology.records import AddressEvent, OfferingHead, Placement, Ring
+from topology.records import AddressEvent, Placement, Ring
 from topology.ring import RingView
-
-
-class Kept(NamedTuple):
-    """An offering, without its content."""
-
-    graph: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ class ProgressReader:
             return Table(endpoint, topic, logger, properties, decode=decode, **content)
 
         self._addresses = table(topics.ADDRESSES, lambda _, value: records.from_text(value, AddressEvent).kind)
-        self._offerings = table(topics.OFFERINGS, _kept)
+        self._offerings = table(topics.OFFERINGS, records.read_head, accept=records.is_newer_claim)
         self._placements = table(topics.PLACEMENTS, _digest)
         self._view = RingView(None)
         self._ring = table(
@@ -90,12 +83,14 @@ class ProgressReader:
         offerings = self._offerings.copy()
         wanted = min(ring.replicas, sum(node.state != "down" for node in ring.nodes)) if ring else 0
         placed = 0
-        for kept in offerings.values():
-            owners = view.owners(kept.graph)
+        for offering in offerings.values():
+            owners = view.owners(offering.graph)
             placed += (
                 0
                 < wanted
-                == sum(placements.get(records.placement_key(node, kept.graph)) == kept.digest for node in owners)
+                == sum(
+                    placements.get(records.placement_key(node, offering.graph)) == offering.digest for node in owners
+                )
             )
         count = Counter(key.partition(" ")[0] for key, digest in placements.items() if digest)
         return Progress(
@@ -112,11 +107,6 @@ class ProgressReader:
         """Stop following."""
         for table in (self._addresses, self._offerings, self._placements, self._ring):
             table.close()
-
-
-def _kept(_address: str, value: Any) -> Kept:
-    offering = records.from_text(value, OfferingHead)
-    return Kept(offering.graph, offering.digest)
 
 
 def _digest(_key: str, value: Any) -> str:

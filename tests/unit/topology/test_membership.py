@@ -1,0 +1,319 @@
+"""Who belongs to the catalogue: the operator's list as it is now, and the nodes of owners, whatever their providers say."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.topology.odd_server import OddServer, closed_port, odd_server, saying, saying_json
+from tests.unit.topology.sandbox_servers import Sandbox
+from topology import membership
+from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes, read_catalogue_list
+from topology.settings import Settings
+from topology.web import WebClient
+
+TEMPLATE = "{scheme}://{host}:3030/catalogue"
+
+
+def listed(content: Any) -> tuple[Member, ...]:
+    return read_catalogue_list(content if isinstance(content, bytes) else json.dumps(content).encode(), "nodes.json")
+
+
+def problem(content: Any) -> str:
+    with pytest.raises(MembershipError) as wrong:
+        listed(content)
+    return str(wrong.value)
+
+
+class TestList:
+    def test_the_documented_shape(self) -> None:
+        content = {
+            "node_1": {"base_url": "http://a:80", "catalogue_url": "http://a:3030/catalogue", "id": "alpha"},
+            "node_2": {"base_url": "http://b:80", "catalogue_url": "http://b:3030/catalogue/", "id": "beta"},
+        }
+
+        assert listed(content) == (
+            Member("alpha", "http://a:3030/catalogue"),
+            Member("beta", "http://b:3030/catalogue"),
+        )
+
+    def test_the_base_alone_is_enough(self) -> None:
+        assert listed({"a": {"base_url": "http://a:80/"}}) == (Member("a", "http://a:80/catalogue"),)
+
+    def test_without_an_id_a_node_is_called_as_its_entry(self) -> None:
+        assert listed({"a": {"catalogue_url": "http://a/c"}}) == (Member("a", "http://a/c"),)
+
+    def test_what_else_an_entry_says_does_not_matter(self) -> None:
+        assert listed({"a": {"catalogue_url": "http://a/c", "owner": {"name": "A"}}})
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            [{"catalogue_url": "http://a"}],
+            {"a": "http://a"},
+            {"a": {"id": 7}},
+            b'{"a": "\xff"}',
+            b"[" * 200_000,
+        ],
+    )
+    def test_what_is_no_list_is_told_and_where_one_is_shown(self, content: Any) -> None:
+        said = problem(content)
+
+        assert said.startswith("nodes.json is not a list of nodes")
+        assert "examples/catalogue_list.json" in said
+
+    def test_no_node_at_all(self) -> None:
+        assert "names no node" in problem({})
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            {},
+            {"id": "a"},
+            {"catalogue_url": "a:3030"},
+            {"catalogue_url": "ftp://a/"},
+            {"catalogue_url": "http://169.254.169.254/"},
+        ],
+    )
+    def test_a_node_without_a_usable_address_is_named(self, entry: Any) -> None:
+        assert "node_1 has no usable catalogue_url" in problem({"node_1": entry})
+
+    def test_an_id_twice(self) -> None:
+        said = problem(
+            {"a": {"catalogue_url": "http://a/c", "id": "x"}, "b": {"catalogue_url": "http://b/c", "id": "x"}}
+        )
+
+        assert "two nodes with the id x" in said
+
+    @pytest.mark.parametrize("same", ["http://a/c", "http://a/c/"])
+    def test_an_address_twice(self, same: str) -> None:
+        """Two copies there would be one, and what one node gives up would be gone from the other."""
+        said = problem({"a": {"catalogue_url": "http://a/c"}, "b": {"catalogue_url": same}})
+
+        assert "two nodes at http://a/c" in said
+
+
+class TestFile:
+    def test_it_is_read_again_when_it_changes(self, tmp_path: Path) -> None:
+        file = tmp_path / "nodes.json"
+        nodes = CatalogueList(str(file))
+        file.write_text('{"a": {"catalogue_url": "http://a/c"}}')
+        assert [member.id for member in nodes.members()] == ["a"]
+
+        file.write_text('{"b": {"catalogue_url": "http://b/c"}}')
+        os.utime(file, ns=(1, 1))
+
+        assert [member.id for member in nodes.members()] == ["b"]
+
+    def test_it_is_not_read_when_it_does_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = tmp_path / "nodes.json"
+        file.write_text('{"a": {"catalogue_url": "http://a/c"}}')
+        nodes = CatalogueList(str(file))
+        nodes.members()
+        monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("it was read again"))
+
+        assert [member.id for member in nodes.members()] == ["a"]
+
+    @pytest.mark.parametrize("content", ["{broken", "{}", '{"a": {}}'])
+    def test_a_file_that_is_broken_meanwhile_is_told_and_the_mended_one_is_taken(
+        self, tmp_path: Path, content: str
+    ) -> None:
+        file = tmp_path / "nodes.json"
+        file.write_text('{"a": {"catalogue_url": "http://a/c"}}')
+        nodes = CatalogueList(str(file))
+        nodes.members()
+
+        file.write_text(content)
+        for _ in range(2):
+            with pytest.raises(MembershipError, match=r"nodes\.json"):
+                nodes.members()
+        file.write_text('{"b": {"catalogue_url": "http://b/c"}}')
+
+        assert [member.id for member in nodes.members()] == ["b"]
+
+    def test_a_file_that_is_gone_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(MembershipError, match="cannot be read: No such file"):
+            CatalogueList(str(tmp_path / "nodes.json")).members()
+
+
+class TestOwners:
+    @pytest.fixture
+    def owners(self) -> Iterator[OwnersNodes]:
+        owners = OwnersNodes(Settings(node_url_template=TEMPLATE), WebClient(1.0, 100_000))
+        yield owners
+        owners.close()
+
+    @staticmethod
+    def urls(owners: OwnersNodes, *sources: tuple[str, str]) -> list[str]:
+        """The addresses, once every provider was asked."""
+        deadline = time.monotonic() + 5
+        while True:
+            found = [member.url for member in owners.members(sources)]
+            if owners.has_asked and time.monotonic() < deadline:
+                return found
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    @pytest.mark.parametrize(
+        "name", ["catalogue_url", "catalogueUrl", "catalogue_endpoint", "catalogueEndpoint", "catalogue"]
+    )
+    def test_a_profile_may_name_the_catalogue(self, server: OddServer, owners: OwnersNodes, name: str) -> None:
+        server.answers["/profile"] = saying_json({"name": "P", name: "https://nodes.example/p/catalogue/"})
+
+        assert self.urls(owners, ("P", f"{server.url}/descriptions/1")) == ["https://nodes.example/p/catalogue"]
+
+    def test_the_sandbox_s_profile_is_understood(self, booth: Sandbox, owners: OwnersNodes) -> None:
+        assert self.urls(owners, ("P", f"{booth.origin}/descriptions/1")) == ["http://127.0.0.1:3030/catalogue"]
+
+    @pytest.mark.parametrize(
+        "profile",
+        [
+            saying(b"", 404),
+            saying(b"", 403),
+            saying(b"", 302),
+            saying(b""),
+            saying(b"<html>"),
+            saying(b'{"catalogue_url": "\xff"}'),
+            saying(b"[" * 50_000),
+            saying(b" " * 200_000),
+            saying_json([]),
+            saying_json({}),
+            saying_json({"catalogue_url": None}),
+            saying_json({"catalogue_url": 3, "catalogue": {}}),
+            saying_json({"catalogue_url": ""}),
+        ],
+    )
+    def test_where_no_profile_names_one_it_follows_from_the_template(
+        self, server: OddServer, owners: OwnersNodes, profile: Any
+    ) -> None:
+        server.answers["/profile"] = profile
+
+        assert self.urls(owners, ("P", f"{server.url}/descriptions/1")) == ["http://127.0.0.1:3030/catalogue"]
+        assert owners.is_sure
+
+    @pytest.mark.parametrize(
+        "lie",
+        [
+            "ftp://nodes.example/",
+            "http://169.254.169.254/",
+            "http://[::ffff:169.254.169.254]/",
+            "nodes.example",
+            "http://a b/",
+        ],
+    )
+    def test_a_profile_that_lies_is_not_believed(self, server: OddServer, owners: OwnersNodes, lie: str) -> None:
+        server.answers["/profile"] = saying_json({"catalogue_url": lie})
+
+        assert self.urls(owners, ("P", f"{server.url}/descriptions/1")) == ["http://127.0.0.1:3030/catalogue"]
+
+    def test_the_profile_is_asked_for_at_the_root_of_the_description_s_server(
+        self, server: OddServer, owners: OwnersNodes
+    ) -> None:
+        self.urls(owners, ("P", f"{server.url}/a/b/descriptions/1?x=y#z"))
+
+        assert [asked.path for asked in server.asked] == ["/profile"]
+
+    @pytest.mark.parametrize(
+        ("source", "url"),
+        [
+            ("https://p.invalid/d", "https://p.invalid:3030/catalogue"),
+            ("http://p.invalid:8080/d", "http://p.invalid:3030/catalogue"),
+            ("http://[::1]:1/d", "http://[::1]:3030/catalogue"),
+            ("http://P.INVALID/d", "http://p.invalid:3030/catalogue"),
+        ],
+    )
+    def test_scheme_and_host_of_the_description_fill_the_template(
+        self, owners: OwnersNodes, source: str, url: str
+    ) -> None:
+        assert self.urls(owners, ("P", source)) == [url]
+
+    def test_owners_that_share_an_address_are_one_node(self, server: OddServer, owners: OwnersNodes) -> None:
+        server.answers["/profile"] = saying_json({"catalogue": "http://shared.example/catalogue"})
+
+        urls = self.urls(owners, ("P", f"{server.url}/1"), ("Q", f"{server.url}/2"), ("P", f"{server.url}/3"))
+
+        assert urls == ["http://shared.example/catalogue"]
+        assert len(server.asked) == 2
+
+    def test_a_node_is_called_by_its_address_whoever_came_first(self, owners: OwnersNodes) -> None:
+        self.urls(owners, ("P", "http://b.invalid/1"), ("Q", "http://a.invalid/1"))
+
+        assert [member.id for member in owners.members([])] == [
+            "http://a.invalid:3030/catalogue",
+            "http://b.invalid:3030/catalogue",
+        ]
+
+    def test_new_owners_join(self, server: OddServer, owners: OwnersNodes) -> None:
+        assert owners.members([]) == ()
+        assert len(self.urls(owners, ("P", f"{server.url}/1"))) == 1
+        assert len(self.urls(owners, ("P", f"{server.url}/1"), ("Q", "http://q.invalid/1"))) == 2
+
+    def test_the_first_description_of_an_owner_decides(self, owners: OwnersNodes) -> None:
+        self.urls(owners, ("P", "http://one.invalid/1"))
+
+        assert self.urls(owners, ("P", "http://other.invalid/1")) == ["http://one.invalid:3030/catalogue"]
+
+    @pytest.mark.parametrize(
+        "source", ["", "descriptions/1", "ftp://p.example/", "http://169.254.169.254/", "http://[::1"]
+    )
+    def test_a_description_at_no_address_says_nothing_and_the_next_one_counts(
+        self, owners: OwnersNodes, source: str
+    ) -> None:
+        assert owners.members([("P", source), ("", "http://nobody.invalid/")]) == ()
+        assert self.urls(owners, ("P", source), ("P", "http://p.invalid/1")) == ["http://p.invalid:3030/catalogue"]
+
+    def test_providers_that_hang_hold_up_nobody(self, server: OddServer, owners: OwnersNodes) -> None:
+        server.answers["/profile"] = server.hang
+        hanging = [(f"P{number}", f"{server.url}/{number}") for number in range(20)]
+        with odd_server() as quick:
+            quick.answers["/profile"] = saying_json({"catalogue": "http://quick.example/catalogue"})
+            started = time.monotonic()
+            sources = [*hanging, ("Q", f"{quick.url}/1")]
+            while Member("http://quick.example/catalogue", "http://quick.example/catalogue") not in owners.members(
+                sources
+            ):
+                assert time.monotonic() - started < 0.8, "it was held up"
+                time.sleep(0.01)
+            assert not owners.has_asked
+            assert len(self.urls(owners, *sources)) == 2
+
+    def test_a_provider_that_does_not_answer_is_taken_at_the_template_and_asked_again(
+        self, owners: OwnersNodes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(membership, "_ASK_AGAIN_AFTER", 0.05)
+        with odd_server() as server:
+            server.answers["/profile"] = saying(b"", 503)
+            source = ("P", f"{server.url}/1")
+            assert self.urls(owners, source) == ["http://127.0.0.1:3030/catalogue"]
+            assert not owners.is_sure
+
+            server.answers["/profile"] = saying_json({"catalogue": "http://p.example/catalogue"})
+            deadline = time.monotonic() + 5
+            while not owners.is_sure:
+                assert time.monotonic() < deadline
+                owners.members([source])
+                time.sleep(0.01)
+
+        assert self.urls(owners, source) == ["http://p.example/catalogue"]
+
+    def test_a_provider_that_answered_is_not_asked_again(self, server: OddServer, owners: OwnersNodes) -> None:
+        for _ in range(5):
+            self.urls(owners, ("P", f"{server.url}/1"))
+
+        assert len(server.asked) == 1
+
+    def test_nobody_home_is_not_sure(self, owners: OwnersNodes) -> None:
+        port = closed_port()
+
+        assert self.urls(owners, ("P", f"http://127.0.0.1:{port}/1")) == ["http://127.0.0.1:3030/catalogue"]
+        assert not owners.is_sure

@@ -1,0 +1,158 @@
+"""The ring: who owns a graph follows from the nodes alone, and moves as little as can be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from topology.records import Node, NodeState, Ring
+from topology.ring import HashRing, RingView
+
+GRAPHS = [f"https://provider-{number % 17}.example/offerings/{number}" for number in range(2000)]
+NODE_IDS = st.lists(st.text(min_size=1, max_size=12), min_size=0, max_size=8, unique=True)
+
+
+def owners_of(nodes: Iterable[str], count: int = 1, graphs: Iterable[str] = GRAPHS) -> dict[str, tuple[str, ...]]:
+    ring = HashRing(nodes, 150)
+    return {graph: ring.owners(graph, count) for graph in graphs}
+
+
+def ring(*nodes: Node, replicas: int = 2, epoch: int = 1) -> Ring:
+    return Ring(epoch, nodes, 150, replicas)
+
+
+def node(name: str, state: NodeState = "up") -> Node:
+    return Node(name, f"http://{name}/catalogue", state)
+
+
+@given(nodes=NODE_IDS, count=st.integers(0, 10), key=st.text(), points=st.integers(1, 20))
+def test_owners_are_distinct_nodes_as_many_as_wanted_or_there(
+    nodes: list[str], count: int, key: str, points: int
+) -> None:
+    owners = HashRing(nodes, points).owners(key, count)
+
+    assert len(owners) == len(set(owners)) == min(count, len(nodes))
+    assert set(owners) <= set(nodes)
+
+
+@given(data=st.data(), nodes=NODE_IDS, key=st.text())
+def test_the_order_of_the_nodes_does_not_matter(data: st.DataObject, nodes: list[str], key: str) -> None:
+    shuffled = data.draw(st.permutations(nodes))
+
+    assert HashRing(nodes, 10).owners(key, 3) == HashRing([*shuffled, *shuffled], 10).owners(key, 3)
+
+
+@given(nodes=st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=8, unique=True), key=st.text())
+def test_more_copies_only_add_owners(nodes: list[str], key: str) -> None:
+    ring = HashRing(nodes, 10)
+
+    assert ring.owners(key, 3)[:2] == ring.owners(key, 2)
+
+
+@settings(max_examples=5, deadline=None)
+@given(count=st.integers(2, 10), replicas=st.integers(1, 3))
+def test_a_node_that_joins_takes_about_its_share_and_nothing_moves_between_the_others(
+    count: int, replicas: int
+) -> None:
+    nodes = [f"node_{number}" for number in range(count)]
+    before, after = owners_of(nodes, replicas), owners_of([*nodes, "new"], replicas)
+
+    for graph in GRAPHS:
+        kept = [owner for owner in after[graph] if owner != "new"]
+        assert kept == list(before[graph])[: len(kept)]
+    moved = sum("new" in owners for owners in after.values()) / len(GRAPHS)
+    share = min(1, replicas / (count + 1))
+    assert 0.6 * share <= moved <= 1.4 * share
+
+
+@settings(max_examples=5, deadline=None)
+@given(count=st.integers(2, 10))
+def test_a_node_that_goes_gives_up_its_share_and_nothing_else_moves(count: int) -> None:
+    nodes = [f"node_{number}" for number in range(count)]
+    before, after = owners_of(nodes, 2), owners_of(nodes[1:], 2)
+
+    for graph in GRAPHS:
+        assert set(before[graph]) - {"node_0"} <= set(after[graph])
+    moved = sum(before[graph] != after[graph] for graph in GRAPHS)
+    assert moved == sum("node_0" in owners for owners in before.values())
+
+
+def test_150_virtual_nodes_balance_the_graphs() -> None:
+    for count in (3, 5, 10):
+        held = Counter(
+            owner for owners in owners_of([f"node_{n}" for n in range(count)], 2).values() for owner in owners
+        )
+        mean = 2 * len(GRAPHS) / count
+
+        assert len(held) == count
+        assert max(held.values()) <= 1.35 * mean
+        assert min(held.values()) >= 0.65 * mean
+
+
+def test_ids_that_end_in_numbers_have_places_of_their_own() -> None:
+    """Of `a#1` and `a`, no virtual node of the one may be one of the other."""
+    assert len(set(HashRing(["a", "a#1", "a#1#1"], 100)._points)) == 300
+
+
+def test_a_graph_belongs_to_the_nodes_that_follow_it_clockwise_on_every_machine_and_in_every_version() -> None:
+    """Data would move for nothing if another release, or another instance, put nodes elsewhere."""
+
+    def point(text: str) -> int:
+        return int(hashlib.blake2b(text.encode(), digest_size=8).hexdigest(), 16)
+
+    def distance(graph: str, node: str) -> int:
+        return min((point(f"{node}#{number}") - point(graph)) % 2**64 for number in range(20))
+
+    nodes = ["node_1", "https://provider.example:3030/catalogue", "node 3", "nœud"]
+    ring = HashRing(nodes, 20)
+    for graph in GRAPHS[:50]:
+        assert list(ring.owners(graph, 3)) == sorted(nodes, key=lambda node: distance(graph, node))[:3]
+
+
+def test_a_ring_of_nobody_owns_nothing() -> None:
+    view = RingView(None)
+
+    assert (view.epoch, view.nodes) == (0, {})
+    assert view.owners(GRAPHS[0]) == ()
+    assert not view.is_up("node_1")
+
+
+def test_suspect_nodes_keep_their_place() -> None:
+    up = RingView(ring(node("a"), node("b"), node("c")))
+    silent = RingView(ring(node("a"), node("b", "suspect"), node("c")))
+
+    assert [up.owners(graph) for graph in GRAPHS] == [silent.owners(graph) for graph in GRAPHS]
+    assert not silent.is_up("b")
+
+
+def test_down_nodes_lose_their_place_and_others_take_it() -> None:
+    view = RingView(ring(node("a"), node("b", "down"), node("c"), node("d")))
+
+    assert {owner for graph in GRAPHS for owner in view.owners(graph)} == {"a", "c", "d"}
+    assert all(len(view.owners(graph)) == 2 for graph in GRAPHS)
+    assert "b" in view.nodes
+    assert not view.is_up("b")
+
+
+def test_with_all_nodes_down_nobody_owns_anything() -> None:
+    assert RingView(ring(node("a", "down"), node("b", "down"))).owners(GRAPHS[0]) == ()
+
+
+def test_with_fewer_nodes_than_copies_every_node_owns_everything() -> None:
+    assert set(RingView(ring(node("a"), node("b"), replicas=5)).owners(GRAPHS[0])) == {"a", "b"}
+
+
+def test_asking_twice_gives_the_same() -> None:
+    view = RingView(ring(node("a"), node("b"), node("c")))
+
+    assert view.owners(GRAPHS[0]) == view.owners(GRAPHS[0])
+
+
+def test_only_a_node_that_answers_is_up() -> None:
+    view = RingView(ring(node("a"), node("b", "suspect"), node("c", "down")))
+
+    assert [view.is_up(name) for name in ("a", "b", "c", "d")] == [True, False, False, False]

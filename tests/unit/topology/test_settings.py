@@ -1,0 +1,203 @@
+"""Settings: the defaults that the documentation promises, and clear words for every value that cannot be used."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from catena_core.errors import UsageError
+from topology.settings import Mode, Settings, load
+
+DEFAULTS = {
+    "subprocess_health_check_interval": 5.0,
+    "operator_provided": False,
+    "centralised": False,
+    "gc_url": "http://global-catalogue",
+    "gc_port": 3030,
+    "redis_host": "catalogue-coordinator-redis",
+    "redis_port": 6379,
+    "redis_db": 0,
+    "offering_desc_timeout": 60.0,
+    "offering_fetch_interval": 60.0,
+    "offering_refresh_interval": 3600.0,
+    "node_health_check_interval": 30.0,
+    "node_grace_period": 60.0,
+    "node_timeout": 10.0,
+    "worker_pool_size": 10,
+    "host_address": "0.0.0.0",
+    "host_port": 3030,
+    "dlt_base_url": "http://dlt-booth:8085/api",
+    "hash_ring_virtual_nodes": 150,
+    "offering_replica_count": 2,
+    "catalogue_list": "./catalogue_list.json",
+    "node_url_template": "{scheme}://{host}:3030/catalogue",
+}
+KINDS = {
+    "OPERATOR_PROVIDED": ("maybe", "0 or 1"),
+    "CENTRALISED": ("", "0 or 1"),
+    "NODE_URL_TEMPLATE": ("{host}", "{scheme}://{host}:3030/catalogue"),
+    "NODE_PROTOCOL": ("soap", "auto or sedimark or graph-store"),
+    "GC_URL": ("global-catalogue", "http://global-catalogue"),
+    "GC_PORT": ("70000", "a whole number from 1 to 65535"),
+    "DLT_BASE_URL": ("dlt-booth:8085", "http://host:8085/api"),
+    "OFFERING_FETCH_INTERVAL": ("0", "a number of seconds above 0"),
+    "OFFERING_MAX_BYTES": ("4 MiB", "a whole number from 1024"),
+    "WORKER_POOL_SIZE": ("0", "a whole number from 1 to 1000"),
+    "OFFERING_REPLICA_COUNT": ("1.5", "a whole number from 1 to 100"),
+    "HOST_ADDRESS": ("", "some text"),
+    "HOST_PORT": ("-1", "a whole number from 0 to 65535"),
+    "REDIS_DB": ("zero", "a whole number from 0"),
+}
+
+
+def given(variables: Mapping[str, str] | None = None, **more: str) -> Settings:
+    """The settings of these variables alone."""
+    return load({**(variables or {}), **more}, file="/nowhere/.env")
+
+
+def refusal(variables: Mapping[str, str] | None = None, **more: str) -> str:
+    """What is said of variables that cannot be used."""
+    with pytest.raises(UsageError) as refused:
+        given(variables, **more)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "value"), DEFAULTS.items())
+def test_default(name: str, value: object) -> None:
+    assert getattr(given(), name) == value
+
+
+def test_every_setting_says_what_it_does() -> None:
+    assert all(field.metadata["describes"] for field in dataclasses.fields(Settings))
+
+
+@pytest.mark.parametrize(("name", "wrong", "right"), [(name, *pair) for name, pair in KINDS.items()])
+def test_a_bad_value_is_named_with_what_would_be_right(name: str, wrong: str, right: str) -> None:
+    said = refusal({name: wrong})
+
+    assert f'{name}="{wrong}" should be ' in said
+    assert right in said
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e9", "soon", ""])
+def test_seconds_are_a_number_above_zero(value: str) -> None:
+    assert "a number of seconds above 0" in refusal(NODE_TIMEOUT=value)
+
+
+@pytest.mark.parametrize(
+    "value", ["http://host:port/api", "http://host:99999/api", "http://[::1/api", "http://a b/api"]
+)
+def test_an_address_that_cannot_be_read_is_refused(value: str) -> None:
+    assert "an address with its scheme" in refusal(DLT_BASE_URL=value)
+
+
+@pytest.mark.parametrize("value", ["http://gc:3030", "http://gc/catalogue", "http://gc/?a", "ftp://gc"])
+def test_the_global_catalogue_is_named_without_port_and_path(value: str) -> None:
+    assert "without port and path" in refusal(GC_URL=value)
+
+
+@pytest.mark.parametrize("value", ["{scheme}://{hots}", "{}", "{", "{host.port}", "{scheme}{host}", "catalogue"])
+def test_a_template_that_makes_no_address_is_refused(value: str) -> None:
+    assert "an address in which {scheme} and {host} may stand" in refusal(NODE_URL_TEMPLATE=value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    said = refusal(NODE_TIMEOUT="soon", GC_PORT="x", DLT_BASE_URL="nowhere")
+
+    assert all(name in said for name in ("NODE_TIMEOUT", "GC_PORT", "DLT_BASE_URL"))
+
+
+def test_slashes_at_the_end_and_spaces_around_do_not_matter() -> None:
+    assert given(DLT_BASE_URL=" http://booth/api/ ").dlt_base_url == "http://booth/api"
+
+
+@pytest.mark.parametrize(("text", "meaning"), [("1", True), ("true", True), ("YES", True), ("0", False), ("No", False)])
+def test_switches_are_read_as_people_write_them(text: str, meaning: bool) -> None:
+    assert given(CENTRALISED=text).centralised is meaning
+
+
+def test_modes(tmp_path: Path) -> None:
+    nodes = tmp_path / "nodes.json"
+    nodes.write_text("{}")
+
+    assert given().mode is Mode.OWNERS
+    assert given(CENTRALISED="1").mode is Mode.CENTRALISED
+    assert given(OPERATOR_PROVIDED="1", CATALOGUE_LIST=str(nodes)).mode is Mode.OPERATOR
+
+
+def test_the_global_catalogue_has_every_offering_once() -> None:
+    settings = given(CENTRALISED="1", OFFERING_REPLICA_COUNT="3", GC_URL="https://gc/", GC_PORT="8443")
+
+    assert settings.replicas == 1
+    assert settings.global_catalogue_url == "https://gc:8443/catalogue"
+
+
+def test_two_modes_at_once_are_refused() -> None:
+    said = refusal(CENTRALISED="1", OPERATOR_PROVIDED="1")
+
+    assert "contradict each other" in said
+    assert "set one of them to 0" in said
+
+
+def test_a_list_that_would_not_be_used_is_refused() -> None:
+    assert "set OPERATOR_PROVIDED=1 with it, or leave it out" in refusal(CATALOGUE_LIST="nodes.json")
+
+
+def test_a_list_that_does_not_exist_is_refused() -> None:
+    said = refusal(OPERATOR_PROVIDED="1", CATALOGUE_LIST="/nowhere/nodes.json")
+
+    assert "/nowhere/nodes.json" in said
+    assert "examples/catalogue_list.json shows what it holds" in said
+
+
+@pytest.mark.parametrize("variables", [{"NODE_GRACE_PERIOD": "5"}, {"NODE_TIMEOUT": "61"}])
+def test_a_grace_period_shorter_than_a_check_is_refused(variables: dict[str, str]) -> None:
+    said = refusal(variables)
+
+    assert "NODE_GRACE_PERIOD" in said
+    assert "NODE_TIMEOUT" in said
+
+
+def test_contradictions_are_told_together() -> None:
+    said = refusal(CENTRALISED="1", OPERATOR_PROVIDED="1", NODE_GRACE_PERIOD="1")
+
+    assert "contradict each other" in said
+    assert "NODE_GRACE_PERIOD=1" in said
+
+
+def test_the_env_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# nodes\nHOST_PORT=4000\nWORKER_POOL_SIZE='7'\nexport REDIS_DB=3\nNODE_TIMEOUT\n")
+
+    settings = load({"HOST_PORT": "5000"}, file)
+
+    assert (settings.host_port, settings.worker_pool_size, settings.redis_db) == (5000, 7, 3)
+
+
+def test_a_bad_value_in_the_env_file_is_named_too(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("HOST_PORT=high\n")
+
+    with pytest.raises(UsageError, match='HOST_PORT="high" should be a whole number'):
+        load({}, file)
+
+
+def test_the_process_s_own_environment_and_folder_are_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKER_POOL_SIZE", "3")
+    Path(".env").write_text("REDIS_PORT=7000\nWORKER_POOL_SIZE=4\n")
+    for name in ("CENTRALISED", "OPERATOR_PROVIDED", "CATALOGUE_LIST", "REDIS_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+    settings = load()
+
+    assert (settings.worker_pool_size, settings.redis_port) == (3, 7000)
+
+
+def test_names_that_are_nobody_s_setting_are_let_be() -> None:
+    assert given(PATH="/bin", NODE_TIMEOUTS="x") == Settings()

@@ -1,0 +1,90 @@
+"""Topics and records: names that Kafka takes, places that everybody computes alike, records that survive the wire."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topology import records, topics
+from topology.records import AddressEvent, Node, Offering, OfferingHead, Placement, Ring, Write
+
+KAFKA_ALLOWS = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+@given(node=st.text(min_size=1, max_size=300))
+def test_every_node_has_a_topic_that_kafka_allows(node: str) -> None:
+    assert KAFKA_ALLOWS.fullmatch(topics.writes_topic(node).name)
+
+
+@given(nodes=st.lists(st.text(alphabet="aA-_. /:é", min_size=1, max_size=6), min_size=2, max_size=30, unique=True))
+def test_no_two_nodes_share_a_topic(nodes: list[str]) -> None:
+    assert len({topics.writes_topic(node).name for node in nodes}) == len(nodes)
+
+
+def test_long_ids_that_begin_alike_have_topics_of_their_own() -> None:
+    long = "n" * 200
+
+    assert topics.writes_topic(long + "1").name != topics.writes_topic(long + "2").name
+
+
+def test_a_plain_id_stands_in_its_topic_as_it_is() -> None:
+    assert topics.writes_topic("node_1").name == "catena.writes.node_1"
+    assert topics.writes_topic("node_1", "other").name == "other.node_1"
+
+
+@given(graph=st.text(), partitions=st.integers(1, 100))
+def test_a_graph_s_partition_exists_and_is_always_the_same(graph: str, partitions: int) -> None:
+    assert topics.graph_partition(graph, partitions) == zlib.crc32(graph.encode()) % partitions
+
+
+def test_offerings_and_placements_have_equally_many_partitions() -> None:
+    """A router is given both of a graph only then."""
+    partitions = {spec.name: spec.partitions for spec in topics.SPECS}
+
+    assert partitions[topics.OFFERINGS] == partitions[topics.PLACEMENTS]
+
+
+def test_what_is_the_state_is_compacted_and_what_is_not_is_not() -> None:
+    compacted = {spec.name for spec in topics.SPECS if spec.compacted}
+
+    assert compacted == {topics.ADDRESSES, topics.OFFERINGS, topics.RING, topics.PLACEMENTS}
+    assert not topics.writes_topic("node_1").compacted
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        AddressEvent("listed", 5),
+        Offering(graph="urn:g", triples='<urn:s> <urn:p> "é\u2028" .\n', digest="d", claimed_at=1, owner="me"),
+        Ring(3, (Node("a b", "http://a/catalogue", "suspect", 2, "graph-store"),), 150, 2, (Node("c", "http://c"),)),
+        Write("put", "a", "urn:g", "addr", 7, 3, 1, "d", "t"),
+        Write("delete", "a", "urn:g", "addr", 7, 3, 1),
+        Placement("a", "urn:g", "addr", 7, 3, 1, "d"),
+    ],
+)
+def test_records_survive_the_wire(record: msgspec.Struct) -> None:
+    assert records.from_text(records.to_text(record), type(record)) == record
+
+
+def test_a_head_is_read_from_a_whole_offering() -> None:
+    whole = Offering(graph="urn:g", triples="t", digest="d", claimed_at=1, owner="me", name="n", source="s", etag="e")
+
+    head = records.from_text(records.to_text(whole), OfferingHead)
+
+    assert msgspec.structs.asdict(head) == {k: v for k, v in msgspec.structs.asdict(whole).items() if k != "triples"}
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", '{"kind": "unheard-of", "at": 1}', '{"kind": "listed"}'])
+def test_what_is_no_record_is_refused(text: str) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        records.from_text(text, AddressEvent)
+
+
+@given(node=st.text(), graph=st.text(alphabet=st.characters(exclude_characters=" ")))
+def test_a_placement_s_key_says_node_and_graph_whatever_the_node_is_called(node: str, graph: str) -> None:
+    assert records.split_placement_key(records.placement_key(node, graph)) == (node, graph)
