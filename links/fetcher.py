@@ -5,7 +5,6 @@ Run it alone with ``python links/fetcher.py -k localhost:9092``; start more of i
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 import msgspec
 
 from catena_core import Electron
-from catena_core.errors import RejectedError
+from catena_core.errors import RejectedError, UsageError
 from topology import records, topics
 from topology.cache import Cache
 from topology.catalogue_link import CatalogueLink, now_in_milliseconds
 from topology.description import Description, read_description
+from topology.json_errors import NOT_JSON
 from topology.ledger import Ledger, LedgerEntry, NotListedError
 from topology.records import AddressEvent, Offering, OfferingHead
 from topology.web import Response, UnsafeError, WebClient
@@ -169,11 +169,20 @@ def read_contexts(path: str) -> dict[str, Any]:
 
     Args:
         path: A JSON file ``{"https://example.org/context": "file.jsonld", …}``, files relative to it; empty for none.
+
+    Raises:
+        UsageError: One of the files cannot be read.
     """
     if not path:
         return {}
     folder = Path(path).parent
-    return {url: json.loads((folder / name).read_text()) for url, name in json.loads(Path(path).read_text()).items()}
+    try:
+        files = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, str])
+        return {url: msgspec.json.decode((folder / name).read_bytes()) for url, name in files.items()}
+    except (OSError, *NOT_JSON) as error:
+        raise UsageError(
+            f'JSONLD_CONTEXTS="{path}" should be a JSON file that maps the URLs of contexts to JSON files: {error}'
+        ) from error
 
 
 def _validator_key(source: str, digest: str) -> str:

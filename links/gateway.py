@@ -8,11 +8,11 @@ from __future__ import annotations
 from waitress.server import create_server
 
 from catena_core.errors import UsageError
-from topology import topics
+from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.federation.engine import Engine
 from topology.gateway.app import create_app
-from topology.gateway.directory import Directory, accept_claim, decode_claim, decode_copy
+from topology.gateway.directory import Directory, decode_copy
 
 _THREADS = 16
 
@@ -35,7 +35,9 @@ class Gateway(CatalogueLink):
         _ring_topic, offerings, placements = self.input_topics
         self._directory = directory = Directory(lambda: self.ring)
         self.follow_ring(on_change=directory.changed)
-        directory.claims = self.table(offerings, decode=decode_claim, accept=accept_claim, on_change=directory.changed)
+        directory.claims = self.table(
+            offerings, decode=records.read_head, accept=records.is_newer_claim, on_change=directory.changed
+        )
         directory.copies = self.table(placements, decode=decode_copy, on_change=directory.changed)
         self._engine = Engine(timeout=settings.sparql_timeout, source_timeout=settings.node_timeout)
         app = create_app(self._engine, self._directory, lambda: self.ring)

@@ -102,14 +102,3 @@ def run():
     for _, thread in running:
         thread.join(20)
         assert not thread.is_alive(), "a link did not stop"
-
-
-def eventually(condition, timeout=20.0, message="it did not come about"):
-    """Wait for something to become true, and return what it returned."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.02)
-    raise AssertionError(message)

@@ -9,8 +9,7 @@ import time
 
 from catena_core import Electron, Link
 from catena_core.errors import RejectedError
-
-from .conftest import eventually
+from tests.waiting import eventually
 
 
 class Upper(Link):

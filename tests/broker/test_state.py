@@ -3,8 +3,8 @@
 import time
 
 from catena_core import Electron, Link
+from tests.waiting import eventually
 
-from .conftest import eventually
 from .test_delivery import link
 
 

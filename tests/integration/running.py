@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import requests
 
+from tests.waiting import eventually
+
 ROOT = Path(__file__).resolve().parents[2]
 REAL_OFFERINGS = ROOT.parent / "shared" / "data" / "offerings_100.jsonld"
 
@@ -110,17 +112,6 @@ class Up:
             self.process.kill()
             raise
         return status, time.monotonic() - started
-
-
-def eventually(condition, timeout=30.0, message="it did not come about"):
-    """Wait until something holds, and return what it returned."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.1)
-    raise AssertionError(message() if callable(message) else message)
 
 
 def catalogue_list(path, urls):

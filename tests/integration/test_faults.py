@@ -10,7 +10,9 @@ import sys
 import pytest
 import requests
 
-from .running import ROOT, Up, catalogue_list, eventually, graphs_of, server
+from tests.waiting import eventually
+
+from .running import ROOT, Up, catalogue_list, graphs_of, server
 from .test_topology import assert_placed, documents_of
 
 COUNT = "SELECT (COUNT(DISTINCT ?o) AS ?n) WHERE { ?o a <https://w3id.org/sedimark/ontology#Offering> }"

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from .running import ROOT, Up, catalogue_list, eventually, graphs_of, server
+from tests.waiting import eventually
+
+from .running import ROOT, Up, catalogue_list, graphs_of, server
 from .test_topology import assert_placed, documents_of
 
 

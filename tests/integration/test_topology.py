@@ -10,7 +10,9 @@ import pyoxigraph as ox
 import pytest
 import requests
 
-from .running import REAL_OFFERINGS, Up, catalogue_list, eventually, graph_of, graphs_of, server
+from tests.waiting import eventually
+
+from .running import REAL_OFFERINGS, Up, catalogue_list, graph_of, graphs_of, server
 
 SEDIMARK = "https://w3id.org/sedimark/ontology#"
 OFFERING = ox.NamedNode(f"{SEDIMARK}Offering")

@@ -38,6 +38,17 @@ def create_app(engine: Engine, directory: Directory, ring: Callable[[], RingView
     app.config["MAX_CONTENT_LENGTH"] = _MOST_REQUEST_BYTES
     app.register_blueprint(sparql_blueprint(engine, directory.snapshot, max_request_bytes=_MOST_REQUEST_BYTES))
 
+    @app.get("/")
+    def index() -> flask.Response:
+        """What there is to ask for."""
+        return flask.jsonify(
+            {
+                "GET or POST /sparql": "SPARQL 1.1 Protocol over all offerings; the same at /catalogue/sparql",
+                "POST /offerings": 'one description; send {"offerings_id": "<ledger address or offering IRI>"}',
+                "GET /health": "how the gateway and its nodes are",
+            }
+        )
+
     @app.get("/health")
     def health() -> flask.Response:
         """Whether the gateway serves, and how its nodes are."""

@@ -14,20 +14,6 @@ from topology.records import OfferingHead, Placement
 from topology.ring import RingView
 
 
-class Claim(NamedTuple):
-    """An address's claim to a graph.
-
-    Attributes:
-        graph: The graph's IRI.
-        digest: What it holds by now.
-        claimed_at: When the address first claimed it.
-    """
-
-    graph: str
-    digest: str
-    claimed_at: int
-
-
 class Copy(NamedTuple):
     """A copy of a graph that a node acknowledged.
 
@@ -38,17 +24,6 @@ class Copy(NamedTuple):
 
     digest: str
     version: int
-
-
-def decode_claim(_address: str, value: Any) -> Claim:
-    """The row that the table of offerings keeps."""
-    offering = records.from_text(value, OfferingHead)
-    return Claim(offering.graph, offering.digest, offering.claimed_at)
-
-
-def accept_claim(_address: str, old: Claim | None, new: Claim) -> bool:
-    """An address that claims another graph moves to another partition, so the time of the claim says which one is newer."""
-    return old is None or new.claimed_at >= old.claimed_at
 
 
 def decode_copy(_key: str, value: Any) -> Copy:
@@ -70,7 +45,7 @@ class Directory:
 
     def __init__(self, ring: Callable[[], RingView]) -> None:
         self._ring = ring
-        self.claims: TableContent[Claim] | dict[str, Claim] = {}
+        self.claims: TableContent[OfferingHead] | dict[str, OfferingHead] = {}
         self.copies: TableContent[Copy] | dict[str, Copy] = {}
         self._lock = threading.Lock()
         self._changes = 0
@@ -105,7 +80,7 @@ class Directory:
 
 
 def take_snapshot(
-    ring: RingView, claims: Mapping[str, Claim], copies: Mapping[str, Copy], avoid: frozenset[str] = frozenset()
+    ring: RingView, claims: Mapping[str, OfferingHead], copies: Mapping[str, Copy], avoid: frozenset[str] = frozenset()
 ) -> Snapshot:
     """Choose a node for each graph: one that is up and holds what the graph is by now, in the ring's order of owners.
 
@@ -113,7 +88,7 @@ def take_snapshot(
     A graph that nobody claims any more is withheld, however many copies are still to be deleted.
     """
     usable = {node.id for node in ring.nodes.values() if node.state == "up"} - avoid
-    rightful: dict[str, Claim] = {}
+    rightful: dict[str, OfferingHead] = {}
     for _, claim in sorted(claims.items()):
         standing = rightful.get(claim.graph)
         if standing is None or claim.claimed_at < standing.claimed_at:

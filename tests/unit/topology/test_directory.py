@@ -9,8 +9,8 @@ import pytest
 from catena_core.table import TableContent
 from topology import records
 from topology.federation.sources import Source
-from topology.gateway.directory import Claim, Copy, Directory, decode_claim, decode_copy, take_snapshot
-from topology.records import Node, NodeState, Offering, Placement, Ring, placement_key
+from topology.gateway.directory import Copy, Directory, decode_copy, take_snapshot
+from topology.records import Node, NodeState, Offering, OfferingHead, Placement, Ring, placement_key
 from topology.ring import RingView
 
 G = "https://p.example/1"
@@ -21,8 +21,8 @@ def ring(replicas: int = 2, **states: NodeState) -> RingView:
     return RingView(Ring(1, nodes, 150, replicas))
 
 
-def claim(graph: str = G, digest: str = "new", at: int = 1) -> Claim:
-    return Claim(graph, digest, at)
+def claim(graph: str = G, digest: str = "new", at: int = 1) -> OfferingHead:
+    return OfferingHead(graph=graph, digest=digest, claimed_at=at)
 
 
 def copies(graph: str = G, **digests: str) -> dict[str, Copy]:
@@ -177,7 +177,7 @@ class TestDirectory:
 
     def test_rows_that_come_and_go_meanwhile_disturb_nobody(self, directory: Directory) -> None:
         """Tables change in threads of their own."""
-        claims: TableContent[Claim] = TableContent(decode=decode_claim, on_change=directory.changed)
+        claims: TableContent[OfferingHead] = TableContent(decode=records.read_head, on_change=directory.changed)
         kept: TableContent[Copy] = TableContent(decode=decode_copy, on_change=directory.changed)
         directory.claims, directory.copies = claims, kept
         offering = records.to_text(Offering(graph=G, digest="new", claimed_at=1, triples=""))

@@ -1,0 +1,69 @@
+"""What every link's test needs: settings of its own, and servers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.unit.topology.odd_server import OddServer, odd_server
+from tests.unit.topology.sandbox_servers import Sandbox, running_booth, running_node
+from topology.settings import Settings
+
+
+class Environment(Protocol):
+    """Sets variables."""
+
+    def __call__(self, **variables: str) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
+    """No setting but those that the test makes; no Redis."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("KAFKA_ENDPOINT", *(field.name.upper() for field in dataclasses.fields(Settings))):
+        monkeypatch.delenv(name, raising=False)
+
+    def set_variables(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    set_variables(REDIS_HOST="")
+    return set_variables
+
+
+@pytest.fixture
+def server() -> Iterator[OddServer]:
+    with odd_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _shared_nodes() -> Iterator[tuple[Sandbox, Sandbox]]:
+    with running_node() as one, running_node() as two:
+        yield one, two
+
+
+@pytest.fixture
+def nodes(_shared_nodes: tuple[Sandbox, Sandbox]) -> tuple[Sandbox, Sandbox]:
+    """Two catalogue nodes of the sandbox, empty and well."""
+    for node in _shared_nodes:
+        node.faults()
+        node.ask("PUT", "/catalogue/data", b"", "application/n-quads")
+    return _shared_nodes
+
+
+@pytest.fixture
+def node(nodes: tuple[Sandbox, Sandbox]) -> Sandbox:
+    """One of them."""
+    return nodes[0]
+
+
+@pytest.fixture
+def booth() -> Iterator[Sandbox]:
+    """A booth of the sandbox that lists three offerings."""
+    with running_booth(3) as booth:
+        yield booth

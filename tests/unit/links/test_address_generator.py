@@ -1,0 +1,305 @@
+"""Following the ledger: what is new, due or gone is told once, by the one instance whose it is, and never by mistake."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from catena_core import Electron
+from catena_core.testing import LinkDriver
+from links.address_generator import AddressGenerator
+from tests.unit.links.conftest import Environment
+from tests.unit.links.making import milliseconds_ago, offering
+from tests.unit.topology.odd_server import Handler, OddServer, saying, saying_json
+from tests.unit.topology.sandbox_servers import Sandbox
+from topology import records, topics
+from topology.records import AddressEvent
+
+PARTITIONS = 4
+ALL = [(topics.ADDRESSES, number) for number in range(PARTITIONS)]
+
+
+def partition_of(address: str) -> int:
+    return zlib.crc32(address.encode()) % PARTITIONS
+
+
+class Instance:
+    """An address generator that runs."""
+
+    def __init__(self) -> None:
+        self.link = AddressGenerator()
+        self.driver = LinkDriver(self.link, partitions=PARTITIONS)
+
+    def replay(
+        self, events: Mapping[str, AddressEvent] | None = None, partitions: Iterable[tuple[str, int]] = ALL
+    ) -> Instance:
+        """Assign partitions that hold what was emitted before."""
+        partitions = list(partitions)
+        self.link.assigned(partitions)
+        for address, event in (events or {}).items():
+            self.driver.transform(Electron(address, records.to_text(event), partition=partition_of(address)))
+        for partition in partitions:
+            self.link.replayed(partition)
+        return self
+
+    def look(self) -> dict[str, str]:
+        """Look at the listing once; what was told of each address."""
+        return told(self.driver.generate())
+
+    def described(self, *addresses: str) -> Instance:
+        """Offerings came of these addresses."""
+        for address in addresses:
+            self.driver.put(topics.OFFERINGS, address, records.to_text(offering(f"urn:{address}")))
+        return self
+
+
+def told(electrons: Iterable[Electron]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for electron in electrons:
+        assert electron.topic == topics.ADDRESSES
+        assert electron.key not in found, "told twice"
+        assert electron.partition == partition_of(electron.key)
+        found[electron.key] = records.from_text(electron.value, AddressEvent).kind
+    return found
+
+
+@pytest.fixture(autouse=True)
+def ledger(environment: Environment, server: OddServer) -> OddServer:
+    environment(DLT_BASE_URL=f"{server.url}/api", OFFERING_FETCH_INTERVAL="0.01")
+    lists(server, "a", "b", "c")
+    return server
+
+
+def lists(server: OddServer, *addresses: str) -> None:
+    server.answers["/api/offerings"] = saying_json({"addresses": addresses})
+
+
+def names(count: int) -> list[str]:
+    return [f"0x{number:04x}" for number in range(count)]
+
+
+def listed(*addresses: str, seconds_ago: float = 1) -> dict[str, AddressEvent]:
+    return {address: AddressEvent("listed", milliseconds_ago(seconds_ago)) for address in addresses}
+
+
+def test_what_is_new_is_listed_once() -> None:
+    instance = Instance().replay()
+
+    assert instance.look() == {"a": "listed", "b": "listed", "c": "listed"}
+    assert instance.look() == {}
+
+
+def test_a_booth_s_listing(environment: Environment, booth: Sandbox) -> None:
+    environment(DLT_BASE_URL=booth.url)
+    instance = Instance().replay()
+
+    first = instance.look()
+    booth.ask("DELETE", f"/api/offerings/{next(iter(first))}")
+
+    assert set(first.values()) == {"listed"}
+    assert instance.look() == {next(iter(first)): "delisted"}
+
+
+def test_what_was_emitted_before_is_not_emitted_again_after_a_replay() -> None:
+    assert Instance().replay(listed("a", "b")).described("a", "b").look() == {"c": "listed"}
+
+
+def test_the_newest_event_of_an_address_counts_in_a_replay() -> None:
+    instance = Instance()
+    instance.link.assigned(ALL)
+    for event in (AddressEvent("listed", 1), AddressEvent("delisted", 2), AddressEvent("listed", milliseconds_ago(1))):
+        instance.driver.transform(Electron("a", records.to_text(event), partition=partition_of("a")))
+    for partition in ALL:
+        instance.link.replayed(partition)
+
+    assert "a" not in instance.described("a").look()
+
+
+def test_what_is_gone_is_delisted_once(ledger: OddServer) -> None:
+    instance = Instance().replay(listed("a", "b", "c"))
+    lists(ledger, "b", "c")
+
+    assert instance.look() == {"a": "delisted"}
+    assert instance.look() == {}
+
+
+def test_what_comes_back_is_listed_again(ledger: OddServer) -> None:
+    instance = Instance().replay(listed("b", "c") | {"a": AddressEvent("delisted", milliseconds_ago(5))})
+
+    assert instance.look() == {"a": "listed"}
+
+
+class TestRefresh:
+    def test_when_it_is_due(self, environment: Environment) -> None:
+        environment(OFFERING_REFRESH_INTERVAL="100")
+        instance = Instance().replay(listed("a", seconds_ago=99) | listed("b", "c", seconds_ago=101))
+        instance.described("a", "b", "c")
+
+        assert instance.look() == {"b": "refresh", "c": "refresh"}
+        assert instance.look() == {}
+
+    def test_an_hour_by_default(self) -> None:
+        instance = Instance().replay(listed("a", seconds_ago=3500) | listed("b", "c", seconds_ago=3700))
+
+        assert instance.described("a", "b", "c").look() == {"b": "refresh", "c": "refresh"}
+
+    def test_what_nothing_came_of_is_tried_sooner_and_then_less_and_less_often(self) -> None:
+        recent, old, failing = (
+            milliseconds_ago(20),
+            milliseconds_ago(40),
+            AddressEvent("refresh", milliseconds_ago(40), 1),
+        )
+        instance = Instance().replay(
+            {"a": AddressEvent("listed", recent), "b": AddressEvent("listed", old), "c": failing}
+        )
+
+        (electron,) = instance.driver.generate()
+
+        assert electron.key == "b"
+        assert records.from_text(electron.value, AddressEvent).failures == 1
+
+    def test_a_listed_address_that_is_gone_is_not_refreshed(self, ledger: OddServer) -> None:
+        instance = Instance().replay(listed("a", "b", "c", seconds_ago=4000)).described("a", "b", "c")
+        lists(ledger, "b")
+
+        assert instance.look() == {"a": "delisted", "b": "refresh", "c": "delisted"}
+
+
+class TestSharing:
+    def test_each_instance_tells_its_own_addresses_and_all_of_them_are_told(self, ledger: OddServer) -> None:
+        lists(ledger, *names(50))
+        one, other = Instance().replay(partitions=ALL[:2]), Instance().replay(partitions=ALL[2:])
+
+        first, second = one.look(), other.look()
+
+        assert set(first) | set(second) == set(names(50))
+        assert not set(first) & set(second)
+
+    def test_what_was_taken_away_is_not_told_any_more(self, ledger: OddServer) -> None:
+        instance = Instance().replay()
+        instance.link.revoked(ALL[:2])
+        lists(ledger, *names(50))
+
+        assert {partition_of(address) for address in instance.look()} == {2, 3}
+
+    def test_nothing_is_told_of_a_partition_that_is_not_read_to_its_end(self, ledger: OddServer) -> None:
+        """What was emitted there before is not known yet."""
+        lists(ledger, *names(50))
+        instance = Instance().replay(partitions=ALL[:2])
+        instance.link.assigned(ALL[2:])
+
+        instance.link._compare(names(50), milliseconds_ago(0))
+
+        assert {partition_of(address) for address in told(instance.driver.sent)} == {0, 1}
+
+    def test_one_that_stood_by_begins_with_a_fresh_listing(self, ledger: OddServer) -> None:
+        """With an old one it would delist whatever was listed since."""
+        instance = Instance()
+        thread = threading.Thread(target=instance.link.generator, daemon=True)
+        thread.start()
+        time.sleep(0.15)
+        lists(ledger, "a", "b", "c", "new")
+
+        instance.replay(listed("a", "b", "c", "new"))
+        thread.join(5)
+
+        assert told(instance.driver.sent) == {}
+        assert not thread.is_alive()
+
+    def test_what_another_instance_told_after_the_listing_was_asked_for_is_not_contradicted(
+        self, ledger: OddServer
+    ) -> None:
+        instance = Instance()
+
+        def slowly(request: Handler) -> None:
+            # Meanwhile another instance saw `new` listed and `a` delisted, and this one takes over from it.
+            time.sleep(0.05)
+            instance.link.revoked(ALL)
+            just_now = milliseconds_ago(0)
+            instance.replay(
+                listed("b", "c") | {"new": AddressEvent("listed", just_now), "a": AddressEvent("delisted", just_now)}
+            )
+            request.say_json({"addresses": ["a", "b", "c"]})
+
+        instance.replay()
+        ledger.answers["/api/offerings"] = slowly
+
+        assert instance.look() == {}
+        lists(ledger, "b", "c", "new")
+        time.sleep(0.005)
+        assert instance.look() == {}
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        "trouble",
+        [saying(b"", 500), saying(b"", 404), saying(b"[]"), saying(b'{"addresses": null}'), saying(b"<html>"), None],
+    )
+    def test_a_listing_that_cannot_be_read_tells_nothing(self, ledger: OddServer, trouble: Any) -> None:
+        instance = Instance().replay(listed("a", "b", "c"))
+        if trouble is None:
+            ledger.stop()
+        else:
+            ledger.answers["/api/offerings"] = trouble
+
+        assert instance.look() == {}
+
+    def test_afterwards_it_goes_on_as_before(self, ledger: OddServer) -> None:
+        instance = Instance().replay(listed("a", "b"))
+        ledger.answers["/api/offerings"] = saying(b"", 500)
+        instance.look()
+        lists(ledger, "a", "c")
+
+        assert instance.look() == {"b": "delisted", "c": "listed"}
+
+    def test_a_listing_takes_the_time_it_takes_however_often_it_is_asked_for(self, ledger: OddServer) -> None:
+        def slowly(request: Handler) -> None:
+            time.sleep(0.3)
+            request.say_json({"addresses": ["a"]})
+
+        ledger.answers["/api/offerings"] = slowly
+
+        assert Instance().replay().look() == {"a": "listed"}
+
+    @pytest.mark.parametrize("left", [0, 5])
+    def test_a_sudden_loss_is_believed_the_second_time(self, ledger: OddServer, left: int) -> None:
+        instance = Instance().replay(listed(*names(30)))
+        lists(ledger, *names(left))
+
+        assert instance.look() == {}
+        assert instance.look() == dict.fromkeys(names(30)[left:], "delisted")
+
+    def test_a_sudden_loss_that_passes_was_none(self, ledger: OddServer) -> None:
+        instance = Instance().replay(listed(*names(30)))
+        lists(ledger)
+        assert instance.look() == {}
+        lists(ledger, *names(30))
+        assert instance.look() == {}
+        lists(ledger)
+
+        assert instance.look() == {}, "it is the first time again"
+
+    def test_what_is_new_is_told_even_with_a_sudden_loss(self, ledger: OddServer) -> None:
+        instance = Instance().replay(listed(*names(30)))
+        lists(ledger, "new")
+
+        assert instance.look() == {"new": "listed"}
+
+    @pytest.mark.parametrize(("before", "left"), [(9, 0), (30, 15)])
+    def test_a_smaller_loss_is_believed_at_once(self, ledger: OddServer, before: int, left: int) -> None:
+        instance = Instance().replay(listed(*names(before)))
+        lists(ledger, *names(left))
+
+        assert instance.look() == dict.fromkeys(names(before)[left:], "delisted")
+
+    def test_an_event_that_is_none_is_an_error_of_its_own(self) -> None:
+        instance = Instance()
+        instance.link.assigned(ALL)
+
+        with pytest.raises(ValueError, match="invalid"):
+            instance.driver.transform(Electron("a", "nonsense", partition=0))
