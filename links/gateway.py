@@ -61,6 +61,7 @@ class Gateway(CatalogueLink):
         if hasattr(self, "_server"):
             self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
             self._server.close()
+        if hasattr(self, "_engine"):
             self._engine.close()
 
 

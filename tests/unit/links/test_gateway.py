@@ -1,0 +1,365 @@
+"""The gateway: offerings and queries over HTTP, from nodes that may be silent, and never a guess."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.request import urlopen
+
+import flask
+import pyoxigraph as ox
+import pytest
+from flask.testing import FlaskClient
+
+from catena_core.errors import UsageError
+from catena_core.testing import LinkDriver
+from links.gateway import Gateway
+from tests.unit.links.conftest import Environment
+from tests.unit.links.making import described
+from tests.unit.topology.odd_server import closed_port
+from tests.unit.topology.sandbox_servers import Sandbox
+from topology import records, topics
+from topology.catalogue import CatalogueNode
+from topology.description import Description, canonical_text
+from topology.federation.engine import Engine
+from topology.gateway.app import create_app
+from topology.gateway.directory import Copy, Directory
+from topology.records import RING_KEY, Node, NodeState, Offering, OfferingHead, Placement, Ring, placement_key
+from topology.ring import RingView
+from topology.web import WebClient
+
+G = "https://p.example/1"
+COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(timeout=20, source_timeout=1, workers=1)
+    yield engine
+    engine.close()
+
+
+class Serving:
+    """A gateway's application, and what it is told of nodes and offerings."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.nodes: list[Node] = []
+        self.directory = Directory(lambda: self.view)
+        self.app: flask.Flask = create_app(engine, self.directory, lambda: self.view)
+        self.client: FlaskClient = self.app.test_client()
+        self._claims: dict[str, OfferingHead] = {}
+        self._copies: dict[str, Copy] = {}
+        self.directory.claims, self.directory.copies = self._claims, self._copies
+
+    @property
+    def view(self) -> RingView:
+        return RingView(Ring(4, tuple(self.nodes), 50, 2)) if self.nodes else RingView(None)
+
+    def has(self, name: str, url: str, state: NodeState = "up") -> None:
+        self.nodes.append(Node(name, url, state))
+        self.directory.changed()
+
+    def list(self, address: str, description: Description) -> None:
+        self._claims[address] = OfferingHead(graph=description.graph, digest=description.digest, claimed_at=1)
+        self.directory.changed()
+
+    def withdraw(self, address: str) -> None:
+        del self._claims[address]
+        self.directory.changed()
+
+    def place(self, name: str, description: Description) -> None:
+        """Put a graph on a node, as the writer does."""
+        (node,) = [node for node in self.nodes if node.id == name]
+        if node.state == "up" and ".invalid" not in node.url:
+            CatalogueNode(node.url, WebClient(5), "graph-store").put(description.graph, description.triples)
+        self.note(name, description)
+
+    def note(self, name: str, description: Description) -> None:
+        self._copies[placement_key(name, description.graph)] = Copy(description.digest, 1)
+        self.directory.changed()
+
+    def offering(self, identifier: Any, **headers: str) -> Any:
+        return self.client.post("/offerings", json={"offerings_id": identifier}, headers=headers)
+
+
+@pytest.fixture
+def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
+    """A gateway over two nodes, with one offering on both of them."""
+    serving = Serving(engine)
+    for name, node in zip("ab", nodes, strict=True):
+        serving.has(name, node.url)
+        serving.place(name, described(G))
+    serving.list("0xa", described(G))
+    return serving
+
+
+def same_graph(body: bytes, description: Description) -> bool:
+    """Whether it is that description's graph, with blank nodes for what stands for them."""
+    answered = [quad.triple for quad in ox.parse(body, format=ox.RdfFormat.JSON_LD)]
+    return canonical_text(answered, description.graph) == description.triples
+
+
+class TestHealth:
+    def test_all_nodes_are_up(self, serving: Serving) -> None:
+        answer = serving.client.get("/health")
+
+        assert answer.status_code == 200
+        assert answer.json == {"status": "healthy", "epoch": 4, "nodes": {"a": "up", "b": "up"}}
+
+    def test_one_is_not(self, serving: Serving) -> None:
+        serving.has("c", "http://c.invalid", "suspect")
+        answer = serving.client.get("/health")
+
+        assert answer.status_code == 200, "the gateway serves"
+        assert answer.json is not None
+        assert (answer.json["status"], answer.json["nodes"]["c"]) == ("degraded", "suspect")
+
+    def test_there_are_none(self, engine: Engine) -> None:
+        answer = Serving(engine).client.get("/health")
+
+        assert answer.json == {"status": "degraded", "epoch": 0, "nodes": {}}
+
+
+class TestOfferings:
+    @pytest.mark.parametrize("identifier", ["0xa", G])
+    def test_one_by_its_address_or_its_iri(self, serving: Serving, identifier: str) -> None:
+        answer = serving.offering(identifier)
+
+        assert answer.status_code == 200
+        assert answer.content_type == "application/ld+json"
+        assert answer.headers["Catena-Completeness"] == "complete"
+        assert same_graph(answer.data, described(G))
+        assert json.loads(answer.data)[0]["@id"] == G
+
+    def test_blank_nodes_are_blank_nodes_again(self, serving: Serving) -> None:
+        description = described("https://p.example/2", [{"https://p.example/by": "somebody"}])
+        serving.place("a", description)
+        serving.list("0xb", description)
+
+        answer = serving.offering("0xb")
+
+        assert b"catena.invalid" not in answer.data
+        assert same_graph(answer.data, description)
+
+    @pytest.mark.parametrize(
+        ("accept", "content_type"),
+        [
+            ("*/*", "application/ld+json"),
+            ("application/json", "application/ld+json"),
+            ("text/turtle", "text/turtle"),
+            ("application/n-triples", "application/n-triples"),
+            ("text/html, text/turtle;q=0.5", "text/turtle"),
+        ],
+    )
+    def test_in_the_format_that_is_asked_for(self, serving: Serving, accept: str, content_type: str) -> None:
+        answer = serving.offering("0xa", Accept=accept)
+
+        assert answer.status_code == 200
+        assert answer.content_type.startswith(content_type)
+
+    def test_a_format_that_cannot_be_had(self, serving: Serving) -> None:
+        answer = serving.offering("0xa", Accept="text/html")
+
+        assert answer.status_code == 406
+        assert "text/turtle" in answer.json["error"]
+
+    @pytest.mark.parametrize("identifier", ["0xb", "", "https://p.example/2", "> } DROP ALL #", "0x" + "b" * 10_000])
+    def test_one_that_nobody_knows(self, serving: Serving, identifier: str) -> None:
+        answer = serving.offering(identifier)
+
+        assert answer.status_code == 404
+        assert answer.json["error"].startswith("no offering is known as ")
+        assert len(answer.data) < 1000
+
+    def test_a_graph_that_the_ledger_does_not_list_is_none_of_them(self, serving: Serving) -> None:
+        serving.place("a", described("https://p.example/own"))
+
+        assert serving.offering("https://p.example/own").status_code == 404
+
+    def test_one_that_was_delisted(self, serving: Serving) -> None:
+        serving.withdraw("0xa")
+
+        assert serving.offering("0xa").status_code == 404
+        assert serving.offering(G).status_code == 404
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"{}",
+            b"null",
+            b'"0xa"',
+            b'{"offerings_id": 5}',
+            b'{"offerings_id": null}',
+            b'{"offering_id": "0xa"}',
+            b'{"offerings_id": "\xff"}',
+            b'{"x": ' + b"[" * 100_000,
+        ],
+    )
+    def test_a_request_that_is_none_is_told_what_one_looks_like(self, serving: Serving, body: bytes) -> None:
+        answer = serving.client.post("/offerings", data=body, content_type="application/json")
+
+        assert answer.status_code == 400
+        assert answer.json is not None
+        assert '{"offerings_id": "<ledger address or offering IRI>"}' in answer.json["error"]
+
+    def test_the_content_type_does_not_matter(self, serving: Serving) -> None:
+        assert serving.client.post("/offerings", data=b'{"offerings_id": "0xa"}').status_code == 200
+
+    def test_a_request_that_is_too_large(self, serving: Serving) -> None:
+        answer = serving.client.post("/offerings", data=b'{"offerings_id": "' + b"a" * 1_100_000 + b'"}')
+
+        assert answer.status_code == 413
+        assert answer.json is not None
+
+    def test_another_method(self, serving: Serving) -> None:
+        assert serving.client.get("/offerings").status_code == 405
+
+    def test_a_stale_copy_serves_while_the_new_one_is_on_its_way(self, serving: Serving) -> None:
+        serving.list("0xa", described(G, "new"))
+
+        answer = serving.offering("0xa")
+
+        assert answer.status_code == 200
+        assert b"a note" in answer.data
+
+    def test_the_current_copy_is_preferred(self, serving: Serving) -> None:
+        serving.list("0xa", described(G, "new"))
+        serving.place("b", described(G, "new"))
+
+        answer = serving.offering("0xa")
+
+        assert b'"new"' in answer.data
+        assert b"a note" not in answer.data
+
+    def test_one_that_stands_nowhere_yet(self, serving: Serving) -> None:
+        """An empty description would be a wrong one."""
+        serving.list("0xb", described("https://p.example/2"))
+
+        answer = serving.offering("0xb")
+
+        assert answer.status_code == 503
+        assert "ask again soon" in answer.json["error"]
+
+
+class TestSilentNodes:
+    @pytest.mark.parametrize("fault", ["hangs", "fails"])
+    def test_another_copy_is_read(self, serving: Serving, nodes: tuple[Sandbox, Sandbox], fault: str) -> None:
+        nodes[0].faults(**({"hang": True} if fault == "hangs" else {"error_rate": 1}))
+
+        answer = serving.offering("0xa")
+
+        assert answer.status_code == 200
+        assert same_graph(answer.data, described(G))
+
+    def test_without_one_it_says_so(self, serving: Serving, nodes: tuple[Sandbox, Sandbox]) -> None:
+        """The ring does not know yet that the node is silent; an empty description would be a wrong one."""
+        only = described("https://p.example/2")
+        serving.place("a", only)
+        serving.list("0xb", only)
+        nodes[0].faults(error_rate=1)
+
+        answer = serving.offering("0xb")
+
+        assert answer.status_code == 503
+        assert answer.json["error"] == "no node that holds https://p.example/2 answers: a"
+        assert serving.offering("0xa").status_code == 200, "what else there is can be had"
+
+    def test_when_the_ring_knows_of_it_too(self, serving: Serving) -> None:
+        only = described("https://p.example/2")
+        serving.has("c", "http://c.invalid/catalogue", "down")
+        serving.note("c", only)
+        serving.list("0xb", only)
+
+        answer = serving.offering("0xb")
+
+        assert answer.status_code == 503
+        assert "c" in answer.json["error"]
+
+    def test_with_all_of_them_silent(self, engine: Engine) -> None:
+        serving = Serving(engine)
+        serving.has("a", f"http://127.0.0.1:{closed_port()}/catalogue")
+        serving.note("a", described(G))
+        serving.list("0xa", described(G))
+
+        assert serving.offering("0xa").status_code == 503
+
+
+class TestQueries:
+    @pytest.mark.parametrize("path", ["/sparql", "/catalogue/sparql"])
+    def test_every_graph_counts_once(self, serving: Serving, path: str) -> None:
+        answer = serving.client.post(path, data={"query": COUNT}, headers={"Accept": "application/json"})
+
+        assert answer.json is not None
+        assert answer.json["results"]["bindings"][0]["n"]["value"] == str(described(G).triples.count("\n"))
+        assert answer.headers["Catena-Completeness"] == "complete"
+
+    def test_what_may_be_missing_is_told(self, serving: Serving) -> None:
+        serving.has("c", "http://c.invalid/catalogue", "down")
+        serving.note("c", described("https://p.example/2"))
+        serving.list("0xb", described("https://p.example/2"))
+
+        answer = serving.client.get("/sparql", query_string={"query": COUNT})
+
+        assert answer.headers["Catena-Completeness"] == "partial; missing=c"
+
+    def test_a_delisted_offering_is_not_seen_though_copies_are_still_there(self, serving: Serving) -> None:
+        serving.withdraw("0xa")
+
+        answer = serving.client.get(
+            "/sparql", query_string={"query": "ASK { ?s ?p ?o }"}, headers={"Accept": "application/json"}
+        )
+
+        assert answer.json is not None
+        assert answer.json["boolean"] is False
+
+
+class TestLink:
+    """The link around it all, with its port."""
+
+    @pytest.fixture
+    def rows(self, node: Sandbox) -> dict[str, dict[str, str]]:
+        what = described(G)
+        CatalogueNode(node.url, WebClient(5)).put(G, what.triples)
+        offered = Offering(graph=G, triples=what.triples, digest=what.digest, claimed_at=1)
+        placement = Placement("a b", G, "0xa", 1, 1, 0, what.digest)
+        return {
+            topics.RING: {RING_KEY: records.to_text(Ring(1, (Node("a b", node.url, "up", 1),), 50, 2))},
+            topics.OFFERINGS: {"0xa": records.to_text(offered)},
+            topics.PLACEMENTS: {placement_key("a b", G): records.to_text(placement)},
+        }
+
+    def test_it_serves_what_the_topics_say_until_it_is_told_to_stop(
+        self, environment: Environment, rows: dict[str, dict[str, str]]
+    ) -> None:
+        environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0")
+        link = Gateway()
+        LinkDriver(link, tables=rows)
+        url = f"http://127.0.0.1:{link._server.effective_port}"  # type: ignore[union-attr]
+        serving = threading.Thread(target=link.generator, daemon=True)
+        serving.start()
+        try:
+            with urlopen(f"{url}/health", timeout=10) as answer:
+                assert json.load(answer) == {"status": "healthy", "epoch": 1, "nodes": {"a b": "up"}}
+            with urlopen(f"{url}/offerings", json.dumps({"offerings_id": "0xa"}).encode(), timeout=20) as answer:
+                assert same_graph(answer.read(), described(G))
+        finally:
+            link.finish()
+            serving.join(5)
+
+        assert not serving.is_alive()
+
+    def test_a_port_that_is_taken_is_told_with_what_to_do(self, environment: Environment) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            environment(HOST_ADDRESS="127.0.0.1", HOST_PORT=str(port))
+            link = Gateway()
+
+            with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port} .*HOST_PORT=8080"):
+                LinkDriver(link)
+            link.finish()
