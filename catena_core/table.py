@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, Generic, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -69,6 +69,14 @@ class TableContent(Mapping[str, Row], Generic[Row]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def items(self) -> ItemsView[str, Row]:
+        """The keys and rows of one moment, whatever changes meanwhile."""
+        return self.copy().items()
+
+    def values(self) -> ValuesView[Row]:
+        """The rows of one moment, whatever changes meanwhile."""
+        return self.copy().values()
 
     def copy(self) -> dict[str, Row]:
         """All rows at one moment."""

@@ -243,9 +243,4 @@ def _contradictions(settings: Settings, variables: Mapping[str, str]) -> list[st
             f"OPERATOR_PROVIDED=1 needs the file CATALOGUE_LIST={settings.catalogue_list}, and there is none; "
             "examples/catalogue_list.json shows what it holds"
         )
-    if settings.node_grace_period < settings.node_timeout:
-        problems.append(
-            f"NODE_GRACE_PERIOD={settings.node_grace_period:g} is shorter than NODE_TIMEOUT={settings.node_timeout:g}: "
-            "a node would be given up before its check can have failed"
-        )
     return problems

@@ -99,7 +99,9 @@ def test_contradictions_are_refused_at_start(tmp_path):
     assert "contradict" in refusal(tmp_path, CENTRALISED="1", OPERATOR_PROVIDED="1", **booth)
     nodes = tmp_path / "nodes.json"
     nodes.write_text(json.dumps({"a": {"catalogue_url": "http://127.0.0.1:1/catalogue"}}))
-    assert "set OPERATOR_PROVIDED=1 with it" in refusal(tmp_path, CATALOGUE_LIST=str(nodes), **booth)
+    assert "set OPERATOR_PROVIDED=1 with it" in refusal(
+        tmp_path, CATALOGUE_LIST=str(nodes), OPERATOR_PROVIDED="0", **booth
+    )
     assert "there is none" in refusal(tmp_path, OPERATOR_PROVIDED="1", CATALOGUE_LIST="/nowhere.json", **booth)
 
 

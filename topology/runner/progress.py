@@ -92,7 +92,7 @@ class ProgressReader:
                     placements.get(records.placement_key(node, offering.graph)) == offering.digest for node in owners
                 )
             )
-        count = Counter(key.partition(" ")[0] for key, digest in placements.items() if digest)
+        count = Counter(records.split_placement_key(key)[0] for key, digest in placements.items() if digest)
         return Progress(
             listed=sum(kind != "delisted" for kind in self._addresses.copy().values()),
             fetched=len(offerings),

@@ -119,6 +119,8 @@ class Runner:
         own_booth = "DLT_BASE_URL" not in variables
         own_nodes = own_booth and not {"CATALOGUE_LIST", "OPERATOR_PROVIDED", "CENTRALISED"} & variables.keys()
         variables.setdefault("REDIS_HOST", "")
+        if "CATALOGUE_LIST" in variables and "CENTRALISED" not in variables:
+            variables.setdefault("OPERATOR_PROVIDED", "1")
         if own_nodes:
             for name, value in _SANDBOX_PACE.items():
                 variables.setdefault(name, value)

@@ -13,6 +13,7 @@ import click
 import msgspec
 from aiohttp import ETag, web
 
+from topology.json_errors import NOT_JSON
 from topology.sandbox import offerings
 from topology.sandbox.faults import FaultInjection
 from topology.sandbox.offerings import SandboxOffering
@@ -206,7 +207,7 @@ def _unknown(address: str) -> web.HTTPNotFound:
 def _registration(body: bytes) -> Registration:
     try:
         return msgspec.json.decode(body, type=Registration)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise web.HTTPBadRequest(text=f"Not a registration: {error}. To list a description send application/ld+json.")
 
 

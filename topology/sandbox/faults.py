@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from topology.json_errors import NOT_JSON
 from topology.sandbox.serve import Handler, json_response
 
 
@@ -74,7 +75,7 @@ class FaultInjection:
     async def _set(self, request: web.Request) -> web.Response:
         try:
             faults = msgspec.json.decode(await request.read(), type=Faults)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise web.HTTPBadRequest(text=f"Not faults: {error}.")
         self._faults = self._healthy if faults == self._healthy else faults
         self._changed.set()

@@ -153,19 +153,12 @@ def test_a_list_that_does_not_exist_is_refused() -> None:
     assert "examples/catalogue_list.json shows what it holds" in said
 
 
-@pytest.mark.parametrize("variables", [{"NODE_GRACE_PERIOD": "5"}, {"NODE_TIMEOUT": "61"}])
-def test_a_grace_period_shorter_than_a_check_is_refused(variables: dict[str, str]) -> None:
-    said = refusal(variables)
-
-    assert "NODE_GRACE_PERIOD" in said
-    assert "NODE_TIMEOUT" in said
-
-
-def test_contradictions_are_told_together() -> None:
-    said = refusal(CENTRALISED="1", OPERATOR_PROVIDED="1", NODE_GRACE_PERIOD="1")
+def test_nodes_of_two_modes_at_once_are_refused() -> None:
+    said = refusal(CENTRALISED="1", CATALOGUE_LIST="nodes.json", OPERATOR_PROVIDED="1")
+    unused = refusal(CENTRALISED="1", CATALOGUE_LIST="nodes.json", OPERATOR_PROVIDED="0")
 
     assert "contradict each other" in said
-    assert "NODE_GRACE_PERIOD=1" in said
+    assert "CATALOGUE_LIST is set but not used" in unused
 
 
 def test_the_env_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
