@@ -1,0 +1,108 @@
+"""Log lines, for people and for machines."""
+
+import json
+import logging
+import re
+import warnings
+
+import pytest
+
+from catena_core.logs import LinkLogger, configure
+
+
+@pytest.fixture
+def lines(capsys):
+    """Reads the lines logged since it was last called; what the root logger had before is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield lambda: capsys.readouterr().err.splitlines()
+    logging.captureWarnings(False)
+    root.handlers, root.level = handlers, level
+
+
+def test_text_is_one_line_with_time_level_and_name(lines):
+    configure("info")
+    LinkLogger("Sorter").log("sorted %d things")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO    Sorter: sorted %d things", lines()[0])
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", "DEBUG"),
+        ("INFO", "INFO"),
+        ("warn", "WARNING"),
+        ("WARN", "WARNING"),
+        ("Warning", "WARNING"),
+        ("error", "ERROR"),
+        ("CRITICAL", "CRITICAL"),
+        ("no such level", "WARNING"),
+    ],
+)
+def test_levels_are_known_by_every_name_that_links_use(lines, level, shown):
+    configure("debug")
+    LinkLogger("Sorter").log("message", level=level)
+    assert f" {shown} " in lines()[0]
+
+
+def test_what_is_below_the_level_is_not_written(lines):
+    configure("WARNING")
+    LinkLogger("Sorter").log("message")
+    LinkLogger("Sorter").log("message", "warn")
+    assert len(lines()) == 1
+
+
+@pytest.mark.parametrize("level", ["exception", "EXCEPTION"])
+def test_an_exception_comes_with_its_traceback(lines, level):
+    configure("info")
+    try:
+        raise ValueError("the reason")
+    except ValueError:
+        LinkLogger("Sorter").log("it failed", level=level)
+    first, *trace = lines()
+    assert " ERROR " in first
+    assert trace[0].startswith("Traceback") and trace[-1] == "ValueError: the reason"
+
+
+def test_exception_without_an_exception_is_an_error(lines):
+    configure("info")
+    LinkLogger("Sorter").log("it failed", level="exception")
+    (line,) = lines()
+    assert " ERROR " in line
+
+
+def test_json_is_one_object_a_line_with_the_links_fields(lines):
+    configure("info", "json", {"link": "Sorter", "uid": "host-1", "group": "sorters", "time": "is the record's own"})
+    try:
+        raise ValueError("the\nreason")
+    except ValueError:
+        LinkLogger("Sorter").log("it\nfailed", level="exception")
+    (text,) = lines()
+    line = json.loads(text)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line.pop("exception").endswith("ValueError: the\nreason")
+    assert line == {
+        "link": "Sorter",
+        "uid": "host-1",
+        "group": "sorters",
+        "level": "error",
+        "logger": "Sorter",
+        "message": "it\nfailed",
+    }
+
+
+def test_other_libraries_lines_and_warnings_are_json_as_well(lines):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        configure("info", "json")
+        logging.getLogger("some.library").warning("%s of %s", 1, 2)
+        warnings.warn("old-fashioned", stacklevel=1)
+    first, second = map(json.loads, lines())
+    assert (first["logger"], first["message"]) == ("some.library", "1 of 2")
+    assert second["logger"] == "py.warnings" and "old-fashioned" in second["message"]
+
+
+def test_text_that_is_no_unicode_is_written_all_the_same(lines):
+    configure("info", "json")
+    LinkLogger("Sorter").log("file \udcff")
+    assert json.loads(lines()[0])["message"] == "file \\udcff"
