@@ -5,16 +5,22 @@ of the machine: groups, idempotence and transactions, in memory. Its C functions
 (https://github.com/confluentinc/librdkafka/blob/master/src/rdkafka_mock.h), because the Python surface offers neither the
 number of partitions nor the first rebalance's delay. It keeps at most 5 MiB or 100,000 messages for a partition, dropping the
 oldest, and does not compact; for real work use Apache Kafka.
+
+``python -m catena_core.embedded --topic words:4`` runs it as a process of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ctypes
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import click
 import confluent_kafka
 
 from catena_core.errors import CatenaError
@@ -104,3 +110,78 @@ def _load_library() -> Any:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
+
+
+def _read_topics(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[TopicSpec]:
+    specs = []
+    for value in values:
+        name, _, number = value.rpartition(":")
+        if not name or not number.isdigit() or not 1 <= int(number) <= 1000:
+            raise click.BadParameter(f"'{value}' should be NAME:PARTITIONS, for instance words:4")
+        specs.append(TopicSpec(name, int(number)))
+    return specs
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=9092,
+    show_default=True,
+    help="Where links of this machine find it; 0 takes any free one.",
+)
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    metavar="NAME:PARTITIONS",
+    callback=_read_topics,
+    help="A topic to make at once; may be repeated. Others come into being when first asked for, with 4 partitions.",
+)
+def main(port: int, topics: list[TopicSpec]) -> None:
+    """Run the embedded broker until Ctrl-C, for links of this machine to try things out."""
+    try:
+        with EmbeddedBroker(topics) as broker:
+            asyncio.run(_serve(broker.endpoint, port))
+    except CatenaError as error:
+        raise click.ClickException(str(error))
+
+
+async def _serve(endpoint: str, port: int) -> None:
+    """Lead clients from a port of one's choice to the broker, until SIGINT or SIGTERM.
+
+    The mock cluster takes no port but chooses one itself. It is enough to forward the connection by which a client asks where
+    the brokers are: the answer names the real port.
+    """
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            broker_reader, broker_writer = await asyncio.open_connection(*endpoint.split(":"))
+            await asyncio.gather(_copy(reader, broker_writer), _copy(broker_reader, writer))
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if port:
+        try:
+            await asyncio.start_server(forward, "localhost", port)
+        except OSError as error:
+            raise CatenaError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
+    address = f"localhost:{port}" if port else endpoint
+    properties = " ".join(f"-X {name}={value}" for name, value in CLIENT_PROPERTIES.items())
+    click.echo(f"embedded broker on {address}; all it holds is gone when it ends, by Ctrl-C")
+    click.echo(f"  python my_link.py -k {address} -i INPUT -o OUTPUT")
+    click.echo(f"  quicker when links come and go: {properties}")
+    await stop.wait()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(64 * 1024):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+if __name__ == "__main__":
+    main()
