@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
+from typing import ClassVar
+
 
 class CatenaError(Exception):
     """The root of all errors of the library."""
@@ -28,3 +31,63 @@ class DeliveryError(CatenaError):
 
 class CodecError(CatenaError):
     """A value cannot be put on the wire, or bytes from the wire cannot be read."""
+
+
+class RPCError(CatenaError):
+    """A remote call failed; its kinds are those of JSON-RPC 2.0 (https://www.jsonrpc.org/specification#error_object).
+
+    Args:
+        message: What went wrong, and what to do about it.
+
+    Attributes:
+        code: The number that JSON-RPC gives to errors of this kind.
+        title: What JSON-RPC calls them.
+    """
+
+    code: ClassVar[int] = -32000
+    title: ClassVar[str] = "Server error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+class ParseError(RPCError):
+    """What was received is not JSON."""
+
+    code = -32700
+    title = "Parse error"
+
+
+class InvalidRequestError(RPCError):
+    """What was received is not a request."""
+
+    code = -32600
+    title = "Invalid Request"
+
+
+class MethodNotFoundError(RPCError):
+    """The callee has no such method, or has not marked it with ``@rpc``."""
+
+    code = -32601
+    title = "Method not found"
+
+
+class InvalidParamsError(RPCError):
+    """The arguments do not fit the method, or cannot be put on the wire."""
+
+    code = -32602
+    title = "Invalid params"
+
+
+class InternalError(RPCError):
+    """The method raised an error, or the callee could not run it."""
+
+    code = -32603
+    title = "Internal error"
+
+
+class TimeoutError(RPCError, builtins.TimeoutError):
+    """Nobody answered a call in time."""
+
+    code = -32001
+    title = "Timeout"
