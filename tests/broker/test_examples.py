@@ -1,0 +1,276 @@
+"""The examples as their READMEs run them: each link a process of its own, on either broker."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.servers.process import free_port
+from tests.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+class Program:
+    """A process that runs a file of the examples, or a module, and what it printed."""
+
+    def __init__(self, *arguments, **variables):
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
+        self.lines = []
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    def found(self, pattern, timeout=40):
+        """The first match of a pattern in what it prints."""
+        return eventually(
+            lambda: next((match for line in list(self.lines) if (match := re.search(pattern, line))), None),
+            timeout,
+            lambda: f"no {pattern!r} in:\n" + "\n".join(self.lines[-30:]),
+        )
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """Ask it to end, as Ctrl-C does; it must do so cleanly."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(20) == 0, "\n".join(self.lines[-30:])
+        self._reader.join(5)
+
+
+@pytest.fixture
+def start(broker):
+    """Starts links of the examples on the broker; those that still run in the end are killed."""
+    with contextlib.ExitStack() as stack:
+        properties = [item for name, value in broker.properties.items() for item in ("-X", f"{name}={value}")]
+
+        def run(program, *arguments, **variables):
+            on_kafka = ["-k", broker.endpoint, *properties]
+            started = Program(f"examples/{program}.py", *on_kafka, *arguments, **variables)
+            stack.callback(started.kill)
+            return started
+
+        yield run
+
+
+def everything(broker, topic):
+    """Every message that a topic holds now."""
+    consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": "reader", "enable.partition.eof": True})
+    partitions = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+    messages = []
+    try:
+        while partitions:
+            for message in consumer.consume(1000, 1.0):
+                if message.error() is None:
+                    messages.append(message)
+                else:
+                    assert message.error().code() == KafkaError._PARTITION_EOF
+                    partitions.discard(message.partition())
+    finally:
+        consumer.close()
+    return messages
+
+
+class WordCount:
+    """The topics of a word count, and what can be read from them."""
+
+    def __init__(self, broker, start):
+        self._broker, self._start = broker, start
+        self.sentences, self.words = broker.topic("sentences"), broker.topic("words")
+        self.counts = broker.topic("counts", compacted=True)
+        self._mappers, self._reducers = broker.group("mappers"), broker.group("reducers")
+
+    def streamer(self, speed):
+        return self._start("wordcount/streamer", "-o", self.sentences, SENTENCES_PER_SECOND=str(speed))
+
+    def mapper(self):
+        return self._start("wordcount/mapper", "-i", self.sentences, "-o", self.words, "-g", self._mappers)
+
+    def reducer(self):
+        return self._start("wordcount/reducer", "-i", self.words, "-o", self.counts, "-g", self._reducers)
+
+    def printer(self):
+        return self._start("wordcount/printer", "-i", self.counts, PRINT_INTERVAL="0.5")
+
+    def produced(self):
+        """How often each word stands in the sentences."""
+        text = " ".join(message.value().decode() for message in everything(self._broker, self.sentences))
+        return Counter(re.findall("[a-z]+", text.lower()))
+
+    def counted(self):
+        """How often each word was counted."""
+        rows = {message.key().decode(): message for message in everything(self._broker, self.counts)}
+        return Counter(
+            {
+                word: json.loads(message.value())["count"]
+                for word, message in rows.items()
+                if not word.startswith("marker ")
+            }
+        )
+
+    def reached(self, total):
+        """Wait until so many words were counted in all."""
+        eventually(lambda: self.counted().total() >= total, 60, lambda: f"{self.counted().total()} of {total}")
+
+
+def test_counts_are_exact_though_a_mapper_is_killed(broker, start):
+    count = WordCount(broker, start)
+    mappers, reducers = [count.mapper() for _ in range(4)], [count.reducer() for _ in range(2)]
+    streamer = count.streamer(400)
+    count.reached(1000)
+    mappers[1].kill()
+    count.reached(5000)
+    streamer.stop()
+    produced = count.produced()
+    count.reached(produced.total())
+    time.sleep(1.0)  # what is counted twice would come now
+
+    assert count.counted() == produced
+    assert len({message.partition() for message in everything(broker, count.sentences)}) == 4
+    for program in (*(mapper for mapper in mappers if mapper is not mappers[1]), *reducers):
+        program.stop()
+
+
+def test_counts_are_exact_though_reducers_are_killed_added_and_all_stopped(broker, start):
+    count = WordCount(broker, start)
+    mapper, reducers = count.mapper(), [count.reducer() for _ in range(2)]
+    streamer = count.streamer(300)
+    count.reached(1000)
+    reducers[0].kill()
+    reducers.append(count.reducer())
+    count.reached(count.counted().total() + 1500)
+    for reducer in reducers[1:]:
+        reducer.stop()
+    streamer.stop()
+    produced = count.produced()
+    last = count.reducer()
+    count.reached(produced.total())
+    time.sleep(1.0)
+
+    assert count.counted() == produced
+    printer = count.printer()
+    shown = printer.found(r"the (\d+), ")
+    assert int(shown.group(1)) == produced["the"]
+    for program in (mapper, last, printer):
+        program.stop()
+
+
+def test_lines_are_sorted_and_those_that_cannot_be_read_are_set_aside(broker, start):
+    lines, matches, rest = broker.topic("lines"), broker.topic("matches"), broker.topic("rest")
+    group = broker.group("Filter")
+    dead = f"{group}.dead-letters"
+    made = Program("examples/create_topics.py", "-k", broker.endpoint, f"{dead}:4")
+    assert made.process.wait(20) == 0, made.lines
+    source = start("filter/lines", "-o", lines, LINES_PER_SECOND="200")
+    filters = [
+        start("filter/filter", "-i", lines, "-o", f"{matches},{rest}", "-g", group, PATTERN="mail|cart")
+        for _ in range(2)
+    ]
+    show = start("filter/show", "-i", f"{matches},{rest}", "-g", broker.group("Show"))
+    show.found(f"^{matches}")
+    show.found(f"^{rest}")
+    eventually(lambda: len(everything(broker, matches)) > 200, 40)
+    source.stop()
+    sent = everything(broker, lines)
+    broken = [message.value() for message in sent if b"\xff" in message.value()]
+    right = [message for message in sent if b"\xff" not in message.value()]
+
+    def arrived():
+        return [everything(broker, topic) for topic in (matches, rest, dead)]
+
+    eventually(lambda: sum(map(len, arrived())) >= len(sent), 40)
+    in_matches, in_rest, in_dead = arrived()
+    chosen = {message.value() for message in right if re.search(b"mail|cart", message.value())}
+    assert {message.value() for message in in_matches} == chosen
+    assert {message.value() for message in in_rest} == {message.value() for message in right} - chosen
+    assert [message.value() for message in in_dead] == broken
+    assert {dict(message.headers())["error"] for message in in_dead} == {b"this is not a line of text"}
+    for program in (*filters, show):
+        program.stop()
+
+
+def test_the_station_is_followed_on_the_stand_in(broker, start):
+    positions, speeds = broker.topic("positions", partitions=1), broker.topic("speeds", partitions=1)
+    stand_in = Program("examples/iss/stand_in.py", "--port", "0")
+    try:
+        url = stand_in.found("stand-in on (.*)").group(1)
+        source = start("iss/source", "-o", positions, ISS_URL=url, ISS_INTERVAL="1")
+        speed = start("iss/speed", "-i", positions, "-o", speeds, "-g", broker.group("Speed"))
+        printer = start("iss/printer", "-i", speeds, "-g", broker.group("Printer"))
+        shown = printer.found(r"UTC +(-?[\d.]+)° +(-?[\d.]+)°  (north|south)-(east|west)  ([\d.]+) km/s")
+        assert 6.7 < float(shown.group(5)) < 7.1
+        assert shown.group(3) == ("south" if shown.group(1).startswith("-") else "north")
+        for program in (source, speed, printer):
+            program.stop()
+    finally:
+        stand_in.kill()
+
+
+# On nothing but Python
+
+
+@pytest.mark.parametrize(
+    ("example", "line"),
+    [
+        ("filter", r"show +matches .*(WARNING|ERROR)"),
+        ("wordcount", r"printer +the \d+"),
+        ("iss", r"printer .*km/s over ground"),
+    ],
+)
+def test_an_example_is_tried_with_one_command(example, line):
+    tried = Program("examples/try.py", example, ISS_INTERVAL="1", PRINT_INTERVAL="1")
+    try:
+        tried.found(line)
+        tried.stop()
+    finally:
+        tried.kill()
+    assert not [shown for shown in tried.lines if "Traceback" in shown or "died" in shown]
+
+
+def test_the_embedded_broker_runs_by_itself_and_programs_meet_on_its_port():
+    port = free_port()
+    broker = Program("-m", "catena_core.embedded", "--port", str(port), "--topic", "made:3")
+    try:
+        broker.found(f"embedded broker on localhost:{port}")
+        endpoint = f"localhost:{port}"
+        made = Program("examples/create_topics.py", "-k", endpoint, "sentences:4", "counts:4:compacted")
+        assert made.process.wait(20) == 0, made.lines
+        found = AdminClient({"bootstrap.servers": endpoint}).list_topics(timeout=10).topics
+        assert {name: len(topic.partitions) for name, topic in found.items()} == {
+            "made": 3,
+            "sentences": 4,
+            "counts": 4,
+        }
+        second = Program("-m", "catena_core.embedded", "--port", str(port))
+        assert second.process.wait(20) == 1
+        second.found("choose another with --port", 5)
+        broker.stop()
+    finally:
+        broker.kill()

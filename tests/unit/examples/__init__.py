@@ -1,0 +1,1 @@
+"""Tests of the examples' links, by electrons in and out."""
