@@ -1,0 +1,381 @@
+"""Calls among objects of one process: addressing, values, limits; what Kafka carries works the same."""
+
+import dataclasses
+import datetime
+import threading
+import time
+
+import pytest
+
+from catena_core import codec, errors
+from catena_core.logs import LinkLogger
+from catena_core.rpc import LocalRpc, rpc
+from catena_core.rpc import messages as messages_module
+from catena_core.rpc import peer as peer_module
+from catena_core.rpc.instances import Instances
+from catena_core.rpc.messages import Alive, Gone, Request, Wire, read_envelope, to_wire
+from catena_core.rpc.peer import Peer
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    at: datetime.datetime
+    values: tuple
+
+
+class Sensor:
+    def __init__(self):
+        self.heard = []
+
+    @rpc
+    def echo(self, value):
+        return value
+
+    @rpc
+    def hear(self, context, word, *more, **others):
+        self.heard.append((context.uid, word, *more, *sorted(others.items())))
+
+    @rpc
+    def whole(self):
+        return object()
+
+    @rpc
+    def large(self, size):
+        return "x" * size
+
+
+class Display(Sensor):
+    pass
+
+
+def logger(name):
+    return LinkLogger(name)
+
+
+@pytest.fixture
+def parties():
+    """Two sensors of one group, and a display."""
+    hub = LocalRpc()
+    objects = {"s1": Sensor(), "s2": Sensor(), "d1": Display()}
+    return {
+        uid: (target, hub.join(target, uid=uid, group="field" if uid[0] == "s" else "desk", logger=logger(uid)))
+        for uid, target in objects.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "text",
+        b"",
+        b"\xff\x00",
+        7,
+        [1, {"a": None}],
+        (1, (2,)),
+        {"s", "t"},
+        datetime.date(2024, 2, 29),
+        Reading(datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc), (1.5, 2)),
+    ],
+)
+def test_arguments_and_results_come_back_as_they_were_sent(parties, value):
+    result = parties["d1"][1].call("s1", "echo", [value])
+    assert result == value and type(result) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("args", "heard"), [("word", ("word",)), (["a", "b"], ("a", "b")), (("a",), ("a",)), (7, (7,))]
+)
+def test_arguments_are_a_list_or_a_single_value(parties, args, heard):
+    target, _ = parties["s1"]
+    parties["d1"][1].notify("hear", args, {"loud": True}, to="s1")
+    assert target.heard == [("d1", *heard, ("loud", True))]
+
+
+@pytest.mark.parametrize(
+    ("to", "reached"),
+    [
+        ("s1", {"s1"}),
+        ("sensor", {"s1", "s2"}),
+        ("SENSOR", {"s1", "s2"}),
+        ("field", {"s1", "s2"}),
+        ("desk", {"d1"}),
+        ("broadcast", {"s1", "s2", "d1"}),
+        ("nobody", set()),
+    ],
+)
+def test_a_notification_reaches_everybody_who_is_meant(parties, to, reached):
+    parties["d1"][1].notify("hear", "word", to=to)
+    assert {uid for uid, (target, _) in parties.items() if target.heard} == reached
+
+
+def test_a_call_to_a_class_or_group_is_run_by_one_instance_and_by_another_than_the_caller(parties):
+    for to in ("sensor", "field"):
+        for _ in range(20):
+            parties["s1"][1].call(to, "hear", "word")
+    assert len(parties["s2"][0].heard) == 40 and not parties["s1"][0].heard
+
+
+def test_an_instance_can_call_itself(parties):
+    _, display = parties["d1"]
+    assert display.call("d1", "echo", 1) == display.call("display", "echo", 1) == 1
+
+
+def test_a_call_to_everybody_is_refused(parties):
+    with pytest.raises(errors.InvalidRequestError, match="rpc_notify"):
+        parties["d1"][1].call("broadcast", "echo", 1)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_call_needs_a_timeout_that_ends(parties, timeout):
+    with pytest.raises(errors.InvalidRequestError, match="positive number of seconds"):
+        parties["d1"][1].call("s1", "echo", 1, timeout=timeout)
+
+
+def test_a_call_to_nobody_says_whom_it_waited_for_and_is_a_timeout_of_python_too(parties):
+    with pytest.raises(
+        TimeoutError, match=r"no instance, class or group heater appeared.*alive: Display, Sensor"
+    ) as caught:
+        parties["d1"][1].call("heater", "echo", 1, timeout=0.05)
+    assert isinstance(caught.value, errors.TimeoutError)
+
+
+def test_a_call_waits_for_somebody_to_appear():
+    hub = LocalRpc()
+    early = hub.join(Display(), uid="early", group="g", logger=logger("early"))
+    late = threading.Timer(0.2, lambda: hub.join(Sensor(), uid="late", group="h", logger=logger("late")))
+    late.start()
+    assert early.call("sensor", "echo", 5, timeout=10) == 5
+
+
+def test_what_cannot_be_sent_is_refused_where_it_arises(parties):
+    _, display = parties["d1"]
+    with pytest.raises(errors.InvalidParamsError, match="object cannot be sent"):
+        display.call("s1", "echo", object())
+    with pytest.raises(errors.InvalidParamsError, match="too many for a remote call"):
+        display.notify("echo", "x" * (messages_module.MAX_VALUE_BYTES + 1))
+    with pytest.raises(errors.InternalError, match="the result of whole cannot be sent"):
+        display.call("s1", "whole")
+    with pytest.raises(errors.InternalError, match="too many for a remote call"):
+        display.call("s1", "large", messages_module.MAX_VALUE_BYTES + 1)
+
+
+def test_instances_are_known_by_uid_and_by_group_and_forgotten_when_they_leave(parties):
+    instances = parties["d1"][1].instances
+    by_group = instances["by_group"]
+    assert by_group["field"][0] == "s1" and instances.by_group == {"field": ["s1", "s2"], "desk": ["d1"]}
+    assert instances["by_uid"]["s2"]["kind"] == instances.by_uid["s2"].kind == "Sensor"
+    parties["s1"][1].close()
+    assert by_group["field"] == ["s2"] and set(instances.by_uid) == {"s2", "d1"}
+
+
+def test_one_who_has_left_can_neither_call_nor_be_called(parties):
+    _, gone = parties["s1"]
+    gone.close()
+    with pytest.raises(errors.StoppedError):
+        gone.call("d1", "echo", 1)
+    with pytest.raises(errors.TimeoutError):
+        parties["d1"][1].call("s1", "echo", 1, timeout=0.05)
+
+
+# One peer, with what is sent to it and what it sends in plain sight
+
+
+class Clerk(Sensor):
+    def __init__(self):
+        super().__init__()
+        self.go_on = threading.Event()
+
+    @rpc
+    def wait(self):
+        self.go_on.wait(20)
+        self.heard.append("waited")
+
+
+@pytest.fixture
+def clerk():
+    """A peer with one thread, its object, and what it has sent."""
+    sent, target = [], Clerk()
+    peer = Peer(target, uid="me", group="g", logger=logger("me"), send=lambda wire, _: sent.append(wire), threads=1)
+    yield peer, target, lambda: [read_envelope(wire) for wire in list(sent)]
+    target.go_on.set()
+    peer.close()
+
+
+def request(number, method="hear", args=("x",), to="me", expires=60.0):
+    when = None if expires is None else time.time() + expires
+    return to_wire(Request(f"id-{number}", to, method, "caller", "callers", when), [list(args), {}])
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
+
+
+def test_a_request_that_is_delivered_twice_is_run_once(clerk):
+    peer, target, sent = clerk
+    for number in (1, 1, 2, 1):
+        peer.take(request(number))
+    until(lambda: len(sent()) == 2)
+    assert len(target.heard) == 2 and [reply.id for reply in sent()] == ["id-1", "id-2"]
+
+
+def test_a_request_whose_caller_has_given_up_is_not_run(clerk, caplog):
+    peer, target, sent = clerk
+    peer.take(request(1, expires=-2.0))
+    until(sent)
+    assert not target.heard
+    assert isinstance(sent()[0].failure.error(), errors.TimeoutError) and "clocks differ" in caplog.text
+
+
+def test_requests_beyond_the_queue_are_refused_at_once(clerk, monkeypatch):
+    peer, target, sent = clerk
+    peer.take(request(0, "wait", ()))
+    until(lambda: peer._requests.empty())
+    most = peer_module._MOST_WAITING_REQUESTS
+    for number in range(1, most + 3):
+        peer.take(request(number))
+    refused = sent()
+    assert {reply.id for reply in refused} == {f"id-{most + 1}", f"id-{most + 2}"}
+    assert all("busy" in reply.failure.message for reply in refused)
+    target.go_on.set()
+    until(lambda: len(sent()) == most + 3)
+
+
+def test_at_the_end_a_method_under_way_is_finished_and_waiting_requests_are_refused(clerk):
+    peer, target, sent = clerk
+    peer.take(request(1, "wait", ()))
+    until(lambda: peer._requests.empty())
+    peer.take(request(2))
+    threading.Timer(0.2, target.go_on.set).start()
+    peer.close()
+    assert target.heard == ["waited"]
+    farewell, refusal, answer = sent()
+    assert farewell == Gone("me") and refusal.id == "id-2" and "stopping" in refusal.failure.message
+    assert answer.id == "id-1" and answer.failure is None
+
+
+def test_a_call_that_waits_for_its_answer_ends_with_its_link(clerk):
+    peer, _, _ = clerk
+    peer.instances.saw(Alive("other", "g", "Other", "host", 0.0))
+    threading.Timer(0.2, peer.close).start()
+    begun = time.monotonic()
+    with pytest.raises(errors.StoppedError):
+        peer.call("other", "echo", 1, timeout=30)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_call_that_waits_for_somebody_ends_with_its_link(clerk):
+    peer, _, _ = clerk
+    threading.Timer(0.2, peer.close).start()
+    with pytest.raises(errors.StoppedError):
+        peer.call("nobody", "echo", 1, timeout=30)
+
+
+def test_a_method_that_calls_its_own_instance_with_a_single_thread_waits_no_longer_than_its_timeout():
+    class Narcissus:
+        peer = None
+
+        @rpc
+        def look(self):
+            return self.peer.call("me", "look", timeout=0.3)
+
+    target = Narcissus()
+    peers = []
+    target.peer = Peer(
+        target, uid="me", group="g", logger=logger("me"), send=lambda wire, _: [peer.take(wire) for peer in peers]
+    )
+    peers.append(target.peer)
+    target.peer.announce()
+    with pytest.raises(errors.InternalError, match=r"TimeoutError: me did not answer look within 0\.3 s"):
+        target.peer.call("me", "look", timeout=10)
+    target.peer.close()
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        Wire([], b"x"),
+        Wire([("rpc", b"")], None),
+        Wire([("rpc", b"{")], None),
+        Wire([("rpc", b"[" * 60_000)], None),
+        Wire([("rpc", b'{"type": "unknown"}')], None),
+        Wire([("rpc", b'{"type": "request", "id": 7}')], None),
+        Wire([("rpc", b'{"type": "alive", "uid": "' + b"x" * 70_000)], None),
+    ],
+)
+def test_what_is_no_message_is_skipped_and_told(clerk, wire, caplog):
+    peer, target, _ = clerk
+    peer.take(wire)
+    assert "left out" in caplog.text
+    peer.take(request(1))
+    until(lambda: target.heard)
+
+
+@pytest.mark.parametrize("content", [None, "text", [1, 2], [[], {}, 3], {"args": []}])
+def test_a_request_without_proper_arguments_is_refused(clerk, content):
+    peer, _, sent = clerk
+    peer.take(to_wire(Request("id", "me", "echo", "caller", "g", time.time() + 60), content))
+    until(sent)
+    assert isinstance(sent()[0].failure.error(), errors.InvalidParamsError)
+
+
+def test_arguments_that_cannot_be_read_are_refused(clerk):
+    peer, _, sent = clerk
+    good = request(1)
+    peer.take(Wire([good.headers[0], (codec.CONTENT_TYPE, codec.MESSAGE_PACK.encode())], b"\xc1"))
+    until(sent)
+    assert "cannot be read" in sent()[0].failure.message
+
+
+# Who is alive
+
+
+def sign(uid, since=0.0):
+    return Alive(uid, "g", "Kind", "host", since)
+
+
+def test_an_instance_that_misses_three_heartbeats_is_forgotten(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("catena_core.rpc.instances.time.monotonic", lambda: now[0])
+    instances = Instances("me", heartbeat=3)
+    for uid in ("me", "other", "dead"):
+        instances.saw(sign(uid))
+    for _ in range(3):
+        now[0] += 3
+        instances.saw(sign("me"))
+        instances.saw(sign("other"))
+        assert "dead" in instances.by_uid
+    now[0] += 3
+    instances.saw(sign("me"))
+    assert set(instances.by_uid) == {"me", "other"}
+
+
+def test_nobody_is_forgotten_because_the_broker_was_away(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("catena_core.rpc.instances.time.monotonic", lambda: now[0])
+    instances = Instances("me", heartbeat=3)
+    for uid in ("me", "other"):
+        instances.saw(sign(uid))
+    now[0] += 300
+    for _ in range(100):  # what was held up arrives at once
+        instances.saw(sign("me"))
+    assert "other" in instances.by_uid
+
+
+def test_a_sign_of_life_that_was_sent_beside_the_farewell_changes_nothing():
+    instances = Instances("me")
+    instances.saw(sign("other"))
+    instances.ended("other")
+    instances.saw(sign("other"))
+    assert not instances.by_uid and not instances.by_group
+
+
+def test_the_oldest_instance_of_a_group_comes_first():
+    instances = Instances("me")
+    for uid, since in (("b", 2.0), ("a", 3.0), ("c", 1.0)):
+        instances.saw(sign(uid, since))
+    assert instances.by_group["g"] == ["c", "b", "a"]
