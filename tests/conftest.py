@@ -14,10 +14,20 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.servers import Fuseki, Kafka, Redis, Server, ServerUnavailable, fuseki_server, kafka_server
+from tests.servers import (
+    Fuseki,
+    Kafka,
+    MongoDB,
+    Redis,
+    Server,
+    ServerUnavailable,
+    fuseki_server,
+    kafka_server,
+    mongodb_server,
+)
 from tests.servers import redis_server as run_redis_server
 
-MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "fuseki": "fuseki"}
+MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "mongodb": "mongodb", "fuseki": "fuseki"}
 NEEDS = "needs "
 
 
@@ -35,10 +45,17 @@ def redis_server() -> Iterator[Redis]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def mongodb() -> Iterator[MongoDB]:
+    """MongoDB, one for the session, running and empty when a test begins."""
+    with mongodb_server() as server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
-def _fresh_redis(request: pytest.FixtureRequest) -> None:
-    if "redis_server" in request.fixturenames:
-        server: Redis = request.getfixturevalue("redis_server")
+def _fresh_stores(request: pytest.FixtureRequest) -> None:
+    for name in {"redis_server", "mongodb"} & set(request.fixturenames):
+        server: Redis | MongoDB = request.getfixturevalue(name)
         _revive(server)
         server.clear()
 

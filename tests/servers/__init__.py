@@ -1,23 +1,26 @@
-"""Real servers for the tests: Apache Kafka, Redis and Apache Jena Fuseki.
+"""Real servers for the tests: Apache Kafka, Redis, MongoDB and Apache Jena Fuseki.
 
 Each server is found in this order: an address in the environment (`CATENA_TEST_KAFKA`, `CATENA_TEST_REDIS`,
-`CATENA_TEST_FUSEKI`), a container where a Docker daemon answers, a local process whose program is fetched once into
-`.cache` (`CATENA_CACHE`) by the clients of its registry: Maven or apt-get.
+`CATENA_TEST_MONGODB`, `CATENA_TEST_FUSEKI`), a container where a Docker daemon answers, a local process whose program is
+fetched once into `.cache` (`CATENA_CACHE`) by the clients of its registry: Maven or apt-get.
 """
 
 from tests.servers.fuseki import Fuseki, fuseki_server
 from tests.servers.kafka import Kafka, kafka_server
+from tests.servers.mongodb import MongoDB, mongodb_server
 from tests.servers.redis import Redis, redis_server
 from tests.servers.server import Server, ServerFailed, ServerUnavailable
 
 __all__ = [
     "Fuseki",
     "Kafka",
+    "MongoDB",
     "Redis",
     "Server",
     "ServerFailed",
     "ServerUnavailable",
     "fuseki_server",
     "kafka_server",
+    "mongodb_server",
     "redis_server",
 ]
