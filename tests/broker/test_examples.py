@@ -23,6 +23,10 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
 
+# What a terminal does with a line, without a shell that would outlive its program or be outlived by it.
+_SHELL = "import os, sys; os.execvp('bash', ['bash', '-c', sys.argv[1].replace('&& ', '&& exec env ')])"
+
+
 class Program:
     """A process that runs a file of the examples, or a module, and what it printed."""
 
@@ -234,6 +238,31 @@ def test_the_station_is_followed_on_the_stand_in(broker, start):
 
 
 # On nothing but Python
+
+
+@pytest.mark.parametrize(
+    ("example", "line"),
+    [
+        ("filter", r"^matches .*(WARNING|ERROR)"),
+        ("wordcount", r"^the \d+, "),
+        ("iss", r"UTC .* km/s over ground"),
+    ],
+)
+def test_what_the_readme_says_to_do_by_hand_works_as_it_stands(example, line):
+    text = (EXAMPLES / example / "README.md").read_text().partition("**By hand**")[2]
+    commands = re.search(r"```sh\n(.*?)```", text, re.DOTALL).group(1)
+    for port in ("9092", "8080"):
+        commands = commands.replace(port, str(free_port()))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with contextlib.ExitStack() as stack:
+        for command in commands.splitlines():
+            program = Program("-c", _SHELL, command, PATH=path, ISS_INTERVAL="1", PRINT_INTERVAL="1")
+            stack.callback(program.kill)
+            if "embedded" in command or "stand_in" in command:
+                program.found("^(embedded broker|stand-in) on")
+            elif "create_topics" in command:
+                assert program.process.wait(20) == 0, program.lines
+        program.found(line)
 
 
 @pytest.mark.parametrize(
