@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
+SOAK_ARGS ?=
 
-.PHONY: install up test lint bench clean
+.PHONY: install up test lint bench bench-links bench-ingest soak clean
 
 install: $(VENV)/.installed  ## create .venv with Catena and its tools in it
 
@@ -28,8 +30,16 @@ lint: install  ## ruff and mypy
 test: lint  ## every test, on real Kafka, Redis and Fuseki where they can be had
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: install  ## the measured claims: prints offerings per second, and where the time goes
+bench: bench-links bench-ingest  ## the measured claims; needs Java for Apache Kafka, and takes a while
+
+bench-links: install  ## links on Apache Kafka, beside a hand-written loop and other libraries
+	$(BIN)/python -m tests.bench.links $(BENCH_ARGS)
+
+bench-ingest: install  ## offerings per second through the topology, and where the time goes
 	$(BIN)/python tests/bench/ingest.py
+
+soak: install  ## ten million electrons through a link: its memory stays flat
+	$(BIN)/python -m tests.bench.links.soak $(SOAK_ARGS)
 
 clean:
 	rm -rf $(VENV) .cache build *.egg-info

@@ -1,0 +1,1 @@
+"""Measurements: `make bench` prints figures; nothing here is a test."""
