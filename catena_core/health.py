@@ -82,7 +82,7 @@ class HealthServer:
         port: The TCP port; 0 for a free one.
         health: What to tell.
         registry: The link's metrics.
-        host: The IP address to listen on; by default all of IPv4, as probes and Prometheus call from elsewhere.
+        host: The address to listen on; by default all of IPv4, as probes and Prometheus call from elsewhere.
 
     Attributes:
         port: The port it listens on.
@@ -100,6 +100,8 @@ class HealthServer:
                 map=self._sockets,
                 host=host,
                 port=port,
+                ipv4=":" not in host,  # one address, even where localhost names two
+                ipv6=":" in host,
                 ident="catena",
                 threads=2,
                 connection_limit=20,

@@ -7,6 +7,7 @@ import sys
 import click
 
 from catena_core import logs
+from catena_core.dead_letters_cli import dead_letters
 from catena_core.errors import CatenaError
 from catena_core.options import split_properties
 from catena_core.version import __version__
@@ -18,6 +19,9 @@ from topology.runner.up import LINKS, Runner
 @click.version_option(__version__)
 def main() -> None:
     """Catena, the coordinator of a distributed data catalogue."""
+
+
+main.add_command(dead_letters)
 
 
 def _read_scale(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
