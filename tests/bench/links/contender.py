@@ -171,7 +171,7 @@ CONTENDERS = (
     Contender(
         "faust",
         "faust_agent",
-        60_000,
+        30_000,
         ("faust-streaming", "aiokafka", "orjson", "uvloop"),
         requirements=("faust-streaming[fast,uvloop]==0.15.3", "aiokafka==0.14.0", "cramjam==2.14.0", "uvloop==0.23.0"),
         neighbour=True,

@@ -31,9 +31,8 @@ AHEAD = 200_000  # electrons: well below what the topics keep
 # Kafka looks every five minutes for what may go, so a topic holds what comes in that time at most.
 KEPT = {"retention_bytes": str(64 * MIB), "segment_bytes": str(16 * MIB), "retention_ms": "600000"}
 SHOWN = (0.10, 0.25, 0.50, 0.75, 1.0)
-SETTLED = 0.25  # of the electrons: what comes before is start-up
-
-NOISE = 4.0  # MiB that an allocator may come and go by, in runs too short for a slope to mean much
+SETTLED, SETTLED_AT_LEAST = 0.25, 250_000  # the part of the electrons, and how many, before which it is start-up
+NOISE = 8.0  # MiB that an allocator may come and go by, in runs too short for a slope to mean much
 
 _SAMPLE_INTERVAL = 1.0  # seconds
 _STALL_TIMEOUT = 60.0
@@ -62,13 +61,18 @@ class Soak:
         return next((memory for count, memory in self.samples if count >= part * self.counted), self.samples[-1][1])
 
     @property
+    def settled(self) -> int:
+        """How many electrons had come out when start-up was over."""
+        return max(int(SETTLED * self.counted), SETTLED_AT_LEAST)
+
+    @property
     def slope(self) -> float:
-        """MiB for each million electrons, over the last three quarters, by least squares.
+        """MiB for each million electrons, since start-up was over, by least squares.
 
         Raises:
             click.ClickException: Too few samples for one.
         """
-        settled = [(count, memory) for count, memory in self.samples if count >= SETTLED * self.counted]
+        settled = [(count, memory) for count, memory in self.samples if count >= self.settled]
         if len(settled) < 5:
             raise click.ClickException("the run was too short to tell whether memory grows; give it more electrons")
         return statistics.linear_regression([count / 1e6 for count, _ in settled], [mib for _, mib in settled]).slope
@@ -93,7 +97,7 @@ class Soak:
 @click.option("--exactly-once", is_flag=True, help="Run the link with --delivery exactly_once.")
 @click.option("--kafka", metavar="HOST:PORT", help="Use this Kafka; else one is started.")
 def main(electrons: int, seconds: float, size: int, bound: float, exactly_once: bool, kafka: str | None) -> None:
-    """Run a link for a long time and watch its memory. Exits with status 1 when it grows, or loses an electron."""
+    """Run a link for long and watch its memory, told by its resident set. Exits with status 1 if it grows or loses any."""
     contender = EXACTLY_ONCE if exactly_once else LINK
     try:
         contender.prepare()
@@ -225,11 +229,12 @@ def report(soak: Soak, bound: float) -> bool:
     click.echo(f"{soak.counted:,} electrons in {soak.seconds:.0f} s, {rate:,.0f}/s with their feeder on one machine")
     for part in SHOWN:
         click.echo(f"  RSS at {part:4.0%}: {soak.at(part):7.1f} MiB")
-    grown = soak.slope * soak.counted / 1e6 * (1 - SETTLED)
-    allowed = max(bound * soak.counted / 1e6 * (1 - SETTLED), NOISE)
+    millions = (soak.counted - soak.settled) / 1e6
+    grown = soak.slope * millions
+    allowed = max(bound * millions, NOISE)
     flat = grown <= allowed
     click.echo(
-        f"slope of the last three quarters: {soak.slope:+.3f} MiB per million electrons, {grown:+.1f} MiB in all "
+        f"slope after the first {soak.settled:,}: {soak.slope:+.3f} MiB per million electrons, {grown:+.1f} MiB in all "
         f"(bound {allowed:.1f} MiB): {'flat' if flat else 'it GROWS'}"
     )
     wrong = soak.wrong()
