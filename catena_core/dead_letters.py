@@ -41,6 +41,8 @@ REASON_HEADERS = frozenset(
 )
 # Counts how often a message has been replayed; should it fail again, its next dead letter says so.
 REPLAYED = "replayed"
+# Says that a letter stands there without the value it had, which was too large for the topic.
+VALUE_LEFT_OUT = "value-left-out"
 # Says that a message in a topic of dead letters is none, but tells which of them were replayed.
 MARKER = "dead-letter-marker"
 
@@ -71,6 +73,7 @@ class DeadLetter:
         error: What the exception said.
         attempts: How often it was tried.
         replays: How often it had been replayed before it failed this time.
+        complete: Whether it has its value; without it, it cannot be put back, since it would be taken for a tombstone.
     """
 
     topic: str
@@ -85,6 +88,7 @@ class DeadLetter:
     error: str | None
     attempts: int | None
     replays: int
+    complete: bool
 
     @property
     def position(self) -> Position:
@@ -244,7 +248,7 @@ class DeadLetters:
         They lose the headers that say why they failed, and gain one, ``replayed``, that counts how often they were.
 
         Args:
-            letters: Which; each must say its original topic unless ``to`` is given.
+            letters: Which; each must be complete, and say its original topic unless ``to`` is given.
             to: A topic to put them all into, by key, in place of their own.
             progress: Called with the number of letters just replayed, after each batch.
 
@@ -252,8 +256,15 @@ class DeadLetters:
             How many were replayed; less than were asked for if some are gone meanwhile.
 
         Raises:
+            UsageError: One is not complete, or does not say where it came from; nothing has been replayed then.
             CatenaError: Kafka did not take one; what it took before is remembered.
         """
+        for letter in letters:
+            if not letter.complete or (to is None and letter.original_topic is None):
+                raise UsageError(
+                    f"the dead letter at {letter.partition}:{letter.offset} "
+                    + ("does not say where it came from" if letter.complete else "stands there without its value")
+                )
         replayed = 0
         remaining = iter(sorted(letters, key=lambda letter: letter.position))
         while batch := list(islice(remaining, _BATCH)):
@@ -274,8 +285,7 @@ class DeadLetters:
 
     def _put_back(self, letter: DeadLetter, message: Any, to: str | None, deliveries: _Deliveries) -> None:
         topic = to or letter.original_topic
-        if topic is None:
-            raise UsageError(f"the dead letter {letter.partition}:{letter.offset} does not say where it came from")
+        assert topic is not None  # `replay` has looked
         partition = None
         if to is None and letter.original_partition is not None:
             # Where the topic has been made anew with fewer partitions, the key decides.
@@ -398,6 +408,7 @@ def to_letter(message: Any) -> DeadLetter:
         error=headers.get("error"),
         attempts=_number(headers.get("attempts")),
         replays=_number(headers.get(REPLAYED)) or 0,
+        complete=VALUE_LEFT_OUT not in headers,
     )
 
 

@@ -227,10 +227,16 @@ def replay_command(
         fresh = [letter for letter in found if again or letter not in session.replayed]
         if len(fresh) < len(found):
             click.echo(f"{len(found) - len(fresh)} were replayed already; --again replays them, too")
-        ready = [letter for letter in fresh if to is not None or letter.original_topic is not None]
-        if len(ready) < len(fresh):
+        whole = [letter for letter in fresh if letter.complete]
+        if len(whole) < len(fresh):
             click.echo(
-                f"{len(fresh) - len(ready)} do not say where they came from; --to TOPIC says where they are to go"
+                f"{len(fresh) - len(whole)} stand there without their value, which was too large, and are left out; "
+                "'show' says where the original stands"
+            )
+        ready = [letter for letter in whole if to is not None or letter.original_topic is not None]
+        if len(ready) < len(whole):
+            click.echo(
+                f"{len(whole) - len(ready)} do not say where they came from; --to TOPIC says where they are to go"
             )
         targets = Counter(to or letter.original_topic or "" for letter in ready)
         missing = sorted(name for name in targets if not session.client.exists(name))

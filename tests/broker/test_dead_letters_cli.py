@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from confluent_kafka import Producer
 
 from catena_core import Electron, Link, dead_letters
+from catena_core.errors import UsageError
 from catena_core.topics import TopicSpec, ensure
 from tests.waiting import eventually
 from topology.cli import main
@@ -201,6 +202,18 @@ def test_letters_that_do_not_say_where_they_came_from_can_be_sent_elsewhere(brok
     assert "there is no topic nor-this" in catena("replay", "--all", "--to", "nor-this", "-t", topic, "--yes", status=1)
     assert "replayed 2" in catena("replay", "--all", "--to", other, "-t", topic, "--yes")
     assert sorted(value for _, _, value, _ in contents(broker, other, 2)) == [b"a", b"b"]
+
+
+def test_a_letter_without_its_value_is_not_put_back_as_a_tombstone(broker, letters, catena):
+    source = broker.topic("orders")
+    topic = letters([(0, b"a", None, {"original-topic": source, "value-left-out": "17000000 bytes"})])
+    said = catena("replay", "--all", "-t", topic, "--yes")
+    assert "1 stand there without their value" in said and "nothing to replay" in said
+    with dead_letters.DeadLetters(broker.endpoint) as client:
+        found, _ = client.read([topic])
+        with pytest.raises(UsageError, match="0:0 stands there without its value"):
+            client.replay(found)
+    assert contents(broker, source, 0) == []
 
 
 def test_the_newest_are_listed_last_and_older_ones_counted(letters, catena):

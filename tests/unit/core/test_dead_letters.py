@@ -38,7 +38,7 @@ class Message:
 
 
 def letter(offset, partition=0, topic="letters"):
-    return DeadLetter(topic, partition, offset, 0.0, *[None] * 7, replays=0)
+    return DeadLetter(topic, partition, offset, 0.0, *[None] * 7, replays=0, complete=True)
 
 
 def test_all_that_a_dead_letter_says_is_read():
@@ -70,6 +70,7 @@ def test_all_that_a_dead_letter_says_is_read():
         "no such thing: é",
         4,
         2,
+        complete=True,
     )
 
 
