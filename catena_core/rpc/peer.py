@@ -135,6 +135,7 @@ class Peer:
             raise InvalidRequestError("a call has one result, so it cannot go to everybody; use rpc_notify for that")
         if not (math.isfinite(timeout) and timeout > 0):
             raise InvalidRequestError(f"a call needs a positive number of seconds as its timeout, not {timeout}")
+        self._check_usable()
         content = _content(args, kwargs)
         expires = time.time() + timeout
         deadline = time.monotonic() + timeout
@@ -165,7 +166,7 @@ class Peer:
             RPCError: Remote calls do not work here; the reason is in the text.
         """
         content = _content(args, kwargs)
-        self._refuse_when_closed()
+        self._check_usable()
         self._send_request(
             Request(uuid.uuid4().hex, to, method, self.uid, self.group),
             content,
@@ -226,7 +227,7 @@ class Peer:
 
     def _pick(self, to: str, timeout: float) -> str:
         found = self.instances.wait_for(to, timeout, given_up=lambda: self._closing)
-        self._refuse_when_closed()
+        self._check_usable()
         if not found:
             alive = ", ".join(sorted({instance.kind for instance in self.instances.by_uid.values()})) or "nobody"
             raise TimeoutError(f"no instance, class or group {to} appeared within {timeout:g} s; alive: {alive}")
@@ -243,7 +244,7 @@ class Peer:
                 future.set_exception(RPCError(f"the call of {request.method} to {whom} was not delivered: {reason}"))
 
         try:
-            self._refuse_when_closed()  # after the call stands where close() looks for it
+            self._check_usable()  # after the call stands where close() looks for it
             self._send_request(request, content, undeliverable)
             return future.result(max(0.0, deadline - time.monotonic()))
         except FutureTimeoutError:
@@ -276,7 +277,13 @@ class Peer:
         except RPCError as error:
             lost(str(error))
 
-    def _refuse_when_closed(self) -> None:
+    def _check_usable(self) -> None:
+        """Refuse to call where that cannot work.
+
+        Raises:
+            StoppedError: This instance stops.
+            RPCError: Messages cannot be carried; the reason is in the text.
+        """
         if self._closing:
             raise StoppedError("the link is stopping")
 

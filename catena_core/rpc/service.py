@@ -35,6 +35,7 @@ _WAIT_ON_EMBEDDED = "10"
 _EMBEDDED_CLUSTER = "mockCluster"
 _SAME_ERROR_AGAIN_AFTER = 30.0
 _ANNOUNCEMENT_PATIENCE = 2.0
+_NOT_STARTED = "they have not been started"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class RpcService(Peer):
         self._properties = dict(properties or {})
         self._topic = topic
         self._heartbeat = heartbeat
-        self._unavailable: str | None = "it has not been started"
+        self._unavailable: str | None = _NOT_STARTED
         self._stop = threading.Event()
         self._told: dict[int, float] = {}
         self._consumer: Consumer | None = None
@@ -119,7 +120,7 @@ class RpcService(Peer):
         self._unavailable = None
         self._reader.start()
         self.announce(asks=True)
-        self.instances.wait_for(self.uid, _ANNOUNCEMENT_PATIENCE)
+        self.instances.wait_for(self.uid, _ANNOUNCEMENT_PATIENCE, given_up=lambda: self._unavailable is not None)
 
     def close(self) -> None:
         """Say farewell, let methods under way finish, and leave; takes at most about five seconds."""
@@ -133,9 +134,13 @@ class RpcService(Peer):
 
     # The topic
 
+    def _check_usable(self) -> None:
+        super()._check_usable()
+        if self._unavailable is not None:
+            raise RPCError(f"remote calls do not work here: {self._unavailable}")
+
     def _positioned_consumer(self) -> Consumer:
-        metadata = self._producer.list_topics(self._topic, timeout=10)
-        embedded = (metadata.cluster_id or "").startswith(_EMBEDDED_CLUSTER)
+        embedded = self._wait_for_leader()
         consumer = Consumer(
             {
                 **client_properties(self._endpoint, self._logger, self._properties),
@@ -147,8 +152,17 @@ class RpcService(Peer):
                 **({"fetch.wait.max.ms": _WAIT_ON_EMBEDDED} if embedded else {}),
             }
         )
-        place = TopicPartition(self._topic, _PARTITION)
-        # A topic that was made this moment may not have a leader yet.
+        _first, end = consumer.get_watermark_offsets(TopicPartition(self._topic, _PARTITION), timeout=10)
+        # An offset rather than OFFSET_END, which would be resolved at the first fetch, after the return of start().
+        consumer.assign([TopicPartition(self._topic, _PARTITION, end)])
+        return consumer
+
+    def _wait_for_leader(self) -> bool:
+        """Wait until the topic can be read, since one that was made this moment may not have a leader yet.
+
+        Returns:
+            Whether the broker is the embedded one.
+        """
         for attempt in Retrying(
             retry=retry_if_exception(_may_pass),
             wait=wait_exponential(0.05, max=1),
@@ -156,18 +170,23 @@ class RpcService(Peer):
             reraise=True,
         ):
             with attempt:
-                _first, end = consumer.get_watermark_offsets(place, timeout=10)
-        # An offset rather than OFFSET_END, which would be resolved at the first fetch, after the return of start().
-        consumer.assign([TopicPartition(self._topic, _PARTITION, end)])
-        return consumer
+                cluster = self._producer.list_topics(self._topic, timeout=10)
+                topic = cluster.topics[self._topic]
+                trouble = topic.error or topic.partitions[_PARTITION].error
+                if trouble is not None:
+                    raise KafkaException(trouble)
+        return (cluster.cluster_id or "").startswith(_EMBEDDED_CLUSTER)
 
     def _produce(self, wire: Wire, on_failure: OnFailure) -> None:
         if self._unavailable is not None:
-            raise RPCError(f"remote calls do not work here: {self._unavailable}")
+            return  # nothing but signs of life and answers come here then
 
         def delivered(error: Any, _message: Any) -> None:
-            if error is not None:
-                on_failure(error.str())
+            if error is None:
+                return
+            if error.code() in _REFUSED:
+                self._give_up(_text(error))
+            on_failure(error.str())
 
         try:
             self._producer.produce(
@@ -206,7 +225,10 @@ class RpcService(Peer):
             self._logger.log(f"reading {self._topic}: {error.str()}", level="warning")
 
     def _give_up(self, reason: str) -> None:
+        if self._unavailable not in (None, _NOT_STARTED):
+            return  # told already
         self._unavailable = f"the topic {self._topic} cannot be used ({reason})"
+        self.instances.wake()
         self._logger.log(f"going on without remote calls, because {self._unavailable}", level="warning")
 
 

@@ -11,10 +11,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from catena_core import errors
 from catena_core.logs import LinkLogger
 from catena_core.rpc import RpcService, rpc
+from catena_core.topics import TopicSpec, ensure
+from tests.servers import kafka as kafka_module
 from tests.servers import kafka_server
 from tests.waiting import eventually
 
@@ -258,6 +268,48 @@ def test_a_link_whose_topic_cannot_be_used_goes_on_without_remote_calls(kafka, c
     with pytest.raises(errors.RPCError, match="remote calls do not work here"):
         target.service.notify("hear", "word")
     target.service.close()
+
+
+@pytest.mark.kafka
+def test_a_link_that_may_not_use_the_topic_goes_on_without_remote_calls(monkeypatch, caplog):
+    operations = {AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE}
+    settings = kafka_module._settings
+    guarded = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    monkeypatch.setattr(kafka_module, "_settings", lambda *args, **kwargs: settings(*args, **kwargs) | guarded)
+    with kafka_server(own=True) as server:
+        admin = AdminClient({"bootstrap.servers": server.bootstrap})
+        for refused in operations:
+            caplog.clear()
+            topic = f"rpc-without-{refused.name.lower()}"
+            # What is allowed to write or read may describe, too, so who may not is allowed nothing but to make the topic.
+            allowed = {AclOperation.CREATE} if refused is AclOperation.DESCRIBE else operations - {refused}
+            entries = [
+                AclBinding(
+                    ResourceType.TOPIC,
+                    topic,
+                    ResourcePatternType.LITERAL,
+                    "User:ANONYMOUS",
+                    "*",
+                    operation,
+                    AclPermissionType.ALLOW,
+                )
+                for operation in allowed
+            ]
+            ensure(server.bootstrap, [TopicSpec(topic, 1)])
+            for done in admin.create_acls(entries).values():
+                done.result(20)
+            party = Party(server.bootstrap, topic)
+            caller = party.join(Counter, "c", "counting").service
+            eventually(lambda: "going on without remote calls" in caplog.text, 10)
+            with pytest.raises(
+                errors.RPCError, match=r"Topic authorization failed; allow this link to describe, read and write"
+            ):
+                caller.call("c", "echo", 1)
+            caller.close()
+            assert caplog.text.count("going on without remote calls") == 1
 
 
 @pytest.mark.kafka
