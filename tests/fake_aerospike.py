@@ -48,7 +48,7 @@ class FakeClient:
         self._cluster = cluster
 
     def put(self, key: RecordKey, bins: dict[str, Any]) -> None:
-        """Set bins of a record and leave its others; a null takes a bin away, the last one the record."""
+        """Set bins of a record and leave its others; a null takes a bin away, the last one the record, if there is one."""
         if not bins:
             raise exception.ParamError("there are no bins")
         for name, value in bins.items():
@@ -57,6 +57,8 @@ class FakeClient:
             if not isinstance(value, aerospike.null):
                 _check(value)
         with self._cluster.lock:
+            if all(isinstance(value, aerospike.null) for value in bins.values()):
+                self._record(key)
             record = self._cluster.records.setdefault(self._digest(key), {})
             record |= {name: copy.deepcopy(value) for name, value in bins.items()}
             for name in [name for name, value in record.items() if isinstance(value, aerospike.null)]:

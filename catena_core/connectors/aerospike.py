@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 from catena_core.connectors.connector import TIMEOUT, Connector, addresses, host_port, import_client
-from catena_core.connectors.store import Key, check_key, record_of, value_of
+from catena_core.connectors.store import Key, Store, check_key, record_of, value_of
 from catena_core.errors import UsageError
 
 PORT = 3000
 SCHEME = "aerospike://"
 
 
-class AerospikeConnector(Connector[Any]):
+class AerospikeConnector(Connector[Any], Store):
     """Records in Aerospike; a `Store`.
 
     Args:
@@ -69,7 +69,12 @@ class AerospikeConnector(Connector[Any]):
         record = record_of(key, bins, store_key)
         values = {name: self._library.null() if value is None else value for name, value in record.items()}
         record_key = self._key(key, namespace, set_)
-        self.client.put(record_key, values)
+        try:
+            self.client.put(record_key, values)
+        except self._exceptions.RecordNotFound:
+            if any(value is not None for value in record.values()):
+                raise
+            # else there is nothing to take away
 
     def get(self, key: Key, namespace: str | None = None, set_: str | None = None) -> tuple[Key | None, Any]:
         """Return a record: the bin ``key`` or ``None``, and the value of the bin ``value``, or the bins if there are others.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from catena_core.connectors.connector import TIMEOUT, Connector, import_client
-from catena_core.connectors.store import Key, check_key, record_of, value_of
+from catena_core.connectors.store import Key, Store, check_key, record_of, value_of
 from catena_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Keys = Sequence[tuple[str, Any]]
 _DIRECTIONS = {"asc": 1, "desc": -1}
 
 
-class MongoDBConnector(Connector["MongoClient[Document]"]):
+class MongoDBConnector(Connector["MongoClient[Document]"], Store):
     """Documents in MongoDB; also a `Store`.
 
     A key (text, bytes, an integer) in place of a query means the document whose ``_id`` it is. ``put`` and ``get`` then mean

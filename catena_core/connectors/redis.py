@@ -9,7 +9,7 @@ import redis
 
 from catena_core.codec import decode, encode
 from catena_core.connectors.connector import TIMEOUT, Connector, addresses, host_port
-from catena_core.connectors.store import Key, check_key, record_of, value_of
+from catena_core.connectors.store import Key, Store, check_key, record_of, value_of
 from catena_core.errors import CodecError, UsageError
 
 PORT = 6379
@@ -19,7 +19,7 @@ _SCAN_COUNT = 1000
 _TEXT, _INTEGER, _BYTES = b":", b"#", b"="
 
 
-class RedisConnector(Connector["redis.Redis[bytes]"]):
+class RedisConnector(Connector["redis.Redis[bytes]"], Store):
     """Records in Redis; a `Store`.
 
     A record is a hash. Its Redis key is ``namespace:set:key``, with ``#`` before keys that are integers and ``=`` before bytes.

@@ -21,7 +21,7 @@ class Store(Protocol):
     The methods of the three connectors take more than these; parameters have each store's own names, so links that are to
     run on any pass them by position. Where a namespace or set is left out, it is the one of ``set_defaults``.
 
-    Values are text, bytes, booleans, integers of 64 bits, floats, and lists and dictionaries (with keys of text) of
+    Values are text without NUL, bytes, booleans, integers of 64 bits, floats, and lists and dictionaries (with keys of text) of
     these and of ``None``; they come back as they were put. Names are text of 1 to 15 bytes without ``.`` and ``$``.
     """
 

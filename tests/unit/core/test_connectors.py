@@ -9,19 +9,11 @@ from typing import Any
 
 import pytest
 
-from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector, Store
+from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector
 from catena_core.connectors.connector import Connector, addresses
 from catena_core.errors import UsageError
 
 CONNECTORS: tuple[type[Any], ...] = (MongoDBConnector, AerospikeConnector, RedisConnector)
-
-
-def test_each_connector_has_the_shape_of_a_store() -> None:
-    stores: list[Store] = [connector("localhost") for connector in CONNECTORS]  # mypy checks the same, by types
-
-    for store in stores:
-        for name in ("set_defaults", "put", "get", "exists", "remove", "create_index", "close"):
-            assert callable(getattr(store, name))
 
 
 @pytest.mark.parametrize(
