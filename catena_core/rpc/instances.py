@@ -20,6 +20,7 @@ from catena_core.rpc.record import Record
 HEARTBEAT = 3.0
 _MISSED = 3
 _REMEMBERED_ENDS = 100
+_MOST_INSTANCES = 10_000
 
 Item = TypeVar("Item")
 
@@ -108,7 +109,7 @@ class Instances(Mapping[str, Mapping[str, Any]]):
     def saw(self, alive: Alive) -> None:
         """Take note that an instance is there."""
         with self._changed:
-            if alive.uid in self._ended:
+            if alive.uid in self._ended or (alive.uid not in self._by_uid and len(self._by_uid) >= _MOST_INSTANCES):
                 return
             now = time.monotonic()
             # What was held up while the broker was away arrives at once, and counts once.

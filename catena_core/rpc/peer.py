@@ -26,6 +26,7 @@ from catena_core.errors import (
     TimeoutError,
 )
 from catena_core.logs import LinkLogger
+from catena_core.rpc.backlog import Backlog
 from catena_core.rpc.instances import HEARTBEAT, Instances, is_meant
 from catena_core.rpc.messages import (
     BROADCAST,
@@ -43,7 +44,6 @@ from catena_core.rpc.methods import Context, Methods
 
 DEFAULT_TIMEOUT = 10.0
 
-_MOST_WAITING_REQUESTS = 1000
 _MOST_CALLS_UNDER_WAY = 10_000
 _REMEMBERED_REQUESTS = 10_000
 _CLOSING_PATIENCE = 2.0
@@ -90,7 +90,7 @@ class Peer:
         self._closing = False
         self._calls: dict[str, Future[tuple[Reply, Wire]]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._requests: queue.Queue[tuple[Request, Wire] | None] = queue.Queue(_MOST_WAITING_REQUESTS)
+        self._requests = Backlog()
         self._workers = [
             threading.Thread(target=self._work, name=f"rpc {number}", daemon=True) for number in range(threads)
         ]
@@ -303,7 +303,7 @@ class Peer:
             try:
                 self._requests.put_nowait((request, wire))
             except queue.Full:
-                self._refuse(request, f"{self.uid} is busy: {_MOST_WAITING_REQUESTS} requests wait already; try later")
+                self._refuse(request, f"{self.uid} is busy, with too many requests waiting already; try again later")
 
     def _work(self) -> None:
         while (item := self._requests.get()) is not None:

@@ -4,14 +4,15 @@ import dataclasses
 import datetime
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from catena_core import codec, errors
 from catena_core.logs import LinkLogger
-from catena_core.rpc import LocalRpc, rpc
+from catena_core.rpc import LocalRpc, backlog, rpc
+from catena_core.rpc import instances as instances_module
 from catena_core.rpc import messages as messages_module
-from catena_core.rpc import peer as peer_module
 from catena_core.rpc.instances import Instances
 from catena_core.rpc.messages import Alive, Gone, Request, Wire, read_envelope, to_wire
 from catena_core.rpc.peer import Peer
@@ -231,11 +232,11 @@ def test_a_request_whose_caller_has_given_up_is_not_run(clerk, caplog):
     assert isinstance(sent()[0].failure.error(), errors.TimeoutError) and "clocks differ" in caplog.text
 
 
-def test_requests_beyond_the_queue_are_refused_at_once(clerk, monkeypatch):
+def test_requests_beyond_the_queue_are_refused_at_once(clerk):
     peer, target, sent = clerk
     peer.take(request(0, "wait", ()))
     until(lambda: peer._requests.empty())
-    most = peer_module._MOST_WAITING_REQUESTS
+    most = backlog.MOST_REQUESTS
     for number in range(1, most + 3):
         peer.take(request(number))
     refused = sent()
@@ -243,6 +244,20 @@ def test_requests_beyond_the_queue_are_refused_at_once(clerk, monkeypatch):
     assert all("busy" in reply.failure.message for reply in refused)
     target.go_on.set()
     until(lambda: len(sent()) == most + 3)
+
+
+def test_large_requests_fill_the_queue_sooner(clerk):
+    peer, target, sent = clerk
+    peer.take(request(0, "wait", ()))
+    until(lambda: peer._requests.empty())
+    size = 800_000
+    for number in range(1, 101):
+        peer.take(request(number, args=("x" * size,)))
+    refused = len(sent())
+    assert 0.8 * backlog.MOST_BYTES < (100 - refused) * size <= 1.1 * backlog.MOST_BYTES
+    target.go_on.set()
+    until(lambda: len(sent()) == 101)
+    assert peer._requests.empty()
 
 
 def test_at_the_end_a_method_under_way_is_finished_and_waiting_requests_are_refused(clerk):
@@ -340,7 +355,7 @@ def sign(uid, since=0.0):
 
 def test_an_instance_that_misses_three_heartbeats_is_forgotten(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("catena_core.rpc.instances.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(instances_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     instances = Instances("me", heartbeat=3)
     for uid in ("me", "other", "dead"):
         instances.saw(sign(uid))
@@ -356,7 +371,7 @@ def test_an_instance_that_misses_three_heartbeats_is_forgotten(monkeypatch):
 
 def test_nobody_is_forgotten_because_the_broker_was_away(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("catena_core.rpc.instances.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(instances_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     instances = Instances("me", heartbeat=3)
     for uid in ("me", "other"):
         instances.saw(sign(uid))
@@ -372,6 +387,17 @@ def test_a_sign_of_life_that_was_sent_beside_the_farewell_changes_nothing():
     instances.ended("other")
     instances.saw(sign("other"))
     assert not instances.by_uid and not instances.by_group
+
+
+def test_strangers_cannot_fill_the_memory_with_instances(monkeypatch):
+    monkeypatch.setattr(instances_module, "_MOST_INSTANCES", 3)
+    instances = Instances("me")
+    for uid in ("me", "a", "b", "c", "d"):
+        instances.saw(sign(uid))
+    assert set(instances.by_uid) == {"me", "a", "b"}
+    instances.ended("a")
+    instances.saw(sign("d"))
+    assert set(instances.by_uid) == {"me", "b", "d"}
 
 
 def test_the_oldest_instance_of_a_group_comes_first():
