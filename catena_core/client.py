@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from catena_core.logs import LinkLogger
@@ -10,7 +11,7 @@ from catena_core.logs import LinkLogger
 _SAME_ERROR_AGAIN_AFTER = 30.0
 
 
-def client_properties(endpoint: str, logger: LinkLogger, properties: dict[str, str] | None = None) -> dict[str, Any]:
+def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The librdkafka properties of consumers and producers alike.
 
     librdkafka logs every lost connection of every thread of its own; here each kind of trouble is told once in a while, in

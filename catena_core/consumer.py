@@ -1,76 +1,56 @@
 """The consumer loop: one thread owns the consumer, and never waits for a link's own code.
 
-It polls, hands the electrons to lanes, and commits what is finished. A partition with too many electrons in its lanes is
-paused, while the others are polled on, so that Kafka never takes the link for dead and one slow key, topic or node does not
-stop the rest.
+It polls, hands electrons to lanes, and has committed what is finished. A partition of which too much waits is paused, while the
+others are polled on, so that Kafka never takes the link for dead and one slow key, topic or node does not stop the rest.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from catena_core.assignment import Assignment, Batch, Partition
 from catena_core.client import client_properties
+from catena_core.delivery import AtLeastOnce, Delivery
 from catena_core.lanes import Lane
 from catena_core.logs import LinkLogger
-from catena_core.offsets import OffsetTracker
+from catena_core.metrics import ConsumerState, Metrics
+from catena_core.scheduling import Backlog, weight_of
+from catena_core.watchdog import Watchdog
 
-Partition = tuple[str, int]
-
-COMMIT_INTERVAL = 1.0
-
-# In batches, how many of a partition may be in lanes before it is paused, and how few before it is resumed. A pause throws
-# away what was fetched ahead, so the two lie well apart.
+# In batches, how many of a partition may wait before it is paused, and how few before it is resumed. A pause throws away
+# what was fetched ahead, so the two lie well apart, and batches count as no smaller than this.
 PAUSE_ABOVE, RESUME_BELOW = 8, 2
+_LEAST_UNIT = 50
 
-# A commit that meets a rebalance: the partitions are another member's now, which reads the electrons again.
-_REBALANCE_ERRORS = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError._NO_OFFSET,
-        KafkaError._ASSIGNMENT_LOST,
-        KafkaError._STATE,
-    }
-)
+# The same in bytes.
+PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
 
+# Where topics take turns, lanes are given this many seconds of work ahead: with more, a turn would come late; with less,
+# lanes would run empty.
+_AHEAD = 0.1
 
-class Assignment:
-    """A partition for as long as this instance has it."""
+# While nothing is read, partitions are paused or lanes are full, the thread looks around after so many seconds.
+_PATIENCE, _SHORT_PATIENCE = 0.1, 0.02
 
-    __slots__ = ("in_lanes", "partition", "paused", "replaying", "revoked", "tracker")
-
-    def __init__(self, partition: Partition, replaying: bool) -> None:
-        self.partition = partition
-        self.replaying = replaying
-        self.revoked = False
-        self.paused = False
-        self.tracker = OffsetTracker()
-        self.in_lanes = 0
-
-
-class Batch:
-    """Messages of one partition, handed to one lane in one go."""
-
-    __slots__ = ("assignment", "completed", "messages")
-
-    def __init__(self, assignment: Assignment, messages: list[Any]) -> None:
-        self.assignment = assignment
-        self.messages = messages
-        self.completed = False  # whether every message's effects are acknowledged
+# How to read a group's own settings: with KIP-848 the broker sets them.
+_CLASSIC_ONLY = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 
 class Handler(Protocol):
     """What the loop calls; the runtime of a link."""
 
-    def process(self, batch: Batch, finished: Callable[[Batch], None]) -> None:
-        """Transform a batch, in a lane; call ``finished`` once its outputs are acknowledged, or it was given up."""
+    def process(self, batch: Batch) -> None:
+        """Transform a batch, in a lane, as far as it comes."""
+
+    def idle(self) -> None:
+        """A lane has nothing more to do for the moment."""
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """These partitions are this instance's from now on."""
@@ -88,16 +68,22 @@ class ConsumerLoop:
     Args:
         endpoint: Kafka's ``host:port``.
         group: The consumer group.
+        instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
         topics: Called for the topics to read; asked again in every round, so they may change while running.
         handler: What is to happen with electrons and partitions.
+        delivery: How offsets are committed.
         lanes: How many lanes electrons are spread over by key, or ``"partition"`` for one lane for each partition.
-        replay: Read each partition from its first offset whenever it is assigned, and commit nothing: for links whose
-            state is what the topics say. Partitions are then assigned by range, so that topics with equally many partitions
-            are shared out alike.
+        replay: Read each partition from its first offset whenever it is assigned, for links whose state is what the topics
+            say. Partitions are then assigned by range, so that topics with equally many partitions are shared out alike.
         batch_size: The most electrons taken in one round.
+        one_by_one: Hand out an electron only when the one before is committed.
+        input_mode: How several topics share the lanes: see :func:`catena_core.scheduling.weight_of`.
+        window: Electrons within which the shares hold.
         drain_timeout: Seconds for which electrons in lanes may go on when their partition is revoked, or the link stops.
         properties: Further librdkafka properties.
         logger: Where trouble is told.
+        metrics: Where all is counted.
+        watchdog: Told how far each partition is.
     """
 
     def __init__(
@@ -105,48 +91,82 @@ class ConsumerLoop:
         *,
         endpoint: str,
         group: str,
+        instance_id: str | None,
         topics: Callable[[], Sequence[str]],
         handler: Handler,
+        delivery: Delivery,
         lanes: int | str,
         replay: bool,
         batch_size: int,
+        one_by_one: bool,
+        input_mode: str,
+        window: int,
         drain_timeout: float,
-        properties: dict[str, str],
+        properties: Mapping[str, str],
         logger: LinkLogger,
+        metrics: Metrics,
+        watchdog: Watchdog,
     ) -> None:
         self._topics = topics
         self._subscribed: tuple[str, ...] = ()
         self._handler = handler
+        self._delivery = delivery
         self._replay = replay
-        self._batch_size = batch_size
+        self._batch_size = 1 if one_by_one else batch_size
+        self._one_by_one = one_by_one
+        self._unit = max(self._batch_size, _LEAST_UNIT)
         self._drain_timeout = drain_timeout
         self._logger = logger
-        self._keyed_lanes = [] if lanes == "partition" else [Lane(f"lane {n}") for n in range(int(lanes))]
+        self._metrics = metrics
+        self._watchdog = watchdog
+        self._keyed_lanes = (
+            [] if lanes == "partition" else [Lane(f"lane {number}", handler.idle) for number in range(int(lanes))]
+        )
         self._partition_lanes: dict[Partition, Lane] = {}
         self._assignments: dict[Partition, Assignment] = {}
-        self._paused = 0
-        self._finished: deque[Batch] = deque()
-        self._last_commit = time.monotonic()
-        self._consumer = Consumer(
-            {
-                "session.timeout.ms": 10_000,
-                "heartbeat.interval.ms": 1_000,
-                "queued.max.messages.kbytes": 16 * 1024,
-                "topic.metadata.refresh.interval.ms": 30_000,
-                **client_properties(endpoint, logger, properties),
-                "group.id": group,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": replay,
-                "partition.assignment.strategy": "range" if replay else "cooperative-sticky",
-            }
-        )
+        self._finished: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._backlog: Backlog[Assignment] = Backlog(lambda topic: weight_of(input_mode, self._subscribed, topic))
+        self._slice = max(1, min(self._batch_size, window // 10))
+        self._in_lanes = 0
+        self._done_lately = 0
+        self._measured_at = time.monotonic()
+        self._ahead = float(self._slice)
+        settings: dict[str, Any] = {
+            "session.timeout.ms": 10_000,
+            "heartbeat.interval.ms": 1_000,
+            "queued.max.messages.kbytes": 16 * 1024,
+            "topic.metadata.refresh.interval.ms": 30_000,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "partition.assignment.strategy": "range" if replay else "cooperative-sticky",
+            **client_properties(endpoint, logger, properties),
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": replay,
+            "on_commit": self._on_commit,
+        }
+        if instance_id is not None:
+            settings["group.instance.id"] = instance_id
+        # The protocol of KIP-848 assigns incrementally, and leaves these settings to the broker.
+        self._incremental = not replay or settings.get("group.protocol") == "consumer"
+        if settings.get("group.protocol") == "consumer":
+            for name in _CLASSIC_ONLY:
+                settings.pop(name, None)
+            settings.setdefault("group.remote.assignor", "range" if replay else "uniform")
+        self._consumer = Consumer(settings)
+        delivery.attach(self._consumer)
+        metrics.read_consumer(self._state)
 
     @property
     def first_lane(self) -> Lane:
         """The lane in which a link with a single one runs everything."""
         return self._keyed_lanes[0]
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """The partitions that are this instance's."""
+        return tuple(self._assignments)
 
     def run(self, stop: threading.Event) -> None:
         """Read until ``stop`` is set, then finish what is in the lanes, commit it and leave the group.
@@ -161,28 +181,22 @@ class ConsumerLoop:
             self._leave()
 
     def _round(self) -> None:
+        self._watchdog.beat()
         self._subscribe()
         self._take_finished()
-        if time.monotonic() - self._last_commit >= COMMIT_INTERVAL:
-            self._commit(self._assignments.values(), asynchronous=True)
+        self._delivery.advance(self._assignments.values())
+        self._hand_out()
         if not self._subscribed:
             time.sleep(0.05)
             return
-        first = self._consumer.poll(0.02 if self._paused else 0.1)
-        if first is None:
-            return
-        # `consume(n, t)` would wait out t when fewer than n messages are there.
-        messages = [first, *self._consumer.consume(self._batch_size - 1, 0)] if self._batch_size > 1 else [first]
-        by_partition: dict[Partition, list[Any]] = {}
-        for message in messages:
-            if message.error() is None:
-                by_partition.setdefault((message.topic(), message.partition()), []).append(message)
-            else:
-                # What came before the end of a partition must be dispatched before the end is told.
-                self._dispatch_all(by_partition)
-                by_partition = {}
-                self._take_error(message)
-        self._dispatch_all(by_partition)
+        if self._backlog:
+            # The lanes have all they may have: nothing to do before one is done.
+            with suppress(queue.Empty):
+                self._finish(self._finished.get(timeout=_SHORT_PATIENCE))
+            self._read(0)
+        else:
+            paused = any(assignment.paused for assignment in self._assignments.values())
+            self._read(_SHORT_PATIENCE if paused or self._one_by_one else _PATIENCE)
 
     def _subscribe(self) -> None:
         wanted = tuple(self._topics())
@@ -195,11 +209,32 @@ class ConsumerLoop:
             else:
                 self._consumer.unsubscribe()
 
+    # Reading
+
+    def _read(self, patience: float) -> None:
+        first = self._consumer.poll(patience)
+        if first is None:
+            return
+        # `consume(n, t)` would wait out t when fewer than n messages are there.
+        messages = [first, *self._consumer.consume(self._batch_size - 1, 0)] if self._batch_size > 1 else [first]
+        by_partition: dict[Partition, list[Any]] = {}
+        for message in messages:
+            if message.error() is None:
+                by_partition.setdefault((message.topic(), message.partition()), []).append(message)
+            else:
+                # What came before the end of a partition must be handed out before the end is told.
+                self._take_in(by_partition)
+                by_partition = {}
+                self._take_error(message)
+        self._take_in(by_partition)
+        self._hand_out()
+
     def _take_error(self, message: Any) -> None:
         error = message.error()
         if error.code() == KafkaError._PARTITION_EOF:
             assignment = self._assignments.get((message.topic(), message.partition()))
             if assignment is not None and assignment.replaying:
+                self._hand_out()
                 assignment.replaying = False
                 self._handler.replayed(assignment.partition)
         elif error.fatal():
@@ -207,16 +242,46 @@ class ConsumerLoop:
         else:
             self._logger.log(f"reading {message.topic() or 'from Kafka'}: {error.str()}", level="warning")
 
-    # Handing out
-
-    def _dispatch_all(self, by_partition: dict[Partition, list[Any]]) -> None:
+    def _take_in(self, by_partition: dict[Partition, list[Any]]) -> None:
         for partition, messages in by_partition.items():
             assignment = self._assignments.get(partition)
-            if assignment is not None:
+            if assignment is None:
+                continue
+            offsets = [message.offset() for message in messages]
+            if assignment.tracker.next_offset < 0:
+                assignment.committed = offsets[0]
+            assignment.waiting += len(messages)
+            assignment.bytes_waiting += sum(map(len, messages))
+            assignment.tracker.dispatched(offsets)
+            if self._takes_turns:
+                self._backlog.add(partition[0], assignment, messages)
+            else:
                 self._dispatch(assignment, messages)
+            self._pause_or_resume(assignment)
+
+    # Handing out
+
+    @property
+    def _takes_turns(self) -> bool:
+        """Whether electrons wait for their turn before they go to lanes; if not, they go at once."""
+        if self._replay or not self._keyed_lanes:
+            return False
+        several = len(self._subscribed) > 1 or any(topic.startswith("^") for topic in self._subscribed)
+        return self._one_by_one or several or bool(self._backlog)
+
+    def _hand_out(self) -> None:
+        while self._backlog and (room := self._room) > 0:
+            self._dispatch(*self._backlog.take(min(room, self._slice)))
+
+    @property
+    def _room(self) -> int:
+        if self._one_by_one:
+            uncommitted = any(item.tracker.next_offset > item.committed for item in self._assignments.values())
+            return 0 if self._in_lanes or uncommitted else 1
+        return int(self._ahead) + 2 * self._slice - self._in_lanes
 
     def _dispatch(self, assignment: Assignment, messages: list[Any]) -> None:
-        """Give messages of one partition to their lanes, and pause the partition if there are too many of it."""
+        """Give messages of one partition to their lanes."""
         by_lane: dict[Lane, list[Any]] = {}
         own = self._partition_lanes.get(assignment.partition)
         if own is not None:
@@ -228,45 +293,51 @@ class ConsumerLoop:
                 key = message.key()
                 number = message.offset() if key is None else hash(key)
                 by_lane.setdefault(self._keyed_lanes[number % len(self._keyed_lanes)], []).append(message)
-        if not self._replay:
-            for message in messages:
-                assignment.tracker.dispatched(message.offset())
         for lane, part in by_lane.items():
+            self._in_lanes += len(part)
             assignment.in_lanes += len(part)
-            lane.put(self._handler.process, Batch(assignment, part), self._finished.append)
-        if assignment.in_lanes > PAUSE_ABOVE * self._batch_size and not assignment.paused:
-            self._consumer.pause([TopicPartition(*assignment.partition)])
-            assignment.paused = True
-            self._paused += 1
+            lane.put(self._process, Batch(assignment, part, [message.offset() for message in part]))
+
+    def _process(self, batch: Batch) -> None:
+        try:
+            self._handler.process(batch)
+        finally:
+            self._finished.put(batch)
 
     def _take_finished(self) -> None:
-        while self._finished:
-            batch = self._finished.popleft()
-            assignment = batch.assignment
-            assignment.in_lanes -= len(batch.messages)
-            if batch.completed and not self._replay:
-                assignment.tracker.finished(message.offset() for message in batch.messages)
-            if assignment.paused and assignment.in_lanes < RESUME_BELOW * self._batch_size and not assignment.revoked:
-                self._consumer.resume([TopicPartition(*assignment.partition)])
-                assignment.paused = False
-                self._paused -= 1
+        with suppress(queue.Empty):
+            while True:
+                self._finish(self._finished.get_nowait())
+        now = time.monotonic()
+        if now - self._measured_at > 0.25:
+            rate = self._done_lately / (now - self._measured_at)
+            self._ahead = min(rate * _AHEAD, float(PAUSE_ABOVE * self._unit))
+            self._done_lately, self._measured_at = 0, now
+            for assignment in self._assignments.values():
+                assignment.position = assignment.tracker.next_offset
+                self._watchdog.note(assignment.partition, assignment.position, assignment.waiting > 0)
 
-    def _commit(self, assignments: Any, asynchronous: bool) -> None:
-        self._last_commit = time.monotonic()
-        if self._replay:
-            return
-        offsets = []
-        for assignment in assignments:
-            next_offset = assignment.tracker.to_commit()
-            if next_offset is not None:
-                offsets.append(TopicPartition(*assignment.partition, next_offset))
-        if not offsets:
-            return
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
-        except KafkaException as error:
-            known = error.args[0].code() in _REBALANCE_ERRORS
-            self._logger.log(f"commit put off: {error.args[0].str()}", level="debug" if known else "warning")
+    def _finish(self, batch: Batch) -> None:
+        assignment = batch.assignment
+        self._in_lanes -= len(batch.messages)
+        assignment.in_lanes -= len(batch.messages)
+        self._done_lately += batch.done
+        assignment.waiting -= len(batch.messages)
+        assignment.bytes_waiting -= sum(map(len, batch.messages))
+        assignment.tracker.finished(batch.offsets[: batch.done] if batch.done < len(batch.offsets) else batch.offsets)
+        assignment.outputs += batch.outputs
+        if not assignment.revoked:
+            self._pause_or_resume(assignment)
+
+    def _pause_or_resume(self, assignment: Assignment) -> None:
+        """The one place where partitions are paused and resumed, by what waits of them."""
+        if not assignment.paused:
+            if assignment.waiting > PAUSE_ABOVE * self._unit or assignment.bytes_waiting > PAUSE_ABOVE_BYTES:
+                self._consumer.pause([TopicPartition(*assignment.partition)])
+                assignment.paused = True
+        elif assignment.waiting < RESUME_BELOW * self._unit and assignment.bytes_waiting < RESUME_BELOW_BYTES:
+            self._consumer.resume([TopicPartition(*assignment.partition)])
+            assignment.paused = False
 
     # Rebalances
 
@@ -275,12 +346,18 @@ class ConsumerLoop:
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
             if not self._keyed_lanes:
-                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}")
+                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._handler.idle)
         if names:
             self._logger.log(f"assigned {_listed(names)}", level="debug")
+            self._metrics.rebalanced()
             self._handler.assigned(names)
         if self._replay:
-            consumer.assign([TopicPartition(*name, OFFSET_BEGINNING) for name in names])
+            # Where to begin is part of the assignment: a seek at this moment would be lost.
+            begin = [TopicPartition(*name, OFFSET_BEGINNING) for name in names]
+            if self._incremental:
+                consumer.incremental_assign(begin)
+            else:
+                consumer.assign(begin)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._release(partitions, commit=True)
@@ -292,34 +369,57 @@ class ConsumerLoop:
         """Give partitions up: stop their electrons where they stand, within one deadline for all, and commit."""
         names = [(partition.topic, partition.partition) for partition in partitions]
         leaving = [self._assignments[name] for name in names if name in self._assignments]
-        for assignment in leaving:
-            assignment.revoked = True
-            self._paused -= assignment.paused
         deadline = time.monotonic() + self._drain_timeout
-        while any(assignment.in_lanes for assignment in leaving) and time.monotonic() < deadline:
-            self._take_finished()
-            time.sleep(0.002)
-        if commit:
-            self._commit(leaving, asynchronous=False)
+        self._stop_work(leaving, deadline)
+        if commit and leaving:
+            self._delivery.settle(leaving, deadline)
         for assignment in leaving:
             del self._assignments[assignment.partition]
+            self._watchdog.forget(assignment.partition)
+            self._metrics.forget(*assignment.partition)
             lane = self._partition_lanes.pop(assignment.partition, None)
             if lane is not None:
                 lane.close()
         if leaving:
             self._logger.log(f"revoked {_listed([assignment.partition for assignment in leaving])}", level="debug")
+            self._metrics.rebalanced()
             self._handler.revoked([assignment.partition for assignment in leaving])
 
+    def _stop_work(self, leaving: Collection[Assignment], deadline: float) -> None:
+        """Leave what waits of these partitions where it is, and wait for the electrons that lanes are at."""
+        for assignment in leaving:
+            assignment.revoked = True
+            self._backlog.drop(assignment)
+        while any(assignment.in_lanes for assignment in leaving) and time.monotonic() < deadline:
+            with suppress(queue.Empty):
+                self._finish(self._finished.get(timeout=0.01))
+
     def _leave(self) -> None:
+        leaving = list(self._assignments.values())
         deadline = time.monotonic() + self._drain_timeout
-        while any(assignment.in_lanes for assignment in self._assignments.values()) and time.monotonic() < deadline:
-            self._take_finished()
-            time.sleep(0.002)
-        self._take_finished()
-        self._commit(self._assignments.values(), asynchronous=False)
+        self._stop_work(leaving, deadline)
+        self._delivery.settle(leaving, deadline)
+        self._metrics.read_consumer(None)
         self._consumer.close()
         for lane in [*self._keyed_lanes, *self._partition_lanes.values()]:
             lane.close()
+
+    # What others ask
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if error is not None and isinstance(self._delivery, AtLeastOnce):
+            names = [(partition.topic, partition.partition) for partition in partitions]
+            self._delivery.failed(error, [self._assignments[name] for name in names if name in self._assignments])
+
+    def _state(self) -> ConsumerState:
+        lanes = [*self._keyed_lanes, *list(self._partition_lanes.values())]
+        lags = {}
+        for partition, assignment in list(self._assignments.items()):
+            with suppress(KafkaException, RuntimeError):
+                _low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+                lags[partition] = max(0, high - max(assignment.position, 0))
+        paused = sum(assignment.paused for assignment in list(self._assignments.values()))
+        return ConsumerState(lags, {lane.name: lane.depth for lane in lanes}, paused)
 
 
 def _listed(partitions: Sequence[Partition]) -> str:

@@ -19,6 +19,7 @@ import click
 import msgspec
 
 from catena_core import codec, logs
+from catena_core.command import environment_properties
 from catena_core.dead_letters import DeadLetter, DeadLetters, Replayed
 from catena_core.errors import CatenaError, CodecError
 from catena_core.options import split_properties
@@ -274,7 +275,7 @@ class _Session:
 
     def __enter__(self) -> _Session:
         try:
-            self.client = DeadLetters(self._kafka, split_properties(self._properties))
+            self.client = DeadLetters(self._kafka, {**environment_properties(), **split_properties(self._properties)})
             self.topics = self.client.topics(self._topic)
             self.letters, self.replayed = self.client.read(self.topics)
         except CatenaError as error:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
 
-@dataclass(slots=True)
-class Electron:
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Electron(msgspec.Struct):
     """One message on its way through a topology.
+
+    An electron that was received may be changed and returned: it then goes to the first output topic, like a new one.
 
     Attributes:
         key: Decides the partition, so electrons of one key stay in order; ``None`` spreads them evenly.
         value: The content: any value that :mod:`catena_core.codec` can carry. ``None`` on a compacted topic is a
             tombstone, which removes the key.
-        topic: Where the electron goes, or, for one received, where it came from. ``None``: the link's first output topic.
-        previous_topic: The topic of the electron from which this one was made, set by the library.
+        topic: Where the electron is to go; ``None``: the link's first output topic.
+        previous_topic: The topic that it was read from; ``None`` for a new one.
         timestamp: Milliseconds since the Unix epoch, as the broker recorded them; ``None`` lets the broker choose.
-        partition: The partition it came from, or must go to; ``None`` lets the key decide.
-        offset: Its offset in that partition, once it has one.
+        partition: The partition it must go to, or, for one received, came from; ``None`` lets the key decide.
+        offset: For one received, its offset in that partition.
         headers: Further headers as text, beside those that the library itself writes.
     """
 
@@ -30,4 +35,8 @@ class Electron:
     timestamp: int | None = None
     partition: int | None = None
     offset: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
+
+    def replace(self, **changes: Any) -> Electron:
+        """A copy with other values for some of its attributes."""
+        return msgspec.structs.replace(self, **changes)

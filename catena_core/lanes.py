@@ -16,11 +16,19 @@ class Lane:
 
     Args:
         name: The thread's name, as logs and stack dumps show it.
+        idle: Called whenever everything that was queued has run.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, idle: Callable[[], None] = lambda: None) -> None:
+        self.name = name
+        self._idle = idle
         self._queue: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    @property
+    def depth(self) -> int:
+        """How many calls wait."""
+        return self._queue.qsize()
 
     def put(self, work: Callable[..., None], *args: Any) -> None:
         """Queue a call behind everything queued before it; it must not raise."""
@@ -34,3 +42,5 @@ class Lane:
         while (item := self._queue.get()) is not None:
             work, args = item
             work(*args)
+            if self._queue.empty():
+                self._idle()

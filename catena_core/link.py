@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import gc
-import inspect
-import os
-import signal
-import socket
-import sys
+import multiprocessing
 import threading
-import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.process import BaseProcess
+from typing import Any, ClassVar
 
-from catena_core import logs, options
+from catena_core.burial import DeadLetterLimits
+from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector
+from catena_core.connectors.of_link import LinkStores
 from catena_core.electron import Electron
-from catena_core.errors import CatenaError, DeliveryError, StoppedError, UsageError
+from catena_core.errors import DeliveryError, StoppedError, UsageError
+from catena_core.life import Life, unique_name
+from catena_core.logs import LinkLogger
 from catena_core.options import LinkOptions
 from catena_core.results import to_electrons
-from catena_core.runtime import KafkaRuntime
+from catena_core.rpc import Instances
+from catena_core.rpc.peer import DEFAULT_TIMEOUT
 from catena_core.table import TableContent
-
-
-class Runtime(Protocol):
-    """What a link stands on: Kafka, or the test driver."""
-
-    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> None: ...
-    def table(self, topic: str, **content: Any) -> TableContent[Any]: ...
-    def partition_count(self, topic: str) -> int: ...
-    def submit(self, function: Callable[..., None], *args: Any) -> None: ...
 
 
 class Link:
@@ -39,32 +28,48 @@ class Link:
     Derive from it and define what you need of ``setup()``, ``generator()``, ``transform(electron)`` and ``finish()``; then
     ``MyLink().start()`` reads the command line and runs until it is told to stop. Start more instances to scale it: those
     of one consumer group share the partitions. Delivery is at least once: an electron's offset is committed only after
-    everything that its transform sent has been acknowledged.
+    everything that its transform sent has been acknowledged. ``delivery="exactly_once"`` makes both one transaction.
 
     Class attributes say how a kind of link works:
 
     Attributes:
         inputs: The topics it reads when nothing else is said.
         outputs: The topics it writes when nothing else is said.
+        input_format: How values without a content type are read: ``"auto"`` (text where it is UTF-8, else bytes), ``"json"``,
+            ``"text"`` or ``"bytes"``.
+        output_format: How values are written: ``"auto"`` (text and bytes as they are, all else marked with a content type so
+            that it comes back as it was sent), or unmarked as ``"json"``, ``"text"`` or ``"bytes"``.
         lanes: How many threads transform electrons side by side, those of one key in order; ``"partition"`` gives each
             assigned partition a thread of its own, so that a slow one holds up no other.
         batch_size: The most electrons taken from Kafka in one go; small where one of them takes long.
         attempts: How often a transform that raises is tried before its electron goes to the dead letters.
         backoff: The first and the longest wait between attempts, in seconds; it doubles, with jitter.
         dead_letter_topic: Where they go; ``None``: ``<consumer group>.dead-letters``.
+        dead_letter_limits: When so much fails that the link stops instead; ``None``: never.
         replay: Whether each assigned partition is read from its first offset, every time: for a link whose state is what
             its topics say. It then has one lane, commits nothing, and ``replayed`` tells it when it has seen everything.
         dynamic_inputs: Whether it may start with nothing to read, because it adds input topics as it goes.
         drain_timeout: Seconds that electrons under way are given when the link stops or loses their partition.
+
+    And these hold for each instance:
+
+    Attributes:
+        uid: Its own name; in a container the container's host name, which outlives restarts.
+        args: The arguments of the command line that are none of the library's, in order.
+        options: How it is joined to its topology.
+        logger: Its log: ``self.logger.log("…", level="warning")``.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[tuple[str, ...]] = ()
+    input_format: str = "auto"
+    output_format: str = "auto"
     lanes: int | str = 1
     batch_size: int = 500
     attempts: int = 4
     backoff: tuple[float, float] = (0.5, 30.0)
     dead_letter_topic: str | None = None
+    dead_letter_limits: DeadLetterLimits | None = DeadLetterLimits()
     replay: ClassVar[bool] = False
     dynamic_inputs: ClassVar[bool] = False
     drain_timeout: float = 5.0
@@ -74,25 +79,30 @@ class Link:
 
         Args:
             given: Any field of :class:`~catena_core.options.LinkOptions`.
+
+        Raises:
+            UsageError: There is no such option, or it does not take such a value.
         """
-        defaults = LinkOptions(input_topics=self.inputs, output_topics=self.outputs)
-        unknown = sorted(set(given) - set(LinkOptions.__dataclass_fields__))
-        if unknown:
-            raise UsageError(f"{type(self).__name__} has no option {', '.join(unknown)}")
         if self.replay and self.lanes != 1:
             raise UsageError(f"{type(self).__name__} replays its topics, so it must have a single lane")
-        self.options = defaults.overridden_by(given)
-        self.logger = logs.LinkLogger(type(self).__name__)
-        self.uid = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._input_topics = self.options.input_topics
-        self._stop = threading.Event()
-        self._failure: Exception | None = None
-        self._runtime: Runtime | None = None
+        defaults = LinkOptions(input_topics=tuple(self.inputs), output_topics=tuple(self.outputs))
+        self.uid = unique_name()
+        self.args: list[str] = []
+        self.logger = LinkLogger(type(self).__name__)
+        self._life = Life(self)
+        self._input_topics: tuple[str, ...] = ()
+        self._stores = LinkStores(lambda: self.options)
+        self.use(defaults.overridden_by(given))
 
     # What a link's author defines
 
-    def setup(self) -> None:
-        """Called once before anything else, with options known and Kafka in reach; tables are made here."""
+    def setup(self, *args: Any, **kwargs: Any) -> None:
+        """Called once before anything else, with options known and Kafka in reach; tables are made here.
+
+        Args:
+            args: Nothing, ever.
+            kwargs: What :meth:`start` was given as ``setup_kwargs``; a link that expects none leaves both out.
+        """
 
     def generator(self) -> None:
         """Called again and again, in a thread of its own, until the link stops; one that never returns is fine."""
@@ -117,7 +127,7 @@ class Link:
     def replayed(self, partition: tuple[str, int]) -> None:
         """Every electron that a replayed partition held when it was assigned has been transformed."""
 
-    # What a link's author uses
+    # What it is joined to
 
     @property
     def input_topics(self) -> tuple[str, ...]:
@@ -132,6 +142,8 @@ class Link:
     @property
     def consumer_group(self) -> str:
         """The group among which the partitions are shared."""
+        if self.options.uid_consumer_group:
+            return f"{type(self).__name__}-{self.uid}"
         return self.options.consumer_group or type(self).__name__
 
     @property
@@ -140,103 +152,24 @@ class Link:
         return self.options.kafka_endpoint
 
     @property
-    def stopping(self) -> bool:
-        """Whether the link is to stop; long work should look now and then."""
-        return self._stop.is_set()
+    def mongodb(self) -> MongoDBConnector | None:
+        """MongoDB, where an endpoint was given; see :mod:`catena_core.connectors`."""
+        return self._stores.mongodb
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but not beyond the link's end.
+    @property
+    def aerospike(self) -> AerospikeConnector | None:
+        """Aerospike, where an endpoint was given; see :mod:`catena_core.connectors`."""
+        return self._stores.aerospike
 
-        Raises:
-            StoppedError: The link is to stop. Within a transform let it pass: the electron is delivered again later.
-        """
-        if self._stop.wait(seconds):
-            raise StoppedError
+    @property
+    def redis(self) -> RedisConnector | None:
+        """Redis, where an endpoint was given; see :mod:`catena_core.connectors`."""
+        return self._stores.redis
 
-    def send(
-        self,
-        content: Any,
-        topic: str | None = None,
-        callback: Callable[..., Any] | None = None,
-        callback_args: Sequence[Any] = (),
-        callback_kwargs: dict[str, Any] | None = None,
-        synchronous: bool = False,
-    ) -> None:
-        """Send a value, an electron, or a list of either.
-
-        Args:
-            content: What to send.
-            topic: Where to; ``None``: where each electron says, else the first output topic.
-            callback: Called once all of it is acknowledged by Kafka.
-            callback_args: Its positional arguments.
-            callback_kwargs: Its keyword arguments.
-            synchronous: Whether to return only then.
-
-        Raises:
-            DeliveryError: Kafka did not take it (only when ``synchronous``; otherwise the link stops).
-            UsageError: There is no topic to send to.
-        """
-        electrons = [
-            self.addressed(item if topic is None else replace(item, topic=topic)) for item in to_electrons(content)
-        ]
-        if callback is None and not synchronous:
-            self._started.send(electrons)
-            return
-        arrived = threading.Event()
-        errors: list[Exception] = []
-
-        def done(error: Exception | None) -> None:
-            if error is not None:
-                errors.append(error)
-            elif callback is not None:
-                callback(*callback_args, **(callback_kwargs or {}))
-            arrived.set()
-
-        self._started.send(electrons, done)
-        if synchronous:
-            arrived.wait()
-            if errors:
-                raise DeliveryError(f"Kafka did not take an electron: {errors[0]}")
-
-    def table(self, topic: str, **content: Any) -> TableContent[Any]:
-        """Read a compacted topic as a mapping: complete before the first transform, kept fresh from then on.
-
-        Args:
-            topic: The topic; all its partitions are read by every instance.
-            content: ``decode``, ``accept`` and ``on_change`` of :class:`~catena_core.table.TableContent`.
-        """
-        return self._started.table(topic, **content)
-
-    def partition_count(self, topic: str) -> int:
-        """How many partitions a topic has."""
-        return self._started.partition_count(topic)
-
-    def submit(self, function: Callable[..., None], *args: Any) -> None:
-        """Run a call in the lane of a link that has a single one: between electrons, never beside one."""
-        self._started.submit(function, *args)
-
-    def loop(self, target: Callable[..., None], *args: Any, interval: float) -> threading.Thread:
-        """Call something every so often in a thread of its own until the link stops.
-
-        Args:
-            target: What to call; an error is logged and does not end the loop.
-            args: Its arguments.
-            interval: Seconds between the end of one call and the next.
-        """
-
-        def run() -> None:
-            while not self._stop.is_set():
-                try:
-                    target(*args)
-                except StoppedError:
-                    return
-                except Exception as error:
-                    self.logger.log(f"{getattr(target, '__name__', target)} failed: {error!r}", level="error")
-                self._stop.wait(interval)
-
-        thread = threading.Thread(target=run, name=f"loop {getattr(target, '__name__', '')}", daemon=True)
-        thread.start()
-        return thread
+    @property
+    def instances(self) -> Instances:
+        """Which links are alive, ``by_uid`` and ``by_group``."""
+        return self._life.runtime.rpc().instances
 
     def add_input_topic(self, topic: str) -> None:
         """Read one topic more from now on."""
@@ -247,123 +180,304 @@ class Link:
         """No longer read a topic."""
         self._input_topics = tuple(name for name in self._input_topics if name != topic)
 
-    def stop(self, message: str = "") -> None:
-        """End the link cleanly: what is under way is finished and committed first."""
-        if message:
-            self.logger.log(f"stopping: {message}")
-        self._stop.set()
+    # What it does
 
-    def start(self, arguments: Sequence[str] | None = None) -> None:
+    def send(
+        self,
+        content: Any,
+        topic: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        callback_args: Sequence[Any] | None = None,
+        callback_kwargs: Mapping[str, Any] | None = None,
+        synchronous: bool | None = None,
+    ) -> None:
+        """Send a value, an electron, or a list of either.
+
+        Args:
+            content: What to send.
+            topic: Where to; ``None``: where each electron says, else the first output topic.
+            callback: Called once all of it is acknowledged by Kafka, in the thread of callbacks.
+            callback_args: Its positional arguments.
+            callback_kwargs: Its keyword arguments.
+            synchronous: Whether to return only then; ``None``: as the link's mode says. Within a transform in exactly-once
+                delivery it returns at once: what is sent there goes out together with the electron's offset.
+
+        Raises:
+            DeliveryError: Kafka did not take it (only when it waits; otherwise the link stops).
+            UsageError: There is no topic to send to.
+            CodecError: It cannot be put on the wire.
+        """
+        electrons = [item if topic is None else item.replace(topic=topic) for item in to_electrons(content)]
+        wait = self.options.synchronous if synchronous is None else synchronous
+        if callback is None and not wait:
+            self._life.runtime.send(electrons)
+            return
+        arrived = threading.Event()
+        errors: list[Exception] = []
+
+        def done(error: Exception | None) -> None:
+            if error is not None:
+                errors.append(error)
+            elif callback is not None:
+                # Whoever waits is told by the callback's own thread, so that the callback comes first.
+                self._life.runtime.callback(lambda: callback(*(callback_args or ()), **(callback_kwargs or {})))
+                self._life.runtime.callback(arrived.set)
+                return
+            arrived.set()
+
+        if self._life.runtime.send(electrons, done) and wait:
+            arrived.wait()
+            if errors:
+                raise DeliveryError(str(errors[0])) from errors[0]
+
+    def rpc_call(
+        self,
+        to: str,
+        method: str,
+        args: Any = None,
+        kwargs: Mapping[str, Any] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> Any:
+        """Call a method of another link that is marked with :func:`~catena_core.rpc.rpc`, and wait for its result.
+
+        Args:
+            to: The uid of an instance; or a class's name or a consumer group, of which one instance that is alive is called.
+            method: The method's name.
+            args: Its positional arguments, or a single one.
+            kwargs: Its keyword arguments.
+            timeout: Seconds to wait.
+
+        Raises:
+            RPCError: One of its kinds in :mod:`catena_core.errors`: the method is not known, the arguments do not fit,
+                it raised an error, nobody answered in time.
+        """
+        return self._life.runtime.rpc().call(to, method, args, kwargs, timeout)
+
+    def rpc_notify(
+        self, method: str, args: Any = None, kwargs: Mapping[str, Any] | None = None, to: str = "broadcast"
+    ) -> None:
+        """Call a method of other links without waiting for anything.
+
+        Args:
+            method: The method's name.
+            args: Its positional arguments, or a single one.
+            kwargs: Its keyword arguments.
+            to: The uid of an instance; a class's name or a consumer group, all of whose instances are called; or
+                ``"broadcast"``: all links.
+        """
+        self._life.runtime.rpc().notify(method, args, kwargs, to)
+
+    def table(self, topic: str, **content: Any) -> TableContent[Any]:
+        """Read a compacted topic as a mapping: complete before the first transform, kept fresh from then on.
+
+        Args:
+            topic: The topic; all its partitions are read by every instance.
+            content: ``decode``, ``accept`` and ``on_change`` of :class:`~catena_core.table.TableContent`.
+        """
+        return self._life.runtime.table(topic, **content)
+
+    def partition_count(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        return self._life.runtime.partition_count(topic)
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        """Run a call in the lane of a link that has a single one: between electrons, never beside one."""
+        self._life.runtime.submit(function, *args)
+
+    def loop(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        interval: float = 60,
+        wait: bool = False,
+        safe_stop: bool = False,
+    ) -> threading.Thread:
+        """Call something every so often in a thread of its own until the link stops.
+
+        Args:
+            target: What to call; an error is logged and does not end the loop.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+            interval: Seconds from the start of one call to that of the next, which never overlap.
+            wait: Whether the first call comes only after the interval.
+            safe_stop: Whether the link's end waits for a call under way.
+        """
+        name = getattr(target, "__name__", str(target))
+
+        def call() -> None:
+            try:
+                target(*(args or ()), **(kwargs or {}))
+            except StoppedError:
+                pass
+            except Exception as error:
+                self.logger.log(f"{name} failed: {error!r}", level="error")
+
+        return self._life.clock.repeat(
+            call, interval, wait, self._life.stop, lambda run: self._life.launch(run, f"loop {name}", safe_stop)
+        )
+
+    def launch_thread(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        safe_stop: bool = False,
+    ) -> threading.Thread:
+        """Run something in a thread of its own.
+
+        Args:
+            target: What to run; an error is logged. Long work should look at :attr:`stopping` or use :meth:`wait`.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+            safe_stop: Whether the link's end waits for it.
+        """
+        name = getattr(target, "__name__", str(target))
+
+        def run() -> None:
+            try:
+                target(*(args or ()), **(kwargs or {}))
+            except StoppedError:
+                pass
+            except Exception as error:
+                self.logger.log(f"{name} failed: {error!r}", level="error")
+
+        return self._life.launch(run, name, safe_stop)
+
+    def launch_process(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> BaseProcess:
+        """Run something in a process of its own, which ends with the link.
+
+        Args:
+            target: What to run. It gets a copy of the link as it is now, and cannot send or read with it: Kafka's clients do
+                not survive the copying.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+        """
+        context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else None)
+        process = context.Process(target=target, args=tuple(args or ()), kwargs=dict(kwargs or {}), daemon=True)
+        process.start()
+        return process
+
+    # Its life
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the link is to stop; long work should look now and then."""
+        return self._life.stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not beyond the link's end.
+
+        Raises:
+            StoppedError: The link is to stop. Within a transform let it pass: the electron is delivered again later.
+        """
+        if self._life.clock.wait(self._life.stop, seconds):
+            raise StoppedError
+
+    def now(self) -> float:
+        """The time, in seconds since the Unix epoch; in a test, what the driver says."""
+        return self._life.clock.now()
+
+    def start(
+        self,
+        embedded: bool = False,
+        setup_kwargs: Mapping[str, Any] | None = None,
+        arguments: Sequence[str] | None = None,
+    ) -> None:
         """Read the command line, run until told to stop, and leave the process.
 
         Args:
+            embedded: Run in a thread of a program that goes on, with the constructor's options and the environment's; return
+                when the link is running. :meth:`stop` ends it, :meth:`join` waits for its end.
+            setup_kwargs: Handed to :meth:`setup`.
             arguments: Used in place of ``sys.argv[1:]``.
+
+        Raises:
+            CatenaError: Embedded, it could not be started.
         """
-        name = type(self).__name__
-        options.command(name, inspect.getdoc(type(self)) or "", self.options, self.run)(arguments, prog_name=_program())
+        if embedded:
+            self._life.start_embedded(setup_kwargs)
+        else:
+            self._life.start(arguments, setup_kwargs)
 
     def run(self, link_options: LinkOptions) -> None:
-        """Run with these options until told to stop; SIGTERM and SIGINT do so where this is the main thread.
+        """Run with these options until told to stop; SIGTERM, SIGINT and SIGQUIT do so where this is the main thread.
 
         Raises:
             SystemExit: The link failed; the reason has been logged.
         """
-        self.options = link_options
-        self._input_topics = link_options.input_topics
-        logs.configure(link_options.log_level)
-        self._take_signals()
-        try:
-            self._live()
-        except CatenaError as error:
-            self._failure = self._failure or error
-            self.logger.log(str(error), level="error")
-        finally:
-            self._stop.set()
-            self.finish()
-        if self._failure is not None:
-            sys.exit(1)
+        self._life.run(link_options)
 
-    # What the runtime uses
+    def stop(self, message: str = "") -> None:
+        """End the link cleanly: what is under way is finished and committed first.
+
+        Args:
+            message: The reason, for the log.
+        """
+        self._life.end(message)
+
+    def suicide(self, message: str = "", exception: bool = False) -> None:
+        """End the link cleanly, and the calling thread's work with it, if that thread is the link's own.
+
+        An electron whose transform calls it is delivered again.
+
+        Args:
+            message: The reason, for the log.
+            exception: Whether it is an error: the process then ends with status 1.
+        """
+        if exception:
+            self._life.failed(RuntimeError(message or "suicide"))
+        self._life.end(message)
+        raise SystemExit
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
+        return self._life.join(timeout)
+
+    # What the rest of the library asks
 
     @property
     def reads(self) -> bool:
         """Whether the link consumes: it has its own transform."""
         return type(self).transform is not Link.transform
 
-    def addressed(self, electron: Electron, previous_topic: str | None = None) -> Electron:
-        """The electron as it is sent, with its topic filled in.
-
-        Raises:
-            UsageError: There is none to fill in.
-        """
-        topic = electron.topic or next(iter(self.output_topics), None)
-        if topic is None:
-            raise UsageError(f"{type(self).__name__} has no topic to send to; name one with -o TOPIC")
-        return replace(electron, topic=topic, previous_topic=electron.previous_topic or previous_topic)
-
-    def attach(self, runtime: Runtime) -> None:
-        """Put the link on a runtime and set it up."""
-        self._runtime = runtime
-        self.setup()
-
-    def failed(self, error: Exception) -> None:
-        """Stop because of an error that no retry can mend; the process ends with status 1."""
-        if self._failure is None:
-            self._failure = error
-            self.logger.log(f"stopping, because: {error!r}", level="error")
-        self._stop.set()
-
-    def running(self) -> None:
-        """Start the generator: the tables are complete, and the transform is about to be called."""
-        if type(self).generator is not Link.generator:
-            threading.Thread(target=self._generate, name="generator", daemon=True).start()
+    @property
+    def generates(self) -> bool:
+        """Whether it has its own generator."""
+        return type(self).generator is not Link.generator
 
     @property
-    def _started(self) -> Runtime:
-        if self._runtime is None:
-            raise UsageError("a link can send and read tables from setup() on, not in its constructor")
-        return self._runtime
+    def lane_count(self) -> int | str:
+        """How many lanes it has by its options, or ``"partition"``."""
+        if self.options.sequential or self.options.synchronous:
+            return 1
+        return self.options.num_main_threads or self.lanes
 
-    def _live(self) -> None:
-        if self.kafka_endpoint is None:
-            raise UsageError("no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT")
-        runtime = KafkaRuntime(self, self.options, self._stop)
-        try:
-            self.attach(runtime)
-            if self.reads and not self.input_topics and not self.dynamic_inputs:
-                raise UsageError(f"{type(self).__name__} has nothing to read; name topics with -i TOPIC")
-            gc.freeze()  # what the setup made stays: collections need not walk it again and again
-            self.logger.log(
-                f"running, consumer group {self.consumer_group}, reading {', '.join(self.input_topics) or '-'}"
-            )
-            runtime.run()
-        finally:
-            self._stop.set()
-            runtime.close()
-        self.logger.log("stopped cleanly" if self._failure is None else "stopped")
+    @property
+    def default_topic(self) -> str | None:
+        """Where electrons go that do not say."""
+        return next(iter(self.options.output_topics), None)
 
-    def _generate(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.generator()
-            except StoppedError:
-                return
-            except Exception as error:
-                self.logger.log(f"the generator failed: {error!r}", level="error")
-                self._stop.wait(1.0)
+    @property
+    def dead_letters(self) -> str:
+        """The topic of dead letters."""
+        return self.dead_letter_topic or f"{self.consumer_group}.dead-letters"
 
-    def _take_signals(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
+    @property
+    def life(self) -> Life:
+        """What starts and ends it."""
+        return self._life
 
-        def on_signal(number: int, _frame: Any) -> None:
-            if self._stop.is_set():
-                os._exit(128 + number)  # asked twice: do not wait for the drain
-            self.stop(signal.Signals(number).name)
+    def close_stores(self) -> None:
+        """Close the connections to stores."""
+        self._stores.close()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-
-
-def _program() -> str:
-    return Path(sys.argv[0]).name or "link"
+    def use(self, link_options: LinkOptions) -> None:
+        """Take these options."""
+        self.options = link_options
+        self._input_topics = link_options.input_topics

@@ -2,105 +2,189 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from catena_core import codec
 from catena_core.client import client_properties
-from catena_core.electron import Electron
-from catena_core.errors import CodecError
+from catena_core.errors import CodecError, DeliveryError, StoppedError
 from catena_core.logs import LinkLogger
+from catena_core.messages import Message
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
+# What Kafka will not take, however often it is offered: the fault of the one message, not of the cluster.
+_REFUSED = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE})
 
-class ElectronProducer:
-    """Sends electrons to Kafka: idempotent, compressed, in batches, with a callback for each acknowledgement.
+
+class Arrival:
+    """Something that waits until what was sent before it has arrived.
+
+    Attributes:
+        error: The first delivery that failed for good, if one did; known once :attr:`done` is set.
+        done: Set when everything has arrived or failed.
+    """
+
+    __slots__ = ("_then", "done", "error")
+
+    def __init__(self, then: Callable[[Exception | None], None] | None = None) -> None:
+        self._then = then
+        self.error: Exception | None = None
+        self.done = threading.Event()
+
+    def settle(self, error: Exception | None) -> None:
+        """Tell how it ended."""
+        self.error = error
+        self.done.set()
+        if self._then is not None:
+            self._then(error)
+
+
+class MessageProducer:
+    """Sends messages to Kafka: idempotent, compressed, in batches.
+
+    Acknowledgements are not counted one by one, which would cost as much as sending. Who must know that something has
+    arrived asks for an :class:`Arrival`: the queue takes nothing new until it has run empty once, a few milliseconds.
+    Only failures are reported singly.
 
     Args:
         endpoint: Kafka's ``host:port``.
         logger: Where trouble with brokers is told.
         properties: Further librdkafka properties.
+        on_refused: Called with ``(error, message)`` for each message that Kafka will never take; it may :meth:`send_now`
+            another in its place. Every other failure is final for the link.
+        on_failure: Called with the first failure of the other kind.
+        transactional_id: The name under which it writes in transactions; ``None``: it does not.
     """
 
-    def __init__(self, endpoint: str, logger: LinkLogger, properties: dict[str, str]) -> None:
-        self._producer = Producer(
-            {
-                "enable.idempotence": True,
-                "compression.type": "lz4",
-                "linger.ms": 5,
-                # The partitioner of the Java clients, so that equal keys meet in one partition whoever sends them.
-                "partitioner": "murmur2_random",
-                "message.max.bytes": MAX_MESSAGE_BYTES,
-                "queue.buffering.max.kbytes": 256 * 1024,
-                **client_properties(endpoint, logger, properties),
-            }
-        )
-        self._closing = threading.Event()
-        self._callbacks = threading.Thread(target=self._serve_callbacks, name="deliveries", daemon=True)
-        self._callbacks.start()
-
-    def send(self, electron: Electron, on_delivery: Callable[[Any, Any], None]) -> None:
-        """Queue one electron that names its topic.
-
-        Args:
-            electron: What to send.
-            on_delivery: Called with ``(error or None, message)`` once Kafka has acknowledged or refused it.
-
-        Raises:
-            CodecError: Its key or value cannot be put on the wire.
-            KafkaException: The local queue does not take it.
-        """
-        value, content_type = codec.encode(electron.value)
-        headers = [(name, text.encode()) for name, text in electron.headers.items()]
-        if content_type is not None:
-            headers.append((codec.CONTENT_TYPE, content_type.encode()))
-        if electron.previous_topic is not None:
-            headers.append(("previous-topic", electron.previous_topic.encode()))
-        self.send_raw(
-            electron.topic,
-            codec.encode_key(electron.key),
-            value,
-            headers,
-            on_delivery,
-            electron.partition,
-            electron.timestamp,
-        )
-
-    def send_raw(
+    def __init__(
         self,
-        topic: str | None,
-        key: bytes | None,
-        value: bytes | None,
-        headers: list[tuple[str, bytes]],
-        on_delivery: Callable[[Any, Any], None],
-        partition: int | None = None,
-        timestamp: int | None = None,
+        endpoint: str,
+        logger: LinkLogger,
+        properties: Mapping[str, str],
+        on_refused: Callable[[Any, Any], None],
+        on_failure: Callable[[Exception], None],
+        transactional_id: str | None = None,
     ) -> None:
-        """Queue one message as it is; waits while the local queue is full.
+        settings: dict[str, Any] = {
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            # The partitioner of the Java clients, so that equal keys meet in one partition whoever sends them.
+            "partitioner": "murmur2_random",
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "queue.buffering.max.messages": 200_000,
+            "queue.buffering.max.kbytes": 256 * 1024,
+            **client_properties(endpoint, logger, properties),
+            "on_delivery": self._failed,
+            "delivery.report.only.error": True,
+        }
+        if transactional_id is not None:
+            settings["transactional.id"] = transactional_id
+            # A crashed instance's open transaction hides what is written after it until this has passed.
+            settings.setdefault("transaction.timeout.ms", 10_000)
+        self._on_refused = on_refused
+        self._on_failure = on_failure
+        self._failure: Exception | None = None
+        self._refused: deque[tuple[Any, Any]] = deque()
+        self.client = Producer(settings)
+        # Whoever serves deliveries holds it, so that an empty queue means that every failure has been reported.
+        self._serving = threading.Lock()
+        self._open = threading.Event()
+        self._open.set()
+        self._awaited: list[Arrival] = []
+        self._asked = threading.Condition()
+        self._closing = False
+        self._close_by = math.inf
+        self._deliveries = threading.Thread(target=self._deliver, name="deliveries", daemon=True)
+        self._deliveries.start()
+
+    def send(self, message: Message) -> None:
+        """Queue one message; waits while the queue is full or being emptied.
 
         Raises:
             CodecError: It is too large.
-            KafkaException: The local queue does not take it.
+            DeliveryError: The producer cannot send any more.
         """
-        where: dict[str, int] = {}
-        if partition is not None:
-            where["partition"] = partition
-        if timestamp is not None:
-            where["timestamp"] = timestamp
+        if not self._open.is_set():
+            self._open.wait()
+        self.send_now(message)
+
+    def send_now(self, message: Message) -> None:
+        """Queue one message even while the queue is being emptied: see :meth:`send`."""
+        topic, value, key, headers, partition, timestamp = message
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=headers, on_delivery=on_delivery, **where)
+                if headers is None and partition is None and timestamp is None:
+                    self.client.produce(topic, value, key)
+                elif partition is None and timestamp is None:
+                    self.client.produce(topic, value, key, headers=headers)
+                else:
+                    self._produce_to(message)
                 return
             except BufferError:
-                self._producer.poll(0.1)
+                self.serve(0.05)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise
+                    raise DeliveryError(f"a message for {topic} cannot be sent: {error.args[0].str()}") from error
                 raise CodecError(f"{len(value or b'')} bytes are too many for one message of Kafka") from error
+
+    def _produce_to(self, message: Message) -> None:
+        where: dict[str, int] = {}
+        if message.partition is not None:
+            where["partition"] = message.partition
+        if message.timestamp is not None:
+            where["timestamp"] = message.timestamp
+        self.client.produce(message.topic, message.value, message.key, headers=message.headers, **where)
+
+    def arrival(self, then: Callable[[Exception | None], None] | None = None) -> Arrival:
+        """Ask to be told when everything sent so far has arrived.
+
+        Args:
+            then: Called with the first failure or ``None``, in the thread that serves deliveries: it must not block.
+        """
+        arrival = Arrival(then)
+        with self._asked:
+            if not self._closing:
+                self._awaited.append(arrival)
+                self._asked.notify()
+                return arrival
+        arrival.settle(self._failure or StoppedError())
+        return arrival
+
+    def serve(self, timeout: float = 0) -> None:
+        """Serve deliveries that have come in; returns at once where another thread does so."""
+        if self._serving.acquire(blocking=False):
+            try:
+                self.client.poll(timeout)
+            finally:
+                self._serving.release()
+            self._replace_refused()
+        elif timeout:
+            time.sleep(timeout)
+
+    def hurry(self) -> None:
+        """Have what is queued sent now, not when the linger time is over: nothing more is coming for the moment."""
+        if len(self.client) and self._serving.acquire(blocking=False):
+            try:
+                self.client.flush(0.001)
+            finally:
+                self._serving.release()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything that was queued has arrived or failed, at most ``timeout`` seconds; whether it has."""
+        if not self._serving.acquire(timeout=max(timeout, 0.01)):
+            return False
+        try:
+            empty = int(self.client.flush(timeout)) == 0
+        finally:
+            self._serving.release()
+        return not self._replace_refused() and empty
 
     def partition_count(self, topic: str) -> int:
         """How many partitions the topic has.
@@ -108,7 +192,7 @@ class ElectronProducer:
         Raises:
             KafkaException: The broker does not know it, or does not answer.
         """
-        found = self._producer.list_topics(topic, timeout=10).topics[topic]
+        found = self.client.list_topics(topic, timeout=10).topics[topic]
         if found.error is not None:
             raise KafkaException(found.error)
         return len(found.partitions)
@@ -119,11 +203,50 @@ class ElectronProducer:
         Returns:
             How many messages were not acknowledged in that time.
         """
-        left: int = self._producer.flush(timeout)
-        self._closing.set()
-        self._callbacks.join(1)
-        return left
+        deadline = time.monotonic() + timeout
+        with self._asked:
+            self._closing, self._close_by = True, deadline
+            self._asked.notify()
+        self._deliveries.join(timeout)
+        self.flush(max(0.0, deadline - time.monotonic()))
+        return len(self.client)
 
-    def _serve_callbacks(self) -> None:
-        while not self._closing.is_set():
-            self._producer.poll(0.2)
+    def _failed(self, error: Any, message: Any) -> None:
+        if error.code() in _REFUSED:
+            self._refused.append((error, message))
+        elif self._failure is None:
+            self._failure = DeliveryError(f"Kafka did not take a message for {message.topic()}: {error.str()}")
+            self._on_failure(self._failure)
+
+    def _replace_refused(self) -> bool:
+        """Hand refused messages to who may send others in their place; whether there were any."""
+        found = False
+        while self._refused:
+            found = True
+            self._on_refused(*self._refused.popleft())
+        return found
+
+    def _deliver(self) -> None:
+        """Empty the queue whenever somebody asks, and serve deliveries now and then when nobody does."""
+        while True:
+            with self._asked:
+                if not self._awaited and not self._closing:
+                    self._asked.wait(0.02)
+                awaited, self._awaited = self._awaited, []
+                if self._closing and not awaited:
+                    return
+            if not awaited:
+                self.serve()
+                continue
+            self._open.clear()
+            began = time.monotonic()
+            while not (empty := self.flush(0.1)) and time.monotonic() < self._close_by:
+                pass
+            self._open.set()
+            error = self._failure or (
+                None if empty else DeliveryError("Kafka did not acknowledge it before the link ended")
+            )
+            for arrival in awaited:
+                arrival.settle(error)
+            # Senders get as much time as they were held up, or a stream of such requests would starve them.
+            time.sleep(min(time.monotonic() - began, 0.002))

@@ -1,41 +1,87 @@
-"""The runtime of a link on Kafka: what carries electrons to its transform and its outputs away."""
+"""What a link stands on: Kafka, the test driver, or nothing at all."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaException
-from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
-from tenacity.nap import sleep_using_event
 
-from catena_core import codec
-from catena_core.consumer import Batch, ConsumerLoop, Partition
-from catena_core.delivery import Outputs
+from catena_core.assignment import Batch, Partition
+from catena_core.burial import dead_output, without_value
+from catena_core.consumer import ConsumerLoop
+from catena_core.delivery import AtLeastOnce, Delivery, ReadOnly
 from catena_core.electron import Electron
-from catena_core.errors import CodecError, DeliveryError, RejectedError, StoppedError
+from catena_core.errors import DeliveryError, StoppedError, UsageError
+from catena_core.lanes import Lane
+from catena_core.messages import Message
+from catena_core.monitoring import Monitoring
 from catena_core.options import LinkOptions
-from catena_core.producer import ElectronProducer
-from catena_core.results import Result, read_result
+from catena_core.producer import MessageProducer
+from catena_core.rpc import Peer, RpcService
 from catena_core.table import Table, TableContent
+from catena_core.transactions import ExactlyOnce
+from catena_core.transformer import Outgoing, Transformer
 
 if TYPE_CHECKING:
     from catena_core.link import Link
 
+# Seconds between commits; in transactions, outputs wait for them.
+_COMMIT_INTERVAL = {"at_least_once": 1.0, "exactly_once": 0.1}
 
-# What no retry would mend.
-_FINAL = (RejectedError, CodecError, StoppedError)
+
+class Runtime(Protocol):
+    """What a link asks of what it stands on."""
+
+    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
+        """Send electrons.
+
+        Args:
+            electrons: What to send.
+            done: Called once all have arrived, with the first error or ``None``.
+
+        Returns:
+            Whether that may be waited for here: not within a transform whose outputs go out together with its offset.
+        """
+
+    def table(self, topic: str, **content: Any) -> TableContent[Any]:
+        """Read a compacted topic as a mapping."""
+
+    def partition_count(self, topic: str) -> int:
+        """How many partitions a topic has."""
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        """Run a call in the link's single lane, between electrons."""
+
+    def callback(self, function: Callable[[], Any]) -> None:
+        """Run a callback of the link where it holds up nothing but other callbacks."""
+
+    def rpc(self) -> Peer:
+        """The link's part in remote calls, taken up when first asked for."""
 
 
-class _GivenUpError(Exception):
-    """An electron whose attempts are used up."""
+class NoRuntime:
+    """For a link that needs no Kafka: it neither reads nor sends."""
 
-    def __init__(self, reason: Exception, attempts: int) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-        self.attempts = attempts
+    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
+        raise UsageError("there is no Kafka to send to; name one with -k HOST:PORT or KAFKA_ENDPOINT")
+
+    def table(self, topic: str, **content: Any) -> TableContent[Any]:
+        raise UsageError("there is no Kafka to read from; name one with -k HOST:PORT or KAFKA_ENDPOINT")
+
+    def partition_count(self, topic: str) -> int:
+        raise UsageError("there is no Kafka to ask; name one with -k HOST:PORT or KAFKA_ENDPOINT")
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        function(*args)
+
+    def callback(self, function: Callable[[], Any]) -> None:
+        function()
+
+    def rpc(self) -> Peer:
+        raise UsageError("there is no Kafka to call through; name one with -k HOST:PORT or KAFKA_ENDPOINT")
 
 
 class KafkaRuntime:
@@ -45,53 +91,65 @@ class KafkaRuntime:
         link: The link.
         options: Its options, with a Kafka endpoint.
         stop: Set when the link is to stop.
+        monitoring: Its metrics, its health and what watches it.
     """
 
-    def __init__(self, link: Link, options: LinkOptions, stop: threading.Event) -> None:
+    def __init__(self, link: Link, options: LinkOptions, stop: threading.Event, monitoring: Monitoring) -> None:
         assert options.kafka_endpoint is not None
         self._link = link
         self._options = options
         self._stop = stop
-        self._abandon = threading.Event()
         self._endpoint = options.kafka_endpoint
-        self._group = options.consumer_group or type(link).__name__
-        self._producer = ElectronProducer(self._endpoint, link.logger, options.properties)
+        self._monitoring = monitoring
+        self._metrics = monitoring.metrics
+        self._outgoing = Outgoing()
+        self._callbacks = Lane("callbacks")
         self._tables: list[Table[Any]] = []
         self._partition_counts: dict[str, int] = {}
-        self._current = threading.local()
         self._loop: ConsumerLoop | None = None
+        self._rpc: RpcService | None = None
+        self._rpc_lock = threading.Lock()
+        exactly_once = options.delivery == "exactly_once" and not link.replay
+        try:
+            self._producer = MessageProducer(
+                self._endpoint,
+                link.logger,
+                options.properties,
+                on_refused=self._refused,
+                on_failure=self.fail,
+                transactional_id=f"{link.consumer_group}.{options.instance_id or link.uid}" if exactly_once else None,
+            )
+        except KafkaException as error:
+            raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
+        self._delivery = self._promise(exactly_once)
+        self._transformer = Transformer(link, self._delivery, self._outgoing, self.callback, self._metrics, stop)
+
+    def _promise(self, exactly_once: bool) -> Delivery:
+        interval = 0.0 if self._options.synchronous else _COMMIT_INTERVAL[self._options.delivery]
+        logger = self._link.logger
+        if self._link.replay:
+            return ReadOnly(self._producer)
+        if not exactly_once:
+            return AtLeastOnce(self._producer, logger, self._metrics, interval)
+        delivery = ExactlyOnce(self._producer, logger, self._metrics, self.fail, self._dead_output, interval)
+        try:
+            delivery.begin()
+        except KafkaException as error:
+            raise DeliveryError(f"Kafka gives no transactions: {error.args[0].str()}") from error
+        return delivery
 
     # What a link asks for
 
-    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> None:
-        """Queue electrons; within a transform, its own electron is committed only once they are acknowledged.
-
-        Args:
-            electrons: What to send, each with its topic.
-            done: Called once all are acknowledged, with the first error or ``None``.
-        """
-        outer: Outputs | None = getattr(self._current, "outputs", None)
-        if done is None and outer is not None:
-            for electron in electrons:
-                outer.add()
-                self._produce(electron, outer)
-            return
-        if outer is not None:
-            outer.add()
-
-        def finished(error: Exception | None) -> None:
-            if done is not None:
-                done(error)
-            if outer is not None:
-                outer.delivered(error)
-            elif error is not None:
-                self.fail(DeliveryError(f"Kafka did not take an electron: {error}"))
-
-        own = Outputs(finished)
-        for electron in electrons:
-            own.add()
-            self._produce(electron, own)
-        own.seal()
+    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
+        """Queue electrons; see :class:`Runtime`."""
+        own = self._outgoing.sink
+        sink = own or self._delivery.sink(None)
+        for message in [self._transformer.message_of(electron) for electron in electrons]:
+            sink.send(message)
+            self._metrics.produced(message.topic, 1)
+        if done is not None:
+            sink.then(done)
+        return own is None or not isinstance(self._delivery, ExactlyOnce)
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
         """Start to read a compacted topic as a table."""
@@ -102,7 +160,10 @@ class KafkaRuntime:
     def partition_count(self, topic: str) -> int:
         """How many partitions a topic has; asked once."""
         if topic not in self._partition_counts:
-            self._partition_counts[topic] = self._producer.partition_count(topic)
+            try:
+                self._partition_counts[topic] = self._producer.partition_count(topic)
+            except KafkaException as error:
+                raise UsageError(f"the topic {topic} cannot be looked up: {error.args[0].str()}") from error
         return self._partition_counts[topic]
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
@@ -110,9 +171,29 @@ class KafkaRuntime:
         if self._loop is not None:
             self._loop.first_lane.put(self._guarded, function, args)
 
+    def callback(self, function: Callable[[], Any]) -> None:
+        """Run a callback of the link in the thread of callbacks."""
+        self._callbacks.put(self._guarded, function, ())
+
+    def rpc(self) -> Peer:
+        """The link's part in remote calls, taken up when first asked for."""
+        with self._rpc_lock:
+            if self._rpc is None:
+                self._rpc = RpcService(
+                    self._link,
+                    uid=self._link.uid,
+                    group=self._link.consumer_group,
+                    endpoint=self._endpoint,
+                    properties=self._options.properties,
+                    logger=self._link.logger,
+                    threads=self._options.num_rpc_threads,
+                )
+                self._rpc.start()
+            return self._rpc
+
     def fail(self, error: Exception) -> None:
         """Stop the link because of an error that no retry can mend."""
-        self._link.failed(error)
+        self._link.life.failed(error)
 
     # Its life
 
@@ -120,67 +201,70 @@ class KafkaRuntime:
         """Read until the link stops, then drain; returns when everything is acknowledged or given up."""
         for table in self._tables:
             table.wait_until_complete(self._stop)
-        link = self._link
-        try:
-            if link.reads:
-                self._loop = ConsumerLoop(
-                    endpoint=self._endpoint,
-                    group=self._group,
-                    topics=lambda: link.input_topics,
-                    handler=self,
-                    lanes=link.lanes,
-                    replay=link.replay,
-                    batch_size=link.batch_size,
-                    drain_timeout=link.drain_timeout,
-                    properties=self._options.properties,
-                    logger=link.logger,
-                )
-                link.running()
-                self._loop.run(self._stop)
-            else:
-                link.running()
-                self._stop.wait()
-        finally:
-            self._abandon.set()
+        if self._link.reads:
+            self._loop = self._make_loop()
+            self._monitoring.watch(self._loop)
+            self._link.life.running()
+            self._loop.run(self._stop)
+        else:
+            self._link.life.running()
+            while not self._stop.wait(0.05):
+                self._delivery.advance(())
 
     def close(self) -> None:
         """Let go of tables and of the producer, whose queue is flushed first."""
+        self._delivery.settle((), time.monotonic() + self._link.drain_timeout)
+        if self._rpc is not None:
+            self._rpc.close()
         for table in self._tables:
             table.close()
         left = self._producer.close(self._link.drain_timeout)
+        drained = threading.Event()
+        self._callbacks.put(drained.set)
+        self._callbacks.close()
+        drained.wait(self._link.drain_timeout)
         if left:
-            self._link.logger.log(f"{left} electrons were not acknowledged before the end", level="warning")
+            self._link.logger.log(f"{left} messages were not acknowledged before the end", level="warning")
+
+    def _make_loop(self) -> ConsumerLoop:
+        link, options = self._link, self._options
+        try:
+            return ConsumerLoop(
+                endpoint=self._endpoint,
+                group=link.consumer_group,
+                instance_id=options.instance_id,
+                topics=lambda: link.input_topics,
+                handler=self,
+                delivery=self._delivery,
+                lanes=link.lane_count,
+                replay=link.replay,
+                batch_size=link.batch_size,
+                one_by_one=options.synchronous,
+                input_mode=options.input_mode,
+                window=options.exp_window_size,
+                drain_timeout=link.drain_timeout,
+                properties=options.properties,
+                logger=link.logger,
+                metrics=self._metrics,
+                watchdog=self._monitoring.watchdog,
+            )
+        except KafkaException as error:
+            raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
 
     # What the consumer loop calls
 
-    def process(self, batch: Batch, finished: Callable[[Batch], None]) -> None:
-        """Transform a batch in a lane."""
+    def process(self, batch: Batch) -> None:
+        """Transform a batch, in a lane."""
+        self._transformer.process(batch)
+        self._producer.serve()
 
-        def acknowledged(error: Exception | None) -> None:
-            batch.completed = error is None and complete
-            finished(batch)
-            if error is not None:
-                self.fail(DeliveryError(f"Kafka did not take an output: {error}"))
-
-        complete = False
-        outputs = Outputs(acknowledged)
-        self._current.outputs = outputs
-        try:
-            for message in batch.messages:
-                if batch.assignment.revoked or self._abandon.is_set():
-                    return
-                self._transform(message, batch)
-            complete = True
-        except StoppedError:
-            return
-        except Exception as error:
-            self.fail(error)
-        finally:
-            self._current.outputs = None
-            outputs.seal()
+    def idle(self) -> None:
+        """Have what lanes sent go out at once, since nothing more comes for the moment."""
+        self._producer.hurry()
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Tell the link of its new partitions, in its lane when it has a single one."""
+        self._monitoring.health.ready = True
         self._tell(self._link.assigned, partitions)
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
@@ -199,129 +283,34 @@ class KafkaRuntime:
             if then is not None:
                 then()
 
-        if self._link.lanes == 1 and self._loop is not None:
+        if self._link.lane_count == 1 and self._loop is not None:
             self._loop.first_lane.put(call)
         else:
             call()
 
-    def _guarded(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+    def _guarded(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
             function(*args)
-        except StoppedError:
+        except (StoppedError, SystemExit):
             pass
         except Exception as error:
-            self._link.logger.log(f"{function.__name__} failed: {error!r}", level="error")
+            self._link.logger.log(f"{getattr(function, '__name__', function)} failed: {error!r}", level="error")
             self.fail(error)
 
-    # One electron
+    # What Kafka refuses
 
-    def _transform(self, message: Any, batch: Batch) -> None:
-        attempts = 1
-        try:
-            electron = to_electron(message)
-            try:
-                self._once(electron)
-            except _FINAL:
-                raise
-            except Exception as error:
-                attempts = self._again(electron, error, batch)
-        except (StoppedError, KafkaException):
-            raise
-        except _GivenUpError as given_up:
-            self._bury(message, given_up.reason, given_up.attempts)
-        except Exception as error:
-            self._bury(message, error, attempts)
+    def _refused(self, error: Any, message: Any) -> None:
+        """Set an output aside that Kafka will never take, for instance because it is too large for its topic."""
+        output = Message(message.topic(), message.value(), message.key())
+        self._link.logger.log(f"Kafka refuses a message for {output.topic}: {error.str()}", level="error")
+        if isinstance(self._delivery, ExactlyOnce):
+            self._delivery.refused(output)
+        else:
+            self._producer.send_now(self._dead_output(output))
+        self._metrics.dead_letters(output.topic)
 
-    def _once(self, electron: Electron) -> None:
-        self._emit(read_result(self._link.transform(electron)), electron.topic)
-
-    def _again(self, electron: Electron, first: Exception, batch: Batch) -> int:
-        """Try an electron that failed once until it succeeds or its attempts are used up."""
-        attempts = 0
-
-        def attempt() -> None:
-            nonlocal attempts
-            attempts += 1
-            if attempts == 1:
-                raise first
-            if self._stop.is_set() or batch.assignment.revoked:
-                raise StoppedError
-            self._once(electron)
-
-        retrying = Retrying(
-            stop=stop_after_attempt(self._link.attempts),
-            wait=wait_random_exponential(self._link.backoff[0], max=self._link.backoff[1]),
-            retry=retry_if_not_exception_type(_FINAL),
-            sleep=sleep_using_event(self._stop),
-            before_sleep=self._before_retry,
-            reraise=True,
-        )
-        try:
-            retrying(attempt)
-        except (StoppedError, KafkaException):
-            raise
-        except Exception as error:
-            raise _GivenUpError(error, attempts) from error
-        return attempts
-
-    def _emit(self, result: Result, previous_topic: str | None) -> None:
-        prepared = [self._link.addressed(electron, previous_topic) for electron in result.electrons]
-        if result.callback is not None:
-            callback = result.callback
-            self.send(prepared, lambda error: None if error else callback())
-        elif prepared:
-            self.send(prepared)
-
-    def _before_retry(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        wait = state.next_action.sleep if state.next_action else 0
-        self._link.logger.log(
-            f"attempt {state.attempt_number} failed, again in {wait:.1f} s: {error!r}", level="warning"
-        )
-
-    def _bury(self, message: Any, error: Exception, attempts: int) -> None:
-        """Put an electron that failed for good into the dead letters, as it came, with the reason in its headers."""
-        topic = self._link.dead_letter_topic or f"{self._group}.dead-letters"
-        reason = {
-            "error": str(error)[:1000],
-            "error-type": type(error).__name__,
-            "link": type(self._link).__name__,
-            "original-topic": message.topic(),
-            "original-partition": str(message.partition()),
-            "original-offset": str(message.offset()),
-            "attempts": str(attempts),
-            "failed-at": f"{time.time():.3f}",
-        }
-        self._link.logger.log(f"given up after {attempts} attempts, put into {topic}: {error!r}", level="error")
-        headers = [(name, data) for name, data in message.headers() or () if name not in reason]
-        headers += [(name, text.encode()) for name, text in reason.items()]
-        outputs: Outputs = self._current.outputs
-        outputs.add()
-        self._producer.send_raw(topic, message.key(), message.value(), headers, outputs.delivered)
-
-    def _produce(self, electron: Electron, outputs: Outputs) -> None:
-        try:
-            self._producer.send(electron, outputs.delivered)
-        except Exception:
-            outputs.delivered(None)
-            raise
-
-
-def to_electron(message: Any) -> Electron:
-    """Read a Kafka message.
-
-    Raises:
-        CodecError: Its value is not what its content type says.
-    """
-    headers = {name: (data or b"").decode("utf-8", "replace") for name, data in message.headers() or ()}
-    content_type = headers.pop(codec.CONTENT_TYPE, None)
-    return Electron(
-        key=codec.decode_key(message.key()),
-        value=codec.decode(message.value(), content_type),
-        topic=message.topic(),
-        previous_topic=headers.pop("previous-topic", None),
-        timestamp=message.timestamp()[1],
-        partition=message.partition(),
-        offset=message.offset(),
-        headers=headers,
-    )
+    def _dead_output(self, output: Message) -> Message:
+        error = DeliveryError(f"Kafka refuses it: too large for {output.topic}, or not valid there")
+        letter = dead_output(self._link.dead_letters, output, error, type(self._link).__name__)
+        # A topic of dead letters that takes no more than the other: say at least what there was.
+        return without_value(letter) if output.topic == self._link.dead_letters else letter

@@ -95,7 +95,7 @@ class Table(TableContent[Row]):
     """
 
     def __init__(
-        self, endpoint: str, topic: str, logger: LinkLogger, properties: dict[str, str] | None = None, **content: Any
+        self, endpoint: str, topic: str, logger: LinkLogger, properties: Mapping[str, str] | None = None, **content: Any
     ) -> None:
         super().__init__(**content)
         self._topic = topic

@@ -1,17 +1,67 @@
-"""Testing links without a broker: electrons in, electrons out."""
+"""Testing links without a broker: electrons in, electrons out.
+
+    driver = LinkDriver(Shout(input_topics=("lines",), output_topics=("loud",)))
+    assert driver.transform(Electron("k", "hey"))[0].value == "HEY"
+
+For tests on a broker there is the pytest plugin :mod:`catena_core.pytest_plugin`.
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from catena_core import codec
+from catena_core.clock import Launch
 from catena_core.electron import Electron
 from catena_core.errors import UsageError
 from catena_core.link import Link
+from catena_core.messages import Message, message_of, reader, writer
 from catena_core.results import read_result
+from catena_core.rpc import LocalRpc, Peer
 from catena_core.table import TableContent
+
+
+class ManualClock:
+    """A clock that moves when it is told to, or when the link waits.
+
+    Args:
+        now: Seconds since the Unix epoch.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._numbers = itertools.count()
+        self._due: list[tuple[float, int, float, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        """The time it shows."""
+        return self._now
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Move on at once; loops that come due meanwhile are left for :meth:`advance`."""
+        self._now += seconds
+        return stop.is_set()
+
+    def repeat(
+        self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
+    ) -> threading.Thread:
+        """Take a loop on; :meth:`advance` makes its calls."""
+        heapq.heappush(self._due, (self._now + (interval if wait else 0), next(self._numbers), interval, call))
+        return threading.Thread(target=call, name="never started: the clock is moved by hand")
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and make the calls that come due, in the order of their times."""
+        until = self._now + seconds
+        while self._due and self._due[0][0] <= until:
+            at, _, interval, call = heapq.heappop(self._due)
+            self._now = max(self._now, at)
+            call()
+            heapq.heappush(self._due, (at + interval, next(self._numbers), interval, call))
+        self._now = max(self._now, until)
 
 
 class LinkDriver:
@@ -24,35 +74,61 @@ class LinkDriver:
         link: The link; :meth:`setup` is called when the driver is made.
         tables: Rows that tables hold from the start, by topic and key.
         partitions: How many partitions every topic has.
+        now: Seconds since the Unix epoch: the link's time then stands still, except as :meth:`advance` moves it or the link
+            waits, and loops run only then. ``None``: the machine's time.
+        rpc: Where the links of one test can call each other; ``None``: this one is alone.
+        setup_kwargs: Handed to :meth:`setup`.
+
+    Attributes:
+        sent: All that the link has sent, in order.
     """
 
-    def __init__(self, link: Link, tables: dict[str, dict[str, Any]] | None = None, partitions: int = 4) -> None:
+    def __init__(
+        self,
+        link: Link,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
+        partitions: int = 4,
+        now: float | None = None,
+        rpc: LocalRpc | None = None,
+        setup_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         self._link = link
         self._rows = tables or {}
         self._partitions = partitions
         self._tables: dict[str, list[TableContent[Any]]] = {}
         self._offsets: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
+        self._read, self._read_output = reader(link.input_format), reader(link.output_format)
+        self._write_input, self._write = writer(link.input_format), writer(link.output_format)
+        self._clock = ManualClock(now) if now is not None else None
+        if self._clock is not None:
+            link.life.clock = self._clock
+        self._rpc = rpc or LocalRpc()
+        self._peer: Peer | None = None
         self.sent: list[Electron] = []
-        link.attach(self)
+        link.life.attach(self, setup_kwargs)
+        self.rpc()
 
     def transform(self, electron: Electron) -> list[Electron]:
-        """Hand the link one electron, as if it came from the first input topic or the one that it names.
+        """Hand the link one electron, as if it came from the first input topic, or the one that it names.
+
+        Args:
+            electron: Its ``topic`` is where it is read from.
 
         Returns:
             What the link sent meanwhile, in order.
         """
-        arrived = self._through_the_wire(electron)
-        arrived.topic = electron.topic or next(iter(self._link.input_topics), None)
-        if arrived.topic is None:
+        topic = electron.topic or next(iter(self._link.input_topics), None)
+        if topic is None:
             raise UsageError("the link has no input topic; give the electron one")
-        arrived.partition = electron.partition or 0
-        place = (arrived.topic, arrived.partition)
-        arrived.offset = self._offsets.get(place, 0)
-        self._offsets[place] = arrived.offset + 1
+        place = (topic, electron.partition or 0)
+        offset = self._offsets.get(place, 0)
+        self._offsets[place] = offset + 1
+        message = message_of(electron, topic, self._write_input)
+        timestamp = electron.timestamp if electron.timestamp is not None else int(self._link.now() * 1000)
         before = len(self.sent)
-        result = read_result(self._link.transform(arrived))
-        self.send([self._link.addressed(item, arrived.topic) for item in result.electrons])
+        result = read_result(self._link.transform(self._read(_Arrived(message, place[1], offset, timestamp))))
+        self.send(result.electrons)
         if result.callback is not None:
             result.callback()
         return self.sent[before:]
@@ -75,28 +151,67 @@ class LinkDriver:
             self._link.replayed(partition)
         return self.sent[before:]
 
+    def revoke(self, *partitions: tuple[str, int]) -> list[Electron]:
+        """Take partitions away; returns what the link sent meanwhile."""
+        before = len(self.sent)
+        self._link.revoked(partitions)
+        return self.sent[before:]
+
     def put(self, topic: str, key: str, value: Any, partition: int = 0) -> list[Electron]:
         """Set or, with ``None``, remove a row in the tables of a topic; returns what the link sent because of it."""
         before = len(self.sent)
         for content in self._tables.get(topic, ()):
-            content.apply(key, self._through_the_wire(Electron(key=key, value=value)).value, partition)
+            content.apply(key, _through_the_wire(value), partition)
         return self.sent[before:]
+
+    def advance(self, seconds: float) -> list[Electron]:
+        """Let time pass, and run the loops that come due; returns what the link sent meanwhile.
+
+        Raises:
+            UsageError: The driver was made without ``now``.
+        """
+        if self._clock is None:
+            raise UsageError("the link runs by the machine's time; make the driver with now=…")
+        before = len(self.sent)
+        self._clock.advance(seconds)
+        return self.sent[before:]
+
+    def call(self, method: str, args: Any = None, kwargs: Mapping[str, Any] | None = None) -> Any:
+        """Call a method of the link that is marked with ``@rpc``, as another link would."""
+        return self.rpc().call(self._link.uid, method, args, kwargs)
+
+    def finish(self) -> None:
+        """End the link."""
+        self._link.life.stop.set()
+        self._link.finish()
+        if self._peer is not None:
+            self._peer.close()
 
     # What the link calls
 
-    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> None:
+    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
         """Take what the link sends."""
-        with self._lock:
-            self.sent.extend(self._through_the_wire(electron) for electron in electrons)
+        for electron in electrons:
+            topic = electron.topic or self._link.default_topic
+            if topic is None:
+                raise UsageError(f"{type(self._link).__name__} has no topic to send to; name one with -o TOPIC")
+            message = message_of(electron, topic, self._write)
+            arrived = self._read_output(_Arrived(message, message.partition or 0, 0, message.timestamp or 0))
+            sent = arrived.replace(
+                topic=topic, previous_topic=None, partition=message.partition, offset=None, timestamp=message.timestamp
+            )
+            with self._lock:
+                self.sent.append(sent)
         if done is not None:
             done(None)
+        return True
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
         """A table with the rows that the driver was given."""
         table: TableContent[Any] = TableContent(**content)
         self._tables.setdefault(topic, []).append(table)
         for key, value in self._rows.get(topic, {}).items():
-            table.apply(key, self._through_the_wire(Electron(key=key, value=value)).value)
+            table.apply(key, _through_the_wire(value))
         return table
 
     def partition_count(self, topic: str) -> int:
@@ -107,15 +222,46 @@ class LinkDriver:
         """Run it at once."""
         function(*args)
 
-    @staticmethod
-    def _through_the_wire(electron: Electron) -> Electron:
-        value, content_type = codec.encode(electron.value)
-        return Electron(
-            key=codec.decode_key(codec.encode_key(electron.key)),
-            value=codec.decode(value, content_type),
-            topic=electron.topic,
-            previous_topic=electron.previous_topic,
-            timestamp=electron.timestamp,
-            partition=electron.partition,
-            headers=electron.headers,
-        )
+    def callback(self, function: Callable[[], Any]) -> None:
+        """Run it at once."""
+        function()
+
+    def rpc(self) -> Peer:
+        """The link's part in the calls of the test."""
+        if self._peer is None:
+            link = self._link
+            self._peer = self._rpc.join(link, uid=link.uid, group=link.consumer_group, logger=link.logger)
+        return self._peer
+
+
+class _Arrived:
+    """A message as the library reads one from Kafka."""
+
+    def __init__(self, message: Message, partition: int, offset: int, timestamp: int) -> None:
+        self._message = message
+        self._place = (partition, offset, timestamp)
+
+    def topic(self) -> str:
+        return self._message.topic
+
+    def key(self) -> bytes | None:
+        return self._message.key
+
+    def value(self) -> bytes | None:
+        return self._message.value
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return self._message.headers
+
+    def partition(self) -> int:
+        return self._place[0]
+
+    def offset(self) -> int:
+        return self._place[1]
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self._place[2]
+
+
+def _through_the_wire(value: Any) -> Any:
+    return codec.decode(*codec.encode(value))

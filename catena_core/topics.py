@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
@@ -41,7 +41,7 @@ class TopicSpec:
 
 
 def ensure(
-    endpoint: str, specs: Iterable[TopicSpec], properties: dict[str, str] | None = None, patience: float = 30
+    endpoint: str, specs: Iterable[TopicSpec], properties: Mapping[str, str] | None = None, patience: float = 30
 ) -> None:
     """Make the topics that do not exist yet; leave those that do as they are.
 

@@ -114,7 +114,7 @@ class Router(CatalogueLink):
         shard = self._shards.get(electron.partition)
         if shard is None:
             return
-        if electron.topic == self.input_topics[0]:
+        if electron.previous_topic == self.input_topics[0]:
             touched = self._take_offering(shard, electron)
         else:
             touched = self._take_placement(shard, electron)

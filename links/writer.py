@@ -132,7 +132,14 @@ class Writer(CatalogueLink):
     def _refused(self, write: Write, error: CatenaError) -> Electron:
         """Report a write that the node will never take: it stands in the placements, and in the dead letters."""
         self.logger.log(f"{write.node} refuses {write.graph}: {error}", level="error")
-        reason = {"error": str(error)[:1000], "error-type": type(error).__name__, "link": type(self).__name__}
+        reason = {
+            "error": str(error)[:1000],
+            "error-type": type(error).__name__,
+            "link": type(self).__name__,
+            "original-topic": topics.writes_topic(write.node, self._prefix).name,
+            "attempts": "1",
+            "failed-at": f"{time.time():.3f}",
+        }
         dead_letters = self.dead_letter_topic or topics.DEAD_LETTERS
         self.send(Electron(write.graph, records.to_text(write), topic=dead_letters, headers=reason))
         return self._placement(write, refused=write.digest or REFUSED_DELETE)

@@ -16,9 +16,11 @@ class CatalogueLink(Link):
     """A link of the catalogue's topology: it knows the settings, and makes sure that the topics exist."""
 
     dead_letter_topic = topics.DEAD_LETTERS
+    # However many providers serve nonsense, the others' offerings go on.
+    dead_letter_limits = None
 
     def __init__(self, **given: Any) -> None:
-        super().__init__(**{"kafka_endpoint": settings.kafka_endpoint(), **given})
+        super().__init__(**{"kafka_endpoint": settings.kafka_endpoint(), "num_rpc_threads": 0, **given})
         self._settings: settings.Settings | None = None
 
     @property

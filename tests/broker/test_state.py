@@ -59,7 +59,7 @@ class Memory(Link):
         self.complete.add(partition)
 
     def transform(self, electron):
-        self.seen[electron.topic, electron.partition].append(electron.value)
+        self.seen[electron.previous_topic, electron.partition].append(electron.value)
 
 
 def test_a_replaying_link_reads_everything_whenever_it_starts(broker, run):

@@ -5,7 +5,8 @@ from click.testing import CliRunner
 
 from catena_core import Electron, Link
 from catena_core.errors import UsageError
-from catena_core.options import LinkOptions, command
+from catena_core.command import command
+from catena_core.options import LinkOptions
 from catena_core.results import read_result
 from catena_core.testing import LinkDriver
 
@@ -48,10 +49,10 @@ def test_electrons_in_electrons_out():
     driver = LinkDriver(Words())
     seen, *words = driver.transform(Electron("k", "to be or"))
     assert (seen.topic, seen.value) == ("log", "to be or seen")
-    assert [(word.topic, word.key, word.value, word.previous_topic) for word in words] == [
-        ("words", "to", 1, "lines"),
-        ("words", "be", 1, "lines"),
-        ("words", "or", 1, "lines"),
+    assert [(word.topic, word.key, word.value) for word in words] == [
+        ("words", "to", 1),
+        ("words", "be", 1),
+        ("words", "or", 1),
     ]
 
 
@@ -121,18 +122,24 @@ def test_the_command_line_wins():
     taken = []
     defaults = Words(consumer_group="own", kafka_endpoint="a:1").options
     result = CliRunner().invoke(
-        command("words", "Splits.", defaults, taken.append),
+        command("words", "Splits.", defaults, lambda options, arguments: taken.append((options, arguments))),
         ["-k", "b:2", "-i", "x, y", "-g", "other", "-X", "security.protocol=SSL", "--log-level", "debug"],
     )
     assert result.exit_code == 0, result.output
-    assert taken == [
-        LinkOptions("b:2", ("x", "y"), ("words", "log"), "other", "debug", {"security.protocol": "SSL"}),
-    ]
+    expected = LinkOptions(
+        kafka_endpoint="b:2",
+        input_topics=("x", "y"),
+        output_topics=("words", "log"),
+        consumer_group="other",
+        log_level="debug",
+        properties={"security.protocol": "SSL"},
+    )
+    assert taken == [(expected, [])]
 
 
 def test_the_environment_names_kafka_too():
     taken = []
-    CliRunner().invoke(command("words", "Splits.", Words().options, taken.append), [], env={"KAFKA_ENDPOINT": "e:3"})
+    CliRunner().invoke(command("words", "Splits.", Words().options, lambda options, _: taken.append(options)), [], env={"KAFKA_ENDPOINT": "e:3"})
     assert taken[0].kafka_endpoint == "e:3"
 
 

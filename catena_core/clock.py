@@ -1,0 +1,60 @@
+"""The time as a link sees it: the machine's, or in a test one that moves only when told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+Launch = Callable[[Callable[[], None]], threading.Thread]
+
+
+class Clock(Protocol):
+    """What a link asks about time."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Let time pass, but not beyond the moment when ``stop`` is set; whether it is."""
+
+    def repeat(
+        self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
+    ) -> threading.Thread:
+        """Make a call every so many seconds until ``stop`` is set.
+
+        Args:
+            call: The call; it must not raise.
+            interval: Seconds from the start of one call to that of the next.
+            wait: Whether the first call comes only after the interval.
+            stop: Set when it is to end.
+            launch: Runs something in a thread.
+        """
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return time.time()
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Sleep."""
+        return stop.wait(seconds)
+
+    def repeat(
+        self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
+    ) -> threading.Thread:
+        """Make the calls in a thread of their own."""
+
+        def run() -> None:
+            if wait:
+                stop.wait(interval)
+            while not stop.is_set():
+                began = time.monotonic()
+                call()
+                stop.wait(max(0.0, interval - (time.monotonic() - began)))
+
+        return launch(run)

@@ -1,0 +1,112 @@
+"""The command line of a link, made from the table of its options."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
+
+import click
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from catena_core.errors import UsageError
+from catena_core.options import LinkOptions, split_properties
+from catena_core.version import __version__
+
+Run = Callable[[LinkOptions, list[str]], None]
+
+_PREFIX = "KAFKA_"
+
+
+def command(name: str, description: str, defaults: LinkOptions, run: Run) -> click.Command:
+    """Build the command line of a link.
+
+    Args:
+        name: What ``--help`` calls it.
+        description: What ``--help`` says of it: the docstring of the link's class.
+        defaults: What holds where the command line is silent.
+        run: Called with the options that then hold, and the arguments that are none of the library's.
+
+    Returns:
+        A command that reads ``sys.argv`` when called.
+    """
+
+    def callback(arguments: tuple[str, ...], **given: Any) -> None:
+        try:
+            extra = split_properties(given.pop("properties"))
+            given["properties"] = {**environment_properties(), **defaults.properties, **extra}
+            options = defaults.overridden_by({name: value for name, value in given.items() if value is not False})
+        except UsageError as error:
+            raise click.UsageError(str(error)) from error
+        run(options, list(arguments))
+
+    link_command = click.Command(
+        name,
+        params=[
+            *(_parameter(item, getattr(defaults, item.name)) for item in fields(LinkOptions)),
+            click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENTS OF THE LINK]"),
+        ],
+        callback=callback,
+        help=inspect.cleandoc(description),
+        epilog="Start it more than once to scale it: the instances share the work. A variable KAFKA_SECURITY_PROTOCOL sets "
+        "librdkafka's security.protocol, and so on; secrets are better kept there than on the command line.",
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "max_content_width": 110,
+            "ignore_unknown_options": True,
+        },
+    )
+    return click.version_option(__version__)(link_command)
+
+
+def environment_properties() -> dict[str, str]:
+    """The librdkafka properties that ``KAFKA_*`` variables set: ``KAFKA_SASL_USERNAME`` is ``sasl.username``.
+
+    Variables that name no property (``KAFKA_HOME``, what Kubernetes sets for a service called kafka, …) are left alone.
+    """
+    found = {}
+    for variable, value in sorted(os.environ.items()):
+        name = variable.removeprefix(_PREFIX).lower().replace("_", ".")
+        if variable.startswith(_PREFIX) and variable != "KAFKA_ENDPOINT" and _is_property(name, value):
+            found[name] = value
+    return found
+
+
+def environment_endpoint() -> str | None:
+    """Kafka's address as ``KAFKA_ENDPOINT`` names it."""
+    return os.environ.get("KAFKA_ENDPOINT") or None
+
+
+def _is_property(name: str, value: str) -> bool:
+    try:
+        AdminClient({"log_level": 0, name: value})
+    except (KafkaException, TypeError, ValueError) as error:
+        # A property with a bad value is one: whoever uses it says what is wrong.
+        return "No such configuration property" not in str(error)
+    return True
+
+
+def _parameter(item: Any, default: Any) -> click.Parameter:
+    described = item.metadata
+    if isinstance(default, bool):
+        return click.Option(
+            [*described["flags"], item.name], is_flag=True, help=_help(described["help"], default or None)
+        )
+    choices: Sequence[str] = described.get("choices") or ()
+    return click.Option(
+        [*described["flags"], item.name],
+        multiple=item.name == "properties",
+        type=click.Choice(choices, case_sensitive=False) if choices else str,
+        envvar=described.get("environment"),
+        show_envvar=True,
+        metavar="NAME=VALUE" if item.name == "properties" else described.get("metavar"),
+        help=_help(described["help"], default),
+    )
+
+
+def _help(text: str, default: Any) -> str:
+    shown = ",".join(default) if isinstance(default, tuple) else default
+    return text if shown in (None, "") or isinstance(shown, dict) else f"{text}  [default: {shown}]"

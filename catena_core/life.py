@@ -1,0 +1,289 @@
+"""The life of a link: started, kept running, and ended."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catena_core import logs, processes
+from catena_core.clock import Clock, SystemClock
+from catena_core.command import command, environment_endpoint, environment_properties
+from catena_core.errors import CatenaError, StoppedError, UsageError
+from catena_core.monitoring import Monitoring
+from catena_core.options import LinkOptions
+from catena_core.rpc import HttpServer, Methods
+from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
+
+if TYPE_CHECKING:
+    from catena_core.link import Link
+
+# Seconds before a generator that raised is called again.
+_AFTER_ERROR = 1.0
+
+
+class Life:
+    """What happens to one link between its start and its end.
+
+    Args:
+        link: The link.
+
+    Attributes:
+        stop: Set when the link is to stop.
+        failure: Why it ended, if it was not asked to.
+        clock: The time as the link sees it.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.stop = threading.Event()
+        self.failure: BaseException | None = None
+        self.clock: Clock = SystemClock()
+        self._setup_kwargs: Mapping[str, Any] = {}
+        self._running = threading.Event()
+        self._ended = threading.Event()
+        self._waited_for: list[threading.Thread] = []
+        self._runtime: Runtime | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the link stands on.
+
+        Raises:
+            UsageError: It was not started yet.
+        """
+        if self._runtime is None:
+            raise UsageError("a link can send and read tables from setup() on, not in its constructor")
+        return self._runtime
+
+    def start(self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None) -> None:
+        """Read the command line, run until told to stop, and leave the process."""
+        self._setup_kwargs = setup_kwargs or {}
+        name = type(self._link).__name__
+        description = inspect.getdoc(type(self._link)) or ""
+
+        def run(options: LinkOptions, further: list[str]) -> None:
+            if options.processes > 1:
+                logs.configure(options.log_level, options.log_format)
+                sys.exit(processes.run(options.processes, self._link.logger))
+            self._link.args = further
+            self.run(options)
+
+        command(name, description, self._link.options, run)(
+            list(arguments) if arguments is not None else None, prog_name=Path(sys.argv[0]).name or "link"
+        )
+
+    def start_embedded(self, setup_kwargs: Mapping[str, Any] | None) -> None:
+        """Run in a thread of a program that goes on; return when the link is set up and running.
+
+        Raises:
+            CatenaError: It failed before that, as it would have ended the process.
+        """
+        self._setup_kwargs = setup_kwargs or {}
+        options = self._link.options
+        options = replace(
+            options,
+            kafka_endpoint=options.kafka_endpoint or environment_endpoint(),
+            properties={**environment_properties(), **options.properties},
+        )
+        thread = threading.Thread(
+            target=self._run_embedded, args=(options,), name=f"link {self._link.uid}", daemon=True
+        )
+        thread.start()
+        while not self._running.wait(0.02) and thread.is_alive():
+            pass
+        if self.failure is not None:
+            raise self.failure
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
+        return self._ended.wait(timeout)
+
+    def run(self, options: LinkOptions) -> None:
+        """Run with these options until told to stop; SIGTERM, SIGINT and SIGQUIT do so where this is the main thread.
+
+        Raises:
+            SystemExit: The link failed; the reason has been logged.
+        """
+        link = self._link
+        options = processes.own_ports(options)
+        link.use(options)
+        if processes.is_child():
+            self.launch(lambda: processes.follow_parent(self.stop), "parent")
+        fields = {"link": type(link).__name__, "uid": link.uid, "group": link.consumer_group}
+        logs.configure(options.log_level, options.log_format, fields)
+        self._take_signals()
+        self._run()
+        if self.failure is not None:
+            sys.exit(1)
+
+    def attach(self, runtime: Runtime, setup_kwargs: Mapping[str, Any] | None = None) -> None:
+        """Put the link on a runtime and set it up."""
+        self._runtime = runtime
+        if setup_kwargs is not None:
+            self._setup_kwargs = setup_kwargs
+        self._link.setup(**self._setup_kwargs)
+
+    def failed(self, error: BaseException) -> None:
+        """Stop because of an error that no retry can mend; the process ends with status 1."""
+        if self.failure is None:
+            self.failure = error
+            self._link.logger.log(f"stopping, because: {_told(error)}", level="error")
+        self.stop.set()
+
+    def end(self, message: str) -> None:
+        """Stop because the link says so."""
+        if message:
+            self._link.logger.log(f"stopping: {message}")
+        self.stop.set()
+
+    def launch(self, target: Callable[[], None], name: str, waited_for: bool = False) -> threading.Thread:
+        """Run something in a thread of the link's.
+
+        Args:
+            target: What to run.
+            name: The thread's name.
+            waited_for: Whether the end of the link waits for it.
+        """
+
+        def run() -> None:
+            with suppress(SystemExit):  # suicide ends the thread that calls it
+                target()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        if waited_for:
+            self._waited_for.append(thread)
+        thread.start()
+        return thread
+
+    def running(self) -> None:
+        """Start the generator: the tables are complete, and the transform is about to be called."""
+        link = self._link
+        if link.generates:
+            self.launch(self._generate, "generator")
+        gc.freeze()  # what the setup made stays: collections need not walk it again and again
+        reading = ", ".join(link.input_topics) if link.reads else ""
+        link.logger.log(f"running as {link.uid}, consumer group {link.consumer_group}, reading {reading or '-'}")
+        self._running.set()
+
+    def _run_embedded(self, options: LinkOptions) -> None:
+        self._link.use(options)
+        self._run()
+
+    def _run(self) -> None:
+        """Live, and finish exactly once, however it came about."""
+        link = self._link
+        try:
+            self._live()
+        except SystemExit:
+            pass  # the link's own setup or finish said that it is to end
+        except CatenaError as error:
+            self.failed(error)
+        except Exception as error:
+            link.logger.log(f"{type(link).__name__} failed: {error!r}", level="exception")
+            self.failure = self.failure or error
+        finally:
+            self.stop.set()
+            deadline = time.monotonic() + link.drain_timeout
+            for thread in self._waited_for:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            try:
+                link.finish()
+            finally:
+                link.close_stores()
+                link.logger.log("stopped cleanly" if self.failure is None else "stopped")
+                self._ended.set()
+
+    def _live(self) -> None:
+        link, options = self._link, self._link.options
+        monitoring = Monitoring(type(link).__name__, link.uid, link.consumer_group, options, link.logger)
+        calls = (
+            HttpServer(Methods(link, link.logger), options.rpc_port, options.host)
+            if options.rpc_port is not None
+            else None
+        )
+        try:
+            if calls is not None:
+                link.logger.log(f"JSON-RPC on {options.host}:{calls.port}")
+            if options.kafka_endpoint is None:
+                self._live_without_kafka(monitoring)
+                return
+            runtime = KafkaRuntime(link, options, self.stop, monitoring)
+            try:
+                self.attach(runtime)
+                if link.reads and not link.input_topics and not link.dynamic_inputs:
+                    raise UsageError(f"{type(link).__name__} has nothing to read; name topics with -i TOPIC")
+                if options.num_rpc_threads:
+                    runtime.rpc()
+                if not self.stop.is_set():
+                    monitoring.health.ready = not link.reads
+                    runtime.run()
+            finally:
+                self.stop.set()
+                runtime.close()
+        finally:
+            if calls is not None:
+                calls.close()
+            monitoring.close()
+
+    def _live_without_kafka(self, monitoring: Monitoring) -> None:
+        link = self._link
+        if link.reads and (link.input_topics or not link.generates):
+            raise UsageError("no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT")
+        self.attach(NoRuntime())
+        monitoring.health.ready = True
+        self.running()
+        self.stop.wait()
+
+    def _generate(self) -> None:
+        while not self.stop.is_set():
+            try:
+                self._link.generator()
+            except StoppedError:
+                return
+            except UsageError as error:
+                self.failed(error)
+            except Exception as error:
+                self._link.logger.log(f"the generator failed: {error!r}", level="error")
+                self.stop.wait(_AFTER_ERROR)
+
+    def _take_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def on_signal(number: int, _frame: Any) -> None:
+            if self.stop.is_set():
+                os._exit(128 + number)  # asked twice: do not wait for the drain
+            self._link.logger.log(f"stopping: {signal.Signals(number).name}")
+            self.stop.set()
+
+        for name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), on_signal)
+
+
+def unique_name() -> str:
+    """The name of this instance: the host's, which is the container's, in a container, so that it outlives restarts there.
+
+    Elsewhere several run on one host, and in a container those that ``CATENA_PROCESS`` numbers, so theirs say more.
+    """
+    host = socket.gethostname()
+    if Path("/.dockerenv").exists() or os.environ.get("CATENA_DOCKER"):
+        number = os.environ.get(processes.NUMBER)
+        return f"{host}-{number}" if number else host
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, CatenaError) else repr(error)

@@ -1,0 +1,208 @@
+"""Exactly once: outputs and offsets in one transaction.
+
+Kafka's transactions (KIP-98, https://cwiki.apache.org/confluence/display/KAFKA/KIP-98), with the group's metadata so that one
+producer serves all partitions of a member and a member that was thrown out cannot commit (KIP-447). Outputs are held back
+until every electron before theirs in the partition is finished; then the finished runs of all partitions, outputs and offsets,
+make one short transaction. Lanes go on meanwhile, a slow electron delays only its own partition, and a transaction that is
+aborted is tried again with the same outputs: no transform runs twice for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Collection
+from operator import itemgetter
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from catena_core.assignment import Assignment, Batch, Output
+from catena_core.delivery import REBALANCE_ERRORS, Sink
+from catena_core.errors import DeliveryError
+from catena_core.logs import LinkLogger
+from catena_core.messages import Message
+from catena_core.metrics import Metrics
+from catena_core.producer import MessageProducer
+
+# Seconds that one request of a transaction may take before it is asked for again.
+_REQUEST_TIMEOUT = 5.0
+
+_offset_of = itemgetter(0)
+
+
+class HeldOutputs:
+    """The sink of a batch: what its electrons send waits with their offsets."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def send(self, message: Message) -> None:
+        """Hold a message of the electron that is being transformed."""
+        batch = self._batch
+        batch.outputs.append((batch.offsets[batch.done], message))
+
+    def then(self, call: Callable[[Exception | None], None]) -> None:
+        """Hold a call of the electron that is being transformed."""
+        batch = self._batch
+        batch.outputs.append((batch.offsets[batch.done], call))
+
+
+class ExactlyOnce:
+    """Brings outputs and offsets to Kafka in transactions.
+
+    Args:
+        producer: A producer with a transactional id.
+        logger: Where trouble is told.
+        metrics: Where transactions are counted.
+        fail: Called with an error that no further attempt can mend.
+        replace: Called with a message that Kafka will never take; gives the dead letter to send in its place.
+        interval: Seconds between transactions; 0: after each electron.
+    """
+
+    def __init__(
+        self,
+        producer: MessageProducer,
+        logger: LinkLogger,
+        metrics: Metrics,
+        fail: Callable[[Exception], None],
+        replace: Callable[[Message], Message],
+        interval: float = 0.1,
+    ) -> None:
+        self._producer = producer
+        self._logger = logger
+        self._metrics = metrics
+        self._fail = fail
+        self._replace = replace
+        self._interval = interval
+        self._due = 0.0
+        self._consumer: Consumer | None = None
+        self._lock = threading.Lock()
+        self._loose: list[Output] = []  # what was sent outside of any electron
+        self._refused: set[tuple[str, bytes | None, bytes | None]] = set()
+
+    def attach(self, consumer: Consumer) -> None:
+        """Name the consumer whose offsets are committed."""
+        self._consumer = consumer
+
+    def begin(self) -> None:
+        """Take the transactional id, which ends what a former holder of it left open.
+
+        Raises:
+            KafkaException: Kafka does not give it.
+        """
+        self._producer.client.init_transactions(60)
+
+    def sink(self, batch: Batch | None) -> Sink:
+        """Where the outputs of a batch go; ``None``: into the next transaction."""
+        return self if batch is None else HeldOutputs(batch)
+
+    def send(self, message: Message) -> None:
+        """Hold a message that belongs to no electron."""
+        with self._lock:
+            self._loose.append(message)
+
+    def then(self, call: Callable[[Exception | None], None]) -> None:
+        """Hold a call that belongs to no electron."""
+        with self._lock:
+            self._loose.append(call)
+
+    def refused(self, message: Message) -> None:
+        """Take note of a message that Kafka will never take; the transaction is tried again with its dead letter."""
+        self._refused.add(message[:3])
+
+    def advance(self, assignments: Collection[Assignment]) -> None:
+        """Commit what is finished, if it is time."""
+        if time.monotonic() >= self._due:
+            self._commit(assignments)
+            self._due = time.monotonic() + self._interval
+
+    def settle(self, assignments: Collection[Assignment], deadline: float) -> None:
+        """Commit all that is finished now, because these partitions leave."""
+        while not self._commit(assignments) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _commit(self, assignments: Collection[Assignment]) -> bool:
+        """Make one transaction of all that is finished; whether nothing is left to commit."""
+        offsets = {}
+        outputs: list[Output] = []
+        for assignment in assignments:
+            next_offset = assignment.tracker.next_offset
+            if next_offset > assignment.committed:
+                offsets[assignment] = next_offset
+                # Lanes finish in any order; the run that is complete goes out in the order of the partition.
+                assignment.outputs.sort(key=_offset_of)
+                ready = bisect_left(assignment.outputs, next_offset, key=_offset_of)
+                outputs += [output for _, output in assignment.outputs[:ready]]
+        with self._lock:
+            loose = len(self._loose)
+            outputs += self._loose[:loose]
+        if not offsets and not outputs:
+            return True
+        try:
+            self._transact(offsets, outputs)
+        except KafkaException as exception:
+            return self._failed(exception)
+        self._metrics.transaction("committed")
+        self._refused.clear()
+        for assignment, offset in offsets.items():
+            assignment.committed = offset
+            del assignment.outputs[: bisect_left(assignment.outputs, offset, key=_offset_of)]
+        with self._lock:
+            del self._loose[:loose]
+        for output in outputs:
+            if not isinstance(output, Message):
+                output(None)
+        return True
+
+    def _transact(self, offsets: dict[Assignment, int], outputs: list[Output]) -> None:
+        client = self._producer.client
+        client.begin_transaction()
+        for output in outputs:
+            if isinstance(output, Message):
+                self._producer.send_now(self._replace(output) if output[:3] in self._refused else output)
+        if offsets and self._consumer is not None:
+            places = [TopicPartition(*assignment.partition, offset) for assignment, offset in offsets.items()]
+            metadata = self._consumer.consumer_group_metadata()
+            _insist(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT))
+        deadline = time.monotonic() + _REQUEST_TIMEOUT
+        while not self._producer.flush(0.5) and time.monotonic() < deadline:
+            pass
+        _insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT))
+
+    def _failed(self, exception: KafkaException) -> bool:
+        error = exception.args[0]
+        self._metrics.transaction("aborted")
+        if error.fatal():
+            self._fail(DeliveryError(f"transactions are at an end: {error.str()}"))
+            return True
+        expected = error.code() in REBALANCE_ERRORS
+        self._logger.log(
+            f"transaction aborted, again with the same outputs: {error.str()}", level="debug" if expected else "warning"
+        )
+        try:
+            _insist(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
+        except KafkaException as further:
+            if further.args[0].fatal():
+                self._fail(DeliveryError(f"transactions are at an end: {further.args[0].str()}"))
+                return True
+            self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
+        return False
+
+
+def _insist(request: Callable[[], object], attempts: int = 12) -> None:
+    """Make a request of a transaction, again where Kafka says that this may help.
+
+    Raises:
+        KafkaException: It does not, or not in so many attempts.
+    """
+    for attempt in range(attempts):
+        try:
+            request()
+            return
+        except KafkaException as exception:
+            if not exception.args[0].retriable() or attempt == attempts - 1:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,204 @@
+"""What happens to electrons in a lane: read, transformed, tried again, sent on, or set aside."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity.nap import sleep_using_event
+
+from catena_core import tracing
+from catena_core.assignment import Batch
+from catena_core.burial import DeadLetterCount, DeadLetterLimitError, dead_letter, without_value
+from catena_core.delivery import Delivery, Sink
+from catena_core.electron import Electron
+from catena_core.errors import CodecError, DeliveryError, RejectedError, StoppedError, UsageError
+from catena_core.messages import Message, message_of, reader, writer
+from catena_core.metrics import Metrics
+from catena_core.producer import MAX_MESSAGE_BYTES
+from catena_core.results import read_result
+
+if TYPE_CHECKING:
+    from catena_core.link import Link
+
+# What no retry would mend: the electron is at fault …
+_HOPELESS = (RejectedError, CodecError)
+# … or the link, or it is over.
+_FINAL = (StoppedError, UsageError, DeliveryError, DeadLetterLimitError, SystemExit)
+
+
+class Outgoing(threading.local):
+    """Where what the link sends goes, and the trace that it belongs to: known for each thread by itself."""
+
+    sink: Sink | None = None
+    trace: dict[str, str] | None = None
+
+
+class Transformer:
+    """Calls a link's transform for electrons, and sends on what it returns.
+
+    Args:
+        link: The link.
+        delivery: How outputs are brought to Kafka.
+        outgoing: Told where the link's own ``send`` leads meanwhile.
+        callback: Called with a callback of the link, once what it waits for has arrived.
+        metrics: Where all is counted.
+        stop: Set when the link is to stop: no further attempts then.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        delivery: Delivery,
+        outgoing: Outgoing,
+        callback: Callable[[Callable[[], Any]], None],
+        metrics: Metrics,
+        stop: threading.Event,
+    ) -> None:
+        self._link = link
+        self._delivery = delivery
+        self._outgoing = outgoing
+        self._callback = callback
+        self._metrics = metrics
+        self._stop = stop
+        self._read = reader(link.input_format)
+        self._write = writer(link.output_format)
+        self._count = DeadLetterCount(link.dead_letter_limits)
+        # Without a key, what is to stay in order stays in one partition.
+        self._default_key = link.uid if link.options.sequential or link.options.synchronous else None
+
+    def process(self, batch: Batch) -> None:
+        """Transform a batch, as far as it comes: until it is done, revoked, or the link fails."""
+        assignment, transform, read = batch.assignment, self._link.transform, self._read
+        topic, number = assignment.partition
+        outgoing = self._outgoing
+        sink = outgoing.sink = self._delivery.sink(batch)
+        sent: Counter[str] = Counter()
+        began, buried = time.perf_counter(), 0
+        try:
+            for message in batch.messages:
+                if assignment.revoked:
+                    return
+                mark = len(batch.outputs)
+                try:
+                    electron = read(message)
+                    outgoing.trace = tracing.child(electron.headers) if electron.headers else None
+                    returned = transform(electron)
+                    if returned is not None:
+                        self._emit(returned, electron, sink, sent)
+                except _FINAL:
+                    raise
+                except Exception as error:
+                    del batch.outputs[mark:]
+                    buried += self._try_again(message, error, batch, sink, sent)
+                batch.done += 1
+        except (StoppedError, SystemExit):
+            return
+        except Exception as error:
+            self._link.life.failed(error)
+        finally:
+            outgoing.sink = outgoing.trace = None
+            done = batch.done
+            if done:
+                self._metrics.consumed(topic, number, done)
+                self._metrics.transform_seconds(topic, (time.perf_counter() - began) / done, done)
+            for name, count in sent.items():
+                self._metrics.produced(name, count)
+            self._count.well(done - buried)
+
+    def message_of(self, electron: Electron) -> Message:
+        """Put an electron on the wire.
+
+        Raises:
+            CodecError: Its key or value cannot be put on the wire.
+            UsageError: It has no topic, and the link has none to write to.
+        """
+        topic = electron.topic or self._link.default_topic
+        if topic is None:
+            raise UsageError(f"{type(self._link).__name__} has no topic to send to; name one with -o TOPIC")
+        message = message_of(electron, topic, self._write, self._default_key)
+        trace = self._outgoing.trace
+        if trace is not None:
+            headers = [item for item in message.headers or () if item[0] not in trace]
+            message = message._replace(headers=headers + [(name, text.encode()) for name, text in trace.items()])
+        return message
+
+    def _emit(self, returned: Any, source: Electron, sink: Sink, sent: Counter[str]) -> None:
+        if type(returned) is Electron:
+            message = self.message_of(returned)
+            sink.send(message)
+            sent[message.topic] += 1
+            return
+        result = read_result(returned)
+        for message in [self.message_of(electron) for electron in result.electrons]:
+            sink.send(message)
+            sent[message.topic] += 1
+        if result.callback is not None:
+            callback = result.callback
+            sink.then(lambda error: None if error else self._callback(callback))
+
+    def _try_again(self, message: Any, first: Exception, batch: Batch, sink: Sink, sent: Counter[str]) -> bool:
+        """Try an electron that failed once until it succeeds or its attempts are used up; whether it was set aside."""
+        topic = message.topic()
+        self._metrics.failed(topic)
+        if isinstance(first, _HOPELESS):
+            return self._bury(message, first, 1, batch, sink)
+        attempts, mark = 0, len(batch.outputs)
+
+        def attempt() -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts == 1:
+                raise first
+            if self._stop.is_set() or batch.assignment.revoked:
+                raise StoppedError
+            self._metrics.retried(topic)
+            del batch.outputs[mark:]
+            try:
+                electron = self._read(message)
+                self._emit(self._link.transform(electron), electron, sink, sent)
+            except Exception:
+                self._metrics.failed(topic)
+                raise
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self._link.attempts),
+            wait=wait_random_exponential(self._link.backoff[0], max=self._link.backoff[1]),
+            retry=retry_if_not_exception_type((*_HOPELESS, *_FINAL)),
+            sleep=sleep_using_event(self._stop),
+            before_sleep=self._before_retry,
+            reraise=True,
+        )
+        try:
+            retrying(attempt)
+        except _FINAL:
+            raise
+        except Exception as error:
+            del batch.outputs[mark:]
+            return self._bury(message, error, attempts, batch, sink)
+        return False
+
+    def _before_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0
+        self._link.logger.log(
+            f"attempt {state.attempt_number} failed, again in {wait:.1f} s: {error!r}", level="warning"
+        )
+
+    def _bury(self, message: Any, error: Exception, attempts: int, batch: Batch, sink: Sink) -> bool:
+        """Put an electron that failed for good into the dead letters."""
+        if batch.assignment.revoked:
+            raise StoppedError  # another instance has it now, and may fare better
+        self._count.dead()
+        link = self._link
+        letter = dead_letter(link.dead_letters, message, error, type(link).__name__, attempts)
+        if len(letter.value or b"") > MAX_MESSAGE_BYTES - 64 * 1024:
+            letter = without_value(letter)
+        link.logger.log(f"given up after {attempts} attempts, put into {letter.topic}: {error!r}", level="error")
+        sink.send(letter)
+        self._metrics.dead_letters(message.topic())
+        return True
