@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from catena_core.rpc.messages import Alive
+from catena_core.rpc.messages import Alive, Gone
 from catena_core.rpc.record import Record
 
 HEARTBEAT = 3.0
@@ -63,7 +63,7 @@ class Instances(Mapping[str, Mapping[str, Any]]):
         self._interval = 0
         self._interval_began = 0.0
         self._heard: dict[str, int] = {}
-        self._ended: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
+        self._ended: deque[Gone] = deque(maxlen=_REMEMBERED_ENDS)
         self._views: dict[str, Mapping[str, Any]] = {
             "by_uid": _Live(lambda: self._by_uid),
             "by_group": _Live(lambda: self._by_group),
@@ -109,7 +109,9 @@ class Instances(Mapping[str, Mapping[str, Any]]):
     def saw(self, alive: Alive) -> None:
         """Take note that an instance is there."""
         with self._changed:
-            if alive.uid in self._ended or (alive.uid not in self._by_uid and len(self._by_uid) >= _MOST_INSTANCES):
+            if Gone(alive.uid, alive.since) in self._ended:
+                return
+            if alive.uid not in self._by_uid and len(self._by_uid) >= _MOST_INSTANCES:
                 return
             now = time.monotonic()
             # What was held up while the broker was away arrives at once, and counts once.
@@ -122,11 +124,13 @@ class Instances(Mapping[str, Mapping[str, Any]]):
             if self._by_uid.get(alive.uid) != instance:
                 self._replace({**self._by_uid, alive.uid: instance})
 
-    def ended(self, uid: str) -> None:
+    def ended(self, gone: Gone) -> None:
         """Take note that an instance has said farewell; a sign of life that was sent beside that changes nothing."""
         with self._changed:
-            self._ended.append(uid)
-            self._forget({uid})
+            self._ended.append(gone)
+            known = self._by_uid.get(gone.uid)
+            if known is not None and known.since == gone.since:
+                self._forget({gone.uid})
 
     def _forget_the_silent(self) -> None:
         silent = {uid for uid, heard in self._heard.items() if self._interval - heard > _MISSED} - {self._own_uid}

@@ -108,9 +108,15 @@ class Alive(msgspec.Struct, frozen=True, tag="alive"):
 
 
 class Gone(msgspec.Struct, frozen=True, tag="gone"):
-    """An instance has ended cleanly."""
+    """An instance has ended cleanly.
+
+    Attributes:
+        uid: Which one.
+        since: When it had started; one that was started again under its name is another.
+    """
 
     uid: str
+    since: float
 
 
 Envelope = Request | Reply | Alive | Gone

@@ -88,6 +88,7 @@ class Peer:
         self._send_wire = send
         self._since = time.time()
         self._closing = False
+        self._told_of_namesake = False
         self._calls: dict[str, Future[tuple[Reply, Wire]]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._requests = Backlog()
@@ -200,17 +201,18 @@ class Peer:
                 call.set_result((envelope, wire))
         elif isinstance(envelope, Alive):
             self.instances.saw(envelope)
+            self._compare_names(envelope)
             if envelope.asks and envelope.uid != self.uid:
                 self.announce()
         else:
-            self.instances.ended(envelope.uid)
+            self.instances.ended(envelope)
 
     def close(self) -> None:
         """Say farewell, let methods under way finish, refuse the others, and end calls that still wait."""
         if self._closing:
             return
         self._closing = True
-        self._tell(Gone(self.uid))
+        self._tell(Gone(self.uid, self._since))
         self.instances.wake()
         for call_id in list(self._calls):
             call = self._calls.pop(call_id, None)
@@ -222,6 +224,15 @@ class Peer:
         patience = time.monotonic() + _CLOSING_PATIENCE
         for worker in self._workers:
             worker.join(max(0.0, patience - time.monotonic()))
+
+    def _compare_names(self, alive: Alive) -> None:
+        if alive.uid == self.uid and alive.since != self._since and not self._told_of_namesake:
+            self._told_of_namesake = True
+            self._logger.log(
+                f"a {alive.kind} on {alive.host} is named {self.uid}, too; "
+                "remote calls to that name reach both, and either may answer",
+                level="warning",
+            )
 
     # A call's way out
 

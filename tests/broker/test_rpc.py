@@ -20,13 +20,15 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from catena_core import errors
+from catena_core import Link, errors
 from catena_core.logs import LinkLogger
 from catena_core.rpc import RpcService, rpc
 from catena_core.topics import TopicSpec, ensure
 from tests.servers import kafka as kafka_module
 from tests.servers import kafka_server
 from tests.waiting import eventually
+
+from .test_delivery import link
 
 PROCESS = """
 import sys, time
@@ -268,6 +270,54 @@ def test_a_link_whose_topic_cannot_be_used_goes_on_without_remote_calls(kafka, c
     with pytest.raises(errors.RPCError, match="remote calls do not work here"):
         target.service.notify("hear", "word")
     target.service.close()
+
+
+class Adder(Link):
+    def setup(self):
+        self.total = 0
+
+    @rpc
+    def add(self, context, number):
+        self.total += number
+        return self.total, context.group
+
+
+class Asking(Link):
+    """Asks the adder in its generator, in its transform, and in a method that others call."""
+
+    answers = ()
+
+    def generator(self):
+        self.answers = (*self.answers, self.rpc_call("adder", "add", 1, timeout=30))
+        self.wait(60)
+
+    def transform(self, electron):
+        total, _ = self.rpc_call("adder", "add", len(electron.value))
+        return str(total)
+
+    @rpc
+    def relay(self, number):
+        return self.rpc_call("adder", "add", number)
+
+
+def test_links_call_each_other_wherever_they_are(broker, run):
+    source, target = broker.topic("in"), broker.topic("out")
+    asking = link(Asking, broker, source, target, consumer_group=broker.group("asking"))
+    adder = link(Adder, broker, source, consumer_group=broker.group("adding"))
+    asking.uid, adder.uid = (
+        broker.group("uid-1"),
+        broker.group("uid-2"),
+    )  # in a container the host's name is both theirs
+    run(asking)
+    run(adder)
+    eventually(lambda: asking.answers)
+    assert asking.answers == ((1, broker.group("asking")),)
+    broker.produce(source, [("key", "four")])
+    assert [message.value() for message in broker.read(target, 1)] == [b"5"]
+    assert adder.rpc_call(asking.uid, "relay", 10) == (15, broker.group("asking"))
+    assert asking.instances["by_group"][broker.group("adding")] == [adder.uid]
+    run.stop(adder)
+    eventually(lambda: broker.group("adding") not in asking.instances.by_group, 10)
 
 
 @pytest.mark.kafka

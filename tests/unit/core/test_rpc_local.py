@@ -269,7 +269,12 @@ def test_at_the_end_a_method_under_way_is_finished_and_waiting_requests_are_refu
     peer.close()
     assert target.heard == ["waited"]
     farewell, refusal, answer = sent()
-    assert farewell == Gone("me") and refusal.id == "id-2" and "stopping" in refusal.failure.message
+    assert (
+        isinstance(farewell, Gone)
+        and farewell.uid == "me"
+        and refusal.id == "id-2"
+        and "stopping" in refusal.failure.message
+    )
     assert answer.id == "id-1" and answer.failure is None
 
 
@@ -384,9 +389,26 @@ def test_nobody_is_forgotten_because_the_broker_was_away(monkeypatch):
 def test_a_sign_of_life_that_was_sent_beside_the_farewell_changes_nothing():
     instances = Instances("me")
     instances.saw(sign("other"))
-    instances.ended("other")
+    instances.ended(Gone("other", 0.0))
     instances.saw(sign("other"))
     assert not instances.by_uid and not instances.by_group
+
+
+def test_one_that_is_started_again_under_its_name_is_alive_whatever_its_former_life_says():
+    instances = Instances("me")
+    instances.saw(sign("other", since=1.0))
+    instances.ended(Gone("other", 1.0))
+    instances.saw(sign("other", since=2.0))
+    assert instances.by_uid["other"].since == 2.0
+    instances.ended(Gone("other", 1.0))
+    assert "other" in instances.by_uid
+
+
+def test_two_instances_of_one_name_are_told(caplog):
+    hub = LocalRpc()
+    for kind in (Sensor, Display):
+        hub.join(kind(), uid="same", group="g", logger=logger("same"))
+    assert "a Display on" in caplog.text and "is named same, too" in caplog.text
 
 
 def test_strangers_cannot_fill_the_memory_with_instances(monkeypatch):
@@ -395,7 +417,7 @@ def test_strangers_cannot_fill_the_memory_with_instances(monkeypatch):
     for uid in ("me", "a", "b", "c", "d"):
         instances.saw(sign(uid))
     assert set(instances.by_uid) == {"me", "a", "b"}
-    instances.ended("a")
+    instances.ended(Gone("a", 0.0))
     instances.saw(sign("d"))
     assert set(instances.by_uid) == {"me", "b", "d"}
 
