@@ -13,7 +13,7 @@ class Show(Link):
     def transform(self, electron: Electron) -> None:
         """Print one."""
         reason = f"  ({electron.headers['error']})" if "error" in electron.headers else ""
-        print(f"{electron.topic:<20} {electron.value}{reason}", flush=True)
+        print(f"{electron.previous_topic:<20} {electron.value}{reason}", flush=True)
 
 
 if __name__ == "__main__":

@@ -117,8 +117,8 @@ class WordCount:
     def mapper(self):
         return self._start("wordcount/mapper", "-i", self.sentences, "-o", self.words, "-g", self._mappers)
 
-    def reducer(self):
-        return self._start("wordcount/reducer", "-i", self.words, "-o", self.counts, "-g", self._reducers)
+    def reducer(self, *arguments):
+        return self._start("wordcount/reducer", "-i", self.words, "-o", self.counts, "-g", self._reducers, *arguments)
 
     def printer(self):
         return self._start("wordcount/printer", "-i", self.counts, PRINT_INTERVAL="0.5")
@@ -183,6 +183,35 @@ def test_counts_are_exact_though_reducers_are_killed_added_and_all_stopped(broke
     shown = printer.found(r"the (\d+), ")
     assert int(shown.group(1)) == produced["the"]
     for program in (mapper, last, printer):
+        program.stop()
+
+
+@pytest.mark.parametrize("broker", [pytest.param("apache", marks=pytest.mark.kafka)], indirect=True)
+def test_a_reducer_that_was_frozen_and_wakes_spoils_no_count_with_transactions(broker, start):
+    count = WordCount(broker, start)
+    mapper = count.mapper()
+    once = ["--delivery", "exactly_once", "-X", "session.timeout.ms=3000", "-X", "transaction.timeout.ms=5000"]
+    reducers = [count.reducer(*once, "--instance-id", name) for name in ("one", "other")]
+    streamer = count.streamer(400)
+    count.reached(2000)
+    os.kill(reducers[0].process.pid, signal.SIGSTOP)
+    streamed = count.produced().total()
+    count.reached(streamed + 1000)  # so the other one has taken its words over
+    os.kill(reducers[0].process.pid, signal.SIGCONT)
+    count.reached(count.counted().total() + 2000)
+    streamer.stop()
+    produced = count.produced()
+    count.reached(produced.total())
+    time.sleep(1.0)
+
+    assert count.counted() == produced
+    frozen, other = reducers
+    if (
+        frozen.process.poll() is not None
+    ):  # it woke amid a transaction, which Kafka had given up: it must be started again
+        assert frozen.process.returncode == 1
+        frozen.found("fenced", 5)
+    for program in (mapper, other):
         program.stop()
 
 
