@@ -66,15 +66,17 @@ class Batch:
         assignment: Their partition.
         messages: The messages, in order.
         offsets: Their offsets.
+        bytes: How large their values are, in bytes.
         done: How many of them, from the first on, have been transformed and their outputs sent.
         outputs: In ``exactly_once``: what they sent, with their offsets.
     """
 
-    __slots__ = ("assignment", "done", "messages", "offsets", "outputs")
+    __slots__ = ("assignment", "bytes", "done", "messages", "offsets", "outputs")
 
     def __init__(self, assignment: Assignment, messages: list[Any], offsets: list[int]) -> None:
         self.assignment = assignment
         self.messages = messages
         self.offsets = offsets
+        self.bytes = sum(map(len, messages))
         self.done = 0
         self.outputs: list[tuple[int, Output]] = []

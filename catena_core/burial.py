@@ -125,7 +125,7 @@ def dead_output(topic: str, output: Message, error: Exception, link: str) -> Mes
 def without_value(letter: Message) -> Message:
     """A dead letter that is itself too large, without its value; its headers say where the original stands."""
     note = (VALUE_LEFT_OUT, f"{len(letter.value or b'')} bytes, too large for {letter.topic}".encode())
-    return letter._replace(value=None, headers=[*(letter.headers or ()), note])
+    return letter.replace(value=None, headers=[*(letter.headers or ()), note])
 
 
 def _header(reason: dict[str, str]) -> list[tuple[str, bytes]]:

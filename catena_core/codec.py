@@ -125,7 +125,8 @@ def _is_json(value: Any) -> bool:
     if kind is list:
         return all(map(_is_json, value))
     if kind is dict:
-        return all(type(key) is str for key in value) and all(map(_is_json, value.values()))
+        # Text, the most frequent, is told apart here: a call for each would double the time of encoding.
+        return all(type(key) is str and (type(item) is str or _is_json(item)) for key, item in value.items())
     return False
 
 

@@ -36,6 +36,9 @@ PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
 # lanes would run empty.
 _AHEAD = 0.1
 
+# Seconds for which nothing is read where lanes are behind, before partitions are paused.
+_HOLD_OFF = 1.0
+
 # While nothing is read, partitions are paused or lanes are full, the thread looks around after so many seconds.
 _PATIENCE, _SHORT_PATIENCE = 0.1, 0.02
 
@@ -128,6 +131,7 @@ class ConsumerLoop:
         self._backlog: Backlog[Assignment] = Backlog(lambda topic: weight_of(input_mode, self._subscribed, topic))
         self._slice = max(1, min(self._batch_size, window // 10))
         self._in_lanes = 0
+        self._crowded_since: float | None = None
         self._done_lately = 0
         self._measured_at = time.monotonic()
         self._ahead = float(self._slice)
@@ -189,14 +193,39 @@ class ConsumerLoop:
         if not self._subscribed:
             time.sleep(0.05)
             return
-        if self._backlog:
+        if self._hold_off():
+            self._wait_for_lanes()
+        elif self._backlog:
             # The lanes have all they may have: nothing to do before one is done.
-            with suppress(queue.Empty):
-                self._finish(self._finished.get(timeout=_SHORT_PATIENCE))
+            self._wait_for_lanes()
             self._read(0)
         else:
             paused = any(assignment.paused for assignment in self._assignments.values())
             self._read(_SHORT_PATIENCE if paused or self._one_by_one else _PATIENCE)
+
+    def _hold_off(self) -> bool:
+        """Whether to wait for the lanes instead of reading on.
+
+        A pause makes Kafka's client throw away what it has fetched ahead. So where lanes are a little behind, nothing is read
+        for a moment; only a partition of which too much waits for longer is paused, and the others go on.
+        """
+        if not self._keyed_lanes:
+            return False
+        crowded = [assignment for assignment in self._assignments.values() if self._crowded(assignment)]
+        if not crowded:
+            self._crowded_since = None
+            return False
+        now = time.monotonic()
+        self._crowded_since = self._crowded_since or now
+        if now - self._crowded_since < _HOLD_OFF:
+            return True
+        for assignment in crowded:
+            self._pause_or_resume(assignment)
+        return False
+
+    def _wait_for_lanes(self) -> None:
+        with suppress(queue.Empty):
+            self._finish(self._finished.get(timeout=_SHORT_PATIENCE))
 
     def _subscribe(self) -> None:
         wanted = tuple(self._topics())
@@ -217,15 +246,21 @@ class ConsumerLoop:
             return
         # `consume(n, t)` would wait out t when fewer than n messages are there.
         messages = [first, *self._consumer.consume(self._batch_size - 1, 0)] if self._batch_size > 1 else [first]
+        # Messages of a partition come in runs, so its list is seldom looked up.
         by_partition: dict[Partition, list[Any]] = {}
+        run: list[Any] = []
+        topic, number = None, None
         for message in messages:
-            if message.error() is None:
-                by_partition.setdefault((message.topic(), message.partition()), []).append(message)
-            else:
+            if message.error() is not None:
                 # What came before the end of a partition must be handed out before the end is told.
                 self._take_in(by_partition)
-                by_partition = {}
+                by_partition, topic = {}, None
                 self._take_error(message)
+                continue
+            if message.partition() != number or message.topic() != topic:
+                topic, number = message.topic(), message.partition()
+                run = by_partition.setdefault((topic, number), [])
+            run.append(message)
         self._take_in(by_partition)
         self._hand_out()
 
@@ -247,17 +282,18 @@ class ConsumerLoop:
             assignment = self._assignments.get(partition)
             if assignment is None:
                 continue
-            offsets = [message.offset() for message in messages]
+            batch = Batch(assignment, messages, [message.offset() for message in messages])
             if assignment.tracker.next_offset < 0:
-                assignment.committed = offsets[0]
+                assignment.committed = batch.offsets[0]
             assignment.waiting += len(messages)
-            assignment.bytes_waiting += sum(map(len, messages))
-            assignment.tracker.dispatched(offsets)
+            assignment.bytes_waiting += batch.bytes
+            assignment.tracker.dispatched(batch.offsets)
             if self._takes_turns:
                 self._backlog.add(partition[0], assignment, messages)
             else:
-                self._dispatch(assignment, messages)
-            self._pause_or_resume(assignment)
+                self._dispatch(batch)
+            if not self._keyed_lanes:
+                self._pause_or_resume(assignment)
 
     # Handing out
 
@@ -271,7 +307,8 @@ class ConsumerLoop:
 
     def _hand_out(self) -> None:
         while self._backlog and (room := self._room) > 0:
-            self._dispatch(*self._backlog.take(min(room, self._slice)))
+            assignment, messages = self._backlog.take(min(room, self._slice))
+            self._dispatch(Batch(assignment, messages, [message.offset() for message in messages]))
 
     @property
     def _room(self) -> int:
@@ -280,23 +317,28 @@ class ConsumerLoop:
             return 0 if self._in_lanes or uncommitted else 1
         return int(self._ahead) + 2 * self._slice - self._in_lanes
 
-    def _dispatch(self, assignment: Assignment, messages: list[Any]) -> None:
+    def _dispatch(self, batch: Batch) -> None:
         """Give messages of one partition to their lanes."""
-        by_lane: dict[Lane, list[Any]] = {}
-        own = self._partition_lanes.get(assignment.partition)
+        own = self._partition_lanes.get(batch.assignment.partition)
         if own is not None:
-            by_lane[own] = messages
+            self._put(own, batch)
         elif len(self._keyed_lanes) == 1:
-            by_lane[self._keyed_lanes[0]] = messages
+            self._put(self._keyed_lanes[0], batch)
         else:
-            for message in messages:
+            by_lane: dict[int, tuple[list[Any], list[int]]] = {}
+            for message, offset in zip(batch.messages, batch.offsets, strict=True):
                 key = message.key()
-                number = message.offset() if key is None else hash(key)
-                by_lane.setdefault(self._keyed_lanes[number % len(self._keyed_lanes)], []).append(message)
-        for lane, part in by_lane.items():
-            self._in_lanes += len(part)
-            assignment.in_lanes += len(part)
-            lane.put(self._process, Batch(assignment, part, [message.offset() for message in part]))
+                number = (offset if key is None else hash(key)) % len(self._keyed_lanes)
+                messages, offsets = by_lane.setdefault(number, ([], []))
+                messages.append(message)
+                offsets.append(offset)
+            for number, (messages, offsets) in by_lane.items():
+                self._put(self._keyed_lanes[number], Batch(batch.assignment, messages, offsets))
+
+    def _put(self, lane: Lane, batch: Batch) -> None:
+        self._in_lanes += len(batch.messages)
+        batch.assignment.in_lanes += len(batch.messages)
+        lane.put(self._process, batch)
 
     def _process(self, batch: Batch) -> None:
         try:
@@ -323,21 +365,27 @@ class ConsumerLoop:
         assignment.in_lanes -= len(batch.messages)
         self._done_lately += batch.done
         assignment.waiting -= len(batch.messages)
-        assignment.bytes_waiting -= sum(map(len, batch.messages))
+        assignment.bytes_waiting -= batch.bytes
         assignment.tracker.finished(batch.offsets[: batch.done] if batch.done < len(batch.offsets) else batch.offsets)
         assignment.outputs += batch.outputs
-        if not assignment.revoked:
+        if assignment.paused and not assignment.revoked:
             self._pause_or_resume(assignment)
 
     def _pause_or_resume(self, assignment: Assignment) -> None:
         """The one place where partitions are paused and resumed, by what waits of them."""
         if not assignment.paused:
-            if assignment.waiting > PAUSE_ABOVE * self._unit or assignment.bytes_waiting > PAUSE_ABOVE_BYTES:
+            if self._crowded(assignment):
                 self._consumer.pause([TopicPartition(*assignment.partition)])
                 assignment.paused = True
         elif assignment.waiting < RESUME_BELOW * self._unit and assignment.bytes_waiting < RESUME_BELOW_BYTES:
             self._consumer.resume([TopicPartition(*assignment.partition)])
             assignment.paused = False
+
+    def _crowded(self, assignment: Assignment) -> bool:
+        """Whether so much of a partition waits that no more of it should be read, unless that is so already."""
+        if assignment.paused:
+            return False
+        return assignment.waiting > PAUSE_ABOVE * self._unit or assignment.bytes_waiting > PAUSE_ABOVE_BYTES
 
     # Rebalances
 

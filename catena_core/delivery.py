@@ -38,6 +38,9 @@ class Sink(Protocol):
     def send(self, message: Message) -> None:
         """Send one message."""
 
+    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+        """Send a message of a value and a key."""
+
     def then(self, call: Callable[[Exception | None], None]) -> None:
         """Make a call, which must not block, once all that was sent before has arrived, with the first failure or ``None``."""
 
@@ -70,6 +73,8 @@ class AtLeastOnce:
 
     def __init__(self, producer: MessageProducer, logger: LinkLogger, metrics: Metrics, interval: float = 1.0) -> None:
         self._producer = producer
+        self.send = producer.send
+        self.send_plainly = producer.send_plainly
         self._logger = logger
         self._metrics = metrics
         self._interval = interval
@@ -82,9 +87,6 @@ class AtLeastOnce:
 
     def sink(self, batch: Batch | None) -> Sink:
         return self
-
-    def send(self, message: Message) -> None:
-        self._producer.send(message)
 
     def then(self, call: Callable[[Exception | None], None]) -> None:
         self._producer.arrival(call)
@@ -146,15 +148,14 @@ class ReadOnly:
 
     def __init__(self, producer: MessageProducer) -> None:
         self._producer = producer
+        self.send = producer.send
+        self.send_plainly = producer.send_plainly
 
     def attach(self, consumer: Consumer) -> None:
         pass
 
     def sink(self, batch: Batch | None) -> Sink:
         return self
-
-    def send(self, message: Message) -> None:
-        self._producer.send(message)
 
     def then(self, call: Callable[[Exception | None], None]) -> None:
         self._producer.arrival(call)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # Seconds before a generator that raised is called again.
 _AFTER_ERROR = 1.0
 
+# What runs a container's program where it is not the first process itself.
+_INITS = ("tini", "docker-init", "dumb-init", "catatonit")
+
 
 class Life:
     """What happens to one link between its start and its end.
@@ -274,15 +277,28 @@ class Life:
 
 
 def unique_name() -> str:
-    """The name of this instance: the host's, which is the container's, in a container, so that it outlives restarts there.
+    """The name of this instance: for the one program of a container the container's host name, which outlives restarts.
 
-    Elsewhere several run on one host, and in a container those that ``CATENA_PROCESS`` numbers, so theirs say more.
+    Elsewhere many share a host, and each start makes another name.
     """
     host = socket.gethostname()
-    if Path("/.dockerenv").exists() or os.environ.get("CATENA_DOCKER"):
+    if _is_program_of_container():
         number = os.environ.get(processes.NUMBER)
         return f"{host}-{number}" if number else host
     return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def _is_program_of_container() -> bool:
+    if os.environ.get("CATENA_DOCKER"):
+        return True
+    if not any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
+        return False
+    if os.getpid() == 1:
+        return True
+    try:
+        return os.getppid() == 1 and Path("/proc/1/comm").read_text().strip() in _INITS
+    except OSError:
+        return False
 
 
 def _told(error: BaseException) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from catena_core import codec
 from catena_core.electron import NO_HEADERS, Electron
-from catena_core.errors import CodecError
+from catena_core.errors import CodecError, UsageError
 
 Headers = list[tuple[str, bytes]]
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """What is handed to the producer.
 
     Attributes:
@@ -33,6 +33,10 @@ class Message(NamedTuple):
     partition: int | None = None
     timestamp: int | None = None
 
+    def replace(self, **changes: Any) -> Message:
+        """A copy with other values for some of its attributes."""
+        return msgspec.structs.replace(self, **changes)
+
 
 # How values travel, by the name of the format. "auto": text and bytes as they are, all else marked with a content type.
 # The others are for topics shared with programs that know no such mark: values are that and nothing else, unmarked.
@@ -45,129 +49,131 @@ _CONTENT_TYPE_HEADERS = {
 }
 
 
-def reader(value_format: str) -> Callable[[Any], Electron]:
+def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
     """Make what reads messages of a format.
 
     Args:
         value_format: One of :data:`FORMATS`.
 
     Returns:
-        A function from a confluent-kafka message to an electron; it raises :class:`~catena_core.errors.CodecError` for one
-        whose value is not what its content type, or else the format, says.
+        A function from a confluent-kafka message, its topic, partition and offset, which the caller knows already, to an
+        electron; it raises :class:`~catena_core.errors.CodecError` for one whose value is not what its content type, or else
+        the format, says.
     """
-    unmarked = _DECODERS[value_format]
+    decode = _DECODERS[value_format]
 
-    def read(message: Any) -> Electron:
-        headers = message.headers()
-        key, value = message.key(), message.value()
-        texts, content_type = NO_HEADERS, None
-        if headers:
-            texts = found = {name: (data or b"").decode("utf-8", "replace") for name, data in headers}
-            content_type = found.pop(codec.CONTENT_TYPE, None)
+    def read(message: Any, topic: str, partition: int, offset: int) -> Electron:
+        # Nearly every message is of this kind, so that it is worth a way of its own.
+        if not message.headers():
+            key, value = message.key(), message.value()
+            try:
+                return Electron(
+                    None if key is None else key.decode(),
+                    None if value is None else decode(value),
+                    None,
+                    topic,
+                    message.timestamp()[1],
+                    partition,
+                    offset,
+                )
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass
+        return read_any(message, topic, partition, offset)
+
+    def read_any(message: Any, topic: str, partition: int, offset: int) -> Electron:
+        key, value = codec.decode_key(message.key()), message.value()
+        headers = {name: (data or b"").decode("utf-8", "replace") for name, data in message.headers() or ()}
+        content_type = headers.pop(codec.CONTENT_TYPE, None)
         if value is not None:
-            value = unmarked(value) if content_type is None else codec.decode(value, content_type)
-        if key is not None:
-            key = codec.decode_key(key)
-        return Electron(
-            key, value, None, message.topic(), message.timestamp()[1], message.partition(), message.offset(), texts
-        )
+            try:
+                value = decode(value) if content_type is None else codec.decode(value, content_type)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise CodecError(f"the value is not {value_format}: {error}") from error
+        return Electron(key, value, None, topic, message.timestamp()[1], partition, offset, headers or NO_HEADERS)
 
     return read
 
 
-def writer(value_format: str) -> Callable[[Any], tuple[bytes | None, Headers | None]]:
-    """Make what writes values in a format.
+def writer(
+    value_format: str, default_topic: str | None, default_key: str | None = None
+) -> Callable[[Electron], Message]:
+    """Make what puts electrons on the wire.
 
     Args:
         value_format: One of :data:`FORMATS`.
+        default_topic: Where an electron goes that does not say so itself; ``None``: it must.
+        default_key: The key of electrons that have none.
 
     Returns:
-        A function from a value to its bytes and the header that marks them, if any; it raises
-        :class:`~catena_core.errors.CodecError` for a value that the format cannot carry.
+        A function from an electron to a message; it raises :class:`~catena_core.errors.CodecError` where the electron's key
+        cannot be sent, or its value not in this format, and :class:`~catena_core.errors.UsageError` where it has no topic.
     """
-    return _ENCODERS[value_format]
+    encode = _ENCODERS[value_format]
+    marked = value_format == "auto"
+    key_of_keyless = None if default_key is None else default_key.encode()
+
+    def write(electron: Electron) -> Message:
+        topic, key, value = electron.topic, electron.key, electron.value
+        headers = None
+        if value is not None:
+            if marked:
+                value, content_type = codec.encode(value)
+                if content_type is not None:
+                    headers = _CONTENT_TYPE_HEADERS[content_type]
+            else:
+                try:
+                    value = encode(value)
+                except (TypeError, OverflowError, RecursionError, msgspec.EncodeError) as error:
+                    raise CodecError(f"a {type(value).__name__} cannot be sent as {value_format}: {error}") from error
+        if type(key) is str:
+            key = key.encode()
+        elif key is None:
+            key = key_of_keyless
+        else:
+            key = codec.encode_key(key)
+        if topic is None:
+            topic = default_topic
+            if topic is None:
+                raise UsageError("the link has no topic to send to; name one with -o TOPIC")
+        if electron.headers:
+            own = [(name, str(text).encode()) for name, text in electron.headers.items()]
+            headers = own + headers if headers else own
+        if electron.offset is not None:  # one that was received: where and when is said anew
+            return Message(topic, value, key, headers)
+        return Message(topic, value, key, headers, electron.partition, electron.timestamp)
+
+    return write
 
 
-def message_of(
-    electron: Electron, topic: str, write: Callable[[Any], tuple[bytes | None, Headers | None]], key: Any = None
-) -> Message:
-    """Put an electron on the wire.
+def unmarked_encoder(value_format: str) -> Callable[[Any], bytes] | None:
+    """What encodes values that need no mark, ``None`` excepted; ``None`` for the format whose values may need one.
 
-    Args:
-        electron: What is sent.
-        topic: Where it goes if it does not say so itself.
-        write: What :func:`writer` made.
-        key: The key of an electron that has none.
-
-    Raises:
-        CodecError: Its key or value cannot be put on the wire.
+    Whatever it raises, :func:`writer` says what is wrong.
     """
-    value, headers = write(electron.value)
-    if electron.headers:
-        own = [(name, str(text).encode()) for name, text in electron.headers.items()]
-        headers = own + headers if headers else own
-    key = electron.key if electron.key is not None else key
-    key = key.encode() if type(key) is str else codec.encode_key(key)
-    received = electron.offset is not None
-    return Message(
-        electron.topic or topic,
-        value,
-        key,
-        headers,
-        None if received else electron.partition,
-        None if received else electron.timestamp,
-    )
+    return None if value_format == "auto" else _ENCODERS[value_format]
 
 
-def _write_auto(value: Any) -> tuple[bytes | None, Headers | None]:
-    data, content_type = codec.encode(value)
-    return data, None if content_type is None else _CONTENT_TYPE_HEADERS[content_type]
+def _encode_text(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    raise TypeError("it is no text; send text, or choose another output_format")
 
 
-def _write_json(value: Any) -> tuple[bytes | None, None]:
-    if value is None:
-        return None, None
-    try:
-        return _encode_json(value), None
-    except (TypeError, OverflowError, RecursionError, msgspec.EncodeError) as error:
-        raise CodecError(f"a {type(value).__name__} cannot be sent as JSON: {error}") from error
-
-
-def _write_text(value: Any) -> tuple[bytes | None, None]:
-    if value is None or isinstance(value, str):
-        return None if value is None else value.encode(), None
-    raise CodecError(f"a {type(value).__name__} cannot be sent as text; send text, or choose the format auto or json")
-
-
-def _write_bytes(value: Any) -> tuple[bytes | None, None]:
-    if value is None or isinstance(value, (bytes, bytearray, memoryview)):
-        return None if value is None else bytes(value), None
-    raise CodecError(f"a {type(value).__name__} cannot be sent as bytes; send bytes, or choose the format auto or json")
-
-
-def _read_json(data: bytes) -> Any:
-    try:
-        return _decode_json(data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise CodecError(f"the value is not JSON: {error}") from error
-
-
-def _read_text(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise CodecError(f"the value is not text: {error}") from error
+def _encode_bytes(value: Any) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError("it is no bytes; send bytes, or choose another output_format")
 
 
 _DECODERS: dict[str, Callable[[bytes], Any]] = {
     "auto": lambda data: codec.decode(data, None),
-    "json": _read_json,
-    "text": _read_text,
-    "bytes": lambda data: data,
+    "json": _decode_json,
+    "text": bytes.decode,
+    "bytes": bytes,
 }
-_ENCODERS: dict[str, Callable[[Any], tuple[bytes | None, Headers | None]]] = {
-    "auto": _write_auto,
-    "json": _write_json,
-    "text": _write_text,
-    "bytes": _write_bytes,
+_ENCODERS: dict[str, Callable[[Any], Any]] = {
+    "auto": codec.encode,
+    "json": _encode_json,
+    "text": _encode_text,
+    "bytes": _encode_bytes,
 }

@@ -93,6 +93,8 @@ class MessageProducer:
         self._failure: Exception | None = None
         self._refused: deque[tuple[Any, Any]] = deque()
         self.client = Producer(settings)
+        self._produce = self.client.produce
+        self._held = False  # what `_open` says, at a glance
         # Whoever serves deliveries holds it, so that an empty queue means that every failure has been reported.
         self._serving = threading.Lock()
         self._open = threading.Event()
@@ -111,19 +113,29 @@ class MessageProducer:
             CodecError: It is too large.
             DeliveryError: The producer cannot send any more.
         """
-        if not self._open.is_set():
+        if self._held:
             self._open.wait()
         self.send_now(message)
 
+    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+        """Queue a message of a value and a key: see :meth:`send`."""
+        if not self._held:
+            try:
+                self._produce(topic, value, key)
+                return
+            except (BufferError, KafkaException):
+                pass
+        self.send(Message(topic, value, key))
+
     def send_now(self, message: Message) -> None:
         """Queue one message even while the queue is being emptied: see :meth:`send`."""
-        topic, value, key, headers, partition, timestamp = message
         while True:
             try:
-                if headers is None and partition is None and timestamp is None:
-                    self.client.produce(topic, value, key)
-                elif partition is None and timestamp is None:
-                    self.client.produce(topic, value, key, headers=headers)
+                if message.partition is None and message.timestamp is None:
+                    if message.headers is None:
+                        self._produce(message.topic, message.value, message.key)
+                    else:
+                        self._produce(message.topic, message.value, message.key, headers=message.headers)
                 else:
                     self._produce_to(message)
                 return
@@ -131,8 +143,10 @@ class MessageProducer:
                 self.serve(0.05)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise DeliveryError(f"a message for {topic} cannot be sent: {error.args[0].str()}") from error
-                raise CodecError(f"{len(value or b'')} bytes are too many for one message of Kafka") from error
+                    raise DeliveryError(
+                        f"a message for {message.topic} cannot be sent: {error.args[0].str()}"
+                    ) from error
+                raise CodecError(f"{len(message.value or b'')} bytes are too many for one message of Kafka") from error
 
     def _produce_to(self, message: Message) -> None:
         where: dict[str, int] = {}
@@ -140,7 +154,7 @@ class MessageProducer:
             where["partition"] = message.partition
         if message.timestamp is not None:
             where["timestamp"] = message.timestamp
-        self.client.produce(message.topic, message.value, message.key, headers=message.headers, **where)
+        self._produce(message.topic, message.value, message.key, headers=message.headers, **where)
 
     def arrival(self, then: Callable[[Exception | None], None] | None = None) -> Arrival:
         """Ask to be told when everything sent so far has arrived.
@@ -239,9 +253,11 @@ class MessageProducer:
                 self.serve()
                 continue
             self._open.clear()
+            self._held = True
             began = time.monotonic()
             while not (empty := self.flush(0.1)) and time.monotonic() < self._close_by:
                 pass
+            self._held = False
             self._open.set()
             error = self._failure or (
                 None if empty else DeliveryError("Kafka did not acknowledge it before the link ended")

@@ -19,7 +19,7 @@ from catena_core.clock import Launch
 from catena_core.electron import Electron
 from catena_core.errors import UsageError
 from catena_core.link import Link
-from catena_core.messages import Message, message_of, reader, writer
+from catena_core.messages import Message, reader, writer
 from catena_core.results import read_result
 from catena_core.rpc import LocalRpc, Peer
 from catena_core.table import TableContent
@@ -99,7 +99,8 @@ class LinkDriver:
         self._offsets: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
         self._read, self._read_output = reader(link.input_format), reader(link.output_format)
-        self._write_input, self._write = writer(link.input_format), writer(link.output_format)
+        self._write_input = writer(link.input_format, "input")
+        self._write = writer(link.output_format, link.default_topic)
         self._clock = ManualClock(now) if now is not None else None
         if self._clock is not None:
             link.life.clock = self._clock
@@ -124,10 +125,10 @@ class LinkDriver:
         place = (topic, electron.partition or 0)
         offset = self._offsets.get(place, 0)
         self._offsets[place] = offset + 1
-        message = message_of(electron, topic, self._write_input)
+        message = self._write_input(electron)
         timestamp = electron.timestamp if electron.timestamp is not None else int(self._link.now() * 1000)
         before = len(self.sent)
-        result = read_result(self._link.transform(self._read(_Arrived(message, place[1], offset, timestamp))))
+        result = read_result(self._link.transform(self._read(_Arrived(message, timestamp), topic, place[1], offset)))
         self.send(result.electrons)
         if result.callback is not None:
             result.callback()
@@ -192,13 +193,14 @@ class LinkDriver:
     def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
         """Take what the link sends."""
         for electron in electrons:
-            topic = electron.topic or self._link.default_topic
-            if topic is None:
-                raise UsageError(f"{type(self._link).__name__} has no topic to send to; name one with -o TOPIC")
-            message = message_of(electron, topic, self._write)
-            arrived = self._read_output(_Arrived(message, message.partition or 0, 0, message.timestamp or 0))
+            message = self._write(electron)
+            arrived = self._read_output(_Arrived(message, message.timestamp or 0), message.topic, 0, 0)
             sent = arrived.replace(
-                topic=topic, previous_topic=None, partition=message.partition, offset=None, timestamp=message.timestamp
+                topic=message.topic,
+                previous_topic=None,
+                partition=message.partition,
+                offset=None,
+                timestamp=message.timestamp,
             )
             with self._lock:
                 self.sent.append(sent)
@@ -235,14 +237,11 @@ class LinkDriver:
 
 
 class _Arrived:
-    """A message as the library reads one from Kafka."""
+    """What the library reads of a message from Kafka."""
 
-    def __init__(self, message: Message, partition: int, offset: int, timestamp: int) -> None:
+    def __init__(self, message: Message, timestamp: int) -> None:
         self._message = message
-        self._place = (partition, offset, timestamp)
-
-    def topic(self) -> str:
-        return self._message.topic
+        self._timestamp = timestamp
 
     def key(self) -> bytes | None:
         return self._message.key
@@ -253,14 +252,8 @@ class _Arrived:
     def headers(self) -> list[tuple[str, bytes]] | None:
         return self._message.headers
 
-    def partition(self) -> int:
-        return self._place[0]
-
-    def offset(self) -> int:
-        return self._place[1]
-
     def timestamp(self) -> tuple[int, int]:
-        return 1, self._place[2]
+        return 1, self._timestamp
 
 
 def _through_the_wire(value: Any) -> Any:

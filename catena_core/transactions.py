@@ -44,6 +44,10 @@ class HeldOutputs:
         batch = self._batch
         batch.outputs.append((batch.offsets[batch.done], message))
 
+    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+        """Hold a message of a value and a key."""
+        self.send(Message(topic, value, key))
+
     def then(self, call: Callable[[Exception | None], None]) -> None:
         """Hold a call of the electron that is being transformed."""
         batch = self._batch
@@ -104,6 +108,10 @@ class ExactlyOnce:
         with self._lock:
             self._loose.append(message)
 
+    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+        """Hold a message of a value and a key that belongs to no electron."""
+        self.send(Message(topic, value, key))
+
     def then(self, call: Callable[[Exception | None], None]) -> None:
         """Hold a call that belongs to no electron."""
         with self._lock:
@@ -111,7 +119,7 @@ class ExactlyOnce:
 
     def refused(self, message: Message) -> None:
         """Take note of a message that Kafka will never take; the transaction is tried again with its dead letter."""
-        self._refused.add(message[:3])
+        self._refused.add(_identity(message))
 
     def advance(self, assignments: Collection[Assignment]) -> None:
         """Commit what is finished, if it is time."""
@@ -162,7 +170,7 @@ class ExactlyOnce:
         client.begin_transaction()
         for output in outputs:
             if isinstance(output, Message):
-                self._producer.send_now(self._replace(output) if output[:3] in self._refused else output)
+                self._producer.send_now(self._replace(output) if _identity(output) in self._refused else output)
         if offsets and self._consumer is not None:
             places = [TopicPartition(*assignment.partition, offset) for assignment, offset in offsets.items()]
             metadata = self._consumer.consumer_group_metadata()
@@ -190,6 +198,11 @@ class ExactlyOnce:
                 return True
             self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
         return False
+
+
+def _identity(message: Message) -> tuple[str, bytes | None, bytes | None]:
+    """What Kafka's client still knows of a message that failed."""
+    return message.topic, message.value, message.key
 
 
 def _insist(request: Callable[[], object], attempts: int = 12) -> None:

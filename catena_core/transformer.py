@@ -15,9 +15,9 @@ from catena_core import tracing
 from catena_core.assignment import Batch
 from catena_core.burial import DeadLetterCount, DeadLetterLimitError, dead_letter, without_value
 from catena_core.delivery import Delivery, Sink
-from catena_core.electron import Electron
+from catena_core.electron import NO_HEADERS, Electron
 from catena_core.errors import CodecError, DeliveryError, RejectedError, StoppedError, UsageError
-from catena_core.messages import Message, message_of, reader, writer
+from catena_core.messages import Message, reader, unmarked_encoder, writer
 from catena_core.metrics import Metrics
 from catena_core.producer import MAX_MESSAGE_BYTES
 from catena_core.results import read_result
@@ -66,73 +66,94 @@ class Transformer:
         self._metrics = metrics
         self._stop = stop
         self._read = reader(link.input_format)
-        self._write = writer(link.output_format)
-        self._count = DeadLetterCount(link.dead_letter_limits)
         # Without a key, what is to stay in order stays in one partition.
-        self._default_key = link.uid if link.options.sequential or link.options.synchronous else None
+        in_order = link.options.sequential or link.options.synchronous
+        self._write = writer(link.output_format, link.default_topic, link.uid if in_order else None)
+        self._encode = unmarked_encoder(link.output_format)
+        self._count = DeadLetterCount(link.dead_letter_limits)
 
     def process(self, batch: Batch) -> None:
-        """Transform a batch, as far as it comes: until it is done, revoked, or the link fails."""
-        assignment, transform, read = batch.assignment, self._link.transform, self._read
-        topic, number = assignment.partition
-        outgoing = self._outgoing
+        """Transform a batch, as far as it comes: until it is done, revoked, or the link fails.
+
+        This is the loop in which a link spends its time.
+        """
+        assignment, outgoing = batch.assignment, self._outgoing
+        topic, partition = assignment.partition
+        read, transform = self._read, self._link.transform
         sink = outgoing.sink = self._delivery.sink(batch)
+        plainly, default_topic = sink.send_plainly, self._link.default_topic or ""
+        encode = self._encode if default_topic else None
         sent: Counter[str] = Counter()
-        began, buried = time.perf_counter(), 0
+        began, done, plain, buried, traced = time.perf_counter(), 0, 0, 0, False
         try:
-            for message in batch.messages:
+            for message, offset in zip(batch.messages, batch.offsets, strict=True):
                 if assignment.revoked:
                     return
-                mark = len(batch.outputs)
+                batch.done = done
                 try:
-                    electron = read(message)
-                    outgoing.trace = tracing.child(electron.headers) if electron.headers else None
+                    electron = read(message, topic, partition, offset)
+                    if electron.headers:
+                        outgoing.trace, traced = tracing.child(electron.headers), True
                     returned = transform(electron)
-                    if returned is not None:
-                        self._emit(returned, electron, sink, sent)
+                    if (
+                        encode is not None
+                        and not traced
+                        and type(returned) is Electron
+                        and type(returned.key) is str
+                        and returned.value is not None
+                        and returned.topic is None
+                        and returned.partition is None
+                        and returned.timestamp is None
+                        and returned.headers is NO_HEADERS
+                    ):
+                        # What `_emit` does, without what most outputs of most links do not need.
+                        try:
+                            plainly(default_topic, encode(returned.value), returned.key.encode())
+                            plain += 1
+                        except Exception:
+                            self._emit(returned, sink, sent)  # says what is wrong
+                    elif returned is not None:
+                        self._emit(returned, sink, sent)
                 except _FINAL:
                     raise
                 except Exception as error:
-                    del batch.outputs[mark:]
-                    buried += self._try_again(message, error, batch, sink, sent)
-                batch.done += 1
+                    _take_back(batch, offset)
+                    buried += self._try_again(message, offset, error, batch, sink, sent)
+                if traced:
+                    outgoing.trace, traced = None, False
+                done += 1
         except (StoppedError, SystemExit):
             return
         except Exception as error:
             self._link.life.failed(error)
         finally:
             outgoing.sink = outgoing.trace = None
-            done = batch.done
+            batch.done = done
             if done:
-                self._metrics.consumed(topic, number, done)
+                self._metrics.consumed(topic, partition, done)
                 self._metrics.transform_seconds(topic, (time.perf_counter() - began) / done, done)
+            if plain:
+                sent[default_topic] += plain
             for name, count in sent.items():
                 self._metrics.produced(name, count)
             self._count.well(done - buried)
 
     def message_of(self, electron: Electron) -> Message:
-        """Put an electron on the wire.
+        """Put an electron on the wire, with the trace that it belongs to.
 
         Raises:
             CodecError: Its key or value cannot be put on the wire.
             UsageError: It has no topic, and the link has none to write to.
         """
-        topic = electron.topic or self._link.default_topic
-        if topic is None:
-            raise UsageError(f"{type(self._link).__name__} has no topic to send to; name one with -o TOPIC")
-        message = message_of(electron, topic, self._write, self._default_key)
+        message = self._write(electron)
         trace = self._outgoing.trace
-        if trace is not None:
-            headers = [item for item in message.headers or () if item[0] not in trace]
-            message = message._replace(headers=headers + [(name, text.encode()) for name, text in trace.items()])
-        return message
+        if trace is None:
+            return message
+        headers = [item for item in message.headers or () if item[0] not in trace]
+        return message.replace(headers=headers + [(name, text.encode()) for name, text in trace.items()])
 
-    def _emit(self, returned: Any, source: Electron, sink: Sink, sent: Counter[str]) -> None:
-        if type(returned) is Electron:
-            message = self.message_of(returned)
-            sink.send(message)
-            sent[message.topic] += 1
-            return
+    def _emit(self, returned: Any, sink: Sink, sent: Counter[str]) -> None:
+        """Send on what a transform returned, all of it or, where some of it cannot be sent, nothing."""
         result = read_result(returned)
         for message in [self.message_of(electron) for electron in result.electrons]:
             sink.send(message)
@@ -141,13 +162,15 @@ class Transformer:
             callback = result.callback
             sink.then(lambda error: None if error else self._callback(callback))
 
-    def _try_again(self, message: Any, first: Exception, batch: Batch, sink: Sink, sent: Counter[str]) -> bool:
+    def _try_again(
+        self, message: Any, offset: int, first: Exception, batch: Batch, sink: Sink, sent: Counter[str]
+    ) -> bool:
         """Try an electron that failed once until it succeeds or its attempts are used up; whether it was set aside."""
-        topic = message.topic()
+        topic, partition = batch.assignment.partition
         self._metrics.failed(topic)
         if isinstance(first, _HOPELESS):
             return self._bury(message, first, 1, batch, sink)
-        attempts, mark = 0, len(batch.outputs)
+        attempts = 0
 
         def attempt() -> None:
             nonlocal attempts
@@ -157,11 +180,10 @@ class Transformer:
             if self._stop.is_set() or batch.assignment.revoked:
                 raise StoppedError
             self._metrics.retried(topic)
-            del batch.outputs[mark:]
             try:
-                electron = self._read(message)
-                self._emit(self._link.transform(electron), electron, sink, sent)
+                self._emit(self._link.transform(self._read(message, topic, partition, offset)), sink, sent)
             except Exception:
+                _take_back(batch, offset)
                 self._metrics.failed(topic)
                 raise
 
@@ -178,7 +200,6 @@ class Transformer:
         except _FINAL:
             raise
         except Exception as error:
-            del batch.outputs[mark:]
             return self._bury(message, error, attempts, batch, sink)
         return False
 
@@ -202,3 +223,9 @@ class Transformer:
         sink.send(letter)
         self._metrics.dead_letters(message.topic())
         return True
+
+
+def _take_back(batch: Batch, offset: int) -> None:
+    """Drop what an attempt that failed has sent, as far as it was held back."""
+    while batch.outputs and batch.outputs[-1][0] == offset:
+        batch.outputs.pop()
