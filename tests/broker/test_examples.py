@@ -88,9 +88,10 @@ def everything(broker, topic):
     consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": "reader", "enable.partition.eof": True})
     partitions = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-    messages = []
+    messages, deadline = [], time.monotonic() + 30
     try:
         while partitions:
+            assert time.monotonic() < deadline, f"{topic} has no end"
             for message in consumer.consume(1000, 1.0):
                 if message.error() is None:
                     messages.append(message)
