@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tests.bench.links import latency, records, throughput
@@ -27,6 +28,7 @@ console = Console(width=128)
     "--messages",
     default=600_000,
     show_default=True,
+    type=click.IntRange(20_000),
     help="The most messages in a round; slow contenders get fewer, so that a round of one lasts no longer than 15 s.",
 )
 @click.option(
@@ -120,7 +122,7 @@ def measure_throughput(
             told = f"{size} B, round {turn + 1}, {contender.name}: "
             try:
                 found = throughput.measure(topics, contender, sources[count], count)
-            except Died as error:
+            except (Died, KafkaException) as error:
                 runs[contender.name].append(None)
                 results.note(contender.name, str(error))
                 console.print(f"{told}{error}", markup=False, highlight=False)
@@ -128,8 +130,9 @@ def measure_throughput(
             runs[contender.name].append(found)
             if found.wrong:
                 results.note(contender.name, f"{size} B, round {turn + 1}: {found.wrong}")
+            cpu = "-" if found.cpu is None else f"{found.cpu:.4f}"
             console.print(
-                f"{told}{found.rate:,.0f} messages/s, {found.cpu:.4f} CPU s per 1,000, of {count:,} messages {found.wrong}",
+                f"{told}{found.rate:,.0f} messages/s, {cpu} CPU s per 1,000, of {count:,} messages {found.wrong}",
                 markup=False,
                 highlight=False,
             )
@@ -142,7 +145,7 @@ def measure_latency(results: Results, contenders: Sequence[Contender], topics: T
     for contender in contenders:
         try:
             found = latency.measure(topics, contender, seconds)
-        except Died as error:
+        except (Died, KafkaException) as error:
             results.note(contender.name, str(error))
             continue
         results.latencies[contender.name] = found

@@ -124,7 +124,7 @@ def read(endpoint: str, topic: str) -> Outputs:
                     outputs.arrived[message.timestamp()[1]] += 1
                 elif message.error().code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
-                else:
+                elif message.error().fatal():
                     raise KafkaException(message.error())
     finally:
         consumer.close()

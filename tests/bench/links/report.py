@@ -49,7 +49,7 @@ class Results:
 
     def cpu(self, size: int, name: str) -> float | None:
         """The median of processor seconds for each 1,000 messages."""
-        used = [run.cpu for run in self.throughputs.get(size, {}).get(name, []) if run]
+        used = [run.cpu for run in self.throughputs.get(size, {}).get(name, []) if run and run.cpu is not None]
         return statistics.median(used) if used else None
 
     def ratio(self, size: int, name: str, to: str) -> float | None:
@@ -99,7 +99,7 @@ def _table(results: Results, contenders: Sequence[Contender], kafka: str) -> Tab
         row = [contender.name]
         for size in results.throughputs:
             row.append(_figure(results.rate(size, contender.name), ",.0f"))
-            row.append(_figure(results.ratio(size, contender.name, RAW.name), ".2f"))
+            row.append(_figure(results.ratio(size, contender.name, RAW.name), ".3f"))
             row.append(_figure(results.cpu(size, contender.name), ".4f"))
         found = results.latencies.get(contender.name)
         row.append(f"{found.p50:.1f} / {found.p95:.1f} / {found.p99:.1f}" if found else "-")

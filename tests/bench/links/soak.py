@@ -212,10 +212,10 @@ def outputs(endpoint: str, topic: str) -> Iterator[list[bytes]]:
     try:
         while True:
             messages = consumer.consume(10_000, 0.1)
-            for message in messages:
-                if message.error() is not None:
-                    raise KafkaException(message.error())
-            yield [message.value() for message in messages]
+            # An error that is not fatal is a leader that is not known yet: librdkafka asks again by itself.
+            if fatal := next((item.error() for item in messages if item.error() and item.error().fatal()), None):
+                raise KafkaException(fatal)
+            yield [message.value() for message in messages if not message.error()]
     finally:
         consumer.close()
 

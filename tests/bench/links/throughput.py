@@ -23,12 +23,12 @@ class Throughput:
 
     Attributes:
         rate: Messages per second.
-        cpu: Processor seconds of the contender for each 1,000 messages.
+        cpu: Processor seconds of the contender for each 1,000 messages; ``None``: it was done too soon to tell.
         wrong: What is wrong with its outputs, or ``""``.
     """
 
     rate: float
-    cpu: float
+    cpu: float | None
     wrong: str
 
 
@@ -72,5 +72,6 @@ def measure(topics: Topics, contender: Contender, source: str, count: int) -> Th
             raise Died("forwarded nothing")
     finally:
         topics.delete(target)
-    cpu = (last[1] - first[1]) / max(last[0] - first[0], 1) * 1000
+    watched = last[0] - first[0]
+    cpu = (last[1] - first[1]) / watched * 1000 if watched > count / 2 else None
     return Throughput(outputs.rate, cpu, outputs.wrong(count))

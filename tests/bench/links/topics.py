@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 PARTITIONS = 4
@@ -32,6 +32,8 @@ class Topics:
         """
         settings = {key.replace("_", "."): value for key, value in config.items()}
         self._admin.create_topics([NewTopic(name, PARTITIONS, 1, config=settings)])[name].result(30)
+        self._await_leaders(name)
+        self.length(name)  # the leader has taken up its office
         return name
 
     def make_target(self, name: str) -> str:
@@ -49,7 +51,19 @@ class Topics:
         while True:
             try:
                 return sum(future.result().offset for future in self._admin.list_offsets(asked).values())
-            except KafkaException:  # a topic just made may have no leader yet
+            except KafkaException:  # a busy broker may lose, or not yet have, the lead of its partitions
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+                self._await_leaders(name)
+
+    def _await_leaders(self, name: str) -> None:
+        """Wait until every partition has a leader: a client that asks too early remembers for long that there is none."""
+        deadline = time.monotonic() + _LEADER_TIMEOUT
+        while True:
+            partitions = self._admin.list_topics(name, timeout=10).topics[name].partitions
+            if len(partitions) == PARTITIONS and all(one.leader >= 0 for one in partitions.values()):
+                return
+            if time.monotonic() > deadline:
+                raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{name} got no leader"))
+            time.sleep(0.05)
