@@ -53,7 +53,7 @@ class Handler(Protocol):
         """Transform a batch, in a lane, as far as it comes."""
 
     def idle(self) -> None:
-        """A lane has nothing more to do for the moment."""
+        """There is nothing more to do for the moment."""
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """These partitions are this instance's from now on."""
@@ -123,7 +123,7 @@ class ConsumerLoop:
         self._metrics = metrics
         self._watchdog = watchdog
         self._keyed_lanes = (
-            [] if lanes == "partition" else [Lane(f"lane {number}", handler.idle) for number in range(int(lanes))]
+            [] if lanes == "partition" else [Lane(f"lane {number}", self._lane_is_idle) for number in range(int(lanes))]
         )
         self._partition_lanes: dict[Partition, Lane] = {}
         self._assignments: dict[Partition, Assignment] = {}
@@ -132,6 +132,7 @@ class ConsumerLoop:
         self._slice = max(1, min(self._batch_size, window // 10))
         self._in_lanes = 0
         self._crowded_since: float | None = None
+        self._starving = False
         self._done_lately = 0
         self._measured_at = time.monotonic()
         self._ahead = float(self._slice)
@@ -241,7 +242,9 @@ class ConsumerLoop:
     # Reading
 
     def _read(self, patience: float) -> None:
-        first = self._consumer.poll(patience)
+        first = self._consumer.poll(0)
+        if first is None and patience:
+            first = self._wait_for_messages(patience)
         if first is None:
             return
         # `consume(n, t)` would wait out t when fewer than n messages are there.
@@ -263,6 +266,20 @@ class ConsumerLoop:
             run.append(message)
         self._take_in(by_partition)
         self._hand_out()
+
+    def _wait_for_messages(self, patience: float) -> Any:
+        """Wait for the next message, while outputs are no longer held back to be sent together with more."""
+        self._starving = True
+        try:
+            if not self._in_lanes:
+                self._handler.idle()
+            return self._consumer.poll(patience)
+        finally:
+            self._starving = False
+
+    def _lane_is_idle(self) -> None:
+        if self._starving:
+            self._handler.idle()
 
     def _take_error(self, message: Any) -> None:
         error = message.error()
@@ -394,7 +411,7 @@ class ConsumerLoop:
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
             if not self._keyed_lanes:
-                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._handler.idle)
+                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._lane_is_idle)
         if names:
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()

@@ -175,7 +175,7 @@ class MessageProducer:
         """Serve deliveries that have come in; returns at once where another thread does so."""
         if self._serving.acquire(blocking=False):
             try:
-                self.client.poll(timeout)
+                self._ask(self.client.poll, timeout)
             finally:
                 self._serving.release()
             self._replace_refused()
@@ -186,7 +186,7 @@ class MessageProducer:
         """Have what is queued sent now, not when the linger time is over: nothing more is coming for the moment."""
         if len(self.client) and self._serving.acquire(blocking=False):
             try:
-                self.client.flush(0.001)
+                self._ask(self.client.flush, 0.001)
             finally:
                 self._serving.release()
 
@@ -195,10 +195,19 @@ class MessageProducer:
         if not self._serving.acquire(timeout=max(timeout, 0.01)):
             return False
         try:
-            empty = int(self.client.flush(timeout)) == 0
+            left = self._ask(self.client.flush, timeout)
         finally:
             self._serving.release()
-        return not self._replace_refused() and empty
+        return not self._replace_refused() and left == 0
+
+    def _ask(self, serve: Callable[[float], int], timeout: float) -> int:
+        """Serve deliveries one way or another; a client that is at its end says so in many ways, and is reported once."""
+        try:
+            return serve(timeout)
+        except (KafkaException, SystemError) as error:
+            self._at_end(f"the producer is at its end: {error}")
+            time.sleep(min(timeout, 0.05))
+            return len(self.client)
 
     def partition_count(self, topic: str) -> int:
         """How many partitions the topic has.
@@ -228,8 +237,12 @@ class MessageProducer:
     def _failed(self, error: Any, message: Any) -> None:
         if error.code() in _REFUSED:
             self._refused.append((error, message))
-        elif self._failure is None:
-            self._failure = DeliveryError(f"Kafka did not take a message for {message.topic()}: {error.str()}")
+        else:
+            self._at_end(f"Kafka did not take a message for {message.topic()}: {error.str()}")
+
+    def _at_end(self, reason: str) -> None:
+        if self._failure is None:
+            self._failure = DeliveryError(reason)
             self._on_failure(self._failure)
 
     def _replace_refused(self) -> bool:
@@ -255,7 +268,7 @@ class MessageProducer:
             self._open.clear()
             self._held = True
             began = time.monotonic()
-            while not (empty := self.flush(0.1)) and time.monotonic() < self._close_by:
+            while not (empty := self.flush(0.1)) and time.monotonic() < self._close_by and self._failure is None:
                 pass
             self._held = False
             self._open.set()
