@@ -13,12 +13,18 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
-from catena_core.options import LinkOptions, split_properties
+from catena_core.options import OTHERS, LinkOptions, split_properties
 from catena_core.version import __version__
 
 Run = Callable[[LinkOptions, list[str]], None]
 
 _PREFIX = "KAFKA_"
+_EXAMPLES = (
+    "-k localhost:9092 -i in -o out",
+    "-k localhost:9092 -i urgent,later --input-mode exp -o out --main-threads 8",
+    "-k localhost:9092 -i '^in-.*' -o out --delivery exactly_once --processes 2",
+)
+_SECTIONS = {item.name: item.metadata["section"] for item in fields(LinkOptions)}
 
 
 def command(name: str, description: str, defaults: LinkOptions, run: Run) -> click.Command:
@@ -38,21 +44,21 @@ def command(name: str, description: str, defaults: LinkOptions, run: Run) -> cli
         try:
             extra = split_properties(given.pop("properties"))
             given["properties"] = {**environment_properties(), **defaults.properties, **extra}
-            options = defaults.overridden_by({name: value for name, value in given.items() if value is not False})
+            if given["consumer_group"] is not None and given["uid_consumer_group"] is None:
+                given["uid_consumer_group"] = False  # who names a group means it
+            options = defaults.overridden_by(given)
         except UsageError as error:
             raise click.UsageError(str(error)) from error
         run(options, list(arguments))
 
-    link_command = click.Command(
+    link_command = _LinkCommand(
         name,
         params=[
             *(_parameter(item, getattr(defaults, item.name)) for item in fields(LinkOptions)),
-            click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENTS OF THE LINK]"),
+            click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENTS OF THE LINK]..."),
         ],
         callback=callback,
         help=inspect.cleandoc(description),
-        epilog="Start it more than once to scale it: the instances share the work. A variable KAFKA_SECURITY_PROTOCOL sets "
-        "librdkafka's security.protocol, and so on; secrets are better kept there than on the command line.",
         context_settings={
             "help_option_names": ["-h", "--help"],
             "max_content_width": 110,
@@ -60,6 +66,33 @@ def command(name: str, description: str, defaults: LinkOptions, run: Run) -> cli
         },
     )
     return click.version_option(__version__)(link_command)
+
+
+class _LinkCommand(click.Command):
+    """Shows its options under headings, and ends with examples."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                sections.setdefault(_SECTIONS.get(parameter.name or "", OTHERS), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=28)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        program = ctx.command_path
+        if program.endswith(".py"):
+            program = f"python {program}"
+        with formatter.section("Examples"):
+            for arguments in _EXAMPLES:
+                formatter.write(f"{'':{formatter.current_indent}}{program} {arguments}\n")
+        formatter.write_paragraph()
+        formatter.write_text(
+            "Start it more than once, anywhere, to scale it: the instances of one group share the work. Ctrl-C or SIGTERM "
+            "ends it cleanly: what is under way is finished and committed first."
+        )
 
 
 def environment_properties() -> dict[str, str]:
@@ -93,7 +126,7 @@ def _parameter(item: Any, default: Any) -> click.Parameter:
     described = item.metadata
     if isinstance(default, bool):
         return click.Option(
-            [*described["flags"], item.name], is_flag=True, help=_help(described["help"], default or None)
+            [*described["flags"], item.name], is_flag=True, default=None, help=_help(described["help"], default or None)
         )
     choices: Sequence[str] = described.get("choices") or ()
     return click.Option(

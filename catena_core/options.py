@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -12,12 +13,26 @@ from catena_core.logs import LEVELS
 INPUT_MODES = ("parity", "exp")
 DELIVERIES = ("at_least_once", "exactly_once")
 
+# The headings under which `--help` shows them.
+TOPICS = "What it reads and writes"
+WORK = "How it works"
+SERVICES = "What it serves"
+STORES = "Stores"
+OTHERS = "Everything else"
+
 
 def _option(
-    default: Any, help_text: str, *flags: str, metavar: str = "", choices: Sequence[str] = (), environment: str = ""
+    section: str,
+    default: Any,
+    help_text: str,
+    *flags: str,
+    metavar: str = "",
+    choices: Sequence[str] = (),
+    environment: str = "",
 ) -> Any:
     """A field that is also an option of the command line."""
     described = {
+        "section": section,
         "help": help_text,
         "flags": flags,
         "metavar": metavar or None,
@@ -32,8 +47,9 @@ class LinkOptions:
     """How a link is joined to its topology. Each field is an argument of its constructor and an option of its command line."""
 
     kafka_endpoint: str | None = _option(
+        TOPICS,
         None,
-        "Where Kafka answers; several addresses by comma.",
+        "Where Kafka answers; several brokers by comma.",
         "-k",
         "--kafka",
         "--kafka-bootstrap-server",
@@ -41,84 +57,148 @@ class LinkOptions:
         environment="KAFKA_ENDPOINT",
     )
     input_topics: tuple[str, ...] = _option(
+        TOPICS,
         (),
-        "Topics to read, by comma; one that begins with ^ is a regular expression.",
+        "Topics to read, by comma. One that begins with ^ is a regular expression; topics made later count, too.",
         "-i",
         "--input",
         metavar="TOPICS",
     )
     output_topics: tuple[str, ...] = _option(
-        (), "Topics to write, by comma; the first is the default.", "-o", "--output", metavar="TOPICS"
+        TOPICS,
+        (),
+        "Topics to write, by comma. What is sent without a topic goes to the first.",
+        "-o",
+        "--output",
+        metavar="TOPICS",
     )
     consumer_group: str | None = _option(
-        None, "Instances of one group share the partitions.", "-g", "--consumer-group", metavar="NAME"
+        TOPICS,
+        None,
+        "The instances of one group share the electrons; each group gets all of them.  [default: the link's name]",
+        "-g",
+        "--consumer-group",
+        metavar="NAME",
     )
     uid_consumer_group: bool = _option(
-        False, "Be a group of its own: this instance reads everything.", "--random-consumer-group"
+        TOPICS, False, "Be a group of its own: this instance gets every electron.", "--random-consumer-group"
+    )
+    instance_id: str | None = _option(
+        TOPICS,
+        None,
+        "A name that outlives restarts. An instance that is back within 10 seconds gets its partitions again, and the "
+        "others notice nothing.",
+        "--instance-id",
+        metavar="NAME",
     )
     delivery: str = _option(
+        WORK,
         "at_least_once",
-        "exactly_once writes outputs and offsets in one transaction; whoever reads them must read committed.",
+        "at_least_once: after a crash an electron may be transformed again. exactly_once: outputs and offsets are one "
+        "transaction, which holds for whoever reads only what is committed.",
         "--delivery",
         choices=DELIVERIES,
     )
     synchronous: bool = _option(
-        False, "One electron at a time: its outputs are acknowledged and it is committed before the next.", "--sync"
+        WORK,
+        False,
+        "One electron at a time: its outputs are acknowledged, and it is committed, before the next.",
+        "--sync/--no-sync",
     )
     sequential: bool = _option(
-        False, "Keep the order from producer to consumer: one lane, and outputs without a key stay together.", "--seq"
+        WORK,
+        False,
+        "Keep the order: one lane, and outputs without a key go to one partition.",
+        "--seq/--no-seq",
     )
     num_main_threads: int | None = _option(
+        WORK,
         None,
-        "Lanes: threads that transform side by side, electrons of one key in order.  [default: what the link says, else 1]",
+        "Lanes: threads that transform side by side, the electrons of one key in order. For transforms that wait for "
+        "others.  [default: as the link is written]",
         "--main-threads",
         metavar="N",
     )
     processes: int = _option(
-        1, "Run as N processes of this machine, for transforms that use up a processor.", "--processes", metavar="N"
+        WORK,
+        1,
+        "Run as N processes on this machine. For transforms that keep a processor busy.",
+        "--processes",
+        metavar="N",
     )
     input_mode: str = _option(
+        WORK,
         "parity",
-        "How several input topics share the lanes: evenly, or each 1.7 times the next.",
+        "What several input topics get while all have work: parity: the same. exp: each 1.7 times what the next gets.",
         "--input-mode",
         choices=INPUT_MODES,
     )
     exp_window_size: int = _option(
-        900, "Electrons within which the shares of the input topics hold.", "--exp-window-size", metavar="N"
+        WORK, 900, "Among how many electrons these shares hold.", "--exp-window-size", metavar="N"
     )
     consumer_timeout: float = _option(
+        WORK,
         300,
-        "Seconds that one electron may take before its partition counts as stuck.",
+        "How long one electron may take before the link reports that it is stuck.",
         "--consumer-timeout",
-        metavar="S",
-    )
-    instance_id: str | None = _option(
-        None,
-        "A name of this instance that outlives restarts: it gets the same partitions again, without a rebalance.",
-        "--instance-id",
-        metavar="NAME",
+        metavar="SECONDS",
     )
     num_rpc_threads: int = _option(
-        1, "Threads that serve calls of other links; 0: neither calls nor presence.", "--rpc-threads", metavar="N"
+        SERVICES,
+        1,
+        "Threads that answer calls of other links. 0: it is neither called nor seen by them.",
+        "--rpc-threads",
+        metavar="N",
     )
-    rpc_port: int | None = _option(None, "Serve calls as JSON-RPC 2.0 over HTTP, too.", "--rpc-port", metavar="PORT")
+    rpc_port: int | None = _option(
+        SERVICES,
+        None,
+        "Answer calls over HTTP, too, as JSON-RPC 2.0; 0 takes a free port.",
+        "--rpc-port",
+        metavar="PORT",
+    )
     metrics_port: int | None = _option(
-        None, "Serve /metrics, /healthz and /readyz.", "--metrics-port", metavar="PORT", environment="METRICS_PORT"
+        SERVICES,
+        None,
+        "Serve /metrics for Prometheus, /healthz and /readyz; 0 takes a free port.",
+        "--metrics-port",
+        metavar="PORT",
+        environment="METRICS_PORT",
     )
-    host: str = _option("127.0.0.1", "The address on which those ports are opened.", "--host", metavar="ADDRESS")
-    mongodb_endpoint: str | None = _option(None, "MongoDB, for self.mongodb.", "-m", "--mongodb", metavar="HOST:PORT")
+    host: str = _option(
+        SERVICES,
+        "127.0.0.1",
+        "Where these ports are opened. 0.0.0.0: for other machines, too.",
+        "--host",
+        metavar="ADDRESS",
+    )
+    mongodb_endpoint: str | None = _option(
+        STORES, None, "MongoDB, which the link finds as self.mongodb.", "-m", "--mongodb", metavar="HOST:PORT"
+    )
     aerospike_endpoint: str | None = _option(
-        None, "Aerospike, for self.aerospike.", "-a", "--aerospike", "--aerospike-bootstrap-server", metavar="HOST:PORT"
+        STORES,
+        None,
+        "Aerospike, as self.aerospike.",
+        "-a",
+        "--aerospike",
+        "--aerospike-bootstrap-server",
+        metavar="HOST:PORT",
     )
-    redis_endpoint: str | None = _option(None, "Redis, for self.redis.", "--redis", metavar="HOST:PORT")
-    log_level: str = _option("info", "The lowest level to log.", "--log-level", choices=LEVELS)
+    redis_endpoint: str | None = _option(STORES, None, "Redis, as self.redis.", "--redis", metavar="HOST:PORT")
+    log_level: str = _option(OTHERS, "info", "The lowest level to log.", "--log-level", choices=LEVELS)
     log_format: str = _option(
-        "text", "json: one object a line, for machines.", "--log-format", choices=("text", "json")
+        OTHERS,
+        "text",
+        "text: for people. json: for machines, one object a line.",
+        "--log-format",
+        choices=("text", "json"),
     )
     properties: Mapping[str, str] = field(
         default_factory=dict,
         metadata={
-            "help": "Any librdkafka property, for instance -X security.protocol=SSL; may be repeated.",
+            "section": OTHERS,
+            "help": "A property of librdkafka, Kafka's client, for instance security.protocol=SSL; may be repeated. The "
+            "variable KAFKA_SECURITY_PROTOCOL sets it, too: the better place for passwords.",
             "flags": ("-X",),
         },
     )
@@ -166,23 +246,40 @@ _LEAST = {
     "rpc_port": 0,
     "metrics_port": 0,
 }
+_FLAGS = {item.name: item.metadata["flags"][-1].partition("/")[0] for item in fields(LinkOptions)}
 _CHOICES = {item.name: item.metadata["choices"] for item in fields(LinkOptions) if item.metadata.get("choices")}
 
 
 def _read(name: str, value: Any) -> Any:
     if name in ("input_topics", "output_topics"):
-        return split_topics(value) if isinstance(value, str) else tuple(value)
+        topics = split_topics(value) if isinstance(value, str) else tuple(value)
+        for topic in topics:
+            _check_pattern(topic)
+        return topics
     if name in _CHOICES:
         value = {"warn": "warning"}.get(str(value).lower(), str(value).lower())
         if value not in _CHOICES[name]:
-            raise UsageError(f"{name} is one of {', '.join(_CHOICES[name])}, not {value}")
+            raise UsageError(f"{_called(name)} is one of {', '.join(_CHOICES[name])}, not {value}")
         return value
     if name in _LEAST:
         try:
             number = float(value) if name == "consumer_timeout" else int(value)
-        except ValueError:
-            raise UsageError(f"{name} is a number, not {value!r}") from None
-        if number < _LEAST[name]:
-            raise UsageError(f"{name} is at least {_LEAST[name]}, not {number}")
+        except (TypeError, ValueError):
+            raise UsageError(f"{_called(name)} is a number, not {value!r}") from None
+        if not number >= _LEAST[name]:
+            raise UsageError(f"{_called(name)} is at least {_LEAST[name]}, not {value}")
         return number
     return value
+
+
+def _called(name: str) -> str:
+    """An option by both of its names."""
+    return f"{name} ({_FLAGS[name]})"
+
+
+def _check_pattern(topic: str) -> None:
+    if topic.startswith("^"):
+        try:
+            re.compile(topic)
+        except re.error as error:
+            raise UsageError(f"the input topic {topic} is no regular expression: {error}") from None
