@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catena_core import logs, processes
+from catena_core.assignment import Assignment
 from catena_core.clock import Clock, SystemClock
 from catena_core.command import command, environment_endpoint, environment_properties
 from catena_core.errors import CatenaError, StoppedError, UsageError
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 # Seconds before a generator that raised is called again.
 _AFTER_ERROR = 1.0
+
+# A transform that waits learns within so many seconds that its partition was given to another instance.
+_LOOK_AROUND = 0.1
 
 # What runs a container's program where it is not the first process itself.
 _INITS = ("tini", "docker-init", "dumb-init", "catatonit")
@@ -46,6 +50,7 @@ class Life:
         stop: Set when the link is to stop.
         failure: Why it ended, if it was not asked to.
         clock: The time as the link sees it.
+        transforming: Tells of which partition the calling thread transforms an electron; ``None``: of none.
     """
 
     def __init__(self, link: Link) -> None:
@@ -53,6 +58,7 @@ class Life:
         self.stop = threading.Event()
         self.failure: BaseException | None = None
         self.clock: Clock = SystemClock()
+        self.transforming: Callable[[], Assignment | None] = lambda: None
         self._setup_kwargs: Mapping[str, Any] = {}
         self._running = threading.Event()
         self._ended = threading.Event()
@@ -150,6 +156,17 @@ class Life:
         if message:
             self._link.logger.log(f"stopping: {message}")
         self.stop.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Let time pass, but not beyond the link's end or the loss of the electron's partition; whether one of these came."""
+        assignment = self.transforming()
+        if assignment is None:
+            return self.clock.wait(self.stop, seconds)
+        while not assignment.revoked and seconds > _LOOK_AROUND:
+            if self.clock.wait(self.stop, _LOOK_AROUND):
+                return True
+            seconds -= _LOOK_AROUND
+        return assignment.revoked or self.clock.wait(self.stop, seconds)
 
     def launch(self, target: Callable[[], None], name: str, waited_for: bool = False) -> threading.Thread:
         """Run something in a thread of the link's.

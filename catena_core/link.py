@@ -371,12 +371,13 @@ class Link:
         return self._life.stop.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not beyond the link's end.
+        """Sleep, but not beyond the link's end, nor for long when the electron's partition was given to another instance.
 
         Raises:
-            StoppedError: The link is to stop. Within a transform let it pass: the electron is delivered again later.
+            StoppedError: The link is to stop, or another instance has the partition now. Within a transform let it pass: the
+                electron is delivered again.
         """
-        if self._life.clock.wait(self._life.stop, seconds):
+        if self._life.wait(seconds):
             raise StoppedError
 
     def now(self) -> float:

@@ -102,7 +102,8 @@ class KafkaRuntime:
         self._endpoint = options.kafka_endpoint
         self._monitoring = monitoring
         self._metrics = monitoring.metrics
-        self._outgoing = Outgoing()
+        outgoing = self._outgoing = Outgoing()
+        link.life.transforming = lambda: outgoing.assignment
         self._callbacks = Lane("callbacks")
         self._tables: list[Table[Any]] = []
         self._partition_counts: dict[str, int] = {}

@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, stop
 from tenacity.nap import sleep_using_event
 
 from catena_core import tracing
-from catena_core.assignment import Batch
+from catena_core.assignment import Assignment, Batch
 from catena_core.burial import DeadLetterCount, DeadLetterLimitError, dead_letter, without_value
 from catena_core.delivery import Delivery, Sink
 from catena_core.electron import NO_HEADERS, Electron
@@ -32,8 +32,9 @@ _FINAL = (StoppedError, UsageError, DeliveryError, DeadLetterLimitError, SystemE
 
 
 class Outgoing(threading.local):
-    """Where what the link sends goes, and the trace that it belongs to: known for each thread by itself."""
+    """Of which partition an electron is transformed, where what it sends goes, and its trace: for each thread by itself."""
 
+    assignment: Assignment | None = None
     sink: Sink | None = None
     trace: dict[str, str] | None = None
 
@@ -77,7 +78,8 @@ class Transformer:
 
         This is the loop in which a link spends its time.
         """
-        assignment, outgoing = batch.assignment, self._outgoing
+        outgoing = self._outgoing
+        assignment = outgoing.assignment = batch.assignment
         topic, partition = assignment.partition
         read, transform = self._read, self._link.transform
         sink = outgoing.sink = self._delivery.sink(batch)
@@ -127,7 +129,7 @@ class Transformer:
         except Exception as error:
             self._link.life.failed(error)
         finally:
-            outgoing.sink = outgoing.trace = None
+            outgoing.assignment = outgoing.sink = outgoing.trace = None
             batch.done = done
             if done:
                 self._metrics.consumed(topic, partition, done)

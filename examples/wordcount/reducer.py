@@ -27,9 +27,10 @@ class Reducer(Link):
         (words,), (counts,) = self.input_topics, self.output_topics
         if self.partition_count(words) != self.partition_count(counts):
             raise UsageError(f"{words} and {counts} must have equally many partitions")
-        self._stored = self.table(counts)
-        self._rows: dict[int, dict[str, Any]] = {}
         self._markers: dict[int, str] = {}
+        self._passed: set[str] = set()
+        self._stored = self.table(counts, on_change=self._note_marker)
+        self._rows: dict[int, dict[str, Any]] = {}
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Put a marker into each partition of the counts: all that came before it is what other reducers have counted."""
@@ -41,6 +42,7 @@ class Reducer(Link):
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Forget the words of these partitions: others count them from now on."""
         for _, partition in partitions:
+            self._passed.discard(self._markers[partition])
             del self._rows[partition], self._markers[partition]
 
     def transform(self, electron: Electron) -> Electron | None:
@@ -57,8 +59,13 @@ class Reducer(Link):
         # Where the word stands, its count stands, too: the marker of a partition vouches for all of its words.
         return Electron(electron.key, row, partition=electron.partition)
 
+    def _note_marker(self, key: str, _old: Any, row: Any) -> None:
+        # Remembered, since another reducer, which was given the partition next, may have replaced it a moment later.
+        if row in self._markers.values():
+            self._passed.add(row)
+
     def _read_up_to_the_marker(self, partition: int) -> None:
-        while self._stored.get(_marker_key(partition)) != self._markers[partition]:
+        while self._markers[partition] not in self._passed:
             self.wait(0.01)
 
 
