@@ -1,7 +1,11 @@
-"""The consumer loop: one thread owns the consumer, and never waits for a link's own code.
+"""The consumer loop: one thread at a time owns the consumer, and polling never waits for a link's own code.
 
 It polls, hands electrons to lanes, and has committed what is finished. A partition of which too much waits is paused, while the
 others are polled on, so that Kafka never takes the link for dead and one slow key, topic or node does not stop the rest.
+
+A link with a single lane polls in that lane as long as it keeps up: electrons that stay in one thread cost less than those
+that change over. The loop's own thread steps in as soon as the lane has not come back for a moment (the pattern
+Leader/Followers of Schmidt, Stal, Rohnert and Buschmann, "Pattern-Oriented Software Architecture", volume 2, 2000).
 """
 
 from __future__ import annotations
@@ -35,6 +39,9 @@ PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
 # Where topics take turns, lanes are given this many seconds of work ahead: with more, a turn would come late; with less,
 # lanes would run empty.
 _AHEAD = 0.1
+
+# Seconds that a lane which polls by itself may stay away before the loop's own thread does it.
+_ABSENCE = 0.05
 
 # Seconds for which nothing is read where lanes are behind, before partitions are paused.
 _HOLD_OFF = 1.0
@@ -122,9 +129,7 @@ class ConsumerLoop:
         self._logger = logger
         self._metrics = metrics
         self._watchdog = watchdog
-        self._keyed_lanes = (
-            [] if lanes == "partition" else [Lane(f"lane {number}", self._lane_is_idle) for number in range(int(lanes))]
-        )
+        self._keyed_lanes: list[Lane] = []
         self._partition_lanes: dict[Partition, Lane] = {}
         self._assignments: dict[Partition, Assignment] = {}
         self._finished: queue.SimpleQueue[Batch] = queue.SimpleQueue()
@@ -133,6 +138,11 @@ class ConsumerLoop:
         self._in_lanes = 0
         self._crowded_since: float | None = None
         self._starving = False
+        self._turn = threading.Lock()  # whoever owns the consumer holds it
+        self._last_round = 0.0
+        self._leaving = True
+        self._failure: Exception | None = None
+        self._lane_may_poll = True
         self._done_lately = 0
         self._measured_at = time.monotonic()
         self._ahead = float(self._slice)
@@ -160,13 +170,26 @@ class ConsumerLoop:
                 settings.pop(name, None)
             settings.setdefault("group.remote.assignor", "range" if replay else "uniform")
         self._consumer = Consumer(settings)
+        if lanes != "partition":
+            self._keyed_lanes += [Lane(f"lane {number}", self._poll_in_lane) for number in range(int(lanes))]
         delivery.attach(self._consumer)
         metrics.read_consumer(self._state)
 
-    @property
-    def first_lane(self) -> Lane:
-        """The lane in which a link with a single one runs everything."""
-        return self._keyed_lanes[0]
+    def submit(self, call: Callable[..., None], *args: Any, soon: bool = False) -> None:
+        """Make a call in the lane of a link with a single one, between electrons.
+
+        Args:
+            call: The call; it must not raise.
+            args: Its arguments.
+            soon: Whether it must not wait until the lane is done polling: then the lane does not poll any more.
+        """
+        if soon:
+            self._lane_may_poll = False
+        lane = self._keyed_lanes[0]
+        if lane.is_current:
+            call(*args)
+        else:
+            lane.put(call, *args)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -179,13 +202,43 @@ class ConsumerLoop:
         Raises:
             KafkaException: The broker refused for good.
         """
+        self._leaving = False
         try:
             while not stop.is_set():
-                self._round()
+                if self._lane_polls and time.monotonic() - self._last_round < _ABSENCE:
+                    stop.wait(_ABSENCE / 2)
+                    continue
+                with self._turn:
+                    self._round()
         finally:
-            self._leave()
+            self._leaving = True
+            with self._turn:
+                self._leave()
+
+    @property
+    def _lane_polls(self) -> bool:
+        """Whether the lane polls by itself when it has nothing else to do."""
+        return self._lane_may_poll and len(self._keyed_lanes) == 1 and not self._takes_turns and not self._replay
+
+    def _poll_in_lane(self) -> None:
+        """What a lane with nothing to do does: poll, until there is something, or tell that nothing more comes now."""
+        while self._lane_polls and not self._leaving and not self._keyed_lanes[0].depth:
+            if not self._turn.acquire(timeout=_ABSENCE):
+                continue
+            try:
+                self._round()
+            except Exception as error:
+                self._failure = error
+                return
+            finally:
+                self._turn.release()
+        if self._starving:
+            self._handler.idle()
 
     def _round(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._last_round = time.monotonic()
         self._watchdog.beat()
         self._subscribe()
         self._take_finished()
@@ -276,10 +329,6 @@ class ConsumerLoop:
             return self._consumer.poll(patience)
         finally:
             self._starving = False
-
-    def _lane_is_idle(self) -> None:
-        if self._starving:
-            self._handler.idle()
 
     def _take_error(self, message: Any) -> None:
         error = message.error()
@@ -411,7 +460,7 @@ class ConsumerLoop:
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
             if not self._keyed_lanes:
-                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._lane_is_idle)
+                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._poll_in_lane)
         if names:
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()

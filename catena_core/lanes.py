@@ -16,14 +16,20 @@ class Lane:
 
     Args:
         name: The thread's name, as logs and stack dumps show it.
-        idle: Called whenever everything that was queued has run.
+        idle: Called whenever everything that was queued has run; it may find more work and queue it.
     """
 
     def __init__(self, name: str, idle: Callable[[], None] = lambda: None) -> None:
         self.name = name
         self._idle = idle
         self._queue: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the lane in which the caller runs."""
+        return threading.current_thread() is self._thread
 
     @property
     def depth(self) -> int:
@@ -39,8 +45,11 @@ class Lane:
         self._queue.put(None)
 
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            work, args = item
-            work(*args)
+        while True:
             if self._queue.empty():
                 self._idle()
+            item = self._queue.get()
+            if item is None:
+                return
+            work, args = item
+            work(*args)

@@ -170,7 +170,7 @@ class KafkaRuntime:
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run a call in the link's single lane, between electrons."""
         if self._loop is not None:
-            self._loop.first_lane.put(self._guarded, function, args)
+            self._loop.submit(self._guarded, function, args, soon=True)
 
     def callback(self, function: Callable[[], Any]) -> None:
         """Run a callback of the link in the thread of callbacks."""
@@ -285,7 +285,7 @@ class KafkaRuntime:
                 then()
 
         if self._link.lane_count == 1 and self._loop is not None:
-            self._loop.first_lane.put(call)
+            self._loop.submit(call)
         else:
             call()
 
