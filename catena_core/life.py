@@ -24,6 +24,7 @@ from catena_core.command import command, environment_endpoint, environment_prope
 from catena_core.errors import CatenaError, StoppedError, UsageError
 from catena_core.monitoring import Monitoring
 from catena_core.options import LinkOptions
+from catena_core.reach import wait_for_broker
 from catena_core.rpc import HttpServer, Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 
@@ -220,6 +221,9 @@ class Life:
                 thread.join(max(0.0, deadline - time.monotonic()))
             try:
                 link.finish()
+            except Exception as error:
+                link.logger.log(f"finish failed: {error!r}", level="exception")
+                self.failure = self.failure or error
             finally:
                 link.close_stores()
                 link.logger.log("stopped cleanly" if self.failure is None else "stopped")
@@ -238,6 +242,8 @@ class Life:
                 link.logger.log(f"JSON-RPC on {options.host}:{calls.port}")
             if options.kafka_endpoint is None:
                 self._live_without_kafka(monitoring)
+                return
+            if not wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
                 return
             runtime = KafkaRuntime(link, options, self.stop, monitoring)
             try:
