@@ -5,7 +5,7 @@ import time
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.topics import TopicSpec, ensure
@@ -49,9 +49,13 @@ class Broker:
         consumer = Consumer(
             {"bootstrap.servers": self.endpoint, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
         )
-        consumer.subscribe([topic])
         messages, deadline = [], time.monotonic() + timeout
         try:
+            # Without a group to join: that would take seconds.
+            while not (partitions := consumer.list_topics(topic, 10).topics[topic].partitions):
+                assert time.monotonic() < deadline, f"there is no topic {topic}"
+                time.sleep(0.05)
+            consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
             while len(messages) < count and time.monotonic() < deadline:
                 messages += [message for message in consumer.consume(1000, 0.1) if message.error() is None]
             until = time.monotonic() + settle
