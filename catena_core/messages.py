@@ -61,15 +61,18 @@ def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
         the format, says.
     """
     decode = _DECODERS[value_format]
+    unmarked = bytes.decode if value_format == "auto" else decode  # what is no text is left to `read_any`
 
     def read(message: Any, topic: str, partition: int, offset: int) -> Electron:
-        # Nearly every message is of this kind, so that it is worth a way of its own.
-        if not message.headers():
+        # Nearly every message has no header, or one that marks JSON: they are worth a way of their own.
+        headers = message.headers()
+        decoder: Any = unmarked if not headers else _decode_json if headers == _CONTENT_TYPE_HEADERS[codec.JSON] else None
+        if decoder is not None:
             key, value = message.key(), message.value()
             try:
                 return Electron(
                     None if key is None else key.decode(),
-                    None if value is None else decode(value),
+                    None if value is None else decoder(value),
                     None,
                     topic,
                     message.timestamp()[1],

@@ -114,6 +114,10 @@ class Transformer:
                             plain += 1
                         except Exception:
                             self._emit(returned, sink, sent)  # says what is wrong
+                    elif type(returned) is Electron:
+                        output = self.message_of(returned)
+                        sink.send(output)
+                        sent[output.topic] += 1
                     elif returned is not None:
                         self._emit(returned, sink, sent)
                 except _FINAL:
