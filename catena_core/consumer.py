@@ -208,8 +208,12 @@ class ConsumerLoop:
                 if self._lane_polls and time.monotonic() - self._last_round < _ABSENCE:
                     stop.wait(_ABSENCE / 2)
                     continue
-                with self._turn:
-                    self._round()
+                # Not for ever: a lane that polls takes the lock again sooner than it could be had here.
+                if self._turn.acquire(timeout=_ABSENCE):
+                    try:
+                        self._round()
+                    finally:
+                        self._turn.release()
         finally:
             self._leaving = True
             with self._turn:
