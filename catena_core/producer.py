@@ -57,7 +57,7 @@ class MessageProducer:
         logger: Where trouble with brokers is told.
         properties: Further librdkafka properties.
         on_refused: Called with ``(error, message)`` for each message that Kafka will never take; it may :meth:`send_now`
-            another in its place. Every other failure is final for the link.
+            another in its place. Every other failure is final for the link, except in a transaction, which fails with it.
         on_failure: Called with the first failure of the other kind.
         transactional_id: The name under which it writes in transactions; ``None``: it does not.
     """
@@ -94,6 +94,7 @@ class MessageProducer:
         self._refused: deque[tuple[Any, Any]] = deque()
         self.client = Producer(settings)
         self._produce = self.client.produce
+        self._transactional = transactional_id is not None
         self._held = False  # what `_open` says, at a glance
         # Whoever serves deliveries holds it, so that an empty queue means that every failure has been reported.
         self._serving = threading.Lock()
@@ -237,7 +238,7 @@ class MessageProducer:
     def _failed(self, error: Any, message: Any) -> None:
         if error.code() in _REFUSED:
             self._refused.append((error, message))
-        else:
+        elif not self._transactional:  # a transaction fails as a whole, and is tried again
             self._at_end(f"Kafka did not take a message for {message.topic()}: {error.str()}")
 
     def _at_end(self, reason: str) -> None:
