@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from catena_core.errors import CatenaError, StoppedError, UsageError
 from catena_core.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.reach import wait_for_broker
-from catena_core.rpc import HttpServer, Methods
+from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 
 if TYPE_CHECKING:
@@ -231,46 +231,45 @@ class Life:
 
     def _live(self) -> None:
         link, options = self._link, self._link.options
-        monitoring = Monitoring(type(link).__name__, link.uid, link.consumer_group, options, link.logger)
-        calls = (
-            HttpServer(Methods(link, link.logger), options.rpc_port, options.host)
-            if options.rpc_port is not None
-            else None
-        )
-        try:
-            if calls is not None:
-                link.logger.log(f"JSON-RPC on {options.host}:{calls.port}")
+        with ExitStack() as ending:
+            monitoring = Monitoring(type(link).__name__, link.uid, link.consumer_group, options, link.logger)
+            ending.callback(monitoring.close)
             if options.kafka_endpoint is None:
-                self._live_without_kafka(monitoring)
-                return
-            if not wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
-                return
-            runtime = KafkaRuntime(link, options, self.stop, monitoring)
-            try:
+                self._live_without_kafka(monitoring, ending)
+            elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
+                runtime = KafkaRuntime(link, options, self.stop, monitoring)
+                ending.callback(runtime.close)
+                ending.callback(self.stop.set)
                 self.attach(runtime)
                 if link.reads and not link.input_topics and not link.dynamic_inputs:
                     raise UsageError(f"{type(link).__name__} has nothing to read; name topics with -i TOPIC")
                 if options.num_rpc_threads:
                     runtime.rpc()
+                self._serve_calls(ending)
                 if not self.stop.is_set():
                     monitoring.health.ready = not link.reads
                     runtime.run()
-            finally:
-                self.stop.set()
-                runtime.close()
-        finally:
-            if calls is not None:
-                calls.close()
-            monitoring.close()
 
-    def _live_without_kafka(self, monitoring: Monitoring) -> None:
+    def _live_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
         link = self._link
         if link.reads and (link.input_topics or not link.generates):
             raise UsageError("no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT")
         self.attach(NoRuntime())
+        self._serve_calls(ending)
         monitoring.health.ready = True
         self.running()
         self.stop.wait()
+
+    def _serve_calls(self, ending: ExitStack) -> None:
+        """Serve the link's methods over HTTP, where a port is given, from now until the end."""
+        link, options = self._link, self._link.options
+        if options.rpc_port is None:
+            return
+        from catena_core.rpc.http import HttpServer  # takes a quarter of a second to load, and most links do without
+
+        server = HttpServer(Methods(link, link.logger), options.rpc_port, options.host)
+        ending.callback(server.close)
+        link.logger.log(f"JSON-RPC on {options.host}:{server.port}")
 
     def _generate(self) -> None:
         while not self.stop.is_set():

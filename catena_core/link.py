@@ -6,11 +6,9 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from catena_core.burial import DeadLetterLimits
-from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector
-from catena_core.connectors.of_link import LinkStores
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, StoppedError, UsageError
 from catena_core.life import Life, unique_name
@@ -19,7 +17,11 @@ from catena_core.options import LinkOptions
 from catena_core.results import to_electrons
 from catena_core.rpc import Instances
 from catena_core.rpc.peer import DEFAULT_TIMEOUT
+from catena_core.stores import LinkStores
 from catena_core.table import TableContent
+
+if TYPE_CHECKING:
+    from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector
 
 
 class Link:

@@ -11,7 +11,8 @@ import requests
 
 from catena_core.errors import UsageError
 from catena_core.logs import LinkLogger
-from catena_core.rpc import HttpServer, Methods, rpc
+from catena_core.rpc import Methods, rpc
+from catena_core.rpc.http import HttpServer
 from catena_core.rpc.http import MAX_BODY_BYTES
 from catena_core.rpc.json_rpc import MAX_BATCH_LENGTH
 

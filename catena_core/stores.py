@@ -1,17 +1,16 @@
-"""The stores of one link, made when it first asks for them."""
+"""The stores of one link, made when it first asks for them: until then it loads none of their clients."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from catena_core.connectors.aerospike import AerospikeConnector
-from catena_core.connectors.mongodb import MongoDBConnector
-from catena_core.connectors.redis import RedisConnector
 from catena_core.options import LinkOptions
 
-Made = TypeVar("Made")
+if TYPE_CHECKING:
+    from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector
 
 
 class LinkStores:
@@ -29,17 +28,20 @@ class LinkStores:
     @property
     def mongodb(self) -> MongoDBConnector | None:
         """MongoDB; ``None`` without an endpoint."""
-        return self._get(self._options().mongodb_endpoint, MongoDBConnector)
+        connector: MongoDBConnector | None = self._get("MongoDBConnector", self._options().mongodb_endpoint)
+        return connector
 
     @property
     def aerospike(self) -> AerospikeConnector | None:
         """Aerospike; ``None`` without an endpoint."""
-        return self._get(self._options().aerospike_endpoint, AerospikeConnector)
+        connector: AerospikeConnector | None = self._get("AerospikeConnector", self._options().aerospike_endpoint)
+        return connector
 
     @property
     def redis(self) -> RedisConnector | None:
         """Redis; ``None`` without an endpoint."""
-        return self._get(self._options().redis_endpoint, RedisConnector)
+        connector: RedisConnector | None = self._get("RedisConnector", self._options().redis_endpoint)
+        return connector
 
     def close(self) -> None:
         """Close the connections."""
@@ -47,11 +49,10 @@ class LinkStores:
             for connector in self._made.values():
                 connector.close()
 
-    def _get(self, endpoint: str | None, make: Callable[[str], Made]) -> Made | None:
+    def _get(self, kind: str, endpoint: str | None) -> Any:
         if endpoint is None:
             return None
         with self._lock:
-            if endpoint not in self._made:
-                self._made[endpoint] = make(endpoint)
-            made: Made = self._made[endpoint]
-            return made
+            if kind not in self._made:
+                self._made[kind] = getattr(import_module("catena_core.connectors"), kind)(endpoint)
+            return self._made[kind]
