@@ -36,6 +36,10 @@ _LEAST_UNIT = 50
 # The same in bytes.
 PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
 
+# And how many electrons may stand between the first that is not finished and the newest: what is finished beyond a stuck one
+# cannot be committed, and is repeated after a crash.
+PAUSE_ABOVE_SPAN, RESUME_BELOW_SPAN = 100_000, 50_000
+
 # Where topics take turns, lanes are given this many seconds of work ahead: with more, a turn would come late; with less,
 # lanes would run empty.
 _AHEAD = 0.1
@@ -230,7 +234,10 @@ class ConsumerLoop:
             if not self._turn.acquire(timeout=_ABSENCE):
                 continue
             try:
-                self._round()
+                # The loop's own thread may have queued something before it let go: that comes first, since a partition that is
+                # revoked waits for what its lane has.
+                if not self._keyed_lanes[0].depth:
+                    self._round()
             except Exception as error:
                 self._failure = error
                 return
@@ -447,7 +454,11 @@ class ConsumerLoop:
             if self._crowded(assignment):
                 self._consumer.pause([TopicPartition(*assignment.partition)])
                 assignment.paused = True
-        elif assignment.waiting < RESUME_BELOW * self._unit and assignment.bytes_waiting < RESUME_BELOW_BYTES:
+        elif (
+            assignment.waiting < RESUME_BELOW * self._unit
+            and assignment.bytes_waiting < RESUME_BELOW_BYTES
+            and assignment.tracker.span < RESUME_BELOW_SPAN
+        ):
             self._consumer.resume([TopicPartition(*assignment.partition)])
             assignment.paused = False
 
@@ -455,7 +466,11 @@ class ConsumerLoop:
         """Whether so much of a partition waits that no more of it should be read, unless that is so already."""
         if assignment.paused:
             return False
-        return assignment.waiting > PAUSE_ABOVE * self._unit or assignment.bytes_waiting > PAUSE_ABOVE_BYTES
+        return (
+            assignment.waiting > PAUSE_ABOVE * self._unit
+            or assignment.bytes_waiting > PAUSE_ABOVE_BYTES
+            or assignment.tracker.span > PAUSE_ABOVE_SPAN
+        )
 
     # Rebalances
 
@@ -532,12 +547,24 @@ class ConsumerLoop:
     def _state(self) -> ConsumerState:
         lanes = [*self._keyed_lanes, *list(self._partition_lanes.values())]
         lags = {}
-        for partition, assignment in list(self._assignments.items()):
+        assignments = list(self._assignments.items())
+        begun = self._begun([partition for partition, assignment in assignments if assignment.position < 0])
+        for partition, assignment in assignments:
             with suppress(KafkaException, RuntimeError):
-                _low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
-                lags[partition] = max(0, high - max(assignment.position, 0))
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+                position = assignment.position if assignment.position >= 0 else max(begun.get(partition, 0), low)
+                lags[partition] = max(0, high - position)
         paused = sum(assignment.paused for assignment in list(self._assignments.values()))
         return ConsumerState(lags, {lane.name: lane.depth for lane in lanes}, paused)
+
+    def _begun(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """From where partitions of which nothing has come yet are read on; Kafka is asked."""
+        places = [TopicPartition(*partition) for partition in partitions]
+        if not places:
+            return {}
+        with suppress(KafkaException, RuntimeError):
+            return {(place.topic, place.partition): place.offset for place in self._consumer.committed(places, timeout=2)}
+        return {}
 
 
 def _listed(partitions: Sequence[Partition]) -> str:
