@@ -47,14 +47,23 @@ class OffsetTracker:
     @property
     def next_offset(self) -> int:
         """The offset from which a successor would have to read on; -1 before anything was dispatched."""
-        first_pending = self._pending.find(1)
-        done = len(self._pending) if first_pending < 0 else first_pending
-        if done:
-            del self._pending[:done]
-            del self._offsets[:done]
+        self._forget_finished()
         return self._offsets[0] if self._offsets else self._next
+
+    @property
+    def span(self) -> int:
+        """How many electrons there are from the lowest unfinished one to the newest dispatched."""
+        self._forget_finished()
+        return len(self._offsets)
 
     @property
     def in_flight(self) -> int:
         """How many electrons were dispatched and are not finished."""
         return self._pending.count(1)
+
+    def _forget_finished(self) -> None:
+        first_pending = self._pending.find(1)
+        done = len(self._pending) if first_pending < 0 else first_pending
+        if done:
+            del self._pending[:done]
+            del self._offsets[:done]
