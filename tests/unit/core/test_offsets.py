@@ -60,3 +60,5 @@ def test_it_agrees_with_a_plain_set(batches, random):
         tracker.finished(done)
         assert tracker.next_offset == (min(open_offsets) if open_offsets else offset + 1)
         assert tracker.in_flight == len(open_offsets)
+        assert tracker.span >= tracker.in_flight
+        assert (tracker.span > 0) == bool(open_offsets)
