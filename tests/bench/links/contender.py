@@ -150,7 +150,7 @@ EXACTLY_ONCE = Contender(
 CONTENDERS = (
     RAW,
     LINK,
-    Contender("link-json", "link_json", 600_000, ("catena", *_CLIENT), tuned=False),
+    Contender("link-marked", "link_marked", 600_000, ("catena", *_CLIENT), tuned=False),
     Contender("raw-transactional", "raw_transactional", 600_000, _CLIENT),
     EXACTLY_ONCE,
     Contender(

@@ -108,7 +108,7 @@ def _send(producer: Producer, source: str, count: int) -> None:
 
 def _produce(producer: Producer, source: str, number: int, sent: int) -> None:
     value = records.record(number, SIZE, sent=sent)
-    producer.produce(source, value, f"user-{number % records.USERS:06}".encode(), headers=records.HEADERS)
+    producer.produce(source, value, f"user-{number % records.USERS:06}".encode())
     producer.poll(0)
 
 

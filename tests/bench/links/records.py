@@ -11,7 +11,6 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 USERS = 10_000
-HEADERS = [("content-type", b"application/json")]
 FIRST_VISITS = 1_000_000  # every count has seven digits, so every record of a size has the same length
 
 _READ_TIMEOUT = 30.0  # seconds
@@ -55,7 +54,7 @@ def fill(endpoint: str, topic: str, count: int, size: int) -> None:
         value = record(number, size)
         while True:
             try:
-                producer.produce(topic, value, f"user-{number % USERS:06}".encode(), headers=HEADERS)
+                producer.produce(topic, value, f"user-{number % USERS:06}".encode())
                 break
             except BufferError:
                 producer.poll(0.05)

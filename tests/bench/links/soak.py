@@ -165,7 +165,7 @@ def produce(producer: Producer, topic: str, number: int, size: int) -> None:
     while True:
         try:
             key = f"user-{number % records.USERS:06}".encode()
-            producer.produce(topic, records.record(number, size), key, headers=records.HEADERS)
+            producer.produce(topic, records.record(number, size), key)
             return
         except BufferError:
             producer.poll(0.05)
