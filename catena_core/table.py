@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +62,18 @@ class TableContent(Mapping[str, Row], Generic[Row]):
         if self._on_change:
             self._on_change(key, old, row)
 
+    def catch_up(self, timeout: float = 30.0) -> None:
+        """Wait until the table holds all that its topic holds now, whoever wrote it.
+
+        A link that takes partitions over calls it in ``assigned``, and then knows what their former owners wrote.
+
+        Args:
+            timeout: The most seconds to wait.
+
+        Raises:
+            CatenaError: It took longer.
+        """
+
     def __getitem__(self, key: str) -> Row:
         return self._rows[key]
 
@@ -102,16 +115,16 @@ class Table(TableContent[Row]):
         self._logger = logger
         self._stop = threading.Event()
         self._progress = threading.Condition()
-        self._consumer = Consumer(
-            {
-                **client_properties(endpoint, logger, properties),
-                "group.id": f"table.{topic}",  # librdkafka wants one; nothing is committed, no group is joined
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 100,
-            }
-        )
+        self._positions: dict[int, int] = {}
+        self._settings = {
+            **client_properties(endpoint, logger, properties),
+            "group.id": f"table.{topic}",  # librdkafka wants one; nothing is committed, no group is joined
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 100,
+        }
+        self._consumer = Consumer(self._settings)
         self._incomplete = self._assign()
         self._reader = threading.Thread(target=self._read, name=f"table {topic}", daemon=True)
         self._reader.start()
@@ -126,6 +139,25 @@ class Table(TableContent[Row]):
             while self._incomplete and not (stop is not None and stop.is_set()):
                 self._progress.wait(0.2)
 
+    def catch_up(self, timeout: float = 30.0) -> None:
+        """Wait until the table holds all that its topic holds now: see :meth:`TableContent.catch_up`."""
+        deadline = time.monotonic() + timeout
+        asking = Consumer(self._settings)  # the table's own is its reader's
+        try:
+            ends = {
+                partition: asking.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=timeout)[1]
+                for partition in self._partitions
+            }
+        except KafkaException as error:
+            raise CatenaError(f"the end of {self._topic} cannot be looked up: {error.args[0].str()}") from error
+        finally:
+            asking.close()
+        with self._progress:
+            while any(self._positions.get(partition, 0) < end for partition, end in ends.items()):
+                if time.monotonic() > deadline:
+                    raise CatenaError(f"the table of {self._topic} did not catch up within {timeout:g} s")
+                self._progress.wait(0.1)
+
     def close(self) -> None:
         """Stop reading; the rows stay as they are."""
         self._stop.set()
@@ -139,6 +171,7 @@ class Table(TableContent[Row]):
         except KafkaException as error:
             raise CatenaError(f"the table of {self._topic} cannot be read: {error.args[0].str()}") from error
         partitions = set(found.partitions)
+        self._partitions = frozenset(partitions)
         self._consumer.assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in partitions])
         return partitions
 
@@ -158,10 +191,13 @@ class Table(TableContent[Row]):
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
+                # Beyond what was read there may be marks of transactions, which are no messages.
+                self._positions[message.partition()] = message.offset()
                 self._incomplete.discard(message.partition())
             else:
                 self._logger.log(f"reading the table of {self._topic}: {error.str()}", level="warning")
             return
+        self._positions[message.partition()] = message.offset() + 1
         key = codec.decode_key(message.key())
         try:
             if isinstance(key, str):

@@ -29,9 +29,8 @@ class Printer(Link):
         self.wait(self._interval)
 
 
-def _count(_word: str, row: Any) -> int | None:
-    """The count of a row; ``None`` for a marker, which the table then leaves out."""
-    return row["count"] if isinstance(row, dict) else None
+def _count(_word: str, row: Any) -> int:
+    return int(row["count"])
 
 
 if __name__ == "__main__":

@@ -132,13 +132,7 @@ class WordCount:
     def counted(self):
         """How often each word was counted."""
         rows = {message.key().decode(): message for message in everything(self._broker, self.counts)}
-        return Counter(
-            {
-                word: json.loads(message.value())["count"]
-                for word, message in rows.items()
-                if not word.startswith("marker ")
-            }
-        )
+        return Counter({word: json.loads(message.value())["count"] for word, message in rows.items()})
 
     def reached(self, total):
         """Wait until so many words were counted in all."""

@@ -130,3 +130,44 @@ def test_submitted_calls_run_between_electrons(broker, run):
     broker.read(target, 200)
     assert careful.submitted > 20
     assert careful.clashes == 0
+
+
+def test_a_table_catches_up_with_what_others_wrote(broker, run):
+    rows, source = broker.topic("rows", compacted=True), broker.topic("in")
+
+    class Reader(Link):
+        def setup(self):
+            self.content = self.table(rows)
+
+        def transform(self, electron):
+            pass
+
+    reader = run(link(Reader, broker, source))
+    eventually(lambda: hasattr(reader, "content"))
+    for number in range(20):
+        broker.produce(rows, [(f"k{number}", f"row {number}")])
+        reader.content.catch_up()
+        assert reader.content[f"k{number}"] == f"row {number}"
+
+
+def test_a_table_catches_up_beyond_the_marks_of_transactions(kafka, run, topic_name):
+    from confluent_kafka import Producer
+
+    from catena_core.logs import LinkLogger
+    from catena_core.table import Table
+    from catena_core.topics import TopicSpec, ensure
+
+    rows = topic_name("rows")
+    ensure(kafka.bootstrap, [TopicSpec(rows, 2, compacted=True)])
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic_name("id")})
+    producer.init_transactions(20)
+    table = Table(kafka.bootstrap, rows, LinkLogger("test"))
+    try:
+        for number in range(5):
+            producer.begin_transaction()
+            producer.produce(rows, f"row {number}", "key")
+            producer.commit_transaction(20)
+            table.catch_up(10)
+            assert table["key"] == f"row {number}"
+    finally:
+        table.close()

@@ -1,6 +1,5 @@
 """Counting words: each occurrence once, however often mappers and reducers die and repeat themselves."""
 
-import threading
 from collections import Counter
 
 import pytest
@@ -8,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catena_core import Electron
-from catena_core.errors import RejectedError, UsageError
+from catena_core.errors import RejectedError
 from catena_core.testing import LinkDriver
-from tests.waiting import eventually
 
 from .loading import load
 
@@ -21,18 +19,11 @@ Reducer, Streamer = load("wordcount/reducer").Reducer, load("wordcount/streamer"
 class Reducing:
     """A reducer that has been assigned one partition and finds these rows in the counts."""
 
-    def __init__(self, rows=None, ready=True):
+    def __init__(self, rows=None):
         self.rows = dict(rows or {})
         self.link = Reducer()
         self.driver = LinkDriver(self.link, tables={"counts": self.rows})
-        self.markers = self.driver.assign(("words", 0))
-        if ready:
-            self.find_markers()
-
-    def find_markers(self):
-        """Let what the reducer wrote on its assignment arrive in its table."""
-        for marker in self.markers:
-            self.driver.put("counts", marker.key, marker.value)
+        self.driver.assign(("words", 0))
 
     def count(self, word, times, partition, offset):
         sent = self.driver.transform(Electron(word, {"times": times, "sentence": [partition, offset]}, partition=0))
@@ -91,36 +82,14 @@ def test_a_new_reducer_goes_on_where_the_rows_stand():
     assert [Reducing(rows).count("owl", 2, 0, offset) for offset in (5, 6)] == [[], [9]]
 
 
-def test_a_reducer_counts_nothing_before_it_knows_what_others_counted():
-    reducer = Reducing(ready=False)
-    results = []
-    counting = threading.Thread(target=lambda: results.append(reducer.count("owl", 1, 0, 6)))
-    counting.start()
-    counting.join(0.2)
-    assert counting.is_alive()
-    reducer.driver.put("counts", "owl", {"count": 7, "seen": {"0": 5}})
-    reducer.find_markers()
-    eventually(lambda: results == [[8]], 10)
-    counting.join()
-
-
-def test_a_marker_of_an_earlier_assignment_does_not_count():
+def test_a_reducer_counts_on_from_what_others_have_counted_meanwhile():
     reducer = Reducing()
-    (first,) = reducer.markers
-    reducer.link.revoked([("words", 0)])
-    (second,) = reducer.driver.assign(("words", 0))
-
-    assert first.key == second.key
-    assert first.value != second.value
-
-
-def test_words_and_counts_must_have_equally_many_partitions():
-    class Uneven(LinkDriver):
-        def partition_count(self, topic):
-            return {"words": 4, "counts": 3}[topic]
-
-    with pytest.raises(UsageError, match="equally many"):
-        Uneven(Reducer())
+    assert reducer.count("owl", 1, 0, 5) == [1]
+    reducer.driver.revoke(("words", 0))
+    reducer.driver.put("counts", "owl", {"count": 7, "seen": {"0": 9}})
+    reducer.driver.assign(("words", 0))
+    assert reducer.count("owl", 1, 0, 9) == []
+    assert reducer.count("owl", 1, 0, 10) == [8]
 
 
 _SENTENCES = st.lists(st.sampled_from(["owl", "owl owl fox", "fox", "fox owl"]), max_size=12)
@@ -153,9 +122,9 @@ def test_whatever_dies_and_repeats_itself_the_counts_are_exact(sentences, mapper
     assert {word: row["count"] for word, row in rows.items()} == Counter(" ".join(sentences).split())
 
 
-def test_the_ten_most_frequent_words_are_printed_and_no_marker(monkeypatch, capsys):
+def test_the_ten_most_frequent_words_are_printed(monkeypatch, capsys):
     monkeypatch.setenv("PRINT_INTERVAL", "0.001")
-    rows = {f"w{n}": {"count": n, "seen": {}} for n in range(12)} | {"marker 0": "a1b2"}
+    rows = {f"w{n}": {"count": n, "seen": {}} for n in range(12)}
     LinkDriver(Printer(), tables={"counts": rows}).generate()
 
     assert capsys.readouterr().out == ", ".join(f"w{n} {n}" for n in range(11, 1, -1)) + "\n"
