@@ -26,7 +26,8 @@ class Assignment:
         in_lanes: How many of them lanes have.
         bytes_waiting: How large their values are, in bytes.
         tracker: Which of them are finished.
-        position: Up to where it was finished when last looked at; other threads may read it.
+        position: Up to where it was finished when last looked at; -1: not known.
+        lag: How many electrons were not finished then; -1: not known. Other threads may read it.
         committed: The offset that was committed last, or else from which it was read; -1: not known.
         outputs: In ``exactly_once``: what its finished electrons sent, with their offsets, until the transaction is committed.
     """
@@ -35,6 +36,7 @@ class Assignment:
         "bytes_waiting",
         "committed",
         "in_lanes",
+        "lag",
         "outputs",
         "partition",
         "paused",
@@ -53,6 +55,7 @@ class Assignment:
         self.waiting = 0
         self.in_lanes = 0
         self.position = -1
+        self.lag = -1
         self.bytes_waiting = 0
         self.tracker = OffsetTracker()
         self.committed = -1

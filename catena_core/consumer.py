@@ -10,6 +10,7 @@ Leader/Followers of Schmidt, Stal, Rohnert and Buschmann, "Pattern-Oriented Soft
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -52,6 +53,9 @@ _HOLD_OFF = 1.0
 
 # While nothing is read, partitions are paused or lanes are full, the thread looks around after so many seconds.
 _PATIENCE, _SHORT_PATIENCE = 0.1, 0.02
+
+# Seconds after an assignment when partitions are looked up of which nothing has come by then.
+_LOOK_UP_AFTER = 1.0
 
 # How to read a group's own settings: with KIP-848 the broker sets them.
 _CLASSIC_ONLY = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
@@ -142,6 +146,7 @@ class ConsumerLoop:
         self._in_lanes = 0
         self._crowded_since: float | None = None
         self._starving = False
+        self._look_up_at = math.inf
         self._turn = threading.Lock()  # whoever owns the consumer holds it
         self._last_round = 0.0
         self._leaving = True
@@ -433,8 +438,34 @@ class ConsumerLoop:
             self._ahead = min(rate * _AHEAD, float(PAUSE_ABOVE * self._unit))
             self._done_lately, self._measured_at = 0, now
             for assignment in self._assignments.values():
-                assignment.position = assignment.tracker.next_offset
+                self._measure(assignment)
                 self._watchdog.note(assignment.partition, assignment.position, assignment.waiting > 0)
+            if now > self._look_up_at:
+                self._look_up_positions()
+
+    def _measure(self, assignment: Assignment) -> None:
+        """Take down how far a partition is; whoever looks at the metrics must not ask the client, which is the loop's own."""
+        if assignment.tracker.next_offset >= 0:
+            assignment.position = assignment.tracker.next_offset
+        if assignment.position >= 0:
+            with suppress(KafkaException):
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(*assignment.partition), cached=True)
+                if high >= 0:
+                    assignment.lag = max(0, high - max(assignment.position, low))
+
+    def _look_up_positions(self) -> None:
+        """Ask where partitions stand of which nothing has come since they were assigned, so that their lag is known."""
+        self._look_up_at = math.inf
+        idle = [assignment for assignment in self._assignments.values() if assignment.position < 0]
+        if not idle:
+            return
+        try:
+            places = self._consumer.committed([TopicPartition(*assignment.partition) for assignment in idle], timeout=1)
+        except KafkaException:
+            self._look_up_at = time.monotonic() + 10 * _LOOK_UP_AFTER
+            return
+        for assignment, place in zip(idle, places, strict=True):
+            assignment.position = max(place.offset, 0)  # below 0: nothing is committed
 
     def _finish(self, batch: Batch) -> None:
         assignment = batch.assignment
@@ -481,6 +512,7 @@ class ConsumerLoop:
             if not self._keyed_lanes:
                 self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._poll_in_lane)
         if names:
+            self._look_up_at = time.monotonic() + _LOOK_UP_AFTER
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()
             self._handler.assigned(names)
@@ -546,25 +578,10 @@ class ConsumerLoop:
 
     def _state(self) -> ConsumerState:
         lanes = [*self._keyed_lanes, *list(self._partition_lanes.values())]
-        lags = {}
         assignments = list(self._assignments.items())
-        begun = self._begun([partition for partition, assignment in assignments if assignment.position < 0])
-        for partition, assignment in assignments:
-            with suppress(KafkaException, RuntimeError):
-                low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
-                position = assignment.position if assignment.position >= 0 else max(begun.get(partition, 0), low)
-                lags[partition] = max(0, high - position)
-        paused = sum(assignment.paused for assignment in list(self._assignments.values()))
+        lags = {partition: assignment.lag for partition, assignment in assignments if assignment.lag >= 0}
+        paused = sum(assignment.paused for _, assignment in assignments)
         return ConsumerState(lags, {lane.name: lane.depth for lane in lanes}, paused)
-
-    def _begun(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """From where partitions of which nothing has come yet are read on; Kafka is asked."""
-        places = [TopicPartition(*partition) for partition in partitions]
-        if not places:
-            return {}
-        with suppress(KafkaException, RuntimeError):
-            return {(place.topic, place.partition): place.offset for place in self._consumer.committed(places, timeout=2)}
-        return {}
 
 
 def _listed(partitions: Sequence[Partition]) -> str:
