@@ -535,6 +535,10 @@ class ConsumerLoop:
         names = [(partition.topic, partition.partition) for partition in partitions]
         leaving = [self._assignments[name] for name in names if name in self._assignments]
         deadline = time.monotonic() + self._drain_timeout
+        paused = [TopicPartition(*assignment.partition) for assignment in leaving if assignment.paused]
+        if paused:
+            # Kafka's client remembers a pause beyond the assignment: a partition that came back would stay silent for ever.
+            self._consumer.resume(paused)
         self._stop_work(leaving, deadline)
         if commit and leaving:
             self._delivery.settle(leaving, deadline)
