@@ -92,6 +92,7 @@ class MessageProducer:
         self._on_failure = on_failure
         self._failure: Exception | None = None
         self._refused: deque[tuple[Any, Any]] = deque()
+        self._settings = settings
         self.client = Producer(settings)
         self._produce = self.client.produce
         self._transactional = transactional_id is not None
@@ -220,6 +221,11 @@ class MessageProducer:
         if found.error is not None:
             raise KafkaException(found.error)
         return len(found.partitions)
+
+    def renew(self) -> None:
+        """Go on with a new client, and leave the old one, which is stuck, to itself with all that it has queued."""
+        self.client = Producer(self._settings)
+        self._produce = self.client.produce
 
     def close(self, timeout: float) -> int:
         """Wait for what is queued to be acknowledged, at most ``timeout`` seconds.

@@ -9,13 +9,14 @@ aborted is tried again with the same outputs: no transform runs twice for it.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection
 from operator import itemgetter
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from catena_core.assignment import Assignment, Batch, Output
 from catena_core.delivery import REBALANCE_ERRORS, Sink
@@ -27,6 +28,9 @@ from catena_core.producer import MessageProducer
 
 # Seconds that one request of a transaction may take before it is asked for again.
 _REQUEST_TIMEOUT = 5.0
+
+# Seconds after which a request that knows its timeout is taken for one that never returns.
+_NEVER = 2 * _REQUEST_TIMEOUT
 
 _offset_of = itemgetter(0)
 
@@ -153,6 +157,8 @@ class ExactlyOnce:
             self._transact(offsets, outputs)
         except KafkaException as exception:
             return self._failed(exception)
+        except _StuckError:
+            return self._start_anew()
         self._metrics.transaction("committed")
         self._refused.clear()
         for assignment, offset in offsets.items():
@@ -174,7 +180,10 @@ class ExactlyOnce:
         if offsets and self._consumer is not None:
             places = [TopicPartition(*assignment.partition, offset) for assignment, offset in offsets.items()]
             metadata = self._consumer.consumer_group_metadata()
-            _insist(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT))
+            if not self._consumer.memberid():
+                # Thrown out a moment ago. Kafka would take offsets that name no member from anybody.
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
+            _insist(lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT)))
         deadline = time.monotonic() + _REQUEST_TIMEOUT
         while not self._producer.flush(0.5) and time.monotonic() < deadline:
             pass
@@ -199,6 +208,21 @@ class ExactlyOnce:
             self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
         return False
 
+    def _start_anew(self) -> bool:
+        """Go on with a new client; taking the transactional id, it ends what the one that is stuck left open."""
+        self._metrics.transaction("aborted")
+        self._logger.log("Kafka's client is stuck in a transaction; going on with a new one", level="warning")
+        self._producer.renew()
+        try:
+            self.begin()
+        except KafkaException as exception:
+            self._fail(DeliveryError(f"Kafka gives no transactions any more: {exception.args[0].str()}"))
+        return False
+
+
+class _StuckError(Exception):
+    """A request did not return."""
+
 
 def _identity(message: Message) -> tuple[str, bytes | None, bytes | None]:
     """What Kafka's client still knows of a message that failed."""
@@ -219,3 +243,32 @@ def _insist(request: Callable[[], object], attempts: int = 12) -> None:
             if not exception.args[0].retriable() or attempt == attempts - 1:
                 raise
             time.sleep(0.05)
+
+
+def _in_time(request: Callable[[], object]) -> None:
+    """Make a request, waiting no longer than it should take.
+
+    Where the group's coordinator goes away amid ``send_offsets_to_transaction``, librdkafka may wait for it for ever, whatever
+    the timeout (https://github.com/confluentinc/librdkafka/issues/5456).
+
+    Raises:
+        KafkaException: It failed.
+        _StuckError: It does not return.
+    """
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            request()
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=run, name="transaction", daemon=True).start()
+    try:
+        error = ended.get(timeout=_NEVER)
+    except queue.Empty:
+        raise _StuckError from None
+    if error is not None:
+        raise error
