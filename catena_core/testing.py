@@ -1,9 +1,10 @@
 """Testing links without a broker: electrons in, electrons out.
 
-    driver = LinkDriver(Shout(input_topics=("lines",), output_topics=("loud",)))
+    driver = LinkDriver(Shout(input_topics="lines", output_topics="loud"))
     assert driver.transform(Electron("k", "hey"))[0].value == "HEY"
 
-For tests on a broker there is the pytest plugin :mod:`catena_core.pytest_plugin`.
+Each method of the driver that makes the link do something returns what the link sent meanwhile. For tests on a
+broker there is the pytest plugin :mod:`catena_core.pytest_plugin`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from catena_core import codec
 from catena_core.clock import Launch
 from catena_core.electron import Electron
-from catena_core.errors import UsageError
+from catena_core.errors import StoppedError, UsageError
 from catena_core.link import Link
 from catena_core.messages import Message, reader, writer
 from catena_core.results import read_result
@@ -34,6 +36,7 @@ class ManualClock:
 
     def __init__(self, now: float) -> None:
         self._now = now
+        self._until: float | None = None
         self._numbers = itertools.count()
         self._due: list[tuple[float, int, float, Callable[[], None]]] = []
 
@@ -42,9 +45,21 @@ class ManualClock:
         return self._now
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Move on at once; loops that come due meanwhile are left for :meth:`advance`."""
+        """Move on at once, but not beyond the end of :meth:`lasting`; loops that come due are left for :meth:`advance`."""
         self._now += seconds
+        if self._until is not None and self._now > self._until:
+            self._now = self._until
+            return True
         return stop.is_set()
+
+    @contextmanager
+    def lasting(self, seconds: float) -> Iterator[None]:
+        """Within this block, cut short the wait that would go beyond so many seconds, as if the link were to stop."""
+        self._until = self._now + seconds
+        try:
+            yield
+        finally:
+            self._until = None
 
     def repeat(
         self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
@@ -110,15 +125,21 @@ class LinkDriver:
         link.life.attach(self, setup_kwargs)
         self.rpc()
 
-    def transform(self, electron: Electron) -> list[Electron]:
+    def transform(self, electron: Any) -> list[Electron]:
         """Hand the link one electron, as if it came from the first input topic, or the one that it names.
 
         Args:
-            electron: Its ``topic`` is where it is read from.
+            electron: An electron, whose ``topic`` is where it is read from; or a value, for one without a key.
 
         Returns:
             What the link sent meanwhile, in order.
+
+        Raises:
+            Exception: What the transform raised. On Kafka the electron would be tried again and then go to the dead letters.
+            CodecError: The electron, or what the link sent, cannot be put on the wire in the link's format.
         """
+        if not isinstance(electron, Electron):
+            electron = Electron(value=electron)
         topic = electron.topic or next(iter(self._link.input_topics), None)
         if topic is None:
             raise UsageError("the link has no input topic; give the electron one")
@@ -134,14 +155,26 @@ class LinkDriver:
             result.callback()
         return self.sent[before:]
 
-    def generate(self) -> list[Electron]:
+    def generate(self, seconds: float | None = None) -> list[Electron]:
         """Call the generator once.
+
+        Args:
+            seconds: For a generator that goes on until the link stops: the first :meth:`~catena_core.Link.wait` that would go
+                beyond so much time ends it. ``None``: it returns by itself.
 
         Returns:
             What the link sent meanwhile.
+
+        Raises:
+            UsageError: Seconds were given, but the driver was made without ``now``.
         """
         before = len(self.sent)
-        self._link.generator()
+        with suppress(StoppedError):
+            if seconds is None:
+                self._link.generator()
+            else:
+                with self._manual_clock().lasting(seconds):
+                    self._link.generator()
         return self.sent[before:]
 
     def assign(self, *partitions: tuple[str, int]) -> list[Electron]:
@@ -171,22 +204,22 @@ class LinkDriver:
         Raises:
             UsageError: The driver was made without ``now``.
         """
-        if self._clock is None:
-            raise UsageError("the link runs by the machine's time; make the driver with now=…")
         before = len(self.sent)
-        self._clock.advance(seconds)
+        self._manual_clock().advance(seconds)
         return self.sent[before:]
 
     def call(self, method: str, args: Any = None, kwargs: Mapping[str, Any] | None = None) -> Any:
         """Call a method of the link that is marked with ``@rpc``, as another link would."""
         return self.rpc().call(self._link.uid, method, args, kwargs)
 
-    def finish(self) -> None:
-        """End the link."""
+    def finish(self) -> list[Electron]:
+        """End the link, which is gone for the other links of the test; returns what it sent meanwhile."""
+        before = len(self.sent)
         self._link.life.stop.set()
         self._link.finish()
         if self._peer is not None:
             self._peer.close()
+        return self.sent[before:]
 
     # What the link calls
 
@@ -234,6 +267,11 @@ class LinkDriver:
             link = self._link
             self._peer = self._rpc.join(link, uid=link.uid, group=link.consumer_group, logger=link.logger)
         return self._peer
+
+    def _manual_clock(self) -> ManualClock:
+        if self._clock is None:
+            raise UsageError("the link runs by the machine's time; make the driver with now=…")
+        return self._clock
 
 
 class _Arrived:
