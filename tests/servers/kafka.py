@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from tests.servers.cache import cached
 from tests.servers.container import Container
 from tests.servers.java import fetch_jars, java, java_program
+from tests.servers.kafka_security import Security, make_security
 from tests.servers.process import Process, free_port
 from tests.servers.server import Engine, Server, ServerFailed, first_to_start
 
@@ -31,10 +32,15 @@ CLUSTER_ID = base64.urlsafe_b64encode(b"catena-test-node").decode().rstrip("=") 
 
 
 class Kafka(Server):
-    """An Apache Kafka cluster; its topics survive a restart."""
+    """An Apache Kafka cluster; its topics survive a restart.
 
-    def __init__(self, bootstrap: str, engine: Engine | None) -> None:
+    Attributes:
+        properties: What clients need besides its address: nothing, unless it is guarded.
+    """
+
+    def __init__(self, bootstrap: str, engine: Engine | None, properties: dict[str, str] | None = None) -> None:
         super().__init__(NAME, bootstrap, engine)
+        self.properties = properties or {}
 
     @property
     def bootstrap(self) -> str:
@@ -47,7 +53,8 @@ class Kafka(Server):
         The question about a group makes a new cluster set up its coordinator now; the first consumer to ask for it
         would be told to come back later, and lose 3 s over that.
         """
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
+        settings = {"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100}
+        client = AdminClient({**settings, **self.properties})
         try:
             if not client.list_topics(timeout=2).brokers:
                 return False
@@ -58,29 +65,46 @@ class Kafka(Server):
 
 
 @contextmanager
-def kafka_server(data: Path | None = None, own: bool = False) -> Iterator[Kafka]:
+def kafka_server(data: Path | None = None, own: bool = False, guarded: bool = False) -> Iterator[Kafka]:
     """Run Apache Kafka for the length of a block.
 
     Args:
         data: keeps the topics there, so that a later call finds them (always a local process); without it they go
             with the block.
         own: do not use the one that `CATENA_TEST_KAFKA` names, because it is to be killed or filled.
+        guarded: let nobody in without TLS and a password (always a local process, and never the one of the environment).
 
     Raises:
         ServerUnavailable: there is no way to have it here.
         ServerFailed: it did not start.
     """
-    given = None if own or data else os.environ.get(ENVIRONMENT)
+    given = None if own or data or guarded else os.environ.get(ENVIRONMENT)
     if given:
         with Kafka(given, engine=None) as kafka:
             yield kafka
         return
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="catena-kafka-", ignore_cleanup_errors=True) as temporary:
-        process = partial(_process, port, Path(temporary), data or Path(temporary) / "data")
-        ways = [process] if data else [partial(_container, port), process]
-        with Kafka(f"127.0.0.1:{port}", first_to_start(NAME, *ways)) as kafka:
+        security = make_security(Path(temporary)) if guarded else None
+        process = partial(_process, port, Path(temporary), data or Path(temporary) / "data", security)
+        ways = [process] if data or guarded else [partial(_container, port), process]
+        properties = security.client if security else None
+        with Kafka(f"127.0.0.1:{port}", first_to_start(NAME, *ways), properties) as kafka:
             yield kafka
+
+
+def _guarded(port: int, controller_port: int, security: Security) -> dict[str, str]:
+    """The settings of a node that lets others in by TLS and password, and itself by a port that only it knows."""
+    own_port = free_port()
+    listeners = f"SASL_SSL://127.0.0.1:{port},PLAINTEXT://127.0.0.1:{own_port}"
+    return {
+        **_settings("127.0.0.1", port, controller_port),
+        "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": listeners,
+        "listener.security.protocol.map": "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        **security.broker,
+    }
 
 
 def _settings(listen: str, port: int, controller_port: int) -> dict[str, str]:
@@ -104,7 +128,7 @@ def _settings(listen: str, port: int, controller_port: int) -> dict[str, str]:
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),  # of the heap; the default takes 128 MiB
         # Groups, classic and of KIP-848, rebalance at once and may notice a dead member soon.
         "group.initial.rebalance.delay.ms": "0",
-        "group.min.session.timeout.ms": "1000",
+        "group.min.session.timeout.ms": "500",
         "group.consumer.heartbeat.interval.ms": "500",
         "group.consumer.min.heartbeat.interval.ms": "500",
         "group.consumer.session.timeout.ms": "10000",
@@ -122,10 +146,11 @@ def _container(port: int) -> Engine:
     return Container(IMAGE, port, environment=environment)
 
 
-def _process(port: int, folder: Path, data: Path) -> Engine:
+def _process(port: int, folder: Path, data: Path, security: Security | None = None) -> Engine:
     java_program()  # without Java there is no need to fetch what runs on it
     jars = cached(f"kafka-{VERSION}", f"{NAME} {VERSION} (43 MB)", _fetch)
-    lines = _settings("127.0.0.1", port, free_port()) | {"log.dirs": str(data.resolve())}
+    chosen = _guarded(port, free_port(), security) if security else _settings("127.0.0.1", port, free_port())
+    lines = chosen | {"log.dirs": str(data.resolve())}
     settings = folder / "server.properties"
     settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
     logging = {"org.apache.logging.log4j.level": "WARN"}
