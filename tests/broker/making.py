@@ -32,3 +32,8 @@ def arguments(broker, source="", target="", properties=None):
     for name, value in {**broker.properties, **(properties or {})}.items():
         given += ["-X", f"{name}={value}"]
     return given
+
+
+def keeps_offsets_of_transactions(broker):
+    """Whether a group finds what was committed in transactions: the embedded broker takes such offsets, and forgets them."""
+    return not broker.properties
