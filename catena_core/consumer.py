@@ -73,8 +73,8 @@ class Handler(Protocol):
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """These partitions are this instance's from now on."""
 
-    def revoked(self, partitions: Sequence[Partition]) -> None:
-        """These partitions are another instance's from now on; none of their electrons is being transformed."""
+    def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
+        """These partitions are another instance's; none of their electrons is being transformed, or the deadline is over."""
 
     def replayed(self, partition: Partition) -> None:
         """A replayed partition has been handed out up to its end, for the first time since it was assigned."""
@@ -552,7 +552,7 @@ class ConsumerLoop:
         if leaving:
             self._logger.log(f"revoked {_listed([assignment.partition for assignment in leaving])}", level="debug")
             self._metrics.rebalanced()
-            self._handler.revoked([assignment.partition for assignment in leaving])
+            self._handler.revoked([assignment.partition for assignment in leaving], deadline)
 
     def _stop_work(self, leaving: Collection[Assignment], deadline: float) -> None:
         """Leave what waits of these partitions where it is, and wait for the electrons that lanes are at."""

@@ -268,11 +268,11 @@ class KafkaRuntime:
         self._monitoring.health.ready = True
         self._tell(self._link.assigned, partitions)
 
-    def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Tell the link that partitions are gone, and wait until it has taken that in."""
+    def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
+        """Tell the link that partitions are gone, and wait until it has taken that in, at most to the deadline."""
         told = threading.Event()
         self._tell(self._link.revoked, partitions, then=told.set)
-        told.wait(self._link.drain_timeout)
+        told.wait(max(0.0, deadline - time.monotonic()))
 
     def replayed(self, partition: Partition) -> None:
         """Tell the link that it has seen all of a partition."""
