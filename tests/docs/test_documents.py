@@ -1,0 +1,66 @@
+"""What the documents show runs, prints what they say, and names options and files that exist."""
+
+import re
+
+import click
+import pytest
+
+from catena_core import Link
+from catena_core.command import command
+from catena_core.embedded import main as embedded
+from catena_core.options import LinkOptions
+from topology.cli import main as catena
+
+from .running import DOCUMENTS, ROOT, Examples
+
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in DOCUMENTS}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_its_examples_run_and_print_what_it_says(name, tmp_path):
+    shown = len(re.findall(r"^```(?:python|sh|text)$", TEXTS[name], re.MULTILINE))
+    assert Examples(ROOT / name, tmp_path).run() >= shown
+
+
+def flags_of(group):
+    """All options of a command and of those below it."""
+    found = {flag for parameter in group.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    for sub in getattr(group, "commands", {}).values():
+        found |= flags_of(sub)
+    return found
+
+
+LINK = command("link", "", LinkOptions(), lambda options, arguments: None)
+# Of other programs that the documents use.
+OTHERS = {"--describe", "--help"}
+FLAGS = {flag for group in (LINK, catena, embedded) if isinstance(group, click.Command) for flag in flags_of(group)}
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name != "README.md"])
+def test_the_options_that_it_names_exist(name):
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", re.sub(r"<!---.*?--->", "", TEXTS[name], flags=re.DOTALL)))
+    assert named - FLAGS - OTHERS - {"--catena-kafka"} == set()
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_files_and_headings_that_it_points_to_exist(name):
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", TEXTS[name]):
+        path, _, heading = target.partition("#")
+        file = (ROOT / name).parent / path if path else ROOT / name
+        assert file.exists(), target
+        if heading:
+            anchors = {
+                re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+                for title in re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            }
+            assert heading in anchors, target
+
+
+def test_few_blocks_are_only_to_be_looked_at():
+    skipped = sum(text.count("<!--- skip: next") for text in TEXTS.values())
+    assert skipped <= 8
+    assert not [name for name, text in TEXTS.items() if "skip: start" in text]
+
+
+def test_the_options_of_links_are_those_of_the_reference():
+    assert Link().options == LinkOptions()
