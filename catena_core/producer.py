@@ -60,6 +60,10 @@ class MessageProducer:
             another in its place. Every other failure is final for the link, except in a transaction, which fails with it.
         on_failure: Called with the first failure of the other kind.
         transactional_id: The name under which it writes in transactions; ``None``: it does not.
+
+    Attributes:
+        client: Kafka's own.
+        failures: How many messages of transactions did not arrive.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class MessageProducer:
         self.client = Producer(settings)
         self._produce = self.client.produce
         self._transactional = transactional_id is not None
+        self.failures = 0
         self._held = False  # what `_open` says, at a glance
         # Whoever serves deliveries holds it, so that an empty queue means that every failure has been reported.
         self._serving = threading.Lock()
@@ -244,7 +249,9 @@ class MessageProducer:
     def _failed(self, error: Any, message: Any) -> None:
         if error.code() in _REFUSED:
             self._refused.append((error, message))
-        elif not self._transactional:  # a transaction fails as a whole, and is tried again
+        elif self._transactional:
+            self.failures += 1  # the transaction fails as a whole, and is tried again
+        else:
             self._at_end(f"Kafka did not take a message for {message.topic()}: {error.str()}")
 
     def _at_end(self, reason: str) -> None:

@@ -153,6 +153,8 @@ class ExactlyOnce:
             outputs += self._loose[:loose]
         if not offsets and not outputs:
             return True
+        if offsets and not self._is_member:
+            return False
         try:
             self._transact(offsets, outputs)
         except KafkaException as exception:
@@ -174,20 +176,27 @@ class ExactlyOnce:
     def _transact(self, offsets: dict[Assignment, int], outputs: list[Output]) -> None:
         client = self._producer.client
         client.begin_transaction()
+        failures = self._producer.failures
         for output in outputs:
             if isinstance(output, Message):
                 self._producer.send_now(self._replace(output) if _identity(output) in self._refused else output)
         if offsets and self._consumer is not None:
             places = [TopicPartition(*assignment.partition, offset) for assignment, offset in offsets.items()]
             metadata = self._consumer.consumer_group_metadata()
-            if not self._consumer.memberid():
-                # Thrown out a moment ago. Kafka would take offsets that name no member from anybody.
+            if not self._is_member:  # looked up again, since only now the metadata is known to be a member's
                 raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
             _insist(lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT)))
         deadline = time.monotonic() + _REQUEST_TIMEOUT
         while not self._producer.flush(0.5) and time.monotonic() < deadline:
             pass
+        if self._producer.failures != failures:
+            raise KafkaException(KafkaError(KafkaError._FAIL, "a message was not delivered"))
         _insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT))
+
+    @property
+    def _is_member(self) -> bool:
+        """Whether the group knows the consumer: Kafka would take offsets that name no member from anybody."""
+        return self._consumer is not None and bool(self._consumer.memberid())
 
     def _failed(self, exception: KafkaException) -> bool:
         error = exception.args[0]
