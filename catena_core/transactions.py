@@ -20,17 +20,20 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from catena_core.assignment import Assignment, Batch, Output
 from catena_core.delivery import REBALANCE_ERRORS, Sink
-from catena_core.errors import DeliveryError
+from catena_core.errors import CodecError, DeliveryError
 from catena_core.logs import LinkLogger
 from catena_core.messages import Message
 from catena_core.metrics import Metrics
-from catena_core.producer import MessageProducer
+from catena_core.producer import MAX_MESSAGE_BYTES, MessageProducer
 
 # Seconds that one request of a transaction may take before it is asked for again.
 _REQUEST_TIMEOUT = 5.0
 
 # Seconds after which a request that knows its timeout is taken for one that never returns.
 _NEVER = 2 * _REQUEST_TIMEOUT
+
+# Bytes of a value that leave room for key, headers and framing.
+_LARGEST = MAX_MESSAGE_BYTES - 64 * 1024
 
 _offset_of = itemgetter(0)
 
@@ -44,7 +47,13 @@ class HeldOutputs:
         self._batch = batch
 
     def send(self, message: Message) -> None:
-        """Hold a message of the electron that is being transformed."""
+        """Hold a message of the electron that is being transformed.
+
+        Raises:
+            CodecError: It is too large; in the transaction it would be too late to set the electron aside.
+        """
+        if message.value is not None and len(message.value) > _LARGEST:
+            raise CodecError(f"{len(message.value)} bytes are too many for one message of Kafka")
         batch = self._batch
         batch.outputs.append((batch.offsets[batch.done], message))
 
