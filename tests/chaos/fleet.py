@@ -1,0 +1,266 @@
+"""Processes of one link that are hurt while they work, and the proof of what came out."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter, defaultdict, deque
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    Producer,
+    TopicPartition,
+)
+
+from catena_core.topics import TopicSpec, ensure
+
+PROGRAM = Path(__file__).with_name("copy_link.py")
+PARTITIONS = 6
+KEYS = 100
+
+# Processes that have loaded everything and wait for their turn, so that a replacement joins at once.
+SPARES = 2
+
+# How much is done between two faults, at least and at most.
+_LITTLE, _MUCH = 150, 500
+
+# Short, so that a killed process is missed, and its transaction given up, within a second or two.
+PROPERTIES = {"session.timeout.ms": "600", "heartbeat.interval.ms": "150", "transaction.timeout.ms": "2000"}
+
+
+class Fleet:
+    """Three processes of one consumer group that copy a topic, each replaced when it ends.
+
+    Args:
+        bootstrap: Kafka's ``host:port``.
+        delivery: ``"at_least_once"`` or ``"exactly_once"``.
+        folder: Where the processes log.
+        seconds: How long a copy takes.
+        seed: Decides who is hurt.
+    """
+
+    def __init__(self, bootstrap: str, delivery: str, folder: Path, seconds: float, seed: int) -> None:
+        suffix = uuid.uuid4().hex[:8]
+        self.source, self.target, self.group = f"in-{suffix}", f"out-{suffix}", f"copies-{suffix}"
+        self.bootstrap = bootstrap
+        self.faults = 0
+        self.ended: Counter[int] = Counter()  # by status: processes that ended although nobody had killed them
+        self._folder = folder
+        self._random = random.Random(seed)
+        self._environment = {**os.environ, "COPY_SECONDS": str(seconds)}
+        self._command = [sys.executable, str(PROGRAM), "-k", bootstrap, "--delivery", delivery, "--rpc-threads", "0"]
+        self._command += ["-i", self.source, "-o", self.target, "-g", self.group]
+        self._command += [item for name, value in PROPERTIES.items() for item in ("-X", f"{name}={value}")]
+        self._logs: dict[int, Path] = {}
+        self._ready: deque[subprocess.Popen[bytes]] = deque()
+        self._running: list[subprocess.Popen[bytes]] = []
+        ensure(bootstrap, [TopicSpec(self.source, PARTITIONS), TopicSpec(self.target, PARTITIONS)])
+        self._arrivals = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"reader-{suffix}",
+                "isolation.level": "read_committed" if delivery == "exactly_once" else "read_uncommitted",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "log_level": 0,
+            }
+        )
+        self._arrivals.assign([TopicPartition(self.target, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
+        # What came out: of each key the numbers in order, each with the process that it came from.
+        self.arrived: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+
+    def feed(self, count: int) -> None:
+        """Produce the numbers from 0 on, each under one of the keys."""
+        # Idempotent, or else a batch that is sent again may come after later ones.
+        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True})
+        for number in range(count):
+            producer.produce(self.source, str(number), f"k{number % KEYS}")
+            producer.poll(0)
+        assert producer.flush(30) == 0
+        self._numbers = range(count)
+
+    def start(self, count: int = 3) -> None:
+        """Let so many processes more join the group."""
+        while len(self._ready) < count + SPARES:
+            path = self._folder / f"{self.group}-{len(self._logs)}.log"
+            with path.open("wb") as log:
+                process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment
+                )
+            self._logs[process.pid] = path
+            self._ready.append(process)
+        for _ in range(count):
+            process = self._ready.popleft()
+            assert process.stdin
+            process.stdin.close()  # it may start
+            self._running.append(process)
+
+    def kill_one(self) -> None:
+        """End one of the processes at work as a crash would, and start another."""
+        victim = self._random.choice(self._at_work())
+        self._running.remove(victim)
+        victim.kill()
+        victim.wait()
+        self.faults += 1
+        self.start(1)
+
+    def freeze_one(self, seconds: float) -> None:
+        """Stop one of the processes at work for so long that its partitions are given to others, then let it go on."""
+        victim = self._random.choice(self._at_work())
+        victim.send_signal(signal.SIGSTOP)
+        self.read(seconds)
+        victim.send_signal(signal.SIGCONT)
+        self.faults += 1
+
+    def progress(self, seconds: float, timeout: float = 30) -> None:
+        """Take in what arrives within so many seconds, or until it is a good deal; wait on where it is next to nothing."""
+        before, began = len(self.missing), time.monotonic()
+        while not self.done and (waited := time.monotonic() - began) < timeout:
+            arrived = before - len(self.missing)
+            if arrived >= _MUCH or (arrived >= _LITTLE and waited >= seconds):
+                break
+            self.read(0.05)
+
+    def report(self) -> str:
+        """What came of it, for whoever reads the tests' output."""
+        return (
+            f"{self.faults} faults, {len(self.missing)} lost, {len(self.doubled)} more than once, "
+            f"{dict(self.ended)} ended by themselves, by status, {self.refusals()} refusals"
+        )
+
+    def _at_work(self) -> list[subprocess.Popen[bytes]]:
+        """The processes that have transformed something; the newcomers are only about to join."""
+        old = [process for process in self._running if b" took " in self._logs[process.pid].read_bytes()]
+        return old or self._running
+
+    def read(self, seconds: float) -> None:
+        """Take in what arrives within so many seconds."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._take(self._arrivals.consume(1000, min(left, 0.1)))
+        for process in list(self._running):
+            if (status := process.poll()) is not None:
+                self.ended[status] += 1
+                self._running.remove(process)
+                self.start(1)
+
+    @property
+    def missing(self) -> set[int]:
+        """The numbers that have not arrived."""
+        return set(self._numbers) - {number for numbers in self.arrived.values() for number, _ in numbers}
+
+    @property
+    def done(self) -> bool:
+        """Whether every number has arrived."""
+        return not self.missing
+
+    def finish(self, timeout: float) -> None:
+        """Leave the processes in peace until all has arrived, then end them and read what there is to the end."""
+        until = time.monotonic() + timeout
+        while not self.done and time.monotonic() < until:
+            self.read(0.5)
+        time.sleep(1.0)  # what comes twice may still be on its way
+        for process in self._running:
+            process.terminate()
+        statuses = [process.wait(20) for process in self._running]
+        self._running.clear()
+        self._read_to_the_end()
+        self._look_up_offsets()
+        assert set(statuses) == {0}, f"not ended cleanly: {statuses}"
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for process in [*self._running, *self._ready]:
+            process.kill()
+            process.wait()
+        self._arrivals.close()
+
+    @property
+    def doubled(self) -> dict[int, list[int]]:
+        """The numbers that arrived more than once, with the processes that they came from."""
+        sources = defaultdict(list)
+        for numbers in self.arrived.values():
+            for number, process in numbers:
+                sources[number].append(process)
+        return {number: processes for number, processes in sources.items() if len(processes) > 1}
+
+    def out_of_order(self) -> dict[bytes, list[int]]:
+        """The keys whose numbers did not arrive in order, not counting those that had arrived before."""
+        wrong = {}
+        for key, numbers in self.arrived.items():
+            firsts = list(dict.fromkeys(number for number, _ in numbers))
+            if firsts != sorted(firsts):
+                wrong[key] = firsts
+        return wrong
+
+    def uncommitted(self) -> dict[int, tuple[int, int]]:
+        """The partitions whose committed offset was not their end when all had ended, with both."""
+        return self._uncommitted
+
+    def story_of(self, numbers: set[int]) -> str:
+        """What the logs say of these numbers, and of the processes that had to do with them."""
+        lines = []
+        for pid, path in self._logs.items():
+            log = path.read_text(errors="replace").splitlines()
+            of_them = [line for line in log if " took " in line and int(line.rpartition(" ")[2]) in numbers]
+            if of_them:
+                lines += [
+                    f"--- process {pid}",
+                    *of_them[:10],
+                    "…",
+                    *[line for line in log if " took " not in line][-40:],
+                ]
+        return "\n".join(lines)
+
+    def last_words(self) -> str:
+        """The ends of all logs."""
+        lines = []
+        for pid, path in self._logs.items():
+            log = [line for line in path.read_text(errors="replace").splitlines() if " took " not in line]
+            lines += [f"--- process {pid}", *log[-15:]]
+        return "\n".join(lines)
+
+    def refusals(self) -> int:
+        """How often the logs say that Kafka refused a member that was no longer one."""
+        words = ("fenced", "aborted", "put off")
+        return sum(any(w in line for w in words) for p in self._logs.values() for line in p.read_text().splitlines())
+
+    def _take(self, messages: list[Any]) -> int:
+        ends = 0
+        for message in messages:
+            if message.error() is None:
+                content = msgspec.json.decode(message.value())
+                self.arrived[message.key()].append((content["number"], content["process"]))
+            ends += message.error() is not None and message.error().code() == KafkaError._PARTITION_EOF
+        return ends
+
+    def _read_to_the_end(self) -> None:
+        # Anew, so that each partition tells its end: with transactions, that is what is committed.
+        self.arrived.clear()
+        self._arrivals.assign([TopicPartition(self.target, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
+        ends, until = 0, time.monotonic() + 30
+        while ends < PARTITIONS and time.monotonic() < until:
+            ends += self._take(self._arrivals.consume(1000, 0.2))
+        assert ends == PARTITIONS, "the output has no end: a transaction is open"
+
+    def _look_up_offsets(self) -> None:
+        places = [TopicPartition(self.source, number) for number in range(PARTITIONS)]
+        group = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group, "log_level": 0})
+        try:
+            committed = {place.partition: place.offset for place in group.committed(places, timeout=10)}
+        finally:
+            group.close()
+        ends = {place.partition: self._arrivals.get_watermark_offsets(place, timeout=10)[1] for place in places}
+        self._uncommitted = {
+            number: (committed[number], ends[number]) for number in ends if committed[number] != ends[number]
+        }
