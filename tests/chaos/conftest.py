@@ -96,6 +96,7 @@ def _lose_the_broker(fleet: Fleet, both_at_work: threading.Barrier) -> None:
     fleet.progress(0.0)
     both_at_work.wait(60)
     both_at_work.wait(60)
+    fleet.faults += 1
 
 
 _FAULTS = {"kill": _kill, "freeze": _freeze, "broker": _lose_the_broker}
