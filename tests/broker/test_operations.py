@@ -27,8 +27,11 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def figures(port):
-    """What a link's metrics say, by name and labels."""
-    text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    """What a link's metrics say, by name and labels; nothing as long as it does not serve them."""
+    try:
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    except requests.ConnectionError:
+        return {}
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)

@@ -19,13 +19,16 @@ PROGRAM = """
 import os, sys
 from catena_core import Link
 
+def say(line):
+    os.write(1, line.encode())  # in one piece: several write into one pipe
+
 class Ticks(Link):
     def generator(self):
-        print("child", os.environ["CATENA_PROCESS"], os.getpid(), self.args, flush=True)
+        say(f"child {os.environ['CATENA_PROCESS']} {os.getpid()} {self.args}\\n")
         self.wait(120)
 
     def finish(self):
-        print("finished", os.getpid(), flush=True)
+        say(f"finished {os.getpid()}\\n")
 
 Ticks(num_rpc_threads=0).start()
 """
@@ -42,14 +45,18 @@ class Started:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._count = count
         threading.Thread(target=self._read, daemon=True).start()
-        self.children = eventually(lambda: found if len(found := self._children()) == count else None)
 
     def _read(self):
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
 
-    def _children(self):
+    def all_running(self):
+        return len(self.children) == self._count
+
+    @property
+    def children(self):
         found = [re.fullmatch(r"child (\d+) (\d+) .*", line) for line in list(self.lines)]
         return {int(match[1]): int(match[2]) for match in found if match}
 
@@ -73,8 +80,10 @@ def start():
     started = []
 
     def start(*arguments):
-        started.append(Started(*arguments))
-        return started[-1]
+        program = Started(*arguments)
+        started.append(program)
+        eventually(program.all_running, message=lambda: "\n".join(program.lines))
+        return program
 
     yield start
     for program in started:
