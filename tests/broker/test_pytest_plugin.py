@@ -23,20 +23,21 @@ LINKS = """
 """
 
 
-@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
-def suite(request, pytester, monkeypatch):
-    """Runs a suite of its own on one of the brokers."""
+@pytest.fixture
+def suite(pytester, monkeypatch):
+    """Runs a suite of its own."""
     monkeypatch.delenv("CATENA_TEST_KAFKA", raising=False)
-    on = [] if request.param == "embedded" else ["--catena-kafka", request.getfixturevalue("kafka").bootstrap]
 
-    def run(*tests):
-        pytester.makepyfile("\n".join([textwrap.dedent(LINKS), *(textwrap.dedent(test) for test in tests)]))
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *on)
+    def run(tests, *options):
+        pytester.makepyfile(textwrap.dedent(LINKS) + textwrap.dedent(tests))
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
 
     return run
 
 
-def test_a_suite_of_links_runs_on_both_brokers(suite):
+@pytest.mark.parametrize("on", ["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def test_a_suite_of_links_runs_on_both_brokers(suite, on, request):
+    options = [] if on == "embedded" else ["--catena-kafka", request.getfixturevalue("kafka").bootstrap]
     result = suite(
         """
         def test_lines_become_loud(catena_broker, run_link):
@@ -87,7 +88,8 @@ def test_a_suite_of_links_runs_on_both_brokers(suite):
             catena_broker.produce(topic, [("k", {"a": 1})], value_format="json")
             (row,) = catena_broker.consume(topic, 1, value_format="json")
             assert row.value == {"a": 1} and "content-type" not in row.headers
-        """
+        """,
+        *options,
     )
     result.assert_outcomes(passed=6)
 

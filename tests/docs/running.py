@@ -1,4 +1,4 @@
-"""Runs the examples of a Markdown document in their order, as a reader would.
+"""Runs the examples of a Markdown document in their order, as a reader would: ``python -m tests.docs.running docs/guide.md``.
 
 Sybil (https://sybil.readthedocs.io) finds them: it knows Markdown's fences, blocks that readers do not see
 (``<!--- invisible-code-block: python … --->``) and ``<!--- skip: next --->``, and keeps line numbers in tracebacks.
@@ -18,6 +18,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from sybil import Sybil
@@ -51,6 +52,9 @@ class Examples:
         parsers += [CodeBlockParser("text", self._text), SkipParser()]
         self._document = Sybil(parsers).parse(document)
         self._document.namespace["__name__"] = "example"
+        # What a document offers its readers beside itself.
+        for file in document.with_suffix("").glob("*.py"):
+            (folder / file.name).write_text(file.read_text().replace("9092", self._port))
 
     def run(self):
         """Run all of them; returns how many there were."""
@@ -107,3 +111,10 @@ class Examples:
         pattern = r".*\n(?s:.*)".join(".*".join(map(re.escape, line.split("…"))) for line in wanted)
         found = re.search(pattern.replace("9092", self._port), self._printed)
         assert found, f"{example.path}:{example.line} shows\n{example.parsed}\nbut there was\n{self._printed}"
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what ends the shells
+    with tempfile.TemporaryDirectory() as name:
+        print(f"{Examples(ROOT / sys.argv[1], Path(name)).run()} examples", flush=True)
+    os._exit(0)  # whatever the examples have started
