@@ -27,6 +27,7 @@ from catena_core.lanes import Lane
 from catena_core.logs import LinkLogger
 from catena_core.metrics import ConsumerState, Metrics
 from catena_core.scheduling import Backlog, weight_of
+from catena_core.transactions import ExactlyOnce
 from catena_core.watchdog import Watchdog
 
 # In batches, how many of a partition may wait before it is paused, and how few before it is resumed. A pause throws away
@@ -366,6 +367,8 @@ class ConsumerLoop:
                 continue
             batch = Batch(assignment, messages, [message.offset() for message in messages])
             if assignment.tracker.next_offset < 0:
+                if not self._begins_rightly(partition, batch.offsets[0]):
+                    continue
                 assignment.committed = batch.offsets[0]
             assignment.waiting += len(messages)
             assignment.bytes_waiting += batch.bytes
@@ -376,6 +379,28 @@ class ConsumerLoop:
                 self._dispatch(batch)
             if not self._keyed_lanes:
                 self._pause_or_resume(assignment)
+
+    def _begins_rightly(self, partition: Partition, offset: int) -> bool:
+        """Whether the first offset since an assignment is not before the committed one; if it is, the consumer is sent there.
+
+        Where offsets are in a transaction of a member that died, and the assignment grows while librdkafka waits for its end,
+        it begins at ``auto.offset.reset`` instead of where the group stands, and all would be done again.
+        """
+        if not isinstance(self._delivery, ExactlyOnce):
+            return True
+        place = TopicPartition(*partition, offset)
+        try:
+            (committed,) = self._consumer.committed([TopicPartition(*partition)], timeout=2)
+            if committed.error is None and committed.offset <= offset:
+                return True
+            if committed.error is None:
+                place.offset = committed.offset
+            self._consumer.seek(place)
+        except KafkaException as error:
+            self._logger.log(f"where {partition[0]}[{partition[1]}] begins is not known yet: {error.args[0].str()}")
+            with suppress(KafkaException):
+                self._consumer.seek(place)
+        return False
 
     # Handing out
 
