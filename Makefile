@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: install up test lint bench bench-links bench-ingest soak clean
+.PHONY: install up docs test lint bench bench-links bench-ingest soak clean
 
 install: $(VENV)/.installed  ## create .venv with Catena and its tools in it
 
@@ -26,6 +26,9 @@ lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy catena_core links topology tests/servers tests/bench
+
+docs: install  ## docs/reference.md anew, from the docstrings
+	$(BIN)/python docs/make_reference.py
 
 test: lint  ## every test, on real Kafka, Redis and Fuseki where they can be had
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

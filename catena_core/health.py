@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -122,7 +123,8 @@ class HealthServer:
     def close(self) -> None:
         """Stop serving; safe to call twice."""
         if self._thread.is_alive():
-            self._server.trigger.pull_trigger(self._close_sockets)
+            with suppress(OSError):  # its thread, which a response woke, has closed them already
+                self._server.trigger.pull_trigger(self._close_sockets)
             self._thread.join(2)
             self._server.task_dispatcher.shutdown(timeout=1)
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from catena_core import logs, processes
 from catena_core.assignment import Assignment
+from catena_core.calls import Methods
 from catena_core.clock import Clock, SystemClock
 from catena_core.command import command, environment_endpoint, environment_properties
 from catena_core.errors import CatenaError, StoppedError, UsageError
 from catena_core.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.reach import wait_for_broker
-from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class Life:
         link, options = self._link, self._link.options
         if options.rpc_port is None:
             return
-        from catena_core.rpc.http import HttpServer  # takes a quarter of a second to load, and most links do without
+        from catena_core.calls.http import HttpServer  # takes a quarter of a second to load, and most links do without
 
         server = HttpServer(Methods(link, link.logger), options.rpc_port, options.host)
         ending.callback(server.close)

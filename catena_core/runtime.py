@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 
 from catena_core.assignment import Batch, Partition
 from catena_core.burial import dead_output, without_value
+from catena_core.calls import Peer, RpcService
 from catena_core.consumer import ConsumerLoop
 from catena_core.delivery import AtLeastOnce, Delivery, ReadOnly
 from catena_core.electron import Electron
@@ -20,7 +21,6 @@ from catena_core.messages import Message
 from catena_core.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.producer import MessageProducer
-from catena_core.rpc import Peer, RpcService
 from catena_core.table import Table, TableContent
 from catena_core.transactions import ExactlyOnce
 from catena_core.transformer import Outgoing, Transformer

@@ -17,13 +17,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from catena_core import codec
+from catena_core.calls import LocalRpc, Peer
 from catena_core.clock import Launch
 from catena_core.electron import Electron
 from catena_core.errors import StoppedError, UsageError
 from catena_core.link import Link
 from catena_core.messages import Message, reader, writer
 from catena_core.results import read_result
-from catena_core.rpc import LocalRpc, Peer
 from catena_core.table import TableContent
 
 

@@ -23,8 +23,8 @@ TARGET = Path(__file__).parent / "reference.md"
 SECTIONS = (
     ("Links", "catena_core.link", ("Link",)),
     ("Electrons", "catena_core.electron", ("Electron",)),
-    ("Remote calls", "catena_core.rpc.methods", ("rpc", "Context")),
-    ("Remote calls", "catena_core.rpc.instances", ("Instances", "Instance")),
+    ("Remote calls", "catena_core.calls.methods", ("rpc", "Context")),
+    ("Remote calls", "catena_core.calls.instances", ("Instances", "Instance")),
     ("Dead letters", "catena_core.burial", ("DeadLetterLimits", "DeadLetterLimitError")),
     ("Tables", "catena_core.table", ("TableContent",)),
     ("Topics", "catena_core.topics", ("ensure", "TopicSpec")),
@@ -33,7 +33,7 @@ SECTIONS = (
     ("Stores", "catena_core.connectors.aerospike", ("AerospikeConnector",)),
     ("Stores", "catena_core.connectors.redis", ("RedisConnector",)),
     ("Testing", "catena_core.testing", ("LinkDriver",)),
-    ("Testing", "catena_core.rpc.local", ("LocalRpc",)),
+    ("Testing", "catena_core.calls.local", ("LocalRpc",)),
     ("Testing", "catena_core.pytest_plugin", ("catena_broker", "run_link")),
     ("Testing", "catena_core.testing_on_broker", ("TestBroker", "RunLink")),
     ("Testing", "catena_core.embedded", ("EmbeddedBroker",)),
@@ -107,7 +107,7 @@ def _described(item: Any, level: int) -> Iterator[str]:
 
 def _import(item: Any) -> str:
     """From where it is imported: the shortest way."""
-    for package in ("catena_core", "catena_core.rpc", "catena_core.connectors"):
+    for package in ("catena_core", "catena_core.calls", "catena_core.connectors"):
         if item.name in importlib.import_module(package).__all__:
             return f"{package}.{item.name}"
     return str(item.path)

@@ -15,12 +15,12 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from catena_core.calls.instances import HEARTBEAT
+from catena_core.calls.messages import Wire
+from catena_core.calls.peer import OnFailure, Peer
 from catena_core.client import client_properties
 from catena_core.errors import CatenaError, RPCError
 from catena_core.logs import LinkLogger
-from catena_core.rpc.instances import HEARTBEAT
-from catena_core.rpc.messages import Wire
-from catena_core.rpc.peer import OnFailure, Peer
 from catena_core.topics import TopicSpec, ensure
 
 TOPIC = "catena.rpc"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections import deque
 
-from catena_core.rpc.messages import Request, Wire
+from catena_core.calls.messages import Request, Wire
 
 MOST_REQUESTS = 1000
 MOST_BYTES = 64 * 1024 * 1024

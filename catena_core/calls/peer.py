@@ -16,19 +16,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
-from catena_core.errors import (
-    CodecError,
-    InternalError,
-    InvalidParamsError,
-    InvalidRequestError,
-    RPCError,
-    StoppedError,
-    TimeoutError,
-)
-from catena_core.logs import LinkLogger
-from catena_core.rpc.backlog import Backlog
-from catena_core.rpc.instances import HEARTBEAT, Instances, is_meant
-from catena_core.rpc.messages import (
+from catena_core.calls.backlog import Backlog
+from catena_core.calls.instances import HEARTBEAT, Instances, is_meant
+from catena_core.calls.messages import (
     BROADCAST,
     Alive,
     Envelope,
@@ -40,7 +30,17 @@ from catena_core.rpc.messages import (
     read_envelope,
     to_wire,
 )
-from catena_core.rpc.methods import Context, Methods
+from catena_core.calls.methods import Context, Methods
+from catena_core.errors import (
+    CodecError,
+    InternalError,
+    InvalidParamsError,
+    InvalidRequestError,
+    RPCError,
+    StoppedError,
+    TimeoutError,
+)
+from catena_core.logs import LinkLogger
 
 DEFAULT_TIMEOUT = 10.0
 

@@ -20,10 +20,10 @@ A method marked with ``@rpc`` can be called by every other link, and no other me
 ``http`` let programs that are no links call the same methods.
 """
 
-from catena_core.rpc.instances import Instance, Instances
-from catena_core.rpc.local import LocalRpc
-from catena_core.rpc.methods import Context, Methods, rpc
-from catena_core.rpc.peer import Peer
-from catena_core.rpc.service import RpcService
+from catena_core.calls.instances import Instance, Instances
+from catena_core.calls.local import LocalRpc
+from catena_core.calls.methods import Context, Methods, rpc
+from catena_core.calls.peer import Peer
+from catena_core.calls.service import RpcService
 
 __all__ = ["Context", "Instance", "Instances", "LocalRpc", "Methods", "Peer", "RpcService", "rpc"]

@@ -16,9 +16,9 @@ import flask
 from waitress import wasyncore
 from waitress.server import create_server
 
+from catena_core.calls import json_rpc
+from catena_core.calls.methods import Context, Methods
 from catena_core.errors import InvalidRequestError, UsageError
-from catena_core.rpc import json_rpc
-from catena_core.rpc.methods import Context, Methods
 
 MAX_BODY_BYTES = 1024 * 1024
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from catena_core.calls.messages import Wire
+from catena_core.calls.peer import OnFailure, Peer
 from catena_core.logs import LinkLogger
-from catena_core.rpc.messages import Wire
-from catena_core.rpc.peer import OnFailure, Peer
 
 
 class LocalRpc:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from catena_core.rpc.messages import Alive, Gone
-from catena_core.rpc.record import Record
+from catena_core.calls.messages import Alive, Gone
+from catena_core.calls.record import Record
 
 HEARTBEAT = 3.0
 _MISSED = 3

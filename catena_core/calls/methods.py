@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from catena_core.calls.record import Record
 from catena_core.errors import InternalError, InvalidParamsError, MethodNotFoundError, UsageError
 from catena_core.logs import LinkLogger
-from catena_core.rpc.record import Record
 
 _MARK = "__catena_rpc__"
 _CONTEXT = "context"
