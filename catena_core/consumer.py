@@ -540,7 +540,7 @@ class ConsumerLoop:
             self._look_up_at = time.monotonic() + _LOOK_UP_AFTER
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()
-            self._handler.assigned(names)
+        self._handler.assigned(names)  # of none, too: who has joined and got nothing is ready all the same
         if self._replay:
             # Where to begin is part of the assignment: a seek at this moment would be lost.
             begin = [TopicPartition(*name, OFFSET_BEGINNING) for name in names]

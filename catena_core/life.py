@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import math
 import os
 import signal
 import socket
@@ -50,6 +51,7 @@ class Life:
     Attributes:
         stop: Set when the link is to stop.
         failure: Why it ended, if it was not asked to.
+        ready: Set when it does its work: its generator runs, and it has joined its consumer group.
         clock: The time as the link sees it.
         transforming: Tells of which partition the calling thread transforms an electron; ``None``: of none.
     """
@@ -58,6 +60,7 @@ class Life:
         self._link = link
         self.stop = threading.Event()
         self.failure: BaseException | None = None
+        self.ready = threading.Event()
         self.clock: Clock = SystemClock()
         self.transforming: Callable[[], Assignment | None] = lambda: None
         self._setup_kwargs: Mapping[str, Any] = {}
@@ -115,6 +118,14 @@ class Life:
             pass
         if self.failure is not None:
             raise self.failure
+
+    def wait_until_ready(self, timeout: float | None) -> bool:
+        """Wait until the link does its work, or has ended; whether it does."""
+        deadline = time.monotonic() + timeout if timeout is not None else math.inf
+        while not self.ready.wait(min(0.05, max(0.0, deadline - time.monotonic()))):
+            if self._ended.is_set() or time.monotonic() >= deadline:
+                return False
+        return not self._ended.is_set()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
@@ -196,6 +207,8 @@ class Life:
         gc.freeze()  # what the setup made stays: collections need not walk it again and again
         reading = ", ".join(link.input_topics) if link.reads else ""
         link.logger.log(f"running as {link.uid}, consumer group {link.consumer_group}, reading {reading or '-'}")
+        if not link.reads:
+            self.ready.set()
         self._running.set()
 
     def _run_embedded(self, options: LinkOptions) -> None:

@@ -438,6 +438,22 @@ class Link:
         self._life.end(message)
         raise SystemExit
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the link ended, or is about to, if it was not asked to."""
+        return self._life.failure
+
+    def wait_until_ready(self, timeout: float | None = None) -> bool:
+        """Wait until the link does its work: its generator runs, and it has joined its consumer group.
+
+        Args:
+            timeout: The most seconds to wait; ``None``: any number.
+
+        Returns:
+            Whether it is ready; not if it ended before.
+        """
+        return self._life.wait_until_ready(timeout)
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
         return self._life.join(timeout)

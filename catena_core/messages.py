@@ -66,7 +66,9 @@ def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
     def read(message: Any, topic: str, partition: int, offset: int) -> Electron:
         # Nearly every message has no header, or one that marks JSON: they are worth a way of their own.
         headers = message.headers()
-        decoder: Any = unmarked if not headers else _decode_json if headers == _CONTENT_TYPE_HEADERS[codec.JSON] else None
+        decoder: Any = (
+            unmarked if not headers else _decode_json if headers == _CONTENT_TYPE_HEADERS[codec.JSON] else None
+        )
         if decoder is not None:
             key, value = message.key(), message.value()
             try:

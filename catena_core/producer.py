@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -56,8 +57,9 @@ class MessageProducer:
         endpoint: Kafka's ``host:port``.
         logger: Where trouble with brokers is told.
         properties: Further librdkafka properties.
-        on_refused: Called with ``(error, message)`` for each message that Kafka will never take; it may :meth:`send_now`
-            another in its place. Every other failure is final for the link, except in a transaction, which fails with it.
+        on_refused: Called with ``(reason, message)`` for each message that Kafka will never take; it may :meth:`send_now`
+            another in its place. Outside of transactions such a message has been offered by itself before, since Kafka refuses
+            whole batches. Every other failure is final for the link, except in a transaction, which fails with it.
         on_failure: Called with the first failure of the other kind.
         transactional_id: The name under which it writes in transactions; ``None``: it does not.
 
@@ -71,7 +73,7 @@ class MessageProducer:
         endpoint: str,
         logger: LinkLogger,
         properties: Mapping[str, str],
-        on_refused: Callable[[Any, Any], None],
+        on_refused: Callable[[str, Message], None],
         on_failure: Callable[[Exception], None],
         transactional_id: str | None = None,
     ) -> None:
@@ -95,7 +97,7 @@ class MessageProducer:
         self._on_refused = on_refused
         self._on_failure = on_failure
         self._failure: Exception | None = None
-        self._refused: deque[tuple[Any, Any]] = deque()
+        self._refused: deque[tuple[str, Message]] = deque()
         self._settings = settings
         self.client = Producer(settings)
         self._produce = self.client.produce
@@ -142,7 +144,13 @@ class MessageProducer:
                     if message.headers is None:
                         self._produce(message.topic, message.value, message.key)
                     else:
-                        self._produce(message.topic, message.value, message.key, headers=message.headers)
+                        self._produce(
+                            message.topic,
+                            message.value,
+                            message.key,
+                            headers=message.headers,
+                            on_delivery=partial(self._failed, sent=message),
+                        )
                 else:
                     self._produce_to(message)
                 return
@@ -161,7 +169,8 @@ class MessageProducer:
             where["partition"] = message.partition
         if message.timestamp is not None:
             where["timestamp"] = message.timestamp
-        self._produce(message.topic, message.value, message.key, headers=message.headers, **where)
+        failed = partial(self._failed, sent=message)
+        self._produce(message.topic, message.value, message.key, headers=message.headers, on_delivery=failed, **where)
 
     def arrival(self, then: Callable[[Exception | None], None] | None = None) -> Arrival:
         """Ask to be told when everything sent so far has arrived.
@@ -185,7 +194,6 @@ class MessageProducer:
                 self._ask(self.client.poll, timeout)
             finally:
                 self._serving.release()
-            self._replace_refused()
         elif timeout:
             time.sleep(timeout)
 
@@ -202,10 +210,17 @@ class MessageProducer:
         if not self._serving.acquire(timeout=max(timeout, 0.01)):
             return False
         try:
-            left = self._ask(self.client.flush, timeout)
+            return self._ask(self.client.flush, timeout) == 0
         finally:
             self._serving.release()
-        return not self._replace_refused() and left == 0
+
+    def tell_refused(self) -> bool:
+        """Hand refused messages to who may send others in their place; whether there were any."""
+        found = False
+        while self._refused:
+            found = True
+            self._on_refused(*self._refused.popleft())
+        return found
 
     def _ask(self, serve: Callable[[float], int], timeout: float) -> int:
         """Serve deliveries one way or another; a client that is at its end says so in many ways, and is reported once."""
@@ -246,9 +261,10 @@ class MessageProducer:
         self.flush(max(0.0, deadline - time.monotonic()))
         return len(self.client)
 
-    def _failed(self, error: Any, message: Any) -> None:
+    def _failed(self, error: Any, message: Any, sent: Message | None = None) -> None:
         if error.code() in _REFUSED:
-            self._refused.append((error, message))
+            # What Kafka's client gives back lacks the headers.
+            self._refused.append((error.str(), sent or Message(message.topic(), message.value(), message.key())))
         elif self._transactional:
             self.failures += 1  # the transaction fails as a whole, and is tried again
         else:
@@ -259,31 +275,22 @@ class MessageProducer:
             self._failure = DeliveryError(reason)
             self._on_failure(self._failure)
 
-    def _replace_refused(self) -> bool:
-        """Hand refused messages to who may send others in their place; whether there were any."""
-        found = False
-        while self._refused:
-            found = True
-            self._on_refused(*self._refused.popleft())
-        return found
-
     def _deliver(self) -> None:
         """Empty the queue whenever somebody asks, and serve deliveries now and then when nobody does."""
         while True:
             with self._asked:
-                if not self._awaited and not self._closing:
+                if not (self._awaited or self._closing or self._has_refused):
                     self._asked.wait(0.02)
                 awaited, self._awaited = self._awaited, []
-                if self._closing and not awaited:
+                if self._closing and not awaited and not self._has_refused:
                     return
-            if not awaited:
+            if not awaited and not self._has_refused:
                 self.serve()
                 continue
             self._open.clear()
             self._held = True
             began = time.monotonic()
-            while not (empty := self.flush(0.1)) and time.monotonic() < self._close_by and self._failure is None:
-                pass
+            empty = self._empty()
             self._held = False
             self._open.set()
             error = self._failure or (
@@ -293,3 +300,26 @@ class MessageProducer:
                 arrival.settle(error)
             # Senders get as much time as they were held up, or a stream of such requests would starve them.
             time.sleep(min(time.monotonic() - began, 0.002))
+
+    @property
+    def _has_refused(self) -> bool:
+        """Whether there are messages to offer once more, which in a transaction is done with all of it."""
+        return bool(self._refused) and not self._transactional
+
+    def _empty(self) -> bool:
+        """Wait until everything in the queue has arrived, or found its end elsewhere; whether it has."""
+        while True:
+            while not self.flush(0.1):
+                if time.monotonic() > self._close_by or self._failure is not None:
+                    return False
+            if not self._has_refused:
+                return True
+            # Kafka refuses a whole batch for the sake of one message in it, so each is offered once more by itself.
+            _, message = self._refused.popleft()
+            others = len(self._refused)
+            self.send_now(message)
+            while not self.flush(0.1):
+                if time.monotonic() > self._close_by or self._failure is not None:
+                    return False
+            if len(self._refused) > others:
+                self._on_refused(*self._refused.pop())

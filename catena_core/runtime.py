@@ -132,7 +132,9 @@ class KafkaRuntime:
             return ReadOnly(self._producer)
         if not exactly_once:
             return AtLeastOnce(self._producer, logger, self._metrics, interval)
-        delivery = ExactlyOnce(self._producer, logger, self._metrics, self.fail, self._dead_output, interval)
+        delivery = ExactlyOnce(
+            self._producer, logger, self._metrics, self._stop, self.fail, self._dead_output, interval
+        )
         try:
             delivery.begin()
         except KafkaException as error:
@@ -266,7 +268,9 @@ class KafkaRuntime:
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Tell the link of its new partitions, in its lane when it has a single one."""
         self._monitoring.health.ready = True
-        self._tell(self._link.assigned, partitions)
+        if partitions:
+            self._tell(self._link.assigned, partitions)
+        self._link.life.ready.set()
 
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
         """Tell the link that partitions are gone, and wait until it has taken that in, at most to the deadline."""
@@ -300,18 +304,28 @@ class KafkaRuntime:
 
     # What Kafka refuses
 
-    def _refused(self, error: Any, message: Any) -> None:
+    def _refused(self, reason: str, output: Message) -> None:
         """Set an output aside that Kafka will never take, for instance because it is too large for its topic."""
-        output = Message(message.topic(), message.value(), message.key())
-        self._link.logger.log(f"Kafka refuses a message for {output.topic}: {error.str()}", level="error")
         if isinstance(self._delivery, ExactlyOnce):
             self._delivery.refused(output)
-        else:
-            self._producer.send_now(self._dead_output(output))
-        self._metrics.dead_letters(output.topic)
+            return
+        try:
+            self._producer.send_now(self._dead_output(output, reason))
+        except DeliveryError as error:
+            self.fail(error)
 
-    def _dead_output(self, output: Message) -> Message:
-        error = DeliveryError(f"Kafka refuses it: too large for {output.topic}, or not valid there")
-        letter = dead_output(self._link.dead_letters, output, error, type(self._link).__name__)
-        # A topic of dead letters that takes no more than the other: say at least what there was.
-        return without_value(letter) if output.topic == self._link.dead_letters else letter
+    def _dead_output(self, output: Message, reason: str = "too large, or not valid there") -> Message:
+        """What takes the place of an output that Kafka refuses: its dead letter, or, where it is one, that without its value.
+
+        Raises:
+            DeliveryError: The topic of dead letters takes not even this.
+        """
+        letters = self._link.dead_letters
+        if output.topic == letters and output.value is None:
+            raise DeliveryError(f"{letters} refuses dead letters: {reason}; look at its max.message.bytes")
+        self._link.logger.log(f"Kafka refuses a message for {output.topic}: {reason}", level="error")
+        self._metrics.dead_letters(output.topic)
+        if output.topic == letters:
+            return without_value(output)
+        error = DeliveryError(f"Kafka refuses it for {output.topic}: {reason}")
+        return dead_output(letters, output, error, type(self._link).__name__)

@@ -9,6 +9,7 @@ aborted is tried again with the same outputs: no transform runs twice for it.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -74,6 +75,7 @@ class ExactlyOnce:
         producer: A producer with a transactional id.
         logger: Where trouble is told.
         metrics: Where transactions are counted.
+        stop: Set when the link is to stop.
         fail: Called with an error that no further attempt can mend.
         replace: Called with a message that Kafka will never take; gives the dead letter to send in its place.
         interval: Seconds between transactions; 0: after each electron.
@@ -84,6 +86,7 @@ class ExactlyOnce:
         producer: MessageProducer,
         logger: LinkLogger,
         metrics: Metrics,
+        stop: threading.Event,
         fail: Callable[[Exception], None],
         replace: Callable[[Message], Message],
         interval: float = 0.1,
@@ -91,6 +94,7 @@ class ExactlyOnce:
         self._producer = producer
         self._logger = logger
         self._metrics = metrics
+        self._stop = stop
         self._fail = fail
         self._replace = replace
         self._interval = interval
@@ -98,7 +102,9 @@ class ExactlyOnce:
         self._consumer: Consumer | None = None
         self._lock = threading.Lock()
         self._loose: list[Output] = []  # what was sent outside of any electron
-        self._refused: set[tuple[str, bytes | None, bytes | None]] = set()
+        self._suspected: set[_Identity] = set()
+        self._refused: set[_Identity] = set()
+        self._alone: _Identity | None = None
 
     def attach(self, consumer: Consumer) -> None:
         """Name the consumer whose offsets are committed."""
@@ -131,8 +137,13 @@ class ExactlyOnce:
             self._loose.append(call)
 
     def refused(self, message: Message) -> None:
-        """Take note of a message that Kafka will never take; the transaction is tried again with its dead letter."""
-        self._refused.add(_identity(message))
+        """Take note of a message that Kafka refused, maybe for the sake of another in its batch.
+
+        The transaction is tried again, with such messages each in a batch of its own; then it is known which of them Kafka will
+        never take, and the transaction is tried with their dead letters.
+        """
+        identity = _identity(message)
+        (self._refused if identity == self._alone else self._suspected).add(identity)
 
     def advance(self, assignments: Collection[Assignment]) -> None:
         """Commit what is finished, if it is time."""
@@ -168,9 +179,16 @@ class ExactlyOnce:
             self._transact(offsets, outputs)
         except KafkaException as exception:
             return self._failed(exception)
+        except DeliveryError as error:
+            # A transaction that has failed takes no more messages; anything else is the end.
+            if isinstance(error.__cause__, KafkaException):
+                return self._failed(error.__cause__)
+            self._fail(error)
+            return True
         except _StuckError:
             return self._start_anew()
         self._metrics.transaction("committed")
+        self._suspected.clear()
         self._refused.clear()
         for assignment, offset in offsets.items():
             assignment.committed = offset
@@ -188,19 +206,39 @@ class ExactlyOnce:
         failures = self._producer.failures
         for output in outputs:
             if isinstance(output, Message):
-                self._producer.send_now(self._replace(output) if _identity(output) in self._refused else output)
+                self._send(output)
         if offsets and self._consumer is not None:
             places = [TopicPartition(*assignment.partition, offset) for assignment, offset in offsets.items()]
             metadata = self._consumer.consumer_group_metadata()
             if not self._is_member:  # looked up again, since only now the metadata is known to be a member's
                 raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
             _insist(lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT)))
+        self._flush()
+        if self._producer.tell_refused() or self._producer.failures != failures:
+            raise KafkaException(KafkaError(KafkaError._FAIL, "a message was not delivered"))
+        # Until it is known whether it is committed, neither is right: to go on, and to make it again.
+        _insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT), self._stop)
+
+    def _send(self, message: Message) -> None:
+        while (identity := _identity(message)) in self._refused:
+            message = self._replace(message)
+        if identity not in self._suspected:
+            self._producer.send_now(message)
+            return
+        self._flush()
+        self._alone = identity
+        try:
+            self._producer.send_now(message)
+            self._flush()
+            if self._producer.tell_refused():
+                raise KafkaException(KafkaError(KafkaError._FAIL, "a message was refused"))
+        finally:
+            self._alone = None
+
+    def _flush(self) -> None:
         deadline = time.monotonic() + _REQUEST_TIMEOUT
         while not self._producer.flush(0.5) and time.monotonic() < deadline:
             pass
-        if self._producer.failures != failures:
-            raise KafkaException(KafkaError(KafkaError._FAIL, "a message was not delivered"))
-        _insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT))
 
     @property
     def _is_member(self) -> bool:
@@ -217,6 +255,7 @@ class ExactlyOnce:
         self._logger.log(
             f"transaction aborted, again with the same outputs: {error.str()}", level="debug" if expected else "warning"
         )
+        self._producer.tell_refused()
         try:
             _insist(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
         except KafkaException as further:
@@ -242,23 +281,32 @@ class _StuckError(Exception):
     """A request did not return."""
 
 
-def _identity(message: Message) -> tuple[str, bytes | None, bytes | None]:
-    """What Kafka's client still knows of a message that failed."""
+_Identity = tuple[str, bytes | None, bytes | None]
+
+
+def _identity(message: Message) -> _Identity:
+    """What tells messages apart for as long as a transaction is tried."""
     return message.topic, message.value, message.key
 
 
-def _insist(request: Callable[[], object], attempts: int = 12) -> None:
+def _insist(request: Callable[[], object], until: threading.Event | None = None, attempts: int = 12) -> None:
     """Make a request of a transaction, again where Kafka says that this may help.
 
+    Args:
+        request: The request.
+        until: Ask again, after so many attempts, too, until this is set.
+        attempts: How often to ask.
+
     Raises:
-        KafkaException: It does not, or not in so many attempts.
+        KafkaException: It does not help, or not in so many attempts.
     """
-    for attempt in range(attempts):
+    for attempt in itertools.count(1):
         try:
             request()
             return
         except KafkaException as exception:
-            if not exception.args[0].retriable() or attempt == attempts - 1:
+            over = attempt >= attempts and (until is None or until.is_set())
+            if over or not exception.args[0].retriable():
                 raise
             time.sleep(0.05)
 

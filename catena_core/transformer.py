@@ -225,7 +225,8 @@ class Transformer:
         letter = dead_letter(link.dead_letters, message, error, type(link).__name__, attempts)
         if len(letter.value or b"") > MAX_MESSAGE_BYTES - 64 * 1024:
             letter = without_value(letter)
-        link.logger.log(f"given up after {attempts} attempts, put into {letter.topic}: {error!r}", level="error")
+        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+        link.logger.log(f"given up after {tried}, put into {letter.topic}: {error!r}", level="error")
         sink.send(letter)
         self._metrics.dead_letters(message.topic())
         return True

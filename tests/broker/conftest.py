@@ -38,7 +38,7 @@ class Broker:
         return f"{name}-{self._suffix}"
 
     def produce(self, topic, pairs, **where):
-        producer = Producer({"bootstrap.servers": self.endpoint, "linger.ms": 5})
+        producer = Producer({"bootstrap.servers": self.endpoint, "linger.ms": 5, "enable.idempotence": True})
         for key, value in pairs:
             producer.produce(topic, value, key, **where)
             producer.poll(0)
