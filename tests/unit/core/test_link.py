@@ -139,7 +139,11 @@ def test_the_command_line_wins():
 
 def test_the_environment_names_kafka_too():
     taken = []
-    CliRunner().invoke(command("words", "Splits.", Words().options, lambda options, _: taken.append(options)), [], env={"KAFKA_ENDPOINT": "e:3"})
+    CliRunner().invoke(
+        command("words", "Splits.", Words().options, lambda options, _: taken.append(options)),
+        [],
+        env={"KAFKA_ENDPOINT": "e:3"},
+    )
     assert taken[0].kafka_endpoint == "e:3"
 
 
