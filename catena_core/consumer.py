@@ -55,6 +55,9 @@ _HOLD_OFF = 1.0
 # While nothing is read, partitions are paused or lanes are full, the thread looks around after so many seconds.
 _PATIENCE, _SHORT_PATIENCE = 0.1, 0.02
 
+# Seconds without a message after which outputs are sent at once, and wait for no others any more.
+_BREATH = 0.001
+
 # Seconds after an assignment when partitions are looked up of which nothing has come by then.
 _LOOK_UP_AFTER = 1.0
 
@@ -312,7 +315,8 @@ class ConsumerLoop:
     # Reading
 
     def _read(self, patience: float) -> None:
-        first = self._consumer.poll(0)
+        # What has not come for so short a time may come a moment later, and its outputs go out together with those before.
+        first = self._consumer.poll(min(patience, _BREATH))
         if first is None and patience:
             first = self._wait_for_messages(patience)
         if first is None:

@@ -94,7 +94,7 @@ class Transformer:
                 batch.done = done
                 try:
                     electron = read(message, topic, partition, offset)
-                    if electron.headers:
+                    if electron.headers is not NO_HEADERS:
                         outgoing.trace, traced = tracing.child(electron.headers), True
                     returned = transform(electron)
                     if (
