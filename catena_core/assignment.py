@@ -29,6 +29,7 @@ class Assignment:
         position: Up to where it was finished when last looked at; -1: not known.
         lag: How many electrons were not finished then; -1: not known. Other threads may read it.
         committed: The offset that was committed last, or else from which it was read; -1: not known.
+        seek_to: Where the consumer must be sent before anything is read; -1: nowhere.
         outputs: In ``exactly_once``: what its finished electrons sent, with their offsets, until the transaction is committed.
     """
 
@@ -43,6 +44,7 @@ class Assignment:
         "position",
         "replaying",
         "revoked",
+        "seek_to",
         "tracker",
         "waiting",
     )
@@ -59,6 +61,7 @@ class Assignment:
         self.bytes_waiting = 0
         self.tracker = OffsetTracker()
         self.committed = -1
+        self.seek_to = -1
         self.outputs: list[tuple[int, Output]] = []
 
 

@@ -371,7 +371,7 @@ class ConsumerLoop:
                 continue
             batch = Batch(assignment, messages, [message.offset() for message in messages])
             if assignment.tracker.next_offset < 0:
-                if not self._begins_rightly(partition, batch.offsets[0]):
+                if not self._begins_rightly(assignment, batch.offsets[0]):
                     continue
                 assignment.committed = batch.offsets[0]
             assignment.waiting += len(messages)
@@ -384,7 +384,7 @@ class ConsumerLoop:
             if not self._keyed_lanes:
                 self._pause_or_resume(assignment)
 
-    def _begins_rightly(self, partition: Partition, offset: int) -> bool:
+    def _begins_rightly(self, assignment: Assignment, offset: int) -> bool:
         """Whether the first offset since an assignment is not before the committed one; if it is, the consumer is sent there.
 
         Where offsets are in a transaction of a member that died, and the assignment grows while librdkafka waits for its end,
@@ -392,19 +392,31 @@ class ConsumerLoop:
         """
         if not isinstance(self._delivery, ExactlyOnce):
             return True
-        place = TopicPartition(*partition, offset)
-        try:
-            (committed,) = self._consumer.committed([TopicPartition(*partition)], timeout=2)
-            if committed.error is None and committed.offset <= offset:
-                return True
-            if committed.error is None:
-                place.offset = committed.offset
-            self._consumer.seek(place)
-        except KafkaException as error:
-            self._logger.log(f"where {partition[0]}[{partition[1]}] begins is not known yet: {error.args[0].str()}")
-            with suppress(KafkaException):
-                self._consumer.seek(place)
+        if assignment.seek_to < 0:
+            try:
+                (committed,) = self._consumer.committed([TopicPartition(*assignment.partition)], timeout=2)
+                if committed.error is not None:
+                    raise KafkaException(committed.error)
+                if committed.offset <= offset:
+                    return True
+                assignment.seek_to = committed.offset
+                self._logger.log(
+                    f"{assignment.partition[0]}[{assignment.partition[1]}] begins at {offset}, though all before "
+                    f"{committed.offset} is committed; going on from there",
+                    level="warning",
+                )
+            except KafkaException as error:
+                topic, number = assignment.partition
+                self._logger.log(f"where {topic}[{number}] begins is not known yet: {error.args[0].str()}")
+                assignment.seek_to = offset
+        self._seek(assignment)
         return False
+
+    def _seek(self, assignment: Assignment) -> None:
+        """Send the consumer to where a partition is to be read, or, where that fails, later; until then nothing of it counts."""
+        with suppress(KafkaException):
+            self._consumer.seek(TopicPartition(*assignment.partition, assignment.seek_to))
+            assignment.seek_to = -1
 
     # Handing out
 
@@ -467,6 +479,8 @@ class ConsumerLoop:
             self._ahead = min(rate * _AHEAD, float(PAUSE_ABOVE * self._unit))
             self._done_lately, self._measured_at = 0, now
             for assignment in self._assignments.values():
+                if assignment.seek_to >= 0:
+                    self._seek(assignment)
                 self._measure(assignment)
                 self._watchdog.note(assignment.partition, assignment.position, assignment.waiting > 0)
             if now > self._look_up_at:

@@ -84,17 +84,20 @@ def start(broker):
 
 
 def everything(broker, topic):
-    """Every message that a topic holds now."""
+    """Every message that a topic holds now; what is written meanwhile may be there, too."""
     consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": "reader", "enable.partition.eof": True})
     partitions = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    ends = {number: consumer.get_watermark_offsets(TopicPartition(topic, number), 10)[1] for number in partitions}
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
     messages, deadline = [], time.monotonic() + 30
     try:
         while partitions:
             assert time.monotonic() < deadline, f"{topic} has no end"
-            for message in consumer.consume(1000, 1.0):
+            for message in consumer.consume(1000, 0.2):
                 if message.error() is None:
                     messages.append(message)
+                    if message.offset() + 1 >= ends[message.partition()]:
+                        partitions.discard(message.partition())
                 else:
                     assert message.error().code() == KafkaError._PARTITION_EOF
                     partitions.discard(message.partition())
