@@ -413,7 +413,7 @@ class ConsumerLoop:
         return False
 
     def _seek(self, assignment: Assignment) -> None:
-        """Send the consumer to where a partition is to be read, or, where that fails, later; until then nothing of it counts."""
+        """Send the consumer to where a partition is to be read; where that fails, again later. Nothing of it counts before."""
         with suppress(KafkaException):
             self._consumer.seek(TopicPartition(*assignment.partition, assignment.seek_to))
             assignment.seek_to = -1
