@@ -24,6 +24,7 @@ class Broker:
         self.endpoint = endpoint
         self.properties = properties or {}
         self._create_topic = create_topic
+        self._producer = None
         self._suffix = uuid.uuid4().hex[:8]
 
     def topic(self, name, partitions=4, compacted=False):
@@ -38,7 +39,10 @@ class Broker:
         return f"{name}-{self._suffix}"
 
     def produce(self, topic, pairs, **where):
-        producer = Producer({"bootstrap.servers": self.endpoint, "linger.ms": 5, "enable.idempotence": True})
+        if self._producer is None:
+            # Idempotent, so that nothing is sent out of order; getting ready for that takes its time, so once for all.
+            self._producer = Producer({"bootstrap.servers": self.endpoint, "linger.ms": 5, "enable.idempotence": True})
+        producer = self._producer
         for key, value in pairs:
             producer.produce(topic, value, key, **where)
             producer.poll(0)
