@@ -10,6 +10,9 @@ from catena_core.logs import LinkLogger
 
 _SAME_ERROR_AGAIN_AFTER = 30.0
 
+# With the group protocol of KIP-848 the broker decides these.
+_LEFT_TO_THE_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
+
 
 def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The librdkafka properties of consumers and producers alike.
@@ -37,3 +40,45 @@ def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str
         "reconnect.backoff.max.ms": 2000,
         **(properties or {}),
     }
+
+
+def consumer_properties(
+    endpoint: str,
+    group: str,
+    instance_id: str | None,
+    replay: bool,
+    logger: LinkLogger,
+    properties: Mapping[str, str],
+) -> dict[str, Any]:
+    """The librdkafka properties of a link's consumer.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        group: The consumer group.
+        instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
+        replay: Whether partitions are read from their first offset, and assigned by range, so that topics with equally many
+            partitions are shared out alike.
+        logger: Where trouble with brokers is told.
+        properties: Further properties, which win where the link does not depend on its own.
+    """
+    settings: dict[str, Any] = {
+        "session.timeout.ms": 10_000,
+        "heartbeat.interval.ms": 1_000,
+        "queued.max.messages.kbytes": 16 * 1024,
+        "topic.metadata.refresh.interval.ms": 30_000,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "range" if replay else "cooperative-sticky",
+        **client_properties(endpoint, logger, properties),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": replay,
+    }
+    if instance_id is not None:
+        settings["group.instance.id"] = instance_id
+    if settings.get("group.protocol") == "consumer":  # of KIP-848
+        for name in _LEFT_TO_THE_BROKER:
+            settings.pop(name, None)
+        settings.setdefault("group.remote.assignor", "range" if replay else "uniform")
+    return settings

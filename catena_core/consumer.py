@@ -10,7 +10,6 @@ Leader/Followers of Schmidt, Stal, Rohnert and Buschmann, "Pattern-Oriented Soft
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
@@ -21,26 +20,16 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from catena_core.assignment import Assignment, Batch, Partition
-from catena_core.client import client_properties
+from catena_core.client import consumer_properties
 from catena_core.delivery import AtLeastOnce, Delivery
 from catena_core.lanes import Lane
 from catena_core.logs import LinkLogger
 from catena_core.metrics import ConsumerState, Metrics
+from catena_core.pausing import Pausing
+from catena_core.positions import Positions
 from catena_core.scheduling import Backlog, weight_of
 from catena_core.transactions import ExactlyOnce
 from catena_core.watchdog import Watchdog
-
-# In batches, how many of a partition may wait before it is paused, and how few before it is resumed. A pause throws away
-# what was fetched ahead, so the two lie well apart, and batches count as no smaller than this.
-PAUSE_ABOVE, RESUME_BELOW = 8, 2
-_LEAST_UNIT = 50
-
-# The same in bytes.
-PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
-
-# And how many electrons may stand between the first that is not finished and the newest: what is finished beyond a stuck one
-# cannot be committed, and is repeated after a crash.
-PAUSE_ABOVE_SPAN, RESUME_BELOW_SPAN = 100_000, 50_000
 
 # Where topics take turns, lanes are given this many seconds of work ahead: with more, a turn would come late; with less,
 # lanes would run empty.
@@ -57,12 +46,6 @@ _PATIENCE, _SHORT_PATIENCE = 0.1, 0.02
 
 # Seconds without a message after which outputs are sent at once, and wait for no others any more.
 _BREATH = 0.001
-
-# Seconds after an assignment when partitions are looked up of which nothing has come by then.
-_LOOK_UP_AFTER = 1.0
-
-# How to read a group's own settings: with KIP-848 the broker sets them.
-_CLASSIC_ONLY = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 
 class Handler(Protocol):
@@ -136,7 +119,6 @@ class ConsumerLoop:
         self._replay = replay
         self._batch_size = 1 if one_by_one else batch_size
         self._one_by_one = one_by_one
-        self._unit = max(self._batch_size, _LEAST_UNIT)
         self._drain_timeout = drain_timeout
         self._logger = logger
         self._metrics = metrics
@@ -150,7 +132,6 @@ class ConsumerLoop:
         self._in_lanes = 0
         self._crowded_since: float | None = None
         self._starving = False
-        self._look_up_at = math.inf
         self._turn = threading.Lock()  # whoever owns the consumer holds it
         self._last_round = 0.0
         self._leaving = True
@@ -159,30 +140,14 @@ class ConsumerLoop:
         self._done_lately = 0
         self._measured_at = time.monotonic()
         self._ahead = float(self._slice)
-        settings: dict[str, Any] = {
-            "session.timeout.ms": 10_000,
-            "heartbeat.interval.ms": 1_000,
-            "queued.max.messages.kbytes": 16 * 1024,
-            "topic.metadata.refresh.interval.ms": 30_000,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-            "partition.assignment.strategy": "range" if replay else "cooperative-sticky",
-            **client_properties(endpoint, logger, properties),
-            "group.id": group,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": replay,
-            "on_commit": self._on_commit,
-        }
-        if instance_id is not None:
-            settings["group.instance.id"] = instance_id
-        # The protocol of KIP-848 assigns incrementally, and leaves these settings to the broker.
-        self._incremental = not replay or settings.get("group.protocol") == "consumer"
-        if settings.get("group.protocol") == "consumer":
-            for name in _CLASSIC_ONLY:
-                settings.pop(name, None)
-            settings.setdefault("group.remote.assignor", "range" if replay else "uniform")
-        self._consumer = Consumer(settings)
+        # The protocol of KIP-848 assigns incrementally.
+        self._incremental = not replay or properties.get("group.protocol") == "consumer"
+        self._consumer = Consumer(
+            consumer_properties(endpoint, group, instance_id, replay, logger, properties)
+            | {"on_commit": self._on_commit}
+        )
+        self._pausing = Pausing(self._consumer, self._batch_size)
+        self._positions = Positions(self._consumer, logger, watchdog, isinstance(delivery, ExactlyOnce))
         if lanes != "partition":
             self._keyed_lanes += [Lane(f"lane {number}", self._poll_in_lane) for number in range(int(lanes))]
         delivery.attach(self._consumer)
@@ -285,7 +250,7 @@ class ConsumerLoop:
         """
         if not self._keyed_lanes:
             return False
-        crowded = [assignment for assignment in self._assignments.values() if self._crowded(assignment)]
+        crowded = [assignment for assignment in self._assignments.values() if self._pausing.is_crowded(assignment)]
         if not crowded:
             self._crowded_since = None
             return False
@@ -294,7 +259,7 @@ class ConsumerLoop:
         if now - self._crowded_since < _HOLD_OFF:
             return True
         for assignment in crowded:
-            self._pause_or_resume(assignment)
+            self._pausing.review(assignment)
         return False
 
     def _wait_for_lanes(self) -> None:
@@ -371,7 +336,7 @@ class ConsumerLoop:
                 continue
             batch = Batch(assignment, messages, [message.offset() for message in messages])
             if assignment.tracker.next_offset < 0:
-                if not self._begins_rightly(assignment, batch.offsets[0]):
+                if not self._positions.begins_rightly(assignment, batch.offsets[0]):
                     continue
                 assignment.committed = batch.offsets[0]
             assignment.waiting += len(messages)
@@ -382,41 +347,7 @@ class ConsumerLoop:
             else:
                 self._dispatch(batch)
             if not self._keyed_lanes:
-                self._pause_or_resume(assignment)
-
-    def _begins_rightly(self, assignment: Assignment, offset: int) -> bool:
-        """Whether the first offset since an assignment is not before the committed one; if it is, the consumer is sent there.
-
-        Where offsets are in a transaction of a member that died, and the assignment grows while librdkafka waits for its end,
-        it begins at ``auto.offset.reset`` instead of where the group stands, and all would be done again.
-        """
-        if not isinstance(self._delivery, ExactlyOnce):
-            return True
-        if assignment.seek_to < 0:
-            try:
-                (committed,) = self._consumer.committed([TopicPartition(*assignment.partition)], timeout=2)
-                if committed.error is not None:
-                    raise KafkaException(committed.error)
-                if committed.offset <= offset:
-                    return True
-                assignment.seek_to = committed.offset
-                self._logger.log(
-                    f"{assignment.partition[0]}[{assignment.partition[1]}] begins at {offset}, though all before "
-                    f"{committed.offset} is committed; going on from there",
-                    level="warning",
-                )
-            except KafkaException as error:
-                topic, number = assignment.partition
-                self._logger.log(f"where {topic}[{number}] begins is not known yet: {error.args[0].str()}")
-                assignment.seek_to = offset
-        self._seek(assignment)
-        return False
-
-    def _seek(self, assignment: Assignment) -> None:
-        """Send the consumer to where a partition is to be read; where that fails, again later. Nothing of it counts before."""
-        with suppress(KafkaException):
-            self._consumer.seek(TopicPartition(*assignment.partition, assignment.seek_to))
-            assignment.seek_to = -1
+                self._pausing.review(assignment)
 
     # Handing out
 
@@ -476,39 +407,9 @@ class ConsumerLoop:
         now = time.monotonic()
         if now - self._measured_at > 0.25:
             rate = self._done_lately / (now - self._measured_at)
-            self._ahead = min(rate * _AHEAD, float(PAUSE_ABOVE * self._unit))
+            self._ahead = min(rate * _AHEAD, float(self._pausing.most_waiting))
             self._done_lately, self._measured_at = 0, now
-            for assignment in self._assignments.values():
-                if assignment.seek_to >= 0:
-                    self._seek(assignment)
-                self._measure(assignment)
-                self._watchdog.note(assignment.partition, assignment.position, assignment.waiting > 0)
-            if now > self._look_up_at:
-                self._look_up_positions()
-
-    def _measure(self, assignment: Assignment) -> None:
-        """Take down how far a partition is; whoever looks at the metrics must not ask the client, which is the loop's own."""
-        if assignment.tracker.next_offset >= 0:
-            assignment.position = assignment.tracker.next_offset
-        if assignment.position >= 0:
-            with suppress(KafkaException):
-                low, high = self._consumer.get_watermark_offsets(TopicPartition(*assignment.partition), cached=True)
-                if high >= 0:
-                    assignment.lag = max(0, high - max(assignment.position, low))
-
-    def _look_up_positions(self) -> None:
-        """Ask where partitions stand of which nothing has come since they were assigned, so that their lag is known."""
-        self._look_up_at = math.inf
-        idle = [assignment for assignment in self._assignments.values() if assignment.position < 0]
-        if not idle:
-            return
-        try:
-            places = self._consumer.committed([TopicPartition(*assignment.partition) for assignment in idle], timeout=1)
-        except KafkaException:
-            self._look_up_at = time.monotonic() + 10 * _LOOK_UP_AFTER
-            return
-        for assignment, place in zip(idle, places, strict=True):
-            assignment.position = max(place.offset, 0)  # below 0: nothing is committed
+            self._positions.measure(self._assignments.values())
 
     def _finish(self, batch: Batch) -> None:
         assignment = batch.assignment
@@ -520,31 +421,7 @@ class ConsumerLoop:
         assignment.tracker.finished(batch.offsets[: batch.done] if batch.done < len(batch.offsets) else batch.offsets)
         assignment.outputs += batch.outputs
         if assignment.paused and not assignment.revoked:
-            self._pause_or_resume(assignment)
-
-    def _pause_or_resume(self, assignment: Assignment) -> None:
-        """The one place where partitions are paused and resumed, by what waits of them."""
-        if not assignment.paused:
-            if self._crowded(assignment):
-                self._consumer.pause([TopicPartition(*assignment.partition)])
-                assignment.paused = True
-        elif (
-            assignment.waiting < RESUME_BELOW * self._unit
-            and assignment.bytes_waiting < RESUME_BELOW_BYTES
-            and assignment.tracker.span < RESUME_BELOW_SPAN
-        ):
-            self._consumer.resume([TopicPartition(*assignment.partition)])
-            assignment.paused = False
-
-    def _crowded(self, assignment: Assignment) -> bool:
-        """Whether so much of a partition waits that no more of it should be read, unless that is so already."""
-        if assignment.paused:
-            return False
-        return (
-            assignment.waiting > PAUSE_ABOVE * self._unit
-            or assignment.bytes_waiting > PAUSE_ABOVE_BYTES
-            or assignment.tracker.span > PAUSE_ABOVE_SPAN
-        )
+            self._pausing.review(assignment)
 
     # Rebalances
 
@@ -555,7 +432,7 @@ class ConsumerLoop:
             if not self._keyed_lanes:
                 self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._poll_in_lane)
         if names:
-            self._look_up_at = time.monotonic() + _LOOK_UP_AFTER
+            self._positions.assigned()
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()
         self._handler.assigned(names)  # of none, too: who has joined and got nothing is ready all the same
@@ -578,10 +455,7 @@ class ConsumerLoop:
         names = [(partition.topic, partition.partition) for partition in partitions]
         leaving = [self._assignments[name] for name in names if name in self._assignments]
         deadline = time.monotonic() + self._drain_timeout
-        paused = [TopicPartition(*assignment.partition) for assignment in leaving if assignment.paused]
-        if paused:
-            # Kafka's client remembers a pause beyond the assignment: a partition that came back would stay silent for ever.
-            self._consumer.resume(paused)
+        self._pausing.release(leaving)
         self._stop_work(leaving, deadline)
         if commit and leaving:
             self._delivery.settle(leaving, deadline)
