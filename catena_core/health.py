@@ -105,6 +105,7 @@ class HealthServer:
                 ipv6=":" in host,
                 ident="catena",
                 threads=2,
+                asyncore_use_poll=True,  # select() fails in programs with more than a thousand open files
                 connection_limit=20,
                 channel_timeout=10,
                 max_request_header_size=8192,

@@ -64,6 +64,7 @@ class Life:
         self.clock: Clock = SystemClock()
         self.transforming: Callable[[], Assignment | None] = lambda: None
         self._setup_kwargs: Mapping[str, Any] = {}
+        self._is_program = False  # else others live in this process, too
         self._running = threading.Event()
         self._ended = threading.Event()
         self._waited_for: list[threading.Thread] = []
@@ -144,6 +145,7 @@ class Life:
             self.launch(lambda: processes.follow_parent(self.stop), "parent")
         fields = {"link": type(link).__name__, "uid": link.uid, "group": link.consumer_group}
         logs.configure(options.log_level, options.log_format, fields)
+        self._is_program = threading.current_thread() is threading.main_thread()
         self._take_signals()
         self._run()
         if self.failure is not None:
@@ -204,7 +206,8 @@ class Life:
         link = self._link
         if link.generates:
             self.launch(self._generate, "generator")
-        gc.freeze()  # what the setup made stays: collections need not walk it again and again
+        if self._is_program:
+            gc.freeze()  # what the setup made stays: collections need not walk it again and again
         reading = ", ".join(link.input_topics) if link.reads else ""
         link.logger.log(f"running as {link.uid}, consumer group {link.consumer_group}, reading {reading or '-'}")
         if not link.reads:

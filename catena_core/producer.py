@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -259,7 +260,11 @@ class MessageProducer:
             self._asked.notify()
         self._deliveries.join(timeout)
         self.flush(max(0.0, deadline - time.monotonic()))
-        return len(self.client)
+        left = len(self.client)
+        if not left and self._failure is None:
+            with suppress(KafkaException, RuntimeError):
+                self.client.close()  # its threads end now, not when it is collected some time
+        return left
 
     def _failed(self, error: Any, message: Any, sent: Message | None = None) -> None:
         if error.code() in _REFUSED:

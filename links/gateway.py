@@ -43,7 +43,12 @@ class Gateway(CatalogueLink):
         app = create_app(self._engine, self._directory, lambda: self.ring)
         try:
             self._server = create_server(
-                app, host=settings.host_address, port=settings.host_port, threads=_THREADS, ident="catena"
+                app,
+                host=settings.host_address,
+                port=settings.host_port,
+                threads=_THREADS,
+                ident="catena",
+                asyncore_use_poll=True,  # select() fails in programs with more than a thousand open files
             )
         except OSError as error:
             raise UsageError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import socket
 import threading
+from contextlib import suppress
 from typing import Any
 
 import flask
@@ -70,13 +71,14 @@ class HttpServer:
             return
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_PATIENCE)
         self._stop.set()
-        self._server.pull_trigger()
+        with suppress(OSError):  # the thread may have come round by itself, and have closed everything
+            self._server.pull_trigger()
         self._thread.join(_CLOSING_PATIENCE)
 
     def _serve(self) -> None:
         # The server's own run() cannot be ended from another thread; the sockets belong to this one.
         while not self._stop.is_set():
-            wasyncore.loop(timeout=1, map=self._sockets, count=1)
+            wasyncore.loop(timeout=1, map=self._sockets, count=1, use_poll=True)
         wasyncore.close_all(self._sockets)
 
 

@@ -127,10 +127,12 @@ class RpcService(Peer):
         if self._stop.is_set():
             return
         super().close()
-        self._producer.flush(2)
+        left = self._producer.flush(2)
         self._stop.set()
         if self._reader.is_alive():
             self._reader.join(2)
+        if not left and not self._reader.is_alive():
+            self._producer.close()  # its threads end now, not when it is collected some time
 
     # The topic
 
