@@ -138,7 +138,7 @@ class Writer(CatalogueLink):
             "link": type(self).__name__,
             "original-topic": topics.writes_topic(write.node, self._prefix).name,
             "attempts": "1",
-            "failed-at": f"{time.time():.3f}",
+            "failed-at": f"{self.now():.3f}",
         }
         dead_letters = self.dead_letter_topic or topics.DEAD_LETTERS
         self.send(Electron(write.graph, records.to_text(write), topic=dead_letters, headers=reason))
