@@ -33,7 +33,7 @@ docs: install  ## docs/reference.md anew, from the docstrings
 test: lint  ## every test, on real Kafka, Redis and Fuseki where they can be had
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: bench-links bench-ingest  ## the measured claims; needs Java for Apache Kafka, and takes a while
+bench: bench-ingest bench-links  ## the measured claims; needs Java for Apache Kafka, and takes a while
 
 bench-links: install  ## links on Apache Kafka, beside a hand-written loop and other libraries
 	$(BIN)/python -m tests.bench.links $(BENCH_ARGS)
