@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from catena_core.errors import CatenaError
@@ -71,11 +71,16 @@ def ensure(
             "start one, or name the right address with -k HOST:PORT"
         ) from error
     missing = [spec for spec in specs if spec.name not in cluster.topics]
-    if (cluster.cluster_id or "").startswith(_EMBEDDED_CLUSTER):
+    if is_embedded(cluster):
         for spec in missing:
             admin.list_topics(spec.name, timeout=5)
     elif missing:
         _create(admin, missing)
+
+
+def is_embedded(cluster: ClusterMetadata) -> bool:
+    """Whether a cluster, as its metadata tell, is that of :mod:`catena_core.embedded`."""
+    return (cluster.cluster_id or "").startswith(_EMBEDDED_CLUSTER)
 
 
 def _create(admin: AdminClient, specs: list[TopicSpec]) -> None:

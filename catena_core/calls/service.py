@@ -21,7 +21,7 @@ from catena_core.calls.peer import OnFailure, Peer
 from catena_core.client import client_properties
 from catena_core.errors import CatenaError, RPCError
 from catena_core.logs import LinkLogger
-from catena_core.topics import TopicSpec, ensure
+from catena_core.topics import TopicSpec, ensure, is_embedded
 
 TOPIC = "catena.rpc"
 
@@ -32,7 +32,6 @@ _REFUSED = frozenset(
 )
 # Apache Kafka answers a waiting reader when something arrives; the embedded broker only when the wait is over.
 _WAIT_ON_EMBEDDED = "10"
-_EMBEDDED_CLUSTER = "mockCluster"
 _SAME_ERROR_AGAIN_AFTER = 30.0
 _ANNOUNCEMENT_PATIENCE = 2.0
 _NOT_STARTED = "they have not been started"
@@ -177,7 +176,7 @@ class RpcService(Peer):
                 trouble = topic.error or topic.partitions[_PARTITION].error
                 if trouble is not None:
                     raise KafkaException(trouble)
-        return (cluster.cluster_id or "").startswith(_EMBEDDED_CLUSTER)
+        return is_embedded(cluster)
 
     def _produce(self, wire: Wire, on_failure: OnFailure) -> None:
         if self._unavailable is not None:
