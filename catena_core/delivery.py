@@ -31,6 +31,10 @@ REBALANCE_ERRORS = frozenset(
     }
 )
 
+# How long a commit that cannot be put off is tried again, in seconds: a coordinator takes none between the moment when all have
+# joined and the one when it has heard from the leader who gets what.
+_REBALANCE_PATIENCE = 0.5
+
 
 class Sink(Protocol):
     """Where the outputs of electrons go."""
@@ -111,15 +115,19 @@ class AtLeastOnce:
         if not wanted:
             return
         arrival = self._producer.arrival()
-        if arrival.done.wait(max(0.0, deadline - time.monotonic())) and arrival.error is None:
-            self._commit(wanted, asynchronous=False)
+        if not arrival.done.wait(max(0.0, deadline - time.monotonic())) or arrival.error is not None:
+            return
+        deadline = min(deadline, time.monotonic() + _REBALANCE_PATIENCE)
+        while not self._commit(wanted, asynchronous=False) and time.monotonic() < deadline:
+            time.sleep(_REBALANCE_PATIENCE / 10)
 
-    def _commit(self, wanted: dict[Assignment, int], asynchronous: bool) -> None:
+    def _commit(self, wanted: dict[Assignment, int], asynchronous: bool) -> bool:
+        """Commit; whether that is done with, which it is not while the group is about to give its members their partitions."""
         present = {
             assignment: offset for assignment, offset in wanted.items() if not assignment.revoked or not asynchronous
         }
         if not present:
-            return
+            return True
         offsets = [TopicPartition(*assignment.partition, offset) for assignment, offset in present.items()]
         for assignment, offset in present.items():
             assignment.committed = offset
@@ -127,8 +135,9 @@ class AtLeastOnce:
             self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
         except KafkaException as error:
             self.failed(error.args[0], present)
-        else:
-            self._metrics.committed()
+            return bool(error.args[0].code() != KafkaError.REBALANCE_IN_PROGRESS)
+        self._metrics.committed()
+        return True
 
     def failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         """Take note that a commit failed: it is tried again with the next, or the electrons are delivered again."""

@@ -36,7 +36,7 @@ def letters(broker):
     def make(rows):
         topic = f"{broker.group(f'group{next(number)}')}.dead-letters"
         ensure(broker.endpoint, [TopicSpec(topic, 4)])
-        producer = Producer({"bootstrap.servers": broker.endpoint})
+        producer = Producer({"bootstrap.servers": broker.endpoint, "enable.idempotence": True})  # keeps the order
         for partition, key, value, headers in rows:
             headers = {"error": "no such thing", "error-type": "ValueError", "link": "Sorter", **headers}
             producer.produce(topic, value, key, partition=partition, headers=list(headers.items()))
