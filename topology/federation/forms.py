@@ -15,25 +15,30 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from topology.federation.errors import QuerySyntaxError
 
-_PARAMETER = re.compile(r"(?:query|update|default-graph-uri|named-graph-uri|format|output)=")
+_QUERY = "query="
+_PARAMETER = re.compile(r"(?:query|update|default-graph-uri|named-graph-uri|format|output|explain)=")
 _UNESCAPED = re.compile(r'[\s{}<>"]')
 _SPACES = re.compile(" |%20")
 
 
 class Parameters(NamedTuple):
-    """The parameters of a request (SPARQL 1.1 Protocol, section 2.1).
+    """The parameters of a request (SPARQL 1.1 Protocol, section 2.1), and two that many endpoints take besides.
 
     Attributes:
         query: The query; ``None`` when there is none.
         default_graphs: The values of ``default-graph-uri``.
         named_graphs: The values of ``named-graph-uri``.
         is_update: Whether there is an ``update`` parameter.
+        format: The value of ``format`` or ``output``; empty when there is none.
+        explain: The value of ``explain``; empty when there is none.
     """
 
     query: str | None
     default_graphs: tuple[str, ...] = ()
     named_graphs: tuple[str, ...] = ()
     is_update: bool = False
+    format: str = ""
+    explain: str = ""
 
 
 def read_form(raw: bytes) -> list[Parameters]:
@@ -45,8 +50,17 @@ def read_form(raw: bytes) -> list[Parameters]:
     Raises:
         QuerySyntaxError: It is no text, or has more than one query.
     """
-    text = read_text(raw)
-    return list(dict.fromkeys(_readings(text)))
+    pieces = read_text(raw).split("&")
+    start, end = _place_of_query(pieces)
+    others = _parameters(pieces[:start] + pieces[end:])
+    if start == end:
+        return [others]
+    if others.query is not None:
+        raise QuerySyntaxError("there must be one query parameter, not several")
+    queries = dict.fromkeys(_queries(pieces[start:end]))
+    if not queries:
+        raise QuerySyntaxError("the query is not UTF-8: %-escapes stand for the bytes of UTF-8")
+    return [others._replace(query=query) for query in queries]
 
 
 def read_text(raw: bytes) -> str:
@@ -56,43 +70,46 @@ def read_text(raw: bytes) -> str:
         QuerySyntaxError: It is not UTF-8.
     """
     try:
-        return raw.decode()
+        return raw.decode("utf-8-sig")  # some editors begin files with a byte order mark
     except UnicodeDecodeError as error:
         raise QuerySyntaxError(f"the request is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def _readings(text: str) -> Iterator[Parameters]:
-    pieces = text.split("&")
-    value = _joined(pieces)
-    if value is None:
-        yield _parameters(pieces)
-        return
-    spaced = unquote if _SPACES.search(value) else unquote_plus
-    decoded, as_typed = spaced(value), value.replace("+", " ") if spaced is unquote_plus else value
-    escaped = _parameters(pieces)
-    if _UNESCAPED.search(value):
-        yield escaped._replace(query=as_typed)
-        yield escaped._replace(query=decoded)
-    first = next(piece for piece in pieces if piece.startswith("query="))
-    yield escaped._replace(query=spaced(first.removeprefix("query=")))
-    yield escaped
-    yield escaped._replace(query=decoded)
-    yield escaped._replace(query=as_typed)
-
-
-def _joined(pieces: list[str]) -> str | None:
-    """The text after ``query=`` up to the next parameter that a SPARQL request has, whatever ampersands it contains."""
-    starts = [n for n, piece in enumerate(pieces) if piece.startswith("query=")]
-    if not starts:
-        return None
-    start = starts[0]
+def _place_of_query(pieces: list[str]) -> tuple[int, int]:
+    """Where the query begins and where the next parameter that a SPARQL request has, whatever ampersands are between."""
+    start = next((n for n, piece in enumerate(pieces) if piece.startswith(_QUERY)), len(pieces))
     end = next((n for n in range(start + 1, len(pieces)) if _PARAMETER.match(pieces[n])), len(pieces))
-    return "&".join(pieces[start:end]).removeprefix("query=")
+    return start, end
+
+
+def _queries(pieces: list[str]) -> Iterator[str]:
+    """What the pieces may mean; what is not UTF-8 in one reading is passed over."""
+    whole = "&".join(pieces).removeprefix(_QUERY)
+    first = pieces[0].removeprefix(_QUERY)
+    plus_is_plus = bool(_SPACES.search(whole))
+    if _UNESCAPED.search(whole):  # there is no query without braces or spaces
+        yield whole if plus_is_plus else whole.replace("+", " ")
+        yield from _decoded(whole, plus_is_plus)
+    yield from _decoded(first, plus_is_plus)
+    yield from _decoded(first, False)  # what the standard says
+    yield from _decoded(whole, plus_is_plus)
+    for once in _decoded(whole, True):
+        yield from _decoded(once, bool(_SPACES.search(once)))  # it was escaped twice
+
+
+def _decoded(value: str, plus_is_plus: bool) -> Iterator[str]:
+    try:
+        yield (unquote if plus_is_plus else unquote_plus)(value, errors="strict")
+    except UnicodeDecodeError:
+        return
 
 
 def _parameters(pieces: list[str]) -> Parameters:
     """The reading that the standard says."""
-    pairs = parse_qsl("&".join(pieces), keep_blank_values=True)
+    try:
+        pairs = parse_qsl("&".join(pieces), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise QuerySyntaxError("a parameter is not UTF-8: %-escapes stand for the bytes of UTF-8") from None
     queries = [value for name, value in pairs if name == "query"]
     if len(queries) > 1:
         raise QuerySyntaxError("there must be one query parameter, not several")
@@ -101,4 +118,6 @@ def _parameters(pieces: list[str]) -> Parameters:
         tuple(value for name, value in pairs if name == "default-graph-uri"),
         tuple(value for name, value in pairs if name == "named-graph-uri"),
         any(name == "update" for name, _ in pairs),
+        next((value for name, value in pairs if name in ("format", "output") and value), ""),
+        next((value for name, value in pairs if name == "explain"), ""),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import quote, urlencode
 
 import pyoxigraph
@@ -50,8 +51,26 @@ def first_valid(readings: list[Parameters]) -> str | None:
         lambda query: f"default-graph-uri=urn:g&query={query}",
         lambda query: f"query={query}&default-graph-uri=urn:g",
         lambda query: f"format=json&query={escape_as_encode_uri(query)}&default-graph-uri=urn%3Ag&output=json",
+        lambda query: f"explain=1&query={query}&explain=1&default-graph-uri=urn:g",
+        lambda query: urlencode({"query": urlencode({"": query})[1:]}),
+        lambda query: "query=" + quote(quote(query, safe=""), safe=""),
+        lambda query: "query=" + quote(escape_as_encode_uri(query), safe=""),
+        lambda query: f"\ufeffquery={query}",
     ],
-    ids=["form", "component", "raw", "encodeURI", "raw, last", "raw, first", "encodeURI, middle"],
+    ids=[
+        "form",
+        "component",
+        "raw",
+        "encodeURI",
+        "raw, last",
+        "raw, first",
+        "encodeURI, middle",
+        "explained",
+        "form, twice",
+        "component, twice",
+        "encodeURI, then component",
+        "byte order mark",
+    ],
 )
 def test_the_query_is_found_however_it_was_escaped(query: str, body: object) -> None:
     assert callable(body)
@@ -76,17 +95,40 @@ def test_parameters() -> None:
         ("named-graph-uri", "c"),
         ("query", "ASK {}"),
         ("x", "y"),
+        ("format", ""),
+        ("output", "csv"),
+        ("explain", "1"),
     ]
-    assert read_form(urlencode(form).encode())[0] == Parameters("ASK {}", ("a", "b"), ("c",))
+    assert read_form(urlencode(form).encode())[0] == Parameters("ASK {}", ("a", "b"), ("c",), False, "csv", "1")
     assert read_form(b"") == [Parameters(None)]
     assert read_form(b"update=DROP+ALL") == [Parameters(None, is_update=True)]
 
 
-def test_two_queries_are_an_error() -> None:
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"query=ASK+%7B%7D&query=ASK+%7B%7D",
+        b"query=ASK+{}&x=y&query=ASK+{}",
+        b"query=ASK+{}&x=y&output=&%71uery=ASK+{}",
+    ],
+)
+def test_two_queries_are_an_error(raw: bytes) -> None:
     with pytest.raises(QuerySyntaxError, match="several"):
-        read_form(b"query=ASK+%7B%7D&query=ASK+%7B%7D")
+        read_form(raw)
 
 
-def test_what_is_no_text_is_an_error() -> None:
+@pytest.mark.parametrize("raw", [b"query=\xff", b"query=ASK+%7B+%3Fs+%3Fp+'caf%E9'+%7D", b"default-graph-uri=caf%E9"])
+def test_what_is_no_text_is_an_error(raw: bytes) -> None:
+    """A replacement character in its place would ask for something else."""
     with pytest.raises(QuerySyntaxError, match="UTF-8"):
-        read_form(b"query=\xff")
+        read_form(raw)
+
+
+def test_a_percent_sign_of_a_query_that_was_not_escaped_is_one() -> None:
+    assert first_valid(read_form(b"query=ASK { ?s ?p '100%E9' }")) == "ASK { ?s ?p '100%E9' }"
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    with suppress(QuerySyntaxError):
+        assert read_form(b"query=" + raw)
