@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,9 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from catena_core.errors import UsageError
+
+
+_HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
 
 class Mode(Enum):
@@ -55,6 +59,20 @@ def _seconds(text: str) -> float:
     if not 0 < number < 1e9:
         raise ValueError("a number of seconds above 0")
     return number
+
+
+def _seconds_or_none(text: str) -> float:
+    try:
+        return 0.0 if float(text) == 0 else _seconds(text)
+    except ValueError:
+        raise ValueError("a number of seconds, or 0")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in text.split(",") if host.strip())
+    if not all(_HOST.fullmatch(host) and _is_url(f"http://{host}") for host in hosts):
+        raise ValueError("hosts with commas between them, each with its port if need be: a.example,b.example:8080")
+    return hosts
 
 
 def _text(text: str) -> str:
@@ -158,6 +176,20 @@ class Settings:
     host_address: str = _setting("0.0.0.0", _text, "address that the gateway listens on")
     host_port: int = _setting("3030", _whole(0, 65535), "port that the gateway listens on; 0: any free one")
     sparql_timeout: float = _setting("60", _seconds, "seconds that one query may take")
+    sparql_partial: bool = _setting(
+        "1", _switch, "1: answers that may lack graphs are given and say so; 0: they are refused with status 503"
+    )
+    sparql_cache_ttl: float = _setting(
+        "60",
+        _seconds_or_none,
+        "seconds that a result is kept for the same query, as long as no graph changes; 0: none is kept",
+    )
+    sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
+    sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")
+    sparql_result_max_bytes: int = _setting("268435456", _whole(1024, 2**40), "bytes that a result may have")
+    sparql_services: tuple[str, ...] = _setting(
+        "", _hosts, "hosts that SERVICE may call, with commas between them; empty: none"
+    )
 
     # Redis, a shared cache that may be missing
     redis_host: str = _setting(

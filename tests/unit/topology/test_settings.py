@@ -29,6 +29,13 @@ DEFAULTS = {
     "worker_pool_size": 10,
     "host_address": "0.0.0.0",
     "host_port": 3030,
+    "sparql_timeout": 60.0,
+    "sparql_partial": True,
+    "sparql_cache_ttl": 60.0,
+    "sparql_workers": 2,
+    "sparql_memory": 4096,
+    "sparql_result_max_bytes": 268435456,
+    "sparql_services": (),
     "dlt_base_url": "http://dlt-booth:8085/api",
     "hash_ring_virtual_nodes": 150,
     "offering_replica_count": 2,
@@ -49,6 +56,12 @@ KINDS = {
     "OFFERING_REPLICA_COUNT": ("1.5", "a whole number from 1 to 100"),
     "HOST_ADDRESS": ("", "some text"),
     "HOST_PORT": ("-1", "a whole number from 0 to 65535"),
+    "SPARQL_PARTIAL": ("some", "0 or 1"),
+    "SPARQL_CACHE_TTL": ("-1", "a number of seconds, or 0"),
+    "SPARQL_WORKERS": ("0", "a whole number from 1 to 256"),
+    "SPARQL_MEMORY": ("4 GiB", "a whole number from 256"),
+    "SPARQL_RESULT_MAX_BYTES": ("0", "a whole number from 1024"),
+    "SPARQL_SERVICES": ("http://a.example/sparql", "a.example,b.example:8080"),
     "REDIS_DB": ("zero", "a whole number from 0"),
 }
 
@@ -102,6 +115,24 @@ def test_the_global_catalogue_is_named_without_port_and_path(value: str) -> None
 @pytest.mark.parametrize("value", ["{scheme}://{hots}", "{}", "{", "{host.port}", "{scheme}{host}", "catalogue"])
 def test_a_template_that_makes_no_address_is_refused(value: str) -> None:
     assert "an address in which {scheme} and {host} may stand" in refusal(NODE_URL_TEMPLATE=value)
+
+
+def test_no_results_are_kept_for_no_time() -> None:
+    assert given(SPARQL_CACHE_TTL="0").sparql_cache_ttl == 0
+    assert given(SPARQL_CACHE_TTL="0.5").sparql_cache_ttl == 0.5
+
+
+def test_hosts_are_told_apart_by_commas() -> None:
+    assert given(SPARQL_SERVICES=" A.example, b.example:8080,[::1]:80 ,").sparql_services == (
+        "a.example",
+        "b.example:8080",
+        "[::1]:80",
+    )
+
+
+@pytest.mark.parametrize("value", ["a b", "a/sparql", "user@a", "a:port", "*", "a?x", "a#"])
+def test_what_is_no_host_is_refused(value: str) -> None:
+    assert "hosts with commas" in refusal(SPARQL_SERVICES=value)
 
 
 def test_all_problems_are_told_at_once() -> None:
