@@ -31,12 +31,15 @@ class Snapshot:
             they stand: their providers put them there.
         withheld: Graphs known to be deleted; no copy that a node may still have is shown.
         missing: Ids of nodes that are not live although graphs may be lost from the answer through that.
+        version: Names what the placed graphs say: the same text wherever the same is known, from whichever copies it is read,
+            and another one after each change. Empty when that is not known.
     """
 
     sources: tuple[Source, ...]
     holders: Mapping[str, str] = field(default_factory=dict)
     withheld: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
+    version: str = ""
 
     def keeps(self, graph: str, source: str) -> bool:
         """Whether the rows of a graph are taken from a node.
