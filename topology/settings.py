@@ -19,7 +19,6 @@ from dotenv import dotenv_values
 
 from catena_core.errors import UsageError
 
-
 _HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
 
