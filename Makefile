@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: install up docs test lint bench bench-links bench-ingest soak clean
+.PHONY: install up docs test lint bench bench-links bench-ingest bench-federation soak clean
 
 install: $(VENV)/.installed  ## create .venv with Catena and its tools in it
 
@@ -33,10 +33,13 @@ docs: install  ## docs/reference.md anew, from the docstrings
 test: lint  ## every test, on real Kafka, Redis and Fuseki where they can be had
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: bench-ingest bench-links  ## the measured claims; needs Java for Apache Kafka, and takes a while
+bench: bench-ingest bench-links bench-federation  ## the measured claims; needs Java for Apache Kafka, and takes a while
 
 bench-links: install  ## links on Apache Kafka, beside a hand-written loop and other libraries
 	$(BIN)/python -m tests.bench.links $(BENCH_ARGS)
+
+bench-federation: install  ## the gateway beside one store that holds everything, and beside Comunica
+	$(BIN)/python -m tests.bench.federation $(BENCH_ARGS)
 
 bench-ingest: install  ## offerings per second through the topology, and where the time goes
 	$(BIN)/python tests/bench/ingest.py

@@ -1,0 +1,74 @@
+"""The offerings that every side holds, and the words that they can be asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyoxigraph
+
+from tests.bench.federation.queries import PROLOGUE, Words
+from topology import skolem
+from topology.description import Description, read_description
+from topology.sandbox.offerings import SandboxOffering, generate
+
+_SKOLEM_IRI = re.compile(f"<{re.escape(skolem.PREFIX)}([0-9a-z]+)/([0-9a-z]+)>")
+_MOST_OF_EACH = 100
+_SHORTEST_WORD = 4
+
+_WORDS = {
+    "keyword": "SELECT DISTINCT (STR(?k) AS ?word) { ?asset dcat:keyword ?k } ORDER BY ?word",
+    "city": "SELECT DISTINCT (STR(?l) AS ?word) { ?asset dct:spatial/rdfs:label ?l } ORDER BY ?word",
+    "creator": "SELECT DISTINCT ?word { ?offering a sedimark:Offering ; dct:creator ?word } ORDER BY ?word",
+    "theme": "SELECT DISTINCT ?word { ?asset dcat:theme ?word } ORDER BY ?word",
+    "offering": "SELECT ?word { ?word a sedimark:Offering } ORDER BY ?word",
+}
+_TITLES = "SELECT ?word { ?offering a sedimark:Offering ; dct:title ?word FILTER(LANG(?word) = 'en') }"
+
+
+def offerings(count: int) -> list[tuple[SandboxOffering, Description]]:
+    """Sandbox offerings, each as its provider serves it and as the fetcher keeps it."""
+    return [(made, read_description(made.description, made.iri)) for made in generate(count)]
+
+
+def as_quads(description: Description) -> str:
+    """N-Quads of an offering's graph, as the nodes keep it."""
+    return description.triples.replace(" .\n", f" <{description.graph}> .\n")
+
+
+def as_shown(description: Description) -> str:
+    """N-Quads of an offering's graph and of the same in the default graph, with the blank nodes that its IRIs stand for."""
+    return _SKOLEM_IRI.sub(r"_:b\1\2", as_quads(description) + description.triples)
+
+
+def portions(texts: Iterable[str], most: int = 4 * 1024 * 1024) -> Iterator[bytes]:
+    """Texts put together until they have so many characters: bodies that every server takes."""
+    held: list[str] = []
+    size = 0
+    for text in texts:
+        if held and size + len(text) > most:
+            yield "".join(held).encode()
+            held, size = [], 0
+        held.append(text)
+        size += len(text)
+    yield "".join(held).encode()
+
+
+def words(descriptions: Sequence[Description]) -> Words:
+    """What can be asked for so that there is something to be found: keywords, cities, themes and so on."""
+    store = pyoxigraph.Store()
+    for description in descriptions:
+        store.load(description.triples, pyoxigraph.RdfFormat.N_TRIPLES)
+
+    def found(query: str) -> list[str]:
+        solutions = store.query(PROLOGUE + query)
+        assert isinstance(solutions, pyoxigraph.QuerySolutions)
+        return [solution["word"].value for solution in solutions]
+
+    spread = {name: _spread(found(query)) for name, query in _WORDS.items()}
+    in_titles = {word for title in found(_TITLES) for word in title.lower().split() if len(word) >= _SHORTEST_WORD}
+    return {**spread, "search": _spread(sorted(in_titles))}
+
+
+def _spread(items: list[str]) -> list[str]:
+    return items[:: max(1, len(items) // _MOST_OF_EACH)][:_MOST_OF_EACH]

@@ -1,0 +1,139 @@
+"""How long each side takes for each query, by turns."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tests.bench.federation.checking import difference, read, size
+from tests.bench.federation.client import Client, Reply
+from tests.bench.federation.queries import Query, Words
+
+WARM_UP = 2
+"""Repetitions whose times do not count; those in which answers are compared come before."""
+
+CHECKED = 2
+"""Variants of each query whose answers are compared."""
+
+
+@dataclass
+class Times:
+    """The times of one query.
+
+    Attributes:
+        single: Seconds of the single store, a pair in each repetition: for the texts that the two others were asked.
+        fresh: Seconds of the gateway past all its caches.
+        normal: Seconds of the gateway as users ask it.
+    """
+
+    single: list[tuple[float, float]] = field(default_factory=list)
+    fresh: list[float] = field(default_factory=list)
+    normal: list[float] = field(default_factory=list)
+
+    @property
+    def single_seconds(self) -> float:
+        """The median of the single store's times."""
+        return statistics.median(seconds for pair in self.single for seconds in pair)
+
+    @property
+    def fresh_ratio(self) -> float:
+        """The median of the gateway's time past its caches by the single store's for the same text."""
+        return statistics.median(mine / pair[0] for mine, pair in zip(self.fresh, self.single, strict=True))
+
+    @property
+    def normal_ratio(self) -> float:
+        """The median of the gateway's time by the single store's for the same text."""
+        return statistics.median(mine / pair[1] for mine, pair in zip(self.normal, self.single, strict=True))
+
+
+@dataclass
+class Sides:
+    """Who is asked.
+
+    Attributes:
+        single: The single store.
+        fresh: The gateway, past its caches.
+        normal: The gateway.
+        words: What variants are made of.
+    """
+
+    single: Client
+    fresh: Client
+    normal: Client
+    words: Words
+
+
+def check(sides: Sides, queries: Sequence[Query], told: Callable[[str], None]) -> dict[str, int]:
+    """Compare the gateway's answers with the single store's.
+
+    Args:
+        sides: Who is asked.
+        queries: What.
+        told: Called for each difference.
+
+    Returns:
+        By query, how many rows its largest answer had; nothing for a query of which an answer differs.
+    """
+    sizes: dict[str, int] = {}
+    for query in queries:
+        differences = []
+        for number in range(CHECKED if query.varies else 1):
+            text = query.variant(number, sides.words)
+            expected = _checked(query, sides.single.ask(text), "the single store")
+            sizes[query.name] = max(sizes.get(query.name, 0), size(read(query, expected)))
+            differences += [
+                f"{query.name}{how}: {differs}\n{text}"
+                for how, client in ((", past the caches", sides.fresh), ("", sides.normal), (", again", sides.normal))
+                if (differs := difference(query, expected, client.ask(text)))
+            ]
+        for differs in differences:
+            told(differs)
+        if differences:
+            del sizes[query.name]
+    return sizes
+
+
+def measure(sides: Sides, queries: Sequence[Query], repetitions: int, told: Callable[[str], None]) -> dict[str, Times]:
+    """Ask all sides by turns, in each repetition every query in other variants.
+
+    The gateway is asked one variant past its caches and another with them, for an answer that it gave past the caches may be
+    kept none the less; the single store is asked both.
+
+    Args:
+        sides: Who is asked.
+        queries: What.
+        repetitions: How often, after warm-up.
+        told: Called after each repetition.
+    """
+    times = {query.name: Times() for query in queries}
+    for turn in range(-WARM_UP, repetitions):
+        for query in queries:
+            first = CHECKED + 2 * (turn + WARM_UP)
+            one, other = query.variant(first, sides.words), query.variant(first + 1, sides.words)
+            single_one = _checked(query, sides.single.ask(one), "the single store").seconds
+            fresh = _checked(query, sides.fresh.ask(one), "the gateway").seconds
+            single_other = _checked(query, sides.single.ask(other), "the single store").seconds
+            normal = _checked(query, sides.normal.ask(other), "the gateway").seconds
+            if turn >= 0:
+                found = times[query.name]
+                found.single.append((single_one, single_other))
+                found.fresh.append(fresh)
+                found.normal.append(normal)
+        told(f"repetition {turn + 1} of {repetitions}" if turn >= 0 else "warm-up")
+    return times
+
+
+def next_variant(repetitions: int) -> int:
+    """The first variant that nobody has been asked yet."""
+    return CHECKED + 2 * (repetitions + WARM_UP)
+
+
+class Failed(Exception):
+    """A side that does not answer a query."""
+
+
+def _checked(query: Query, reply: Reply, who: str) -> Reply:
+    if reply.status != 200:
+        raise Failed(f"{query.name}: {who} answers with {reply.status}: {reply.body[:300].decode(errors='replace')}")
+    return reply
