@@ -4,71 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from concurrent.futures import Executor, wait
 from dataclasses import dataclass, field
 
-from topology.federation.errors import QueryTimeout, SourceFailed, UnreadableQuads
+from topology.federation.asking import Asking
+from topology.federation.effort import Effort
+from topology.federation.errors import UnreadableQuads
 from topology.federation.jobs import Evaluate
-from topology.federation.nodes import Budget, Nodes
 from topology.federation.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan
 from topology.federation.request import Request, request
 from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot, Source
 from topology.federation.workers import Workers
-
-# Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.
-_GRACE = 0.25
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one query may use.
-
-    Attributes:
-        most_triples: Triples pulled from the nodes and kept.
-        most_pulled_bytes: Bytes that the nodes send, copies of graphs that are read from other nodes included.
-        most_result_bytes: Bytes of the answer.
-    """
-
-    most_triples: int = 2_000_000
-    most_pulled_bytes: int = 1024 * 1024 * 1024
-    most_result_bytes: int = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a query did, for those who want to know where its time went.
-
-    Attributes:
-        what: ``ask`` a node, ``sift`` its rows, or ``evaluate``.
-        source: The node's id; empty for ``evaluate``.
-        text: The query that was run.
-        size: The bytes that came or went in.
-        seconds: How long it took.
-    """
-
-    what: str
-    source: str
-    text: str
-    size: int
-    seconds: float
-
-
-@dataclass
-class Budgets:
-    """What attempts at the same query share.
-
-    Attributes:
-        deadline: When the answer is due, by ``time.monotonic()``.
-        pulled: What the nodes may send.
-        answers: What nodes have sent: another attempt asks only those that it needs besides.
-        steps: What was done.
-    """
-
-    deadline: float
-    pulled: Budget
-    answers: dict[tuple[Source, str], bytes] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -79,11 +25,9 @@ class Attempt:
         plan: What the query can see.
         dataset: Where it looks.
         snapshot: Which graphs are read from which node.
-        limits: What it may use.
-        budgets: What it shares with other attempts.
+        effort: What it may use.
         skolem: How IRIs begin that stand for blank nodes.
-        nodes: Connections to the nodes.
-        threads: Ask the nodes side by side.
+        asking: Asks the nodes.
         workers: Evaluate.
         asked: What the nodes were asked.
     """
@@ -91,11 +35,9 @@ class Attempt:
     plan: Plan
     dataset: Dataset
     snapshot: Snapshot
-    limits: Limits
-    budgets: Budgets
+    effort: Effort
     skolem: str
-    nodes: Nodes
-    threads: Executor
+    asking: Asking
     workers: Workers
     asked: list[Request] = field(default_factory=list)
 
@@ -120,15 +62,15 @@ class Attempt:
             lambda graph: reads_default and (default is None or graph in default),
             lambda graph: reads_named and (named is None or graph in named),
             self.skolem,
-            self.limits.most_triples,
+            self.effort.limits.most_triples,
         )
         asked = request(patterns, graph_names, self.dataset)
         if asked:
             self.asked.append(asked)
             for number, (source, body) in enumerate(self._ask(asked)):
-                start = time.perf_counter()
+                start, before = time.perf_counter(), len(rows)
                 rows.add(source, number, body)
-                self._note("sift", source.id, "", len(body), start)
+                self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
         return rows
 
     def evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
@@ -171,44 +113,18 @@ class Attempt:
             quads,
             tuple(rows.graphs),
             media_type,
-            self.limits.most_result_bytes,
+            self.effort.limits.most_result_bytes,
             stored_default_graph=self.dataset.given,
             named_graphs=tuple(named or ()) if self.dataset.overrides else None,
         )
-        result = self.workers.evaluate(job, self.budgets.deadline)
-        self._note("evaluate", "", text, len(quads), start)
+        result = self.workers.evaluate(job, self.effort)
+        self.effort.note("evaluate", "", text, len(rows), len(quads), start)
         return result
 
     def _ask(self, asked: Request) -> list[tuple[Source, bytes]]:
-        """What every node that may hold a wanted graph answers, side by side."""
+        """What every node that may hold a wanted graph answers."""
         sources = [source for source in self.snapshot.sources if self._concerns(source, asked)]
-        futures = {
-            self.threads.submit(self._ask_one, source, asked.text): source.id
-            for source in sources
-            if (source, asked.text) not in self.budgets.answers
-        }
-        done, late = wait(futures, timeout=max(self.budgets.deadline - time.monotonic(), 0) + _GRACE)
-        if late:
-            for future in late:
-                future.cancel()
-            raise QueryTimeout(f"waited for {', '.join(sorted(futures[future] for future in late))}")
-        errors = [error for future in done if (error := future.exception())]
-        failures = [error for error in errors if isinstance(error, SourceFailed)]
-        if len(errors) > len(failures):
-            raise next(error for error in errors if not isinstance(error, SourceFailed))
-        if failures:
-            failed = frozenset[str]().union(*(failure.sources for failure in failures))
-            raise SourceFailed("; ".join(map(str, failures)), failed)
-        return [(source, self.budgets.answers[source, asked.text]) for source in sources]
-
-    def _ask_one(self, source: Source, text: str) -> None:
-        start = time.perf_counter()
-        body = self.nodes.ask(source, text, self.budgets.deadline, self.budgets.pulled)
-        self.budgets.answers[source, text] = body
-        self._note("ask", source.id, text, len(body), start)
+        return self.asking.ask(self.snapshot, sources, asked.text)
 
     def _concerns(self, source: Source, asked: Request) -> bool:
         return asked.graphs is None or any(self.snapshot.keeps(graph, source.id) for graph in asked.graphs)
-
-    def _note(self, what: str, source: str, text: str, size: int, start: float) -> None:
-        self.budgets.steps.append(Step(what, source, text, size, time.perf_counter() - start))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyoxigraph
 
-from topology.federation.attempt import Attempt, Budgets, Limits, Step
+from topology.federation.asking import Asking, OtherNodes
+from topology.federation.attempt import Attempt
 from topology.federation.describe import describe
+from topology.federation.effort import Effort, Limits, Step
 from topology.federation.errors import QuerySyntaxError, SourceFailed, TooLarge
 from topology.federation.formats import Format, choose
-from topology.federation.nodes import Budget, Nodes
+from topology.federation.nodes import Nodes
 from topology.federation.plan import Dataset, Plan
 from topology.federation.sources import Snapshot
 from topology.federation.workers import Workers
@@ -36,6 +38,10 @@ class Answer:
         missing: Ids of the nodes whose graphs may be missing from it; none when it is complete.
         plan: What the query could see.
         steps: What was done for it, in the order in which it ended.
+        tier: ``A`` where patterns were joined or filtered at the nodes, ``B`` where the triples that match them were pulled,
+            ``kept`` where those of earlier queries were used.
+        reasons: Why so.
+        cached: Whether the whole answer was kept from an earlier query.
     """
 
     body: bytes
@@ -43,6 +49,9 @@ class Answer:
     missing: tuple[str, ...]
     plan: Plan
     steps: Sequence[Step] = field(default=(), repr=False)
+    tier: str = "B"
+    reasons: tuple[str, ...] = ()
+    cached: bool = False
 
 
 class Engine:
@@ -58,7 +67,7 @@ class Engine:
         timeout: Seconds that one query may take.
         source_timeout: Seconds that one node may take for one request.
         limits: What one query may use.
-        pool_size: Nodes asked at the same time, by all queries together.
+        pool_size: Requests to nodes at the same time, of all queries together.
         workers: Queries read or evaluated at the same time, each by a process of its own.
         worker_memory: Bytes of address space that each of these processes may take; 0: no bound.
         skolem: How IRIs begin that stand for blank nodes and are shown as such.
@@ -71,7 +80,7 @@ class Engine:
         timeout: float = 60.0,
         source_timeout: float = 10.0,
         limits: Limits | None = None,
-        pool_size: int = 32,
+        pool_size: int = 96,
         workers: int = 2,
         worker_memory: int = 4 * 1024**3,
         skolem: str = PREFIX,
@@ -97,7 +106,7 @@ class Engine:
             QueryRefused: It is not one to answer.
             QueryTimeout: No time was left to read it.
         """
-        return self._plan(text, time.monotonic() + self._timeout)
+        return self._plan(text, Effort(self._timeout, self._limits))
 
     def query(
         self,
@@ -108,26 +117,26 @@ class Engine:
         named_graphs: Sequence[str] = (),
         accept: str = "*/*",
     ) -> Answer:
-        """Answer a query from the nodes of a snapshot.
+        """Answer a query from the nodes of one snapshot, all of which have to answer.
 
         Args:
             text: The query.
             snapshot: Which graphs are read from which node.
-            default_graphs: The protocol's ``default-graph-uri``: IRIs of the graphs whose union is the default graph. With
-                these or ``named_graphs`` given, the FROM clauses of the query count for nothing.
-            named_graphs: The protocol's ``named-graph-uri``: IRIs of the graphs that GRAPH can reach.
-            accept: An HTTP Accept header.
+            default_graphs: See ``query_with_failover``.
+            named_graphs: See ``query_with_failover``.
+            accept: See ``query_with_failover``.
 
         Raises:
-            QuerySyntaxError: It is no SPARQL 1.1 query.
-            QueryRefused: It is not one to answer, or not within the limits.
-            NotAcceptable: The answer cannot be had in that format.
-            SourceFailed: A node failed; ``sources`` says which, for a snapshot without them.
-            QueryTimeout: It took too long.
+            SourceFailed: A node failed; ``sources`` says which.
+            FederationError: See ``query_with_failover``.
         """
-        budgets = Budgets(time.monotonic() + self._timeout, Budget(self._limits.most_pulled_bytes))
-        plan = self._plan(text, budgets.deadline)
-        return self._answer(text, plan, snapshot, default_graphs, named_graphs, choose(plan.form, accept), budgets)
+
+        def snapshot_for(avoided: frozenset[str]) -> Snapshot:
+            return Snapshot(()) if avoided else snapshot
+
+        return self.query_with_failover(
+            text, snapshot_for, default_graphs=default_graphs, named_graphs=named_graphs, accept=accept, fresh=True
+        )
 
     def query_with_failover(
         self,
@@ -137,17 +146,22 @@ class Engine:
         default_graphs: Sequence[str] = (),
         named_graphs: Sequence[str] = (),
         accept: str = "*/*",
+        fresh: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Answer:
-        """Answer a query, and replace nodes that fail by others that hold copies.
+        """Answer a query, and replace nodes that fail or are slow by others that hold copies.
 
-        What the other nodes have sent until then is used again.
+        What nodes have sent once is used again, whichever nodes take part in the end.
 
         Args:
             text: The query.
             snapshot_for: A snapshot without the nodes of these ids. Its ``missing`` tells what is lost without them.
-            default_graphs: See ``query``.
-            named_graphs: See ``query``.
-            accept: See ``query``.
+            default_graphs: The protocol's ``default-graph-uri``: IRIs of the graphs whose union is the default graph. With
+                these or ``named_graphs`` given, the FROM clauses of the query count for nothing.
+            named_graphs: The protocol's ``named-graph-uri``: IRIs of the graphs that GRAPH can reach.
+            accept: An HTTP Accept header.
+            fresh: Whether to go past all that is kept of earlier queries.
+            cancelled: Asked again and again; the work ends once it says that nobody waits for the answer any more.
 
         Raises:
             QuerySyntaxError: It is no SPARQL 1.1 query.
@@ -155,19 +169,33 @@ class Engine:
             NotAcceptable: The answer cannot be had in that format.
             SourceFailed: No node is left to ask.
             QueryTimeout: It took too long.
+            QueryCancelled: Nobody waits for the answer any more.
         """
-        budgets = Budgets(time.monotonic() + self._timeout, Budget(self._limits.most_pulled_bytes))
-        plan = self._plan(text, budgets.deadline)
+        effort = Effort(self._timeout, self._limits, cancelled)
+        plan = self._plan(text, effort)
         chosen = choose(plan.form, accept)
-        avoided: frozenset[str] = frozenset()
-        while True:
-            snapshot = snapshot_for(avoided)
-            try:
-                return self._answer(text, plan, snapshot, default_graphs, named_graphs, chosen, budgets)
-            except SourceFailed as error:
-                if error.sources <= avoided:
-                    raise
-                avoided |= error.sources
+        dataset = self._dataset(plan, default_graphs, named_graphs)
+        asking = Asking(self._nodes, self._threads, effort, snapshot_for)
+        try:
+            while True:
+                attempt = Attempt(
+                    plan=plan,
+                    dataset=dataset,
+                    snapshot=asking.snapshot(),
+                    effort=effort,
+                    skolem=self._skolem,
+                    asking=asking,
+                    workers=self._workers,
+                )
+                with suppress(OtherNodes):
+                    try:
+                        return self._answer(text, attempt, chosen)
+                    except SourceFailed as error:
+                        if not error.sources:
+                            raise
+                        asking.do_without(error.sources, str(error))
+        finally:
+            effort.end()
 
     def close(self) -> None:
         """Stop everything; queries under way fail."""
@@ -175,35 +203,16 @@ class Engine:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._nodes.close()
 
-    def _answer(
-        self,
-        text: str,
-        plan: Plan,
-        snapshot: Snapshot,
-        default_graphs: Sequence[str],
-        named_graphs: Sequence[str],
-        chosen: Format,
-        budgets: Budgets,
-    ) -> Answer:
+    def _answer(self, text: str, attempt: Attempt, chosen: Format) -> Answer:
+        snapshot = attempt.snapshot
         if snapshot.missing and not snapshot.sources:
             raise SourceFailed(f"no catalogue node answers; missing: {', '.join(snapshot.missing)}")
-        attempt = Attempt(
-            plan=plan,
-            dataset=self._dataset(plan, default_graphs, named_graphs),
-            snapshot=snapshot,
-            limits=self._limits,
-            budgets=budgets,
-            skolem=self._skolem,
-            nodes=self._nodes,
-            threads=self._threads,
-            workers=self._workers,
-        )
-        if plan.form == "DESCRIBE":
+        if attempt.plan.form == "DESCRIBE":
             body = describe(attempt, text, chosen.media_type)
         else:
-            rows = attempt.pull(plan.patterns, plan.graph_names)
+            rows = attempt.pull(attempt.plan.patterns, attempt.plan.graph_names)
             body = attempt.evaluate(text, rows, chosen.media_type)
-        return Answer(body, chosen.content_type, attempt.missing(), plan, budgets.steps)
+        return Answer(body, chosen.content_type, attempt.missing(), attempt.plan, attempt.effort.steps)
 
     def _dataset(self, plan: Plan, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset:
         if default_graphs or named_graphs:
@@ -214,14 +223,14 @@ class Engine:
             return Dataset(frozenset(plan.from_default), frozenset(plan.from_named), given=True)
         return Dataset(None if self.union_default_graph else frozenset(), None)
 
-    def _plan(self, text: str, deadline: float) -> Plan:
+    def _plan(self, text: str, effort: Effort) -> Plan:
         if len(text) > _MOST_TEXT:
             raise TooLarge(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
         with self._lock:
             if text in self._plans:
                 self._plans.move_to_end(text)
                 return self._plans[text]
-        plan = self._workers.analyse(text, deadline)
+        plan = self._workers.analyse(text, effort)
         if len(text) > _MOST_TEXT_KEPT:
             return plan
         with self._lock:

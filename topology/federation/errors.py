@@ -51,6 +51,10 @@ class QueryTimeout(FederationError):
     """The time for one query is over; the message says what was waited for."""
 
 
+class QueryCancelled(FederationError):
+    """Nobody waits for the answer any more."""
+
+
 class SourceFailed(FederationError):
     """Nodes that hold a part of the answer did not give it; nodes that hold copies may.
 

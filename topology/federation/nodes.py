@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from itertools import count
 from urllib.parse import urlencode
 
 import pyoxigraph
 import urllib3
 
 from catena_core.version import __version__
-from topology.federation.errors import QueryTimeout, SourceFailed, TooLarge
+from topology.federation.effort import Effort
+from topology.federation.errors import QueryTimeout, SourceFailed
 from topology.federation.request import COLUMNS
 from topology.federation.sources import Source
 from topology.web import UnsafeError, check_address
@@ -25,35 +28,47 @@ _HEADERS = {
 _HEADER_LINE = "\t".join(f"?{column}" for column in COLUMNS).encode()
 _CHUNK = 1024 * 1024
 
+# When a node counts as slow: after twice what nine of ten answers took, but within these bounds, in seconds.
+_TIMES_USUAL = 2.0
+_LEAST_PATIENCE = 0.03
+_MOST_PATIENCE = 1.0
+_FIRST_PATIENCE = 0.5  # while fewer than these answers are known
+_FEWEST_ANSWERS = 5
+_ANSWERS_REMEMBERED = 64
+# Seconds after which a request at least has to wait for its node to seem to hang, and how many such requests a node is left.
+_LEAST_OVERDUE = 0.25
+_MOST_OVERDUE = 8
+# Seconds for which a node that did not answer in time is not waited for where others can replace it.
+_SHUNNED = 5.0
 
-class Budget:
-    """The bytes that the nodes may send for one query, all together.
 
-    Args:
-        most_bytes: How many.
-    """
+class _Silent(SourceFailed):
+    """A node that took too long."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._left = most_bytes
-        self._lock = threading.Lock()
 
-    def spend(self, size: int) -> None:
-        """Count bytes that have arrived.
+class _Manners:
+    """How one node answers."""
 
-        Raises:
-            TooLarge: They are too many.
-        """
-        with self._lock:
-            self._left -= size
-            if self._left < 0:
-                raise TooLarge(
-                    f"the nodes would have to send more than {self._most} bytes for this query; make its patterns narrower"
-                )
+    def __init__(self) -> None:
+        self.seconds: deque[float] = deque(maxlen=_ANSWERS_REMEMBERED)
+        self.asked_at: dict[int, float] = {}
+        self.shunned_until = 0.0
+
+    @property
+    def patience(self) -> float:
+        if len(self.seconds) < _FEWEST_ANSWERS:
+            return _FIRST_PATIENCE
+        usual = sorted(self.seconds)[len(self.seconds) * 9 // 10]
+        return min(max(_TIMES_USUAL * usual, _LEAST_PATIENCE), _MOST_PATIENCE)
+
+    def overdue(self, now: float) -> list[float]:
+        """The requests, by when they were sent, that wait so long that the node seems to hang."""
+        limit = max(_TIMES_USUAL * self.patience, _LEAST_OVERDUE)
+        return [start for start in list(self.asked_at.values()) if now - start > limit]
 
 
 class Nodes:
-    """Connections to nodes, kept open. May be used by many threads.
+    """Connections to nodes, kept open, and how the nodes answer. May be used by many threads.
 
     Args:
         timeout: Seconds that one node may take for one request.
@@ -63,15 +78,16 @@ class Nodes:
     def __init__(self, timeout: float, connections: int) -> None:
         self._timeout = timeout
         self._pool = urllib3.PoolManager(num_pools=1000, maxsize=connections, retries=False)
+        self._manners: dict[str, _Manners] = defaultdict(_Manners)
+        self._numbers = count()
 
-    def ask(self, source: Source, query: str, deadline: float, budget: Budget) -> bytes:
+    def ask(self, source: Source, query: str, effort: Effort) -> bytes:
         """Ask one node for quads.
 
         Args:
             source: The node.
-            query: A SELECT query with the columns of ``request.COLUMNS``.
-            deadline: When the answer to the user's query is due, by ``time.monotonic()``.
-            budget: What all nodes may send.
+            query: A SELECT query.
+            effort: What the user's query may use.
 
         Returns:
             The rows: SPARQL 1.1 Results in TSV, without the header line.
@@ -79,27 +95,58 @@ class Nodes:
         Raises:
             SourceFailed: The node did not answer in time, or not as it should.
             QueryTimeout: The deadline is over.
+            QueryCancelled: The query has ended.
             TooLarge: The budget is spent.
         """
-        until = min(deadline, time.monotonic() + self._timeout)
+        manners = self._manners[source.id]
+        number, start = next(self._numbers), time.monotonic()
+        if len(manners.overdue(start)) >= _MOST_OVERDUE:
+            raise SourceFailed(f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id])
+        manners.asked_at[number] = start
         try:
-            try:
-                return self._ask(source, query, until, budget)
-            except urllib3.exceptions.ProtocolError:
-                # A kept connection that the node closed just now says nothing about the node.
-                return self._ask(source, query, until, budget)
-        except (TimeoutError, urllib3.exceptions.TimeoutError):
-            if time.monotonic() >= deadline:
-                raise QueryTimeout(f"waited for node {source.id}") from None
-            raise SourceFailed(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
-        except (urllib3.exceptions.HTTPError, OSError, UnsafeError) as error:
-            raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
+            rows = self._ask_again(source, query, effort)
+        except SourceFailed as error:
+            if isinstance(error, _Silent):
+                manners.shunned_until = time.monotonic() + _SHUNNED
+            raise
+        finally:
+            manners.asked_at.pop(number, None)
+        manners.seconds.append(time.monotonic() - start)
+        manners.shunned_until = 0.0
+        return rows
+
+    def patience(self, node: str) -> float:
+        """Seconds after which a node that has not answered is slow: a multiple of what it usually takes."""
+        return self._manners[node].patience
+
+    def suspects(self, nodes: Iterable[str]) -> frozenset[str]:
+        """The nodes among these that seem to hang: a request waits far too long, or did until a moment ago."""
+        now = time.monotonic()
+        return frozenset(
+            node for node in nodes if self._manners[node].shunned_until > now or self._manners[node].overdue(now)
+        )
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.clear()
 
-    def _ask(self, source: Source, query: str, until: float, budget: Budget) -> bytes:
+    def _ask_again(self, source: Source, query: str, effort: Effort) -> bytes:
+        until = min(effort.deadline, time.monotonic() + self._timeout)
+        try:
+            try:
+                return self._ask(source, query, until, effort)
+            except urllib3.exceptions.ProtocolError:
+                # A kept connection that the node closed just now says nothing about the node.
+                return self._ask(source, query, until, effort)
+        except (TimeoutError, urllib3.exceptions.TimeoutError):
+            if time.monotonic() >= effort.deadline:
+                raise QueryTimeout(f"waited for node {source.id}") from None
+            raise _Silent(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
+        except (urllib3.exceptions.HTTPError, OSError, UnsafeError) as error:
+            raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
+
+    def _ask(self, source: Source, query: str, until: float, effort: Effort) -> bytes:
+        effort.spend(0)
         check_address(source.sparql_url)
         left = until - time.monotonic()
         if left <= 0:
@@ -114,7 +161,7 @@ class Nodes:
             timeout=urllib3.Timeout(connect=left, read=left),
         )
         try:
-            body = _read(answer, until, budget)
+            body = _read(answer, until, effort)
         except BaseException:
             answer.close()
             raise
@@ -125,11 +172,11 @@ class Nodes:
         return _rows(source, body, answer.headers.get("Content-Type", ""))
 
 
-def _read(answer: urllib3.BaseHTTPResponse, until: float, budget: Budget) -> bytes:
+def _read(answer: urllib3.BaseHTTPResponse, until: float, effort: Effort) -> bytes:
     parts: list[bytes] = []
     # read1 hands over what has arrived, so that a node that trickles is noticed by the clock.
     while part := answer.read1(_CHUNK, decode_content=True):
-        budget.spend(len(part))
+        effort.spend(len(part))
         if time.monotonic() > until:
             raise TimeoutError
         parts.append(part)

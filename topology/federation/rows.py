@@ -153,6 +153,9 @@ class Rows:
             return 0
         return _TO_DEFAULT * self._to_default(iri) + _TO_NAMED * self._to_named(iri)
 
+    def __len__(self) -> int:
+        return len(self.default) + len(self.named)
+
     def _check_size(self) -> None:
         if len(self.default) + len(self.named) > self._most:
             raise TooLarge(

@@ -9,15 +9,19 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import msgspec
 
+from topology.federation.effort import Effort
 from topology.federation.errors import QueryRefused, QueryTimeout, TooLarge
 from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
 from topology.federation.plan import Plan
 
 _ANALYSIS_SECONDS = 5.0
+# Seconds between two looks at whether anybody still waits for an answer.
+_LOOK_EVERY = 0.1
 
 
 class Workers:
@@ -38,12 +42,12 @@ class Workers:
         for worker in self._all:
             self._idle.put(worker)
 
-    def analyse(self, text: str, deadline: float) -> Plan:
+    def analyse(self, text: str, effort: Effort) -> Plan:
         """Read a query.
 
         Args:
             text: What was sent as a query.
-            deadline: When to give up, by ``time.monotonic()``.
+            effort: What the query may use.
 
         Raises:
             QuerySyntaxError: It is none.
@@ -51,27 +55,27 @@ class Workers:
             QueryTimeout: Reading it, or waiting for a worker, took too long.
         """
         try:
-            reply = self._do(Analyse(text), deadline, "the query's analysis", _ANALYSIS_SECONDS)
+            reply = self._do(Analyse(text), effort, "the query's analysis", _ANALYSIS_SECONDS)
         except QueryTimeout:
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= effort.deadline:
                 raise
             # rdflib's parser takes exponential time for some nestings; without it the plan is wide, and as right.
-            reply = self._do(Analyse(text, deeply=False), deadline, "the query's analysis")
+            reply = self._do(Analyse(text, deeply=False), effort, "the query's analysis")
         assert isinstance(reply, Planned)
         return reply.plan
 
-    def evaluate(self, job: Evaluate, deadline: float) -> bytes:
+    def evaluate(self, job: Evaluate, effort: Effort) -> bytes:
         """Run a query over the quads that it can see.
 
         Args:
             job: The query and the quads.
-            deadline: When to give up, by ``time.monotonic()``.
+            effort: What the query may use.
 
         Raises:
             QueryRefused: It cannot be evaluated, or not within the bounds.
             QueryTimeout: It took too long.
         """
-        reply = self._do(job, deadline, "the query's evaluation")
+        reply = self._do(job, effort, "the query's evaluation")
         assert isinstance(reply, Evaluated)
         return reply.body
 
@@ -81,18 +85,18 @@ class Workers:
         for worker in self._all:
             worker.end()
 
-    def _do(self, job: Job, deadline: float, what: str, most_seconds: float = math.inf) -> Reply:
-        try:
-            worker = self._idle.get(timeout=max(deadline - time.monotonic(), 0))
-        except queue.Empty:
-            raise QueryTimeout(f"waited for other queries to end before {what}") from None
+    def _do(self, job: Job, effort: Effort, what: str, most_seconds: float = math.inf) -> Reply:
+        worker = self._take(effort, what)
         try:
             if self._closed:
                 raise QueryRefused("this server is stopping")
-            answer = worker.ask(self._encoder.encode(job), min(deadline, time.monotonic() + most_seconds))
-        except TimeoutError:
-            worker.end()
-            raise QueryTimeout(f"waited for {what}") from None
+            until = time.monotonic() + most_seconds
+            worker.send(self._encoder.encode(job))
+            while not worker.has_answered(min(_LOOK_EVERY, max(until - time.monotonic(), 0))):
+                effort.check(what)
+                if time.monotonic() > until:
+                    raise QueryTimeout(f"waited for {what}")
+            answer = worker.receive()
         except (EOFError, OSError):
             worker.end()
             raise TooLarge("the query ended its evaluator: it takes too much memory, or is nested too deeply") from None
@@ -105,6 +109,13 @@ class Workers:
         if isinstance(reply, Failed):
             raise reply.error()
         return reply
+
+    def _take(self, effort: Effort, what: str) -> _Worker:
+        """A worker that is free, which may be a matter of other queries' time."""
+        while True:
+            with suppress(queue.Empty):
+                return self._idle.get(timeout=min(_LOOK_EVERY, max(effort.deadline - time.monotonic(), 0)))
+            effort.check(f"other queries to end before {what}")
 
 
 class _Worker:
@@ -130,14 +141,19 @@ class _Worker:
         self._connection = Connection(ours.detach())
         return self._connection
 
-    def ask(self, job: bytes, deadline: float) -> bytes:
+    def send(self, job: bytes) -> None:
         if self._process and self._process.poll() is not None:
             self.end()  # it died while it was idle
-        connection = self._connection or self._start()
-        connection.send_bytes(job)
-        if not connection.poll(max(deadline - time.monotonic(), 0)):
-            raise TimeoutError
-        return connection.recv_bytes()
+        (self._connection or self._start()).send_bytes(job)
+
+    def has_answered(self, seconds: float) -> bool:
+        """Whether there is an answer, or will be within so many seconds."""
+        assert self._connection
+        return self._connection.poll(seconds)
+
+    def receive(self) -> bytes:
+        assert self._connection
+        return self._connection.recv_bytes()
 
     def end(self) -> None:
         if self._process:

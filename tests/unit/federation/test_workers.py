@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from topology.federation.effort import Effort, Limits
 from topology.federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, TooLarge
 from topology.federation.jobs import Evaluate
 from topology.federation.workers import Workers
@@ -30,8 +31,8 @@ def workers() -> Iterator[Workers]:
     workers.close()
 
 
-def soon(seconds: float = 30) -> float:
-    return time.monotonic() + seconds
+def soon(seconds: float = 30) -> Effort:
+    return Effort(seconds, Limits())
 
 
 def job(text: str, quads: bytes = b"", most_bytes: int = 10**6, graphs: tuple[str, ...] = ()) -> Evaluate:
