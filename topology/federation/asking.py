@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NoReturn
 
 from topology.federation.effort import Effort
-from topology.federation.errors import SourceFailed
+from topology.federation.errors import QueryTimeout, SourceFailed
 from topology.federation.nodes import Nodes
 from topology.federation.sources import Snapshot, Source
 
@@ -88,10 +88,7 @@ class Asking:
             if not pending:
                 return [(source, future.result()) for future, source in waiting.items()]
             self._look_around(snapshot, waiting, pending, text)
-            self._effort.check(
-                "node " + ", ".join(sorted(waiting[future].id for future in pending)),
-                grace=_GRACE,
-            )
+            self._effort.check(_listed(waiting, pending), grace=_GRACE)
             late = {future for (_, asked), future in self._answers.items() if asked == text and not future.done()}
             wait(pending | late, timeout=self._until_next_look(waiting, pending), return_when=FIRST_COMPLETED)
 
@@ -113,6 +110,8 @@ class Asking:
         errors = [error for future in waiting if future.done() and (error := future.exception())]
         if not errors:
             return
+        if any(isinstance(error, QueryTimeout) for error in errors):
+            raise QueryTimeout(f"waited for {_listed(waiting, waiting.keys() - _answered(waiting))}")
         failures = [error for error in errors if isinstance(error, SourceFailed)]
         if len(errors) > len(failures):
             raise next(error for error in errors if not isinstance(error, SourceFailed))
@@ -177,3 +176,11 @@ class Asking:
     def _can_spare(self, whole: Snapshot, nodes: frozenset[str]) -> bool:
         others = self._snapshot_for(self._failed | nodes)
         return bool(others.sources) and set(others.missing) <= set(whole.missing)
+
+
+def _answered(waiting: dict[Future[bytes], Source]) -> set[Future[bytes]]:
+    return {future for future in waiting if future.done() and not future.exception()}
+
+
+def _listed(waiting: dict[Future[bytes], Source], futures: Iterable[Future[bytes]]) -> str:
+    return "nodes " + ", ".join(sorted(waiting[future].id for future in futures))

@@ -178,15 +178,15 @@ def test_a_node_may_speak_json_only(nodes: list[Node], engine: Engine) -> None:
 
 
 def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:
-    engine = Engine(timeout=1, source_timeout=10, workers=1)
+    engine = Engine(timeout=3, source_timeout=10, workers=1)
     try:
         engine.plan(COUNT)
         for node in nodes:
             node.fault = "hang"
         begin = time.monotonic()
-        with pytest.raises(QueryTimeout, match="node0, node1, node2"):
+        with pytest.raises(QueryTimeout, match="nodes node0, node1, node2"):
             engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5
     finally:
         engine.close()
 

@@ -165,11 +165,11 @@ def test_processes_end_with_their_server() -> None:
     """Also in the middle of work, and when the server had no time to tell them."""
     script = textwrap.dedent("""
         import threading, time
-        from tests.unit.federation.test_workers import ENDLESS, QUADS, job
+        from tests.unit.federation.test_workers import ENDLESS, QUADS, job, soon
         from topology.federation.workers import Workers
         workers = Workers(2, 0)
-        workers.analyse("ASK {}", time.monotonic() + 30)
-        threading.Thread(target=lambda: workers.evaluate(job(ENDLESS, QUADS), time.monotonic() + 60), daemon=True).start()
+        workers.analyse("ASK {}", soon(30))
+        threading.Thread(target=lambda: workers.evaluate(job(ENDLESS, QUADS), soon(60)), daemon=True).start()
         time.sleep(0.5)
         print(*(worker._process.pid for worker in workers._all), flush=True)
         time.sleep(60)
