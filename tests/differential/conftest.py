@@ -1,41 +1,71 @@
-"""Nodes, real ones, with graphs on them."""
+"""Nodes, real ones, on which each module puts the graphs of its world."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
-from tests.differential.catalogue import Catalogue, everything, sandbox_nodes
-from tests.differential.reference import Reference
+from tests.differential.catalogue import Catalogue, sandbox_nodes
+from tests.differential.worlds import FEATURES, World
 from tests.servers import fuseki_server
 from topology.federation.engine import Engine
 
-KINDS = ["sandbox", pytest.param("mixed", marks=pytest.mark.fuseki)]
-
-
-@pytest.fixture(scope="session", params=KINDS)
-def catalogue(request: pytest.FixtureRequest) -> Iterator[Catalogue]:
-    """Three nodes: sandbox nodes, or two of them and Fuseki."""
-    with ExitStack() as stack:
-        if request.param == "mixed":
-            fuseki = stack.enter_context(fuseki_server(own=True))
-            nodes = [*stack.enter_context(sandbox_nodes(2)), fuseki.url]
-        else:
-            nodes = stack.enter_context(sandbox_nodes(3))
-        yield Catalogue(nodes)
+KINDS = [
+    "three sandbox nodes",
+    "five sandbox nodes",
+    pytest.param("three Fuseki servers", marks=pytest.mark.fuseki),
+    pytest.param("two sandbox nodes and Fuseki", marks=pytest.mark.fuseki),
+]
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """The engine, with the bounds that it has anyway."""
+def five_sandbox_nodes() -> Iterator[list[str]]:
+    """The endpoints of sandbox nodes, each a process of its own."""
+    with sandbox_nodes(5) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def three_fusekis() -> Iterator[list[str]]:
+    """The endpoints of Fuseki servers, each a process of its own."""
+    with ExitStack() as stack, ThreadPoolExecutor(3) as starting:
+        started = [starting.submit(stack.enter_context, fuseki_server(own=True)) for _ in range(3)]
+        yield [server.result().url for server in started]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def nodes(request: pytest.FixtureRequest) -> list[str]:
+    """The endpoints of nodes of each kind; what they hold is for each module to say."""
+
+    def drawn(fixture: str) -> Any:
+        return request.getfixturevalue(fixture)
+
+    if request.param == "three Fuseki servers":
+        return [*drawn("three_fusekis")]
+    if request.param == "two sandbox nodes and Fuseki":
+        return [*drawn("five_sandbox_nodes")[:2], drawn("three_fusekis")[0]]
+    return [*drawn("five_sandbox_nodes")[: 5 if request.param == "five sandbox nodes" else 3]]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """What stands on the nodes, unless a module says otherwise."""
+    return FEATURES
+
+
+@pytest.fixture(scope="module")
+def catalogue(nodes: list[str], world: World) -> Catalogue:
+    """The world on the nodes, two copies of each graph."""
+    return Catalogue(nodes, world)
+
+
+@pytest.fixture(scope="module")
+def engine(nodes: list[str]) -> Iterator[Engine]:
+    """The engine, with the bounds that it has anyway, and with no memory of other nodes."""
     engine = Engine()
     yield engine
     engine.close()
-
-
-@pytest.fixture(scope="session")
-def reference() -> Reference:
-    """One store with everything."""
-    return Reference(everything())

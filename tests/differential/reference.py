@@ -94,6 +94,11 @@ class Result:
             return cls((), [], [quad.triple for quad in parsed])
         return cls.of(pyoxigraph.parse_query_results(body, QueryResultsFormat.JSON))
 
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing."""
+        return not (self.rows or self.graph)
+
     def same(self, other: Result, *, ordered: bool = False) -> bool:
         """Whether both are the same answer."""
         if (self.graph is None) != (other.graph is None) or self.variables != other.variables:

@@ -1,0 +1,55 @@
+"""An answer beside that of one store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.differential.grammar import PROLOGUE, Query
+from tests.differential.reference import Reference, Result
+from topology.federation.engine import Answer, Engine
+from topology.federation.sources import Snapshot
+
+ACCEPT = "application/sparql-results+json, application/n-triples"
+SLOW = 2.0  # seconds of evaluation after which a random query is not worth its time
+
+
+def ask(
+    engine: Engine, query: Query, snapshot_for: Callable[[frozenset[str]], Snapshot], *, fresh: bool = False
+) -> Answer:
+    """The federation's answer to a query, over the dataset that goes with it."""
+    return engine.query_with_failover(
+        PROLOGUE + query.text,
+        snapshot_for,
+        default_graphs=query.default if query.by_request else (),
+        named_graphs=query.named if query.by_request else (),
+        accept=ACCEPT,
+        fresh=fresh,
+    )
+
+
+def expected(reference: Reference, query: Query) -> Result | None:
+    """What one store answers; ``None`` when the query is not valid, or takes long."""
+    start = time.monotonic()
+    try:
+        if query.has_dataset:
+            result = reference.answer_over(PROLOGUE + query.text, query.default, query.named)
+        else:
+            result = reference.answer(PROLOGUE + query.text)
+    except SyntaxError:
+        return None
+    return result if time.monotonic() - start < SLOW else None
+
+
+def compare(answer: Answer, reference: Reference, query: Query) -> None:
+    """Fail, with both answers and what the nodes were asked, unless they are the same."""
+    truth = expected(reference, query)
+    found = Result.read(answer.body, answer.content_type)
+    if truth is None or found.same(truth, ordered=query.ordered):
+        return
+    asked = "\n".join(f"{step.what} {step.source}: {step.text}" for step in answer.steps)
+    raise AssertionError(
+        f"\n{PROLOGUE}{query.text}\ndefault graph: {query.default}, named graphs: {query.named}"
+        f"\nmissing: {answer.missing}, tier {answer.tier}: {'; '.join(answer.reasons)}"
+        f"\nthe federation answers {found}\none store answers {truth}\n{asked}"
+    )
