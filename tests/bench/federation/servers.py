@@ -104,6 +104,14 @@ def load_all(store: str, made: Sequence[tuple[SandboxOffering, Description]]) ->
     load(store, (as_shown(described) for _, described in made))
 
 
+def load_as_union(nodes: Sequence[str], made: Sequence[tuple[SandboxOffering, Description]], placed: Placed) -> None:
+    """Load to other servers what the nodes hold, and to each one's default graph the union of its graphs."""
+    view = RingView(placed.ring)
+    for node, server in zip(placed.ring.nodes, nodes, strict=True):
+        held = (described for _, described in made if node.id in view.owners(described.graph))
+        load(server, (as_quads(described) + described.triples for described in held))
+
+
 def load(server: str, quads: Iterable[str]) -> None:
     """Add N-Quads to a server, by the Graph Store Protocol."""
     with urllib3.PoolManager() as client:
@@ -128,7 +136,7 @@ def gateway(kind: str, placed: Placed) -> Iterator[Gateway]:
         environment = {**os.environ}
         if kind == "placed":
             Path(name, "placed.json").write_bytes(msgspec.json.encode(placed))
-            command = ["-m", "tests.bench.federation.placed", str(Path(name, "placed.json")), str(port)]
+            command = ["-m", "tests.bench.federation.serve_placed", str(Path(name, "placed.json")), str(port)]
         else:
             listed = {node.id: {"id": node.id, "catalogue_url": node.url} for node in placed.ring.nodes}
             Path(name, "nodes.json").write_text(json.dumps(listed))
