@@ -30,8 +30,12 @@ _STEPS = {
 _MOST_STEPS = 60
 _MOST_QUERIES = 12
 _MOST_LINES = 40
-_WIDEST_NODE = 36
+_NARROWEST_NODE = 12
+_WIDEST_WORD = 16
 _LONGEST_REASON = 1000
+# Columns of the table of steps: the one that gives way where there is no room, and those that hold words.
+_NODE = 2
+_WORDS = (1, _NODE, 3)
 
 
 class ExplainedStep(TypedDict):
@@ -161,7 +165,7 @@ def as_text(explanation: Explanation, width: int = 100) -> str:
         for reason in explanation["reasons"]:
             lines += _wrapped(_sentence(reason[:_LONGEST_REASON]), width, "  - ", "    ")
     whose = " of that earlier request" if explanation["cached"] and explanation["steps"] else ""
-    lines += ["", f"Steps{whose}, in the order in which they ended", *_table(explanation["steps"], queries)]
+    lines += ["", f"Steps{whose}, in the order in which they ended", *_table(explanation["steps"], queries, width)]
     lines += _legend(explanation["steps"], width)
     if queries.nodes:
         lines += ["", "Sent to the nodes", *queries.lines(width)]
@@ -176,10 +180,11 @@ def _header(explanation: Explanation) -> list[str]:
     if whole != "complete":
         whole += f": graphs of {', '.join(missing) or 'some nodes'} may be missing"
     means = [f"Tier {tier}: {meaning}."] if meaning else []
-    return [f"{explanation['form']}, {how}, {whole}", *means, _cost(explanation["totals"])]
+    return [f"{explanation['form']}, {how}, {whole}", *means, _cost(explanation)]
 
 
-def _cost(totals: Totals) -> str:
+def _cost(explanation: Explanation) -> str:
+    totals = explanation["totals"]
     if totals["seconds"] is not None:
         took = f"{totals['seconds'] * 1000:,.1f} ms; "
     elif totals["work_seconds"]:
@@ -190,7 +195,8 @@ def _cost(totals: Totals) -> str:
     rows = "" if totals["rows"] is None else f"{_counted(totals['rows'], 'row')}, "
     pulled = f"{rows}{_counted(totals['bytes_pulled'], 'byte')} pulled in {_counted(requests, 'request')}"
     pulled = pulled if requests else "no node was asked"
-    return f"Cost: {took}{pulled}; the result has {_counted(totals['bytes_of_result'], 'byte')}."
+    result = f"{_counted(totals['bytes_of_result'], 'byte')} of {explanation['content_type']}"
+    return f"Cost: {took}{pulled}; the result has {result}."
 
 
 def _counted(number: int, what: str) -> str:
@@ -245,32 +251,34 @@ class _Queries:
         return lines
 
 
-def _table(steps: Sequence[ExplainedStep], queries: _Queries) -> list[str]:
+def _table(steps: Sequence[ExplainedStep], queries: _Queries, width: int) -> list[str]:
     if not steps:
         return ["  none"]
-    rows = [("", "what", "node", "query", "rows", "bytes", "ms")]
+    rows = [["", "what", "node", "query", "rows", "bytes", "ms"]]
     for number, step in enumerate(steps[:_MOST_STEPS], 1):
         rows.append(
-            (
+            [
                 str(number),
-                printable(step["what"][:_WIDEST_NODE]),
-                _middle_cut(printable(step["node"] or "here"), _WIDEST_NODE),
+                _middle_cut(printable(step["what"]), _WIDEST_WORD),
+                printable(step["node"] or "here"),
                 queries.number(step),
                 "" if step["rows"] is None else f"{step['rows']:,}",
                 f"{step['bytes']:,}",
                 f"{step['milliseconds']:,.1f}",
+            ]
+        )
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    widths[_NODE] = min(widths[_NODE], max(width - sum(widths) + widths[_NODE], _NARROWEST_NODE))
+    lines = []
+    for row in rows:
+        row[_NODE] = _middle_cut(row[_NODE], widths[_NODE] - 2)
+        cells = zip(row, widths, strict=True)
+        lines.append(
+            "".join(
+                f"  {cell:<{size - 2}}" if place in _WORDS else f"{cell:>{size}}"
+                for place, (cell, size) in enumerate(cells)
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    to_the_left = (1, 2, 3)
-    lines = [
-        "  "
-        + "  ".join(
-            cell.ljust(size) if place in to_the_left else cell.rjust(size)
-            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
     if len(steps) > _MOST_STEPS:
         lines.append(f"  … {len(steps) - _MOST_STEPS} more steps; the explanation in JSON has them all")
     return lines
