@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from http import HTTPStatus
+from typing import Literal
 from urllib.parse import quote
 
 import flask
 import msgspec
-import pyoxigraph
 
+from topology.federation import problems
+from topology.federation.bodies import read_body
+from topology.federation.conditional import revalidated, wants_fresh
 from topology.federation.engine import Answer, Engine
-from topology.federation.errors import (
-    FederationError,
-    NotAcceptable,
-    QueryRefused,
-    QuerySyntaxError,
-    QueryTimeout,
-    SourceFailed,
-    TooLarge,
-    UpdateRefused,
-)
+from topology.federation.errors import FederationError, NotAcceptable, QuerySyntaxError, SourceFailed, UpdateRefused
+from topology.federation.explain import as_text, explanation
+from topology.federation.formats import choose, choose_for_graph, named
 from topology.federation.forms import Parameters, read_form, read_text
+from topology.federation.plan import Form
+from topology.federation.service_description import service_description
 from topology.federation.sources import Snapshot
 
 PATHS = ("/sparql", "/catalogue/sparql")
 COMPLETENESS = "Catena-Completeness"
 
-
-class _RequestTooLarge(FederationError):
-    """The request's body is larger than is read."""
-
-
-class _UnsupportedMediaType(FederationError):
-    """The request's body is of a kind that the protocol does not know."""
-
-
-# The first class that an error is an instance of counts.
-_STATUSES = (
-    (QuerySyntaxError, HTTPStatus.BAD_REQUEST),
-    (UpdateRefused, HTTPStatus.BAD_REQUEST),
-    (_RequestTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (_UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    (TooLarge, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (QueryRefused, HTTPStatus.FORBIDDEN),
-    (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
-    (SourceFailed, HTTPStatus.SERVICE_UNAVAILABLE),
-    (QueryTimeout, HTTPStatus.GATEWAY_TIMEOUT),
-    (FederationError, HTTPStatus.INTERNAL_SERVER_ERROR),
-)
-_DESCRIPTION = """
-@prefix sd: <http://www.w3.org/ns/sparql-service-description#> .
-@prefix formats: <http://www.w3.org/ns/formats/> .
-
-[] a sd:Service ;
-    sd:endpoint {endpoint} ;
-    sd:supportedLanguage sd:SPARQL11Query ;
-    sd:resultFormat formats:SPARQL_Results_JSON, formats:SPARQL_Results_XML, formats:SPARQL_Results_CSV,
-        formats:SPARQL_Results_TSV, formats:Turtle, formats:N-Triples, formats:JSON-LD, formats:RDF_XML ;
-    {feature}sd:defaultDataset [ a sd:Dataset ; sd:defaultGraph [ a sd:Graph ] ] .
-"""
+_UPDATE_REFUSED = "this is a query endpoint: updates go to the ledger, not here"
+_FORM = "application/x-www-form-urlencoded"
+_FORMAT = {"format", "output"}
+_NOT_EXPLAINED = ("", "0", "false", "no")
 
 
 def sparql_blueprint(
@@ -74,6 +43,10 @@ def sparql_blueprint(
     Every answer tells in the header ``Catena-Completeness`` whether it is ``complete``, or ``partial; missing=<nodes>``. Errors
     are answered as RFC 9457 problem details, in JSON.
 
+    Besides the protocol's own parameters there are ``format`` (or ``output``), which names the format of the answer in place of
+    the Accept header, and ``explain``, with which what was done for the query is answered in place of its result: ``text``,
+    ``json``, or ``1`` for what Accept likes better of the two.
+
     Args:
         engine: Answers the queries.
         snapshot_for: See ``Engine.query_with_failover``.
@@ -83,105 +56,133 @@ def sparql_blueprint(
     blueprint = flask.Blueprint("sparql", __name__)
 
     def sparql() -> flask.Response:
-        readings = _readings(flask.request, max_request_bytes)
+        request = flask.request
+        readings = _readings(request, max_request_bytes)
         if any(reading.is_update for reading in readings):
-            raise UpdateRefused("this is a query endpoint: updates go to the ledger, not here")
+            raise UpdateRefused(_UPDATE_REFUSED)
         if readings[0].query is None:
-            if flask.request.method == "POST" or flask.request.args:
+            if request.method == "POST" or not set(request.args) <= _FORMAT:
                 raise QuerySyntaxError("there is no query parameter")
-            return _description(engine)
-        reading = _first_valid(engine, readings)
+            return _described(engine, readings[0].format)
+        start = time.perf_counter()
+        reading, form = _first_valid(engine, readings)
+        explain = _explained_as(reading.explain)
         answer = engine.query_with_failover(
             reading.query or "",
             snapshot_for,
             default_graphs=reading.default_graphs,
             named_graphs=reading.named_graphs,
-            accept=flask.request.headers.get("Accept", ""),
+            accept=_accepted(form, reading.format, explained=bool(explain)),
+            fresh=wants_fresh(request),
+            cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
         )
         if answer.missing and not partial_answers:
             raise SourceFailed(f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing)
-        return _response(answer)
+        if explain:
+            return told_of(answer, _explained(answer, time.perf_counter() - start, explain))
+        return told_of(answer, flask.Response(answer.body, content_type=with_charset(answer.content_type)))
 
-    @blueprint.after_request
-    def allow_other_origins(response: flask.Response) -> flask.Response:
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Access-Control-Expose-Headers"] = COMPLETENESS
-        if flask.request.method == "OPTIONS":
-            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-            response.headers["Access-Control-Allow-Headers"] = "Accept, Authorization, Cache-Control, Content-Type"
-            response.headers["Access-Control-Max-Age"] = "86400"
-        return response
-
-    blueprint.register_error_handler(FederationError, _problem)
+    blueprint.register_error_handler(FederationError, problems.of_error)
     for path in PATHS:
         blueprint.add_url_rule(path, view_func=sparql, methods=["GET", "POST"])
     return blueprint
 
 
+def told_of(answer: Answer, response: flask.Response) -> flask.Response:
+    """A response with what HTTP should know of an answer: whether it is complete, and how long it may be kept."""
+    missing = ",".join(quote(node, safe=":/") for node in answer.missing)
+    response.headers[COMPLETENESS] = f"partial; missing={missing}" if missing else "complete"
+    response.headers["Vary"] = "Accept"
+    if missing:
+        response.headers["Cache-Control"] = "no-store"
+    return revalidated(response, flask.request)
+
+
+def with_charset(media_type: str) -> str:
+    """The content type of text in UTF-8, which is only told where the media type has a parameter for it."""
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+
+
 def _readings(request: flask.Request, max_bytes: int) -> list[Parameters]:
     """The ways to read a request, the likeliest first; there is at least one."""
+    in_address = read_form(request.query_string)
     if request.method != "POST":
-        return read_form(request.query_string)
-    body = _body(request, max_bytes)
+        return in_address
+    body = read_body(request, max_bytes)
     if request.mimetype == "application/sparql-query":
-        return [read_form(request.query_string)[0]._replace(query=read_text(body))]
+        if in_address[0].query is not None:
+            raise QuerySyntaxError("there must be one query: it is in the address and in the body")
+        return [in_address[0]._replace(query=read_text(body))]
     if request.mimetype == "application/sparql-update":
-        raise UpdateRefused("this is a query endpoint: updates go to the ledger, not here")
-    if request.mimetype == "application/x-www-form-urlencoded" or body.startswith(b"query="):
-        return read_form(body)
-    raise _UnsupportedMediaType("send application/x-www-form-urlencoded or application/sparql-query")
+        raise UpdateRefused(_UPDATE_REFUSED)
+    if request.mimetype == _FORM or body.startswith(b"query=") or not body:
+        return [_both(in_address[0], reading) for reading in read_form(body)]
+    raise problems.UnsupportedMediaType("send application/x-www-form-urlencoded or application/sparql-query")
 
 
-def _body(request: flask.Request, max_bytes: int) -> bytes:
-    body = bytearray()
-    if (request.content_length or 0) <= max_bytes:
-        while len(body) <= max_bytes and (part := request.stream.read(max_bytes + 1 - len(body))):
-            body += part
-        if len(body) <= max_bytes:
-            return bytes(body)
-    raise _RequestTooLarge(f"the request has more than the {max_bytes} bytes that are read")
+def _both(address: Parameters, form: Parameters) -> Parameters:
+    """The parameters of a form, and those that its address has besides; the protocol wants them all in the form."""
+    if address.query is not None:
+        raise QuerySyntaxError("a query that is sent with POST has to be in the body, not in the address")
+    return Parameters(
+        form.query,
+        address.default_graphs + form.default_graphs,
+        address.named_graphs + form.named_graphs,
+        address.is_update or form.is_update,
+        form.format or address.format,
+        form.explain or address.explain,
+    )
 
 
-def _first_valid(engine: Engine, readings: list[Parameters]) -> Parameters:
+def _first_valid(engine: Engine, readings: list[Parameters]) -> tuple[Parameters, Form]:
     """The first reading that has a query. When there is none, the likeliest one has the error that helps."""
     errors: list[QuerySyntaxError] = []
     for reading in readings:
         try:
-            engine.plan(reading.query or "")
+            return reading, engine.plan(reading.query or "").form
         except QuerySyntaxError as error:
             errors.append(error)
-        else:
-            return reading
     raise errors[0]
 
 
-def _response(answer: Answer) -> flask.Response:
-    content_type = answer.content_type
-    if content_type.startswith("text/"):
-        content_type += "; charset=utf-8"
-    response = flask.Response(answer.body, content_type=content_type)
-    missing = ",".join(quote(node, safe=":/") for node in answer.missing)
-    response.headers[COMPLETENESS] = f"partial; missing={missing}" if missing else "complete"
+def _accepted(form: Form, name: str, *, explained: bool) -> str:
+    """The Accept header to answer a query by."""
+    accept = named(form, name) if name else flask.request.headers.get("Accept", "")
+    if explained:
+        try:
+            choose(form, accept)
+        except NotAcceptable:
+            return "*/*"  # the header was meant for the explanation
+    return accept
+
+
+def _explained_as(value: str) -> Literal["", "json", "text"]:
+    value = value.strip().lower()
+    if value in _NOT_EXPLAINED:
+        return ""
+    if value in ("1", "true", "yes"):
+        best = flask.request.accept_mimetypes.best_match(("text/plain", "application/json"), "text/plain")
+        return "json" if best == "application/json" else "text"
+    if value == "json":
+        return "json"
+    if value == "text":
+        return "text"
+    raise QuerySyntaxError(f"explain is 1, text, json or 0, not {value[:100]!r}")
+
+
+def _explained(answer: Answer, seconds: float, how: Literal["json", "text"]) -> flask.Response:
+    told = explanation(answer, seconds)
+    if how == "json":
+        response = flask.Response(msgspec.json.encode(told), content_type="application/json")
+    else:
+        response = flask.Response(as_text(told), content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = "no-store"  # it tells of this one time
+    return response
+
+
+def _described(engine: Engine, name: str) -> flask.Response:
+    chosen = choose_for_graph(named("CONSTRUCT", name) if name else flask.request.headers.get("Accept", ""))
+    body = service_description(flask.request.base_url, chosen, union_default_graph=engine.union_default_graph)
+    response = flask.Response(body, content_type=with_charset(chosen.content_type))
     response.headers["Vary"] = "Accept"
-    return response
-
-
-def _description(engine: Engine) -> flask.Response:
-    """What this service is, for machines (https://www.w3.org/TR/sparql11-service-description/)."""
-    endpoint = str(pyoxigraph.NamedNode(flask.request.base_url))
-    feature = "sd:feature sd:UnionDefaultGraph ;\n    " if engine.union_default_graph else ""
-    turtle = _DESCRIPTION.format(endpoint=endpoint, feature=feature).lstrip()
-    return flask.Response(turtle, content_type="text/turtle; charset=utf-8")
-
-
-def _problem(error: FederationError) -> flask.Response:
-    status = next(status for kind, status in _STATUSES if isinstance(error, kind))
-    problem: dict[str, object] = {"title": status.phrase, "status": status.value, "detail": str(error)}
-    if isinstance(error, QuerySyntaxError) and error.line:
-        problem |= {"line": error.line, "column": error.column}
-    response = flask.Response(
-        msgspec.json.encode(problem), status=status.value, content_type="application/problem+json"
-    )
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = "5"
-    return response
+    return revalidated(response, flask.request)

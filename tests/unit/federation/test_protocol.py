@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
-from topology.federation.attempt import Limits
+from topology.federation.conditional import wants_fresh
+from topology.federation.effort import Limits
 from topology.federation.engine import Engine
 from topology.federation.protocol import COMPLETENESS, PATHS, sparql_blueprint
 from topology.federation.sources import Snapshot, Source
@@ -201,7 +202,9 @@ def test_partial_answers_say_so(client: FlaskClient, nodes: list[Node], engine: 
     assert response.headers[COMPLETENESS] == "partial; missing=node%201"
     strict = client_of(engine, nodes, partial_answers=False)
     response = strict.get("/sparql", query_string={"query": SELECT})
-    assert "node 1" in str(problem(response, 503)["detail"])
+    found = problem(response, 503)
+    assert "node 1" in str(found["detail"])
+    assert found["nodes"] == ["node 1"]
     assert response.headers["Retry-After"]
 
 
@@ -211,18 +214,219 @@ def test_no_nodes(client: FlaskClient, nodes: list[Node]) -> None:
     problem(client.get("/sparql", query_string={"query": SELECT}), 503)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_pages_of_other_origins_may_ask(client: FlaskClient, path: str) -> None:
-    headers = {"Origin": "http://elsewhere", "Access-Control-Request-Method": "POST"}
-    response = client.options(path, headers=headers)
-    assert response.status_code == 200
-    assert "POST" in response.headers["Access-Control-Allow-Methods"]
-    assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
-    for answer in (response, client.get(path, query_string={"query": SELECT}), client.get(path + "?query=x")):
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        assert COMPLETENESS in answer.headers["Access-Control-Expose-Headers"]
-
-
 def test_head(client: FlaskClient) -> None:
+    get = client.get("/sparql", query_string={"query": SELECT})
     response = client.head("/sparql", query_string={"query": SELECT})
     assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["ETag"] == get.headers["ETag"]
+    assert response.content_length == len(get.data)
+
+
+class TestFormats:
+    @pytest.mark.parametrize("name", ["format", "output"])
+    def test_a_parameter_beats_the_header(self, client: FlaskClient, name: str) -> None:
+        headers = {"Accept": "application/json"}
+        for response in (
+            client.get("/sparql", query_string={"query": SELECT, name: "csv"}, headers=headers),
+            client.post("/sparql", data={"query": SELECT, name: "csv"}, headers=headers),
+            client.post(f"/sparql?{name}=csv", data={"query": SELECT}, headers=headers),
+            client.post(f"/sparql?{name}=csv", data=SELECT, content_type="application/sparql-query", headers=headers),
+        ):
+            assert response.content_type == "text/csv; charset=utf-8"
+            assert response.data.startswith(b"s\r\n")
+
+    def test_a_media_type_whose_plus_was_not_escaped(self, client: FlaskClient) -> None:
+        response = client.get(f"/sparql?query={quote(SELECT)}&format=application/sparql-results+xml")
+        assert response.content_type == "application/sparql-results+xml"
+
+    def test_a_name_that_none_has(self, client: FlaskClient) -> None:
+        found = problem(client.get("/sparql", query_string={"query": SELECT, "format": "html"}), 406)
+        assert "json, xml, csv, tsv" in str(found["detail"])
+
+
+class TestRequests:
+    def test_parameters_in_the_address_of_a_form_count_too(self, client: FlaskClient) -> None:
+        response = client.post("/sparql?default-graph-uri=urn:g2", data={"query": SELECT})
+        assert subjects(response) == {"urn:s2"}
+
+    @pytest.mark.parametrize("content_type", [FORM, "application/sparql-query"])
+    def test_a_query_in_the_address_of_a_post_is_refused(self, client: FlaskClient, content_type: str) -> None:
+        body = "ASK {}" if content_type != FORM else "query=ASK+{}"
+        problem(client.post("/sparql?query=ASK+{}", data=body, content_type=content_type), 400)
+        found = problem(client.post("/sparql?query=ASK+{}"), 400)
+        assert "in the body" in str(found["detail"])
+
+    def test_a_byte_order_mark_before_a_query_is_not_a_part_of_it(self, client: FlaskClient) -> None:
+        data = b"\xef\xbb\xbf" + SELECT.encode()
+        assert subjects(client.post("/sparql", data=data, content_type="application/sparql-query")) == {
+            "urn:s1",
+            "urn:s2",
+        }
+
+    def test_parameters_that_nobody_knows_do_no_harm(self, client: FlaskClient) -> None:
+        assert subjects(client.get("/sparql", query_string={"query": SELECT, "timeout": "5", "x": ""})) == {
+            "urn:s1",
+            "urn:s2",
+        }
+
+    def test_a_media_type_that_is_not_read_is_told_which_are(self, client: FlaskClient) -> None:
+        response = client.post("/sparql", data="ASK {}", content_type="multipart/form-data; boundary=x")
+        problem(response, 415)
+        assert "application/sparql-query" in response.headers["Accept"]
+
+    def test_a_query_with_bytes_that_are_not_utf_8_asks_for_nothing_else(self, client: FlaskClient) -> None:
+        found = problem(client.get("/sparql?query=ASK+%7B+%3Fs+%3Fp+'caf%E9'+%7D"), 400)
+        assert "UTF-8" in str(found["detail"])
+
+
+class TestServiceDescription:
+    @pytest.mark.parametrize(
+        ("accept", "content_type"),
+        [
+            ("", "text/turtle"),
+            ("*/*", "text/turtle"),
+            ("application/rdf+xml", "application/rdf+xml"),
+            ("application/ld+json", "application/ld+json"),
+            ("application/n-triples;q=0.9, text/turtle;q=0.1", "application/n-triples"),
+        ],
+    )
+    def test_in_each_format(self, client: FlaskClient, accept: str, content_type: str) -> None:
+        response = client.get("/sparql", headers={"Accept": accept})
+        assert response.content_type.startswith(content_type)
+        assert response.headers["Vary"] == "Accept"
+        read_format = pyoxigraph.RdfFormat.from_media_type(content_type)
+        assert read_format
+        assert len(list(pyoxigraph.parse(response.data, read_format))) == 16
+
+    def test_by_the_name_of_a_format(self, client: FlaskClient) -> None:
+        assert client.get("/sparql?format=nt").content_type == "application/n-triples"
+
+    def test_a_format_that_cannot_be_had(self, client: FlaskClient) -> None:
+        problem(client.get("/sparql", headers={"Accept": "image/png"}), 406)
+
+    @pytest.mark.parametrize("host", ["a>b", "a b", "[", "", "\xff", "x" * 3000])
+    def test_an_address_that_is_no_iri(self, client: FlaskClient, host: str) -> None:
+        response = client.get("/sparql", environ_overrides={"HTTP_HOST": host})
+        assert response.status_code in (200, 400)
+        if response.status_code == 200:
+            assert list(pyoxigraph.parse(response.data, pyoxigraph.RdfFormat.TURTLE))
+
+
+class TestCaching:
+    def test_what_the_client_has_is_not_sent_again(self, client: FlaskClient) -> None:
+        asked = {"query": SELECT}
+        first = client.get("/sparql", query_string=asked)
+        tag = first.headers["ETag"]
+        assert not tag.startswith("W/")
+        assert first.headers["Cache-Control"] == "no-cache"
+        for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+            again = client.get("/sparql", query_string=asked, headers={"If-None-Match": known})
+            assert (again.status_code, again.data) == (304, b"")
+            assert again.headers["ETag"] == tag
+            assert again.headers["Vary"] == "Accept"
+            assert again.headers[COMPLETENESS] == "complete"
+            assert again.headers["Cache-Control"] == "no-cache"
+            assert "Content-Type" not in again.headers
+
+    @pytest.mark.parametrize("known", ['"other"', "", "garbage", '"'])
+    def test_what_it_has_not_is(self, client: FlaskClient, known: str) -> None:
+        response = client.get("/sparql", query_string={"query": SELECT}, headers={"If-None-Match": known})
+        assert subjects(response) == {"urn:s1", "urn:s2"}
+
+    def test_the_tag_tells_formats_and_contents_apart(self, client: FlaskClient, nodes: list[Node]) -> None:
+        def tag(**headers: str) -> str:
+            return client.get("/sparql", query_string={"query": SELECT}, headers=headers).headers["ETag"]
+
+        tags = {tag(Accept=accept) for accept in ("text/csv", "text/tab-separated-values", "application/json", "*/*")}
+        assert len(tags) == 4
+        put(nodes[1], "urn:g2", "<urn:s3> <urn:p> 2 .")
+        try:
+            assert tag(**{"Cache-Control": "no-cache"}) not in tags
+        finally:
+            put(nodes[1], "urn:g2", "<urn:s2> <urn:p> 2 .")
+
+    def test_only_get_is_conditional(self, client: FlaskClient) -> None:
+        response = client.post("/sparql", data={"query": SELECT}, headers={"If-None-Match": "*"})
+        assert subjects(response) == {"urn:s1", "urn:s2"}
+        assert "ETag" not in response.headers
+
+    def test_what_may_lack_graphs_is_kept_by_nobody(self, client: FlaskClient, nodes: list[Node]) -> None:
+        nodes[1].fault = "error"
+        response = client.get("/sparql", query_string={"query": SELECT}, headers={"Cache-Control": "no-cache"})
+        assert response.headers[COMPLETENESS].startswith("partial")
+        assert response.headers["Cache-Control"] == "no-store"
+
+    def test_errors_are_kept_by_nobody(self, client: FlaskClient) -> None:
+        assert client.get("/sparql?query=x").headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.parametrize(
+        ("headers", "fresh"),
+        [
+            ({}, False),
+            ({"Cache-Control": "no-cache"}, True),
+            ({"Cache-Control": "max-age=5, No-Cache"}, True),
+            ({"Cache-Control": "no-store"}, True),
+            ({"Cache-Control": 'no-cache="x"'}, True),
+            ({"Cache-Control": "max-age=60"}, False),
+            ({"Cache-Control": "x-no-cache"}, False),
+            ({"Pragma": "no-cache"}, True),
+            ({"Pragma": "no-cache", "Cache-Control": "max-age=60"}, False),
+        ],
+    )
+    def test_who_wants_nothing_that_was_kept_says_so(self, headers: dict[str, str], fresh: bool) -> None:
+        with flask.Flask(__name__).test_request_context("/", headers=headers):
+            assert wants_fresh(flask.request) is fresh
+
+
+class TestExplain:
+    def test_in_place_of_the_result_it_is_told_what_was_done(self, client: FlaskClient) -> None:
+        response = client.get("/sparql", query_string={"query": SELECT, "explain": "json"})
+        assert response.content_type == "application/json"
+        assert response.headers[COMPLETENESS] == "complete"
+        assert response.headers["Cache-Control"] == "no-store"
+        told = response.get_json()
+        assert (told["form"], told["completeness"]) == ("SELECT", "complete")
+        assert told["totals"]["seconds"] > 0
+        assert told["steps"]
+
+    @pytest.mark.parametrize(
+        ("explain", "accept", "content_type"),
+        [
+            ("1", "*/*", "text/plain; charset=utf-8"),
+            ("true", "", "text/plain; charset=utf-8"),
+            ("1", "application/json", "application/json"),
+            ("1", "text/plain, application/json;q=0.9", "text/plain; charset=utf-8"),
+            ("text", "application/json", "text/plain; charset=utf-8"),
+            ("TEXT", "image/png", "text/plain; charset=utf-8"),
+            ("json", "text/plain", "application/json"),
+            ("0", "*/*", "application/sparql-results+json"),
+            ("", "*/*", "application/sparql-results+json"),
+        ],
+    )
+    def test_as_text_or_json(self, client: FlaskClient, explain: str, accept: str, content_type: str) -> None:
+        for response in (
+            client.get("/sparql", query_string={"query": SELECT, "explain": explain}, headers={"Accept": accept}),
+            client.post("/sparql", data={"query": SELECT, "explain": explain}, headers={"Accept": accept}),
+        ):
+            assert (response.status_code, response.content_type) == (200, content_type)
+            assert response.data
+
+    def test_the_result_is_made_in_the_format_asked_for(self, client: FlaskClient) -> None:
+        asked = {"query": SELECT, "explain": "json", "format": "csv"}
+        assert client.get("/sparql", query_string=asked).get_json()["content_type"] == "text/csv"
+
+    def test_in_no_other_way(self, client: FlaskClient) -> None:
+        found = problem(client.get("/sparql", query_string={"query": SELECT, "explain": "html"}), 400)
+        assert "text, json" in str(found["detail"])
+
+    def test_errors_stay_errors(self, client: FlaskClient) -> None:
+        problem(client.get("/sparql", query_string={"query": "SELECT", "explain": "1"}), 400)
+
+
+class TestCancelling:
+    def test_nobody_waits(self, client: FlaskClient) -> None:
+        gone = {"waitress.client_disconnected": lambda: True}
+        response = client.get(
+            "/sparql", query_string={"query": SELECT}, headers={"Cache-Control": "no-cache"}, environ_overrides=gone
+        )
+        assert "went away" in str(problem(response, 503)["detail"])

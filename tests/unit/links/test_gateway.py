@@ -6,29 +6,24 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
 from urllib.request import urlopen
 
-import flask
 import pyoxigraph as ox
 import pytest
-from flask.testing import FlaskClient
 
 from catena_core.errors import UsageError
 from catena_core.testing import LinkDriver
 from links.gateway import Gateway
 from tests.unit.links.conftest import Environment
 from tests.unit.links.making import described
+from tests.unit.links.serving import Serving
 from tests.unit.topology.odd_server import closed_port
 from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
 from topology.catalogue import CatalogueNode
 from topology.description import Description, canonical_text
 from topology.federation.engine import Engine
-from topology.gateway.app import create_app
-from topology.gateway.directory import Copy, Directory
-from topology.records import RING_KEY, Node, NodeState, Offering, OfferingHead, Placement, Ring, placement_key
-from topology.ring import RingView
+from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
 from topology.web import WebClient
 
 G = "https://p.example/1"
@@ -40,49 +35,6 @@ def engine() -> Iterator[Engine]:
     engine = Engine(timeout=20, source_timeout=1, workers=1)
     yield engine
     engine.close()
-
-
-class Serving:
-    """A gateway's application, and what it is told of nodes and offerings."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.nodes: list[Node] = []
-        self.directory = Directory(lambda: self.view)
-        self.app: flask.Flask = create_app(engine, self.directory, lambda: self.view)
-        self.client: FlaskClient = self.app.test_client()
-        self._claims: dict[str, OfferingHead] = {}
-        self._copies: dict[str, Copy] = {}
-        self.directory.claims, self.directory.copies = self._claims, self._copies
-
-    @property
-    def view(self) -> RingView:
-        return RingView(Ring(4, tuple(self.nodes), 50, 2)) if self.nodes else RingView(None)
-
-    def has(self, name: str, url: str, state: NodeState = "up") -> None:
-        self.nodes.append(Node(name, url, state))
-        self.directory.changed()
-
-    def list(self, address: str, description: Description) -> None:
-        self._claims[address] = OfferingHead(graph=description.graph, digest=description.digest, claimed_at=1)
-        self.directory.changed()
-
-    def withdraw(self, address: str) -> None:
-        del self._claims[address]
-        self.directory.changed()
-
-    def place(self, name: str, description: Description) -> None:
-        """Put a graph on a node, as the writer does."""
-        (node,) = [node for node in self.nodes if node.id == name]
-        if node.state == "up" and ".invalid" not in node.url:
-            CatalogueNode(node.url, WebClient(5), "graph-store").put(description.graph, description.triples)
-        self.note(name, description)
-
-    def note(self, name: str, description: Description) -> None:
-        self._copies[placement_key(name, description.graph)] = Copy(description.digest, 1)
-        self.directory.changed()
-
-    def offering(self, identifier: Any, **headers: str) -> Any:
-        return self.client.post("/offerings", json={"offerings_id": identifier}, headers=headers)
 
 
 @pytest.fixture
@@ -151,6 +103,7 @@ class TestOfferings:
             ("application/json", "application/ld+json"),
             ("text/turtle", "text/turtle"),
             ("application/n-triples", "application/n-triples"),
+            ("application/rdf+xml", "application/rdf+xml"),
             ("text/html, text/turtle;q=0.5", "text/turtle"),
         ],
     )
@@ -164,14 +117,14 @@ class TestOfferings:
         answer = serving.offering("0xa", Accept="text/html")
 
         assert answer.status_code == 406
-        assert "text/turtle" in answer.json["error"]
+        assert "text/turtle" in answer.json["detail"]
 
     @pytest.mark.parametrize("identifier", ["0xb", "", "https://p.example/2", "> } DROP ALL #", "0x" + "b" * 10_000])
     def test_one_that_nobody_knows(self, serving: Serving, identifier: str) -> None:
         answer = serving.offering(identifier)
 
         assert answer.status_code == 404
-        assert answer.json["error"].startswith("no offering is known as ")
+        assert answer.json["detail"].startswith("no offering is known as ")
         assert len(answer.data) < 1000
 
     def test_a_graph_that_the_ledger_does_not_list_is_none_of_them(self, serving: Serving) -> None:
@@ -206,7 +159,7 @@ class TestOfferings:
 
         assert answer.status_code == 400
         assert answer.json is not None
-        assert '{"offerings_id": "<ledger address or offering IRI>"}' in answer.json["error"]
+        assert '{"offerings_id": "<ledger address or offering IRI>"}' in answer.json["detail"]
 
     def test_the_content_type_does_not_matter(self, serving: Serving) -> None:
         assert serving.client.post("/offerings", data=b'{"offerings_id": "0xa"}').status_code == 200
@@ -218,7 +171,10 @@ class TestOfferings:
         assert answer.json is not None
 
     def test_another_method(self, serving: Serving) -> None:
-        assert serving.client.get("/offerings").status_code == 405
+        answer = serving.client.delete("/offerings")
+
+        assert answer.status_code == 405
+        assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
 
     def test_a_stale_copy_serves_while_the_new_one_is_on_its_way(self, serving: Serving) -> None:
         serving.list("0xa", described(G, "new"))
@@ -244,7 +200,7 @@ class TestOfferings:
         answer = serving.offering("0xb")
 
         assert answer.status_code == 503
-        assert "ask again soon" in answer.json["error"]
+        assert "ask again soon" in answer.json["detail"]
 
 
 class TestSilentNodes:
@@ -267,7 +223,7 @@ class TestSilentNodes:
         answer = serving.offering("0xb")
 
         assert answer.status_code == 503
-        assert answer.json["error"] == "no node that holds https://p.example/2 answers: a"
+        assert answer.json["detail"] == "no node that holds https://p.example/2 answers: a"
         assert serving.offering("0xa").status_code == 200, "what else there is can be had"
 
     def test_when_the_ring_knows_of_it_too(self, serving: Serving) -> None:
@@ -279,7 +235,7 @@ class TestSilentNodes:
         answer = serving.offering("0xb")
 
         assert answer.status_code == 503
-        assert "c" in answer.json["error"]
+        assert "c" in answer.json["detail"]
 
     def test_with_all_of_them_silent(self, engine: Engine) -> None:
         serving = Serving(engine)

@@ -1,0 +1,60 @@
+"""A gateway without a link: its application, over nodes and offerings that a test tells it of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+from flask.testing import FlaskClient
+
+from topology.catalogue import CatalogueNode
+from topology.description import Description
+from topology.federation.engine import Engine
+from topology.gateway.app import create_app
+from topology.gateway.directory import Copy, Directory
+from topology.records import Node, NodeState, OfferingHead, Ring, placement_key
+from topology.ring import RingView
+from topology.web import WebClient
+
+
+class Serving:
+    """A gateway's application, and what it is told of nodes and offerings."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.nodes: list[Node] = []
+        self.directory = Directory(lambda: self.view)
+        self.app: flask.Flask = create_app(engine, self.directory, lambda: self.view)
+        self.client: FlaskClient = self.app.test_client()
+        self._claims: dict[str, OfferingHead] = {}
+        self._copies: dict[str, Copy] = {}
+        self.directory.claims, self.directory.copies = self._claims, self._copies
+
+    @property
+    def view(self) -> RingView:
+        return RingView(Ring(4, tuple(self.nodes), 50, 2)) if self.nodes else RingView(None)
+
+    def has(self, name: str, url: str, state: NodeState = "up") -> None:
+        self.nodes.append(Node(name, url, state))
+        self.directory.changed()
+
+    def list(self, address: str, description: Description) -> None:
+        self._claims[address] = OfferingHead(graph=description.graph, digest=description.digest, claimed_at=1)
+        self.directory.changed()
+
+    def withdraw(self, address: str) -> None:
+        del self._claims[address]
+        self.directory.changed()
+
+    def place(self, name: str, description: Description) -> None:
+        """Put a graph on a node, as the writer does."""
+        (node,) = [node for node in self.nodes if node.id == name]
+        if node.state == "up" and ".invalid" not in node.url:
+            CatalogueNode(node.url, WebClient(5), "graph-store").put(description.graph, description.triples)
+        self.note(name, description)
+
+    def note(self, name: str, description: Description) -> None:
+        self._copies[placement_key(name, description.graph)] = Copy(description.digest, 1)
+        self.directory.changed()
+
+    def offering(self, identifier: Any, **headers: str) -> Any:
+        return self.client.post("/offerings", json={"offerings_id": identifier}, headers=headers)

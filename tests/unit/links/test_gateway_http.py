@@ -1,0 +1,289 @@
+"""What the gateway tells over HTTP besides results: nodes, offerings page by page, and what there is to ask for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.unit.links.making import described
+from tests.unit.links.serving import Serving
+from tests.unit.topology.sandbox_servers import Sandbox
+from topology.federation.engine import Engine
+from topology.federation.sources import Snapshot, Source
+from topology.gateway.app import create_app
+from topology.gateway.directory import Copy
+from topology.gateway.listing import Listed, list_offerings
+from topology.records import OfferingHead, placement_key
+
+G = "https://p.example/1"
+EVERY_PATH = ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/catalogue/sparql")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(timeout=20, source_timeout=1, workers=1)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
+    """A gateway over two nodes, with one offering on both of them, and a third that is down with another."""
+    serving = Serving(engine)
+    for name, node in zip("ab", nodes, strict=True):
+        serving.has(name, node.url)
+        serving.place(name, described(G))
+    serving.list("0xa", described(G))
+    serving.has("c", "http://c.invalid/catalogue", "down")
+    serving.note("c", described("https://p.example/2"))
+    serving.list("0xb", described("https://p.example/2"))
+    return serving
+
+
+@pytest.fixture
+def many(engine: Engine) -> Serving:
+    """A gateway of 25 offerings that stand nowhere."""
+    serving = Serving(engine)
+    for number in range(25):
+        serving.list(f"0x{number:02}", described(f"https://p.example/{number:02}"))
+    return serving
+
+
+def content(response: TestResponse) -> Any:
+    assert response.status_code == 200, response.text
+    return response.get_json()
+
+
+def problem(response: TestResponse, status: int) -> str:
+    """What is said to be wrong."""
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    found = response.get_json(force=True)
+    assert (found["status"], found["title"]) == (
+        status,
+        response.status.partition(" ")[2].title().replace("Uri", "URI"),
+    )
+    return str(found["detail"])
+
+
+class TestNodes:
+    def test_each_says_where_and_how_it_is_and_what_is_on_it(
+        self, serving: Serving, nodes: tuple[Sandbox, ...]
+    ) -> None:
+        found = content(serving.client.get("/nodes"))
+
+        assert found["epoch"] == 4
+        assert [(node["id"], node["url"], node["state"]) for node in found["nodes"]] == [
+            ("a", nodes[0].url, "up"),
+            ("b", nodes[1].url, "up"),
+            ("c", "http://c.invalid/catalogue", "down"),
+        ]
+        assert [node["graphs_placed"] for node in found["nodes"]] == [1, 1, 1]
+
+    def test_each_graph_is_read_from_one_of_them(self, serving: Serving) -> None:
+        read = {node["id"]: node["graphs_read"] for node in content(serving.client.get("/nodes"))["nodes"]}
+
+        assert (read["a"] + read["b"], read["c"]) == (1, 0)
+
+    def test_there_are_none(self, engine: Engine) -> None:
+        assert content(Serving(engine).client.get("/nodes")) == {"epoch": 0, "nodes": []}
+
+
+class TestOfferings:
+    def test_each_says_what_is_known_of_it(self, serving: Serving) -> None:
+        assert content(serving.client.get("/offerings")) == {
+            "total": 2,
+            "limit": 100,
+            "offset": 0,
+            "offerings": [
+                {"graph": G, "address": "0xa", "nodes": ["a", "b"]},
+                {"graph": "https://p.example/2", "address": "0xb", "nodes": ["c"]},
+            ],
+        }
+
+    def test_it_follows_what_happens(self, serving: Serving) -> None:
+        serving.client.get("/offerings")
+        serving.withdraw("0xb")
+        assert [one["graph"] for one in content(serving.client.get("/offerings"))["offerings"]] == [G]
+
+    def test_there_are_none(self, engine: Engine) -> None:
+        response = Serving(engine).client.get("/offerings")
+
+        assert content(response) == {"total": 0, "limit": 100, "offset": 0, "offerings": []}
+        assert response.headers["Link"] == '<?limit=100&offset=0>; rel="first", <?limit=100&offset=0>; rel="last"'
+
+    def test_the_links_lead_through_all_of_them(self, many: Serving) -> None:
+        seen: list[str] = []
+        query = "?limit=10"
+        pages = 0
+        while query:
+            response = many.client.get(f"/offerings{query}")
+            seen += [one["address"] for one in content(response)["offerings"]]
+            following = re.search(r'<(\?[^>]*)>; rel="next"', response.headers["Link"])
+            query = following[1] if following else ""
+            pages += 1
+
+        assert seen == [f"0x{number:02}" for number in range(25)]
+        assert pages == 3
+
+    def test_the_links_lead_back(self, many: Serving) -> None:
+        def previous(offset: int) -> str:
+            link = many.client.get(f"/offerings?limit=10&offset={offset}").headers["Link"]
+            found = re.search(r'<\?limit=10&offset=(\d+)>; rel="prev"', link)
+            return found[1] if found else ""
+
+        assert [previous(offset) for offset in (0, 5, 10, 24, 9999)] == ["", "0", "0", "14", "20"]
+
+    def test_beyond_the_last_one_there_is_nothing(self, many: Serving) -> None:
+        assert content(many.client.get("/offerings?offset=25"))["offerings"] == []
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "limit=x",
+            "limit=1.5",
+            "limit=",
+            "offset=-1",
+            "offset=²",
+            "offset=" + "9" * 5000,
+        ],
+    )
+    def test_numbers_that_are_none(self, many: Serving, query: str) -> None:
+        said = problem(many.client.get(f"/offerings?{query}"), 400)
+
+        assert said.startswith(f"{query.partition('=')[0]} is a whole number from ")
+        assert len(said) < 300
+
+    def test_what_else_the_ledger_says_is_told(self) -> None:
+        def head(graph: str, at: int, owner: str = "") -> OfferingHead:
+            return OfferingHead(graph=graph, digest="d", claimed_at=at, owner=owner, name=f"{owner} thing")
+
+        claims = {"0x2": head("urn:b", 2, "late"), "0x1": head("urn:b", 1, "early"), "0x3": head("urn:a", 5, "o")}
+        copies = {placement_key("n", "urn:b"): Copy("d", 1), placement_key("m", "urn:b"): Copy("", 1)}
+
+        assert list_offerings(claims, copies) == [
+            Listed("urn:a", "0x3", "o", "o thing"),
+            Listed("urn:b", "0x1", "early", "early thing", ("n",)),
+        ]
+
+    def test_without_a_ledger_graphs_are_listed(self, engine: Engine, serving: Serving) -> None:
+        class Found:
+            def graph_of(self, identifier: str) -> str | None:
+                return None
+
+            def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
+                return Snapshot((Source("a", "http://a.invalid/sparql"),), {"urn:h": "a", "urn:g": "", "urn:i": "a"})
+
+        client = create_app(engine, Found(), lambda: serving.view).test_client()
+
+        assert content(client.get("/offerings"))["offerings"] == [
+            {"graph": "urn:g", "nodes": []},
+            {"graph": "urn:h", "nodes": ["a"]},
+            {"graph": "urn:i", "nodes": ["a"]},
+        ]
+
+
+class TestPartialAnswers:
+    def test_they_can_be_refused(self, engine: Engine, serving: Serving) -> None:
+        app = create_app(engine, serving.directory, lambda: serving.view, partial_answers=False)
+        asked = {"query": "ASK { ?s ?p ?o }"}
+
+        assert serving.client.get("/sparql", query_string=asked).headers["Catena-Completeness"] == "partial; missing=c"
+        response = app.test_client().get("/sparql", query_string=asked)
+        assert "no answer from c" in problem(response, 503)
+        assert response.get_json(force=True)["nodes"] == ["c"]
+        assert response.headers["Retry-After"]
+
+    def test_what_is_not_missing_can_be_had(self, engine: Engine, serving: Serving) -> None:
+        client = create_app(engine, serving.directory, lambda: serving.view, partial_answers=False).test_client()
+
+        assert client.get("/sparql", query_string={"query": f"ASK {{ GRAPH <{G}> {{ ?s ?p ?o }} }}"}).status_code == 200
+
+
+class TestEveryEndpoint:
+    @pytest.mark.parametrize("path", EVERY_PATH)
+    def test_the_index_names_it(self, serving: Serving, path: str) -> None:
+        response = serving.client.get("/")
+
+        assert path in (" ".join(f"{name} {what}" for name, what in content(response).items()))
+        assert response.headers["Link"] == '<openapi.json>; rel="service-desc"'
+
+    @pytest.mark.parametrize("path", EVERY_PATH)
+    def test_head_is_as_get_without_a_body(self, serving: Serving, path: str) -> None:
+        get, head = serving.client.get(path), serving.client.head(path)
+
+        assert (head.status_code, head.data) == (200, b"")
+        assert dict(head.headers) == dict(get.headers)
+
+    @pytest.mark.parametrize("path", EVERY_PATH)
+    def test_pages_of_other_origins_may_ask(self, serving: Serving, path: str) -> None:
+        asked = {"Origin": "http://elsewhere", "Access-Control-Request-Method": "GET"}
+        allowed = serving.client.options(path, headers=asked)
+        methods = set(allowed.headers["Access-Control-Allow-Methods"].split(", "))
+        headers = set(allowed.headers["Access-Control-Allow-Headers"].split(", "))
+
+        assert allowed.status_code == 200
+        assert methods >= {"GET", "HEAD", "OPTIONS"}
+        assert ("POST" in methods) == (path in ("/offerings", "/sparql", "/catalogue/sparql"))
+        assert headers >= {"Accept", "Content-Type", "Cache-Control", "If-None-Match", "*"}
+        for answer in (allowed, serving.client.get(path), serving.client.delete(path), serving.client.get(path + "/x")):
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+            assert {"Catena-Completeness", "ETag", "Link"} <= set(
+                answer.headers["Access-Control-Expose-Headers"].split(", ")
+            )
+
+    @pytest.mark.parametrize("path", sorted(set(EVERY_PATH) - {"/health"}))
+    def test_what_the_client_has_is_not_sent_again(self, serving: Serving, path: str) -> None:
+        first = serving.client.get(path)
+        again = serving.client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+
+        assert first.headers["Cache-Control"] == "no-cache"
+        assert (again.status_code, again.data) == (304, b"")
+
+    def test_health_is_kept_by_nobody(self, serving: Serving) -> None:
+        assert serving.client.get("/health").headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.parametrize("path", EVERY_PATH)
+    @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "NONSENSE"])
+    def test_other_methods(self, serving: Serving, path: str, method: str) -> None:
+        response = serving.client.open(path, method=method)
+
+        problem(response, 405)
+        assert set(response.headers["Allow"].split(", ")) >= {"GET", "HEAD", "OPTIONS"}
+
+    @pytest.mark.parametrize("path", ["/sparql/", "/offerings/", "/nodes/"])
+    def test_a_slash_at_the_end_makes_no_difference(self, serving: Serving, path: str) -> None:
+        assert serving.client.get(path).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/nothing", "/sparql/x", "/%ff", "/offerings/0xa", "/.", "/catalogue"])
+    def test_what_is_not_there(self, serving: Serving, path: str) -> None:
+        assert "not found" in problem(serving.client.get(path), 404)
+
+    def test_what_breaks_is_not_told_in_detail(self, engine: Engine, serving: Serving) -> None:
+        def broken() -> Any:
+            raise RuntimeError("secret")
+
+        app = create_app(engine, serving.directory, broken)
+        app.logger.disabled = True
+
+        assert "secret" not in problem(app.test_client().get("/health"), 500)
+
+
+def test_a_description_is_kept_by_nobody_who_asked_with_post(serving: Serving) -> None:
+    response = serving.offering("0xa", **{"If-None-Match": "*"})
+
+    assert response.status_code == 200
+    assert "ETag" not in response.headers
+    assert response.headers["Vary"] == "Accept"
+
+
+def test_the_document_for_programs_is_json(serving: Serving) -> None:
+    assert json.loads(serving.client.get("/openapi.json").data)["openapi"] == "3.1.0"

@@ -1,0 +1,22 @@
+"""Bodies of requests, which strangers may make as large as they like."""
+
+from __future__ import annotations
+
+import flask
+
+from topology.federation.problems import RequestTooLarge
+
+
+def read_body(request: flask.Request, most_bytes: int) -> bytes:
+    """The body of a request.
+
+    Raises:
+        RequestTooLarge: It has more bytes than are read.
+    """
+    body = bytearray()
+    if (request.content_length or 0) <= most_bytes:
+        while len(body) <= most_bytes and (part := request.stream.read(most_bytes + 1 - len(body))):
+            body += part
+        if len(body) <= most_bytes:
+            return bytes(body)
+    raise RequestTooLarge(f"the request has more than the {most_bytes} bytes that are read")
