@@ -3,64 +3,95 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from catena_core.table import TableContent
 from topology import records
 from topology.federation.sources import Snapshot, Source
-from topology.records import OfferingHead, Placement
+from topology.gateway.own import Listings, OwnGraphs
+from topology.gateway.placed import Alike, Copy, decode_copy, mark, rank
+from topology.records import Node, OfferingHead
 from topology.ring import RingView
 
+__all__ = ["Copy", "Directory", "decode_copy", "take_snapshot"]
 
-class Copy(NamedTuple):
-    """A copy of a graph that a node acknowledged.
-
-    Attributes:
-        digest: What it holds; empty for one that the node refused.
-        version: The higher is the newer.
-    """
-
-    digest: str
-    version: int
-
-
-def decode_copy(_key: str, value: Any) -> Copy:
-    """The row that the table of placements keeps."""
-    placement = records.from_text(value, Placement)
-    return Copy(placement.digest, placement.version)
+_WRAP = 2**64
 
 
 class Directory:
     """Answers from which node each graph is to be read.
 
+    What is to be read from where is worked out for each graph once, and again when something about that graph changes, since
+    snapshots are taken by every query, while offerings come in.
+
     Args:
         ring: Called for the ring as it is now.
+        listings: Called for the graphs that the nodes say they hold; ``None``: no node is asked, so nothing is known of graphs
+            that nobody placed.
 
     Attributes:
         claims: Claims by address; usually a table of the topic of offerings.
         copies: Copies by :func:`~topology.records.placement_key`; usually a table of the topic of placements.
     """
 
-    def __init__(self, ring: Callable[[], RingView]) -> None:
+    def __init__(self, ring: Callable[[], RingView], listings: Callable[[], Listings] | None = None) -> None:
         self._ring = ring
+        self._listings = listings
         self.claims: TableContent[OfferingHead] | dict[str, OfferingHead] = {}
         self.copies: TableContent[Copy] | dict[str, Copy] = {}
-        self._lock = threading.Lock()
+        self._taking = threading.Lock()
+        self._noting = threading.Lock()
         self._changes = 0
+        self._changed: set[str] | None = None  # graphs; None: any of them
+        # Where to look for a graph's claims and copies. There may be none there any more.
+        self._addresses: dict[str, tuple[str, ...]] = {}
+        self._nodes: dict[str, tuple[str, ...]] = {}
+        self._choices: dict[str, tuple[Alike, ...]] = {}
+        self._withheld: set[str] = set()
+        self._own = OwnGraphs(lambda graph: graph in self._choices or graph in self._withheld)
+        self._crowded: set[str] = set()
+        self._epoch, self._replicas = -1, 0
         self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
 
     def changed(self, *_: Any) -> None:
-        """Note that the ring, a claim or a copy has changed."""
-        self._changes += 1
+        """Note that anything may have changed."""
+        with self._noting:
+            self._changes += 1
+            self._changed = None
+
+    def claim_changed(self, address: str, old: OfferingHead | None, new: OfferingHead | None) -> None:
+        """Note that a row of ``claims`` has changed."""
+        with self._noting:
+            self._changes += 1
+            if self._changed is not None:
+                self._changed.update(claim.graph for claim in (old, new) if claim is not None)
+                if new is not None:
+                    _add(self._addresses, new.graph, address)
+
+    def copy_changed(self, key: str, _old: Copy | None, new: Copy | None) -> None:
+        """Note that a row of ``copies`` has changed."""
+        node, graph = records.split_placement_key(key)
+        with self._noting:
+            self._changes += 1
+            if self._changed is not None:
+                self._changed.add(graph)
+                if new is not None:
+                    _add(self._nodes, graph, node)
+
+    def nodes_changed(self, *_: Any) -> None:
+        """Note that the ring has changed, or what nodes say they hold."""
+        with self._noting:
+            self._changes += 1
 
     def graph_of(self, identifier: str) -> str | None:
         """The graph of an offering, by its ledger address or by its own IRI; ``None`` when it is unknown."""
         claim = self.claims.get(identifier)
         if claim is not None:
             return claim.graph
-        return identifier if any(claim.graph == identifier for claim in self.claims.copy().values()) else None
+        with self._taking:
+            self._refresh()
+            return identifier if identifier in self._choices else None
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         """What one query is to see.
@@ -68,54 +99,135 @@ class Directory:
         Args:
             avoid: Ids of nodes that have just failed, to be treated as if they were not up.
         """
-        with self._lock:
+        with self._taking:
             changes = self._changes
             kept = self._snapshots.get(avoid)
             if kept is not None and kept[0] == changes:
                 return kept[1]
-            snapshot = take_snapshot(self._ring(), self.claims.copy(), self.copies.copy(), avoid)
+            snapshot = self._take(self._refresh(), avoid)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
             self._snapshots[avoid] = (changes, snapshot)
             return snapshot
 
+    def _refresh(self) -> RingView:
+        """Work out anew what has changed; returns the ring that it holds for."""
+        ring = self._ring()
+        with self._noting:
+            changed, self._changed = self._changed, set()
+            replicas = len(ring.owners(""))
+            if changed is None:
+                self._look_through_tables()
+            if changed is None or replicas != self._replicas:
+                changed = self._addresses.keys() | self._nodes.keys() | self._choices.keys() | self._withheld
+            elif ring.epoch != self._epoch:
+                # Only what has more copies than owners loses some without that new ones come first, which would be noted.
+                changed |= self._crowded
+            self._epoch, self._replicas = ring.epoch, replicas
+        self._own.discard([graph for graph in changed if self._work_out(graph, ring)])
+        if self._listings is not None:
+            self._own.refresh(self._listings())
+        return ring
+
+    def _look_through_tables(self) -> None:
+        self._addresses, self._nodes = {}, {}
+        for address, claim in self.claims.copy().items():
+            _add(self._addresses, claim.graph, address)
+        for key in self.copies.copy():
+            node, graph = records.split_placement_key(key)
+            _add(self._nodes, graph, node)
+
+    def _work_out(self, graph: str, ring: RingView) -> bool:
+        """Work out where one graph is to be read from; returns whether anything is known of it."""
+        addresses, nodes = self._addresses.get(graph, ()), self._nodes.get(graph, ())
+        claims = [(claim.claimed_at, a, claim) for a in addresses if (claim := self._claim(a, graph)) is not None]
+        held = {node: copy for node in nodes if (copy := self._copy(node, graph)) is not None}
+        if len(claims) < len(addresses) or len(held) < len(nodes):
+            self._tidy(graph)
+        self._choices.pop(graph, None)
+        self._withheld.discard(graph)
+        self._crowded.discard(graph)
+        if claims:
+            # Of several claims to one graph the earliest stands, by the address where times are equal: the router's rule.
+            _, _, claim = claims[0] if len(claims) == 1 else min(claims, key=lambda found: found[:2])
+            self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph))
+            if len(held) > self._replicas:
+                self._crowded.add(graph)
+        elif held:
+            self._withheld.add(graph)
+        return bool(claims or held)
+
+    def _tidy(self, graph: str) -> None:
+        """Forget where claims and copies of a graph have been; rows may come anew at any time."""
+        with self._noting:
+            addresses = [a for a in self._addresses.pop(graph, ()) if self._claim(a, graph) is not None]
+            nodes = [node for node in self._nodes.pop(graph, ()) if self._copy(node, graph) is not None]
+            if addresses:
+                self._addresses[graph] = tuple(addresses)
+            if nodes:
+                self._nodes[graph] = tuple(nodes)
+
+    def _claim(self, address: str, graph: str) -> OfferingHead | None:
+        claim = self.claims.get(address)
+        return claim if claim is not None and claim.graph == graph else None
+
+    def _copy(self, node: str, graph: str) -> Copy | None:
+        return self.copies.get(records.placement_key(node, graph))
+
+    def _take(self, ring: RingView, avoid: frozenset[str]) -> Snapshot:
+        usable = {node.id for node in ring.nodes.values() if node.state == "up"} - avoid
+        holders: dict[str, str] = {}
+        missing: set[str] = set()
+        marks = 0
+        for graph, choices in self._choices.items():
+            holder = ""
+            for number, nodes in choices:
+                for node in nodes:
+                    if node in usable:
+                        holder = node
+                        break
+                if holder:
+                    marks += number
+                    break
+            if choices:
+                holders[graph] = holder
+                if not holder:
+                    missing.update(*(nodes for _, nodes in choices))
+        shown = self._own.of(usable)
+        missing.update(
+            node.id for node in ring.nodes.values() if node.id not in usable and self._takes_away(node, shown)
+        )
+        marks += sum(mark("own", graph, "") for graph in shown) + sum(mark("missing", node, "") for node in missing)
+        return Snapshot(
+            sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
+            holders=holders,
+            withheld=frozenset(self._withheld),
+            missing=tuple(sorted(missing)),
+            version=f"{ring.epoch}-{marks % _WRAP:016x}",
+        )
+
+    def _takes_away(self, node: Node, shown: set[str]) -> bool:
+        """Whether graphs that nobody placed are gone with a node, as far as that can be known.
+
+        A node that was up, but never told what it holds, may hold some; one that never was, as those that are only supposed to
+        be at an owner's address, most likely does not exist.
+        """
+        if self._listings is None:
+            return False
+        if not self._own.was_listed(node.id):
+            return node.since > 0
+        return not self._own.of([node.id]) <= shown
+
 
 def take_snapshot(
-    ring: RingView, claims: Mapping[str, OfferingHead], copies: Mapping[str, Copy], avoid: frozenset[str] = frozenset()
+    ring: RingView, claims: dict[str, OfferingHead], copies: dict[str, Copy], avoid: frozenset[str] = frozenset()
 ) -> Snapshot:
-    """Choose a node for each graph: one that is up and holds what the graph is by now, in the ring's order of owners.
+    """What a query is to see of these claims and copies, taken once."""
+    directory = Directory(lambda: ring)
+    directory.claims, directory.copies = claims, copies
+    return directory.snapshot(avoid)
 
-    While a new description is on its way to the nodes there may be no such copy; the newest one that can be read serves then.
-    A graph that nobody claims any more is withheld, however many copies are still to be deleted.
-    """
-    usable = {node.id for node in ring.nodes.values() if node.state == "up"} - avoid
-    rightful: dict[str, OfferingHead] = {}
-    for _, claim in sorted(claims.items()):
-        standing = rightful.get(claim.graph)
-        if standing is None or claim.claimed_at < standing.claimed_at:
-            rightful[claim.graph] = claim
-    copies_of: dict[str, dict[str, Copy]] = defaultdict(dict)
-    for key, copy in copies.items():
-        node, graph = records.split_placement_key(key)
-        if copy.digest:
-            copies_of[graph][node] = copy
-    holders: dict[str, str] = {}
-    missing: set[str] = set()
-    for graph, held in copies_of.items():
-        if graph not in rightful:
-            continue
-        readable = {node: copy for node, copy in held.items() if node in usable}
-        current = {node for node, copy in readable.items() if copy.digest == rightful[graph].digest}
-        if current:
-            owners = [node for node in ring.owners(graph) if node in current]
-            holders[graph] = owners[0] if owners else min(current)
-        elif readable:
-            holders[graph] = max(readable, key=lambda node: (readable[node].version, node))
-        else:
-            holders[graph] = ""
-            missing |= held.keys()
-    return Snapshot(
-        sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
-        holders=holders,
-        withheld=frozenset(graph for graph in copies_of if graph not in rightful),
-        missing=tuple(sorted(missing)),
-    )
+
+def _add(index: dict[str, tuple[str, ...]], graph: str, item: str) -> None:
+    items = index.get(graph, ())
+    if item not in items:
+        index[graph] = (*items, item)

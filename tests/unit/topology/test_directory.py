@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catena_core.table import TableContent
 from topology import records
@@ -139,6 +142,211 @@ def test_before_anything_is_known_there_is_nothing() -> None:
     snapshot = take_snapshot(RingView(None), {}, {})
 
     assert (snapshot.sources, snapshot.holders, snapshot.missing) == ((), {}, ())
+
+
+CLAIMS = {"1": claim(), "2": claim("urn:other", "theirs")}
+COPIES = copies(a="new", b="new") | copies("urn:other", b="theirs", c="theirs")
+
+
+class TestVersion:
+    """The same text wherever the same is known, and another one after each change."""
+
+    def version(
+        self,
+        claims: dict[str, OfferingHead] = CLAIMS,
+        copies: dict[str, Copy] = COPIES,
+        view: RingView = THREE,
+        avoid: str = "",
+    ) -> str:
+        return take_snapshot(view, claims, copies, frozenset(avoid)).version
+
+    def test_it_does_not_depend_on_the_order_in_which_rows_came(self) -> None:
+        turned = dict(reversed(CLAIMS.items())), dict(reversed(COPIES.items()))
+
+        assert self.version(claims=turned[0], copies=turned[1]) == self.version() != ""
+
+    @pytest.mark.parametrize("avoid", ["a", "b", "c"])
+    def test_it_does_not_depend_on_the_copies_that_are_read(self, avoid: str) -> None:
+        assert self.version(avoid=avoid) == self.version()
+
+    def test_nor_on_whether_all_copies_are_there_yet(self) -> None:
+        assert self.version(copies=copies(a="new") | copies("urn:other", c="theirs")) == self.version()
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            pytest.param({"claims": {"2": claim("urn:other", "theirs")}}, id="withdrawn"),
+            pytest.param({"copies": copies(a="newer", b="newer") | copies("urn:other", b="theirs")}, id="replaced"),
+            pytest.param({"copies": copies(a="new", b="new")}, id="not placed yet"),
+            pytest.param(
+                {"claims": CLAIMS | {"0": claim("urn:third")}, "copies": COPIES | copies("urn:third", a="new")},
+                id="added",
+            ),
+            pytest.param({"avoid": "bc"}, id="missing"),
+            pytest.param({"view": RingView(Ring(2, tuple(THREE.nodes.values()), 150, 2))}, id="another epoch"),
+        ],
+    )
+    def test_it_changes_with_what_is_shown(self, changed: dict[str, Any]) -> None:
+        assert self.version(**changed) != self.version()
+
+    def test_what_two_graphs_say_exchanged_is_a_change(self) -> None:
+        claims = {"1": claim(digest="theirs"), "2": claim("urn:other", "new")}
+        held = copies(a="theirs") | copies("urn:other", b="new")
+
+        assert self.version(claims=claims, copies=held) != self.version()
+
+
+class TestGraphsThatNobodyPlaced:
+    """They count too: a node that is gone with some of them is missing from the answer."""
+
+    def directory(self, view: RingView = THREE, **listings: str) -> Directory:
+        """Over nodes that list graphs named by letters; G is placed on a and b, the rest is not."""
+        self.listings = {node: frozenset(graphs.split()) for node, graphs in listings.items()}
+        directory = Directory(lambda: view, lambda: self.listings)
+        directory.claims = {"1": claim()}
+        directory.copies = copies(a="new", b="new")
+        return directory
+
+    def test_a_node_with_graphs_that_only_it_lists_is_missing_when_it_is_gone(self) -> None:
+        directory = self.directory(a=f"{G} urn:x urn:y", b=f"{G} urn:x", c="")
+
+        assert directory.snapshot().missing == ()
+        assert directory.snapshot(frozenset("a")).missing == ("a",)
+
+    def test_one_whose_graphs_others_list_too_is_not(self) -> None:
+        directory = self.directory(a=f"{G} urn:x", b=f"{G} urn:x", c="urn:y")
+
+        assert directory.snapshot(frozenset("a")).missing == ()
+        assert directory.snapshot(frozenset("ab")).missing == ("a", "b")
+
+    def test_nor_one_that_holds_nothing_but_what_was_placed(self) -> None:
+        directory = self.directory(a=G, b=G, c="")
+
+        assert [directory.snapshot(frozenset(node)).missing for node in "abc"] == [(), (), ()]
+
+    @pytest.mark.parametrize("state", ["suspect", "down"])
+    def test_what_a_node_listed_last_counts_when_the_ring_knows_that_it_is_gone(self, state: NodeState) -> None:
+        directory = self.directory(ring(a=state, b="up", c="up"), a="urn:x", b=G, c="")
+
+        assert directory.snapshot().missing == ("a",)
+
+    def test_a_node_that_was_up_and_never_listed_may_hold_some(self) -> None:
+        nodes = tuple(Node(name, f"http://{name}/catalogue", "up", since=1) for name in "abc")
+        directory = self.directory(RingView(Ring(1, nodes, 150, 2)), b=G)
+
+        assert directory.snapshot().missing == ()
+        assert directory.snapshot(frozenset("c")).missing == ("c",)
+
+    def test_a_node_that_never_was_up_holds_none(self) -> None:
+        """The addresses of owners' nodes are guessed, and many are nobody's."""
+        assert self.directory(ring(a="up", b="up", c="down"), a=G, b=G).snapshot().missing == ()
+
+    def test_a_graph_that_is_to_be_deleted_is_not_one_of_them(self) -> None:
+        directory = self.directory(a=f"{G} urn:x", b=G, c="")
+        directory.copies = copies(a="new", b="new") | copies("urn:x", a="new")
+
+        assert directory.snapshot(frozenset("a")).missing == ()
+
+    def test_nor_one_that_was_deleted_since_the_listing(self) -> None:
+        directory = self.directory(a=f"{G} urn:x", b=G, c="")
+        gone = placement_key("a", "urn:x")
+        directory.copies = held = copies(a="new", b="new") | copies("urn:x", a="new")
+        assert directory.snapshot(frozenset("a")).missing == ()
+
+        old = held.pop(gone)
+        directory.copy_changed(gone, old, None)
+
+        assert directory.snapshot(frozenset("a")).missing == ()
+
+    def test_one_that_is_placed_later_is_none_any_more(self) -> None:
+        directory = self.directory(a=f"{G} urn:x", b=G, c="")
+        assert directory.snapshot(frozenset("a")).missing == ("a",)
+        assert isinstance(directory.claims, dict)
+
+        directory.claims["2"] = claim("urn:x")
+        directory.claim_changed("2", None, claim("urn:x"))
+
+        assert directory.snapshot(frozenset("a")).missing == ()
+
+    def test_a_new_listing_takes_the_old_one_s_place(self) -> None:
+        directory = self.directory(a=f"{G} urn:x", b=G, c="")
+        before = directory.snapshot()
+        assert directory.snapshot(frozenset("a")).missing == ("a",)
+
+        self.listings = {"a": frozenset({G}), "b": frozenset({G}), "c": frozenset({"urn:z"})}
+        directory.nodes_changed()
+
+        assert directory.snapshot(frozenset("a")).missing == ()
+        assert directory.snapshot(frozenset("c")).missing == ("c",)
+        assert directory.snapshot().version != before.version
+
+    def test_a_node_that_left_the_catalogue_is_not_missing(self) -> None:
+        directory = self.directory(ring(b="up", c="up"), a="urn:x", b=G, c="")
+
+        assert directory.snapshot().missing == ()
+
+
+class Change(NamedTuple):
+    """Something that happens to the tables or to the ring."""
+
+    what: str
+    name: str
+    graph: str
+    digest: str
+    number: int
+
+
+CHANGES = st.builds(
+    Change,
+    st.sampled_from(["claim", "withdraw", "copy", "copy", "delete", "up", "suspect", "down", "anything"]),
+    st.sampled_from("abcd"),
+    st.sampled_from([G, "urn:1", "urn:2"]),
+    st.sampled_from(["new", "old", ""]),
+    st.integers(0, 3),
+)
+
+
+@given(st.lists(CHANGES, max_size=40), st.frozensets(st.sampled_from("abcd"), max_size=2))
+def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
+    changes: list[Change], avoid: frozenset[str]
+) -> None:
+    claims: dict[str, OfferingHead] = {}
+    held: dict[str, Copy] = {}
+    states: dict[str, NodeState] = {"a": "up", "b": "up", "c": "up"}
+    epoch = 1
+    view = RingView(Ring(epoch, tuple(Node(n, f"http://{n}", state) for n, state in states.items()), 10, 2))
+    directory = Directory(lambda: view)
+    directory.claims, directory.copies = claims, held
+    for change in changes:
+        key = placement_key(change.name, change.graph)
+        if change.what == "claim":
+            old = claims.get(change.name)
+            claims[change.name] = claim(change.graph, change.digest or "new", change.number)
+            directory.claim_changed(change.name, old, claims[change.name])
+        elif change.what == "withdraw" and change.name in claims:
+            directory.claim_changed(change.name, claims.pop(change.name), None)
+        elif change.what == "copy":
+            before = held.get(key)
+            held[key] = Copy(change.digest, change.number)
+            directory.copy_changed(key, before, held[key])
+        elif change.what == "delete" and key in held:
+            directory.copy_changed(key, held.pop(key), None)
+        elif change.what in ("up", "suspect", "down"):
+            states[change.name] = change.what  # type: ignore[assignment]
+            epoch += 1
+            view = RingView(Ring(epoch, tuple(Node(n, f"http://{n}", state) for n, state in states.items()), 10, 2))
+            directory.nodes_changed()
+        elif change.what == "anything":
+            directory.changed()
+        one, other = directory.snapshot(avoid), take_snapshot(view, claims, held, avoid)
+        assert (one.version, one.missing, one.withheld) == (other.version, other.missing, other.withheld)
+        assert (one.sources, one.holders.keys()) == (other.sources, other.holders.keys())
+        for graph, node in one.holders.items():
+            said = {name: copy.digest for name in "abcd" if (copy := held.get(placement_key(name, graph))) is not None}
+            # Of copies that say the same it may be another owner's, but no leftover's, which are deleted any moment.
+            assert said.get(node) == said.get(other.holders[graph])
+            if len(said) > 2:
+                assert node == other.holders[graph]
 
 
 class TestDirectory:

@@ -1,0 +1,69 @@
+"""The copies of a graph that the catalogue placed, in the order in which they are to be read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from topology import records
+from topology.records import Placement
+
+
+class Copy(NamedTuple):
+    """A copy of a graph that a node acknowledged.
+
+    Attributes:
+        digest: What it holds; empty for one that the node refused.
+        version: The higher is the newer.
+    """
+
+    digest: str
+    version: int
+
+
+class Alike(NamedTuple):
+    """Copies of a graph that say the same.
+
+    Attributes:
+        mark: A number that stands for the graph and what they say.
+        nodes: Ids of the nodes that hold them, in the order in which they are to be read.
+    """
+
+    mark: int
+    nodes: tuple[str, ...]
+
+
+def decode_copy(_key: str, value: Any) -> Copy:
+    """The row that the table of placements keeps."""
+    placement = records.from_text(value, Placement)
+    return Copy(placement.digest, placement.version)
+
+
+def rank(graph: str, digest: str, held: Mapping[str, Copy], owners: Sequence[str]) -> tuple[Alike, ...]:
+    """The copies of a graph, the best first.
+
+    Current ones come before all others, and among them those of owners, since the rest are about to be deleted. The ring's
+    order of owners is another one for each graph, so the nodes share the reading as evenly as they share the graphs, and all
+    gateways read a graph from the same one. While a new description is on its way there may be no current copy; the newest
+    that can be read serves then.
+
+    Args:
+        graph: Its IRI.
+        digest: What it is to hold by now.
+        held: Its copies, by node.
+        owners: The nodes that should hold it, the first one first.
+    """
+    current = [node for node in owners if node in held and held[node].digest == digest]
+    current += sorted(node for node, copy in held.items() if copy.digest == digest and node not in current)
+    ranked = [Alike(mark(graph, digest), tuple(current))] if current else []
+    if len(current) < len(held):
+        stale = [node for node, copy in held.items() if copy.digest and copy.digest != digest]
+        stale.sort(key=lambda node: (held[node].version, node), reverse=True)
+        ranked += [Alike(mark(graph, held[node].digest), (node,)) for node in stale]
+    return tuple(ranked)
+
+
+def mark(*parts: str) -> int:
+    """A number of 64 bits that stands for some texts; sums of such numbers (modulo 2 to the 64th) stand for sets."""
+    return int.from_bytes(hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest(), "big")
