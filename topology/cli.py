@@ -12,6 +12,7 @@ from catena_core.errors import CatenaError
 from catena_core.options import split_properties
 from catena_core.version import __version__
 from topology import settings
+from topology.explain_cli import explain
 from topology.runner.up import LINKS, Runner
 
 
@@ -22,6 +23,7 @@ def main() -> None:
 
 
 main.add_command(dead_letters)
+main.add_command(explain)
 
 
 def _read_scale(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
