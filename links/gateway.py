@@ -1,55 +1,62 @@
 """Answers over HTTP: SPARQL over all nodes as if they were one store, and single offerings.
 
 Run it alone with ``python links/gateway.py -k localhost:9092``; start more of it, each on a port or a machine of its own.
+Without Kafka it serves the nodes of a list: ``OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json python links/gateway.py``.
 """
 
 from __future__ import annotations
 
-from waitress.server import create_server
+import flask
 
 from catena_core.errors import UsageError
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
+from topology.federation.effort import Limits
 from topology.federation.engine import Engine
 from topology.gateway.app import create_app
 from topology.gateway.directory import Directory, decode_copy
+from topology.gateway.fixed import FixedCatalogue
+from topology.gateway.holdings import Holdings
+from topology.gateway.server import make_server
+from topology.membership import CatalogueList
+from topology.ring import RingView
+from topology.settings import Mode
 
-_THREADS = 16
+_MEBIBYTE = 1024 * 1024
 
 
 class Gateway(CatalogueLink):
     """Serves the catalogue over HTTP.
 
     GET or POST /sparql, the same at /catalogue/sparql: the SPARQL 1.1 Protocol, over every graph once, whichever nodes hold it.
-    POST /offerings {"offerings_id": …}: one description, by ledger address or offering IRI. GET /health.
+    GET / names what else there is.
 
-    Settings: HOST_ADDRESS (0.0.0.0), HOST_PORT (3030), SPARQL_TIMEOUT (60 s), NODE_TIMEOUT (10 s).
+    With a Kafka (-k) it serves the catalogue that the other links keep. Without one it serves a fixed set of nodes, any SPARQL
+    servers, and needs nothing else: OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json. It asks each node for its health and for the
+    graphs that it holds; a graph on several nodes counts once.
+
+    Settings: HOST_ADDRESS (0.0.0.0), HOST_PORT (3030), SPARQL_TIMEOUT (60 s), NODE_TIMEOUT (10 s), SPARQL_PARTIAL (1),
+    SPARQL_CACHE_TTL (60 s), SPARQL_WORKERS (2), SPARQL_MEMORY (4096 MiB), SPARQL_RESULT_MAX_BYTES, SPARQL_SERVICES; for a
+    fixed set of nodes OPERATOR_PROVIDED, CATALOGUE_LIST, NODE_HEALTH_CHECK_INTERVAL (30 s).
     """
 
     inputs = (topics.RING, topics.OFFERINGS, topics.PLACEMENTS)
 
     def setup(self) -> None:
-        """Follow the topics that say what stands where, and take the port."""
+        """Find out what stands where, and take the port."""
         super().setup()
         settings = self.settings
-        _ring_topic, offerings, placements = self.input_topics
-        self._directory = directory = Directory(lambda: self.ring)
-        self.follow_ring(on_change=directory.changed)
-        directory.claims = self.table(
-            offerings, decode=records.read_head, accept=records.is_newer_claim, on_change=directory.changed
+        self._engine = Engine(
+            timeout=settings.sparql_timeout,
+            source_timeout=settings.node_timeout,
+            limits=Limits(most_result_bytes=settings.sparql_result_max_bytes),
+            workers=settings.sparql_workers,
+            worker_memory=settings.sparql_memory * _MEBIBYTE,
         )
-        directory.copies = self.table(placements, decode=decode_copy, on_change=directory.changed)
-        self._engine = Engine(timeout=settings.sparql_timeout, source_timeout=settings.node_timeout)
-        app = create_app(self._engine, self._directory, lambda: self.ring)
+        self._is_fixed = self.kafka_endpoint is None and settings.mode is Mode.OPERATOR
+        app = self._over_fixed_nodes() if self._is_fixed else self._over_catalogue()
         try:
-            self._server = create_server(
-                app,
-                host=settings.host_address,
-                port=settings.host_port,
-                threads=_THREADS,
-                ident="catena",
-                asyncore_use_poll=True,  # select() fails in programs with more than a thousand open files
-            )
+            self._server = make_server(app, settings.host_address, settings.host_port)
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {settings.host_address}:{settings.host_port} ({error.strerror}); "
@@ -58,6 +65,11 @@ class Gateway(CatalogueLink):
 
     def generator(self) -> None:
         """Serve until the link stops."""
+        if self._is_fixed:
+            self._fixed.start()
+            self.launch_thread(self._fixed.tell_what_was_found)
+        else:
+            self._directory.snapshot()  # the first one takes longest
         self.logger.log(f"serving on {self.settings.host_address}:{self.settings.host_port}")
         self._server.run()
 
@@ -66,8 +78,58 @@ class Gateway(CatalogueLink):
         if hasattr(self, "_server"):
             self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
             self._server.close()
+        if hasattr(self, "_fixed"):
+            self._fixed.close()
+        if hasattr(self, "_holdings"):
+            self._holdings.close()
         if hasattr(self, "_engine"):
             self._engine.close()
+
+    # Two ways to know what stands where
+
+    def _over_catalogue(self) -> flask.Flask:
+        """Follow the topics, which say what was placed where, and ask the nodes only for what nobody placed."""
+        _ring_topic, offerings, placements = self.input_topics
+        directory = Directory(lambda: self.ring, lambda: holdings.listings())
+        holdings = Holdings(self.settings.node_timeout, self.logger, on_change=directory.nodes_changed)
+        self._directory, self._holdings = directory, holdings
+
+        def changed(ring: RingView) -> None:
+            holdings.follow(ring)
+            directory.nodes_changed()
+
+        try:
+            self.follow_ring(on_change=changed)
+        except UsageError as error:
+            raise UsageError(
+                "there is no Kafka and no list of nodes; serve a catalogue with -k HOST:PORT, or the nodes of a list with "
+                "OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json (examples/catalogue_list.json shows one)"
+            ) from error
+        directory.claims = self.table(
+            offerings,
+            decode=records.read_head,
+            accept=records.is_newer_claim,
+            on_change=directory.claim_changed,
+        )
+        directory.copies = self.table(placements, decode=decode_copy, on_change=directory.copy_changed)
+        return create_app(self._engine, directory, lambda: self.ring, partial_answers=self.settings.sparql_partial)
+
+    def _over_fixed_nodes(self) -> flask.Flask:
+        """Ask the nodes of a list for everything."""
+        settings = self.settings
+        fixed = self._fixed = FixedCatalogue(
+            CatalogueList(settings.catalogue_list),
+            settings.node_health_check_interval,
+            settings.node_timeout,
+            self.logger,
+        )
+        return create_app(
+            self._engine,
+            fixed.directory,
+            lambda: fixed.ring,
+            listing=fixed.directory.offerings,
+            partial_answers=settings.sparql_partial,
+        )
 
 
 if __name__ == "__main__":

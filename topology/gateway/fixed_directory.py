@@ -1,0 +1,129 @@
+"""Where each graph is read from when nobody placed it: as the nodes themselves say."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from topology.federation.sources import Snapshot, Source
+from topology.gateway.listing import Listed
+from topology.gateway.own import Listings
+from topology.gateway.placed import mark
+from topology.ring import RingView
+
+
+class FixedDirectory:
+    """Answers from which node each graph is to be read, for nodes that hold whatever their owners put there.
+
+    A graph that several nodes list is read from one of them, so that it counts once, its blank nodes included. Which one
+    follows from the names of the graph and of the nodes alone, by rendezvous hashing (Thaler and Ravishankar, "Using name-based
+    mappings to increase hit rates", IEEE/ACM Transactions on Networking 6(1), 1998): every gateway chooses the same one, the
+    nodes share the graphs, and one that goes leaves the choices between the others as they were.
+
+    The first snapshot waits until the nodes have been asked, so that no answer is made of less than what there is.
+
+    Args:
+        ring: Called for the nodes as they are now.
+        listings: Called for the graphs that the nodes say they hold.
+        are_asked: Called to learn whether all nodes that can be asked have been.
+        patience: Seconds from now until the first snapshot is taken at the latest.
+    """
+
+    def __init__(
+        self,
+        ring: Callable[[], RingView],
+        listings: Callable[[], Listings],
+        are_asked: Callable[[], bool],
+        patience: float,
+    ) -> None:
+        self._ring = ring
+        self._listings = listings
+        self._are_asked = are_asked
+        self._until = time.monotonic() + patience
+        self._asked = threading.Event()
+        self._lock = threading.Lock()
+        self._state = object()  # another one after each change
+        self._listed: dict[str, frozenset[str]] = {}
+        self._choices: dict[
+            str, tuple[str, ...]
+        ] = {}  # the nodes that list a graph, in the order in which they are asked
+        self._snapshots: dict[frozenset[str], tuple[object, Snapshot]] = {}
+        self._offerings: tuple[Snapshot | None, Sequence[Listed]] = (None, ())
+
+    def nodes_changed(self, *_: Any) -> None:
+        """Note that a node has changed, or what it says it holds."""
+        self._state = object()
+        if not self._asked.is_set() and self._are_asked():
+            self._asked.set()
+
+    def wait_until_asked(self) -> None:
+        """Wait until the nodes have been asked what they hold, or patience is at an end."""
+        if not self._asked.is_set():
+            self._asked.wait(max(0.0, self._until - time.monotonic()))
+            self._asked.set()
+
+    def graph_of(self, identifier: str) -> str | None:
+        """The graph of this name; ``None`` when no node lists one."""
+        self.snapshot()
+        return identifier if identifier in self._choices else None
+
+    def offerings(self) -> Sequence[Listed]:
+        """The graphs that the nodes list, sorted by name."""
+        snapshot = self.snapshot()
+        with self._lock:
+            if self._offerings[0] is not snapshot:
+                listed = [Listed(graph, nodes=tuple(sorted(nodes))) for graph, nodes in sorted(self._choices.items())]
+                self._offerings = (snapshot, listed)
+            return self._offerings[1]
+
+    def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
+        """What one query is to see.
+
+        Its version is empty: what graphs say may change without their names.
+
+        Args:
+            avoid: Ids of nodes that have just failed, to be treated as if they were not up.
+        """
+        self.wait_until_asked()
+        with self._lock:
+            state = self._state
+            kept = self._snapshots.get(avoid)
+            if kept is not None and kept[0] is state:
+                return kept[1]
+            ring = self._ring()
+            self._refresh()
+            snapshot = self._take(ring, avoid)
+            self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] is state}
+            self._snapshots[avoid] = (state, snapshot)
+            return snapshot
+
+    def _refresh(self) -> None:
+        listings = self._listings()
+        for node in self._listed.keys() | listings.keys():
+            before, now = self._listed.get(node, frozenset()), listings.get(node, frozenset())
+            if before is now:
+                continue
+            for graph in before - now:
+                left = tuple(other for other in self._choices.pop(graph) if other != node)
+                if left:
+                    self._choices[graph] = left
+            for graph in now - before:
+                others = self._choices.get(graph, ())
+                self._choices[graph] = tuple(sorted((*others, node), key=lambda name: mark(name, graph)))
+        self._listed = dict(listings)
+
+    def _take(self, ring: RingView, avoid: frozenset[str]) -> Snapshot:
+        usable = {node.id for node in ring.nodes.values() if node.state == "up"} - avoid
+        holders: dict[str, str] = {}
+        missing = set(ring.nodes.keys() - self._listed.keys())
+        for graph, nodes in self._choices.items():
+            holders[graph] = next((node for node in nodes if node in usable), "")
+            if not holders[graph]:
+                missing.update(nodes)
+        return Snapshot(
+            sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
+            holders=holders,
+            missing=tuple(sorted(missing)),
+        )
