@@ -69,7 +69,11 @@ def analyse(text: str, deeply: bool = True) -> Plan:
     except Exception as error:  # rdflib and pyparsing raise many kinds, bare Exception and RecursionError among them
         return plan.widened(f"its analysis failed: {type(error).__name__}: {str(error)[:200]}")
     return msgspec.structs.replace(
-        plan, patterns=tuple(dict.fromkeys(visible.patterns)), graph_names=frozenset(visible.graph_names)
+        plan,
+        patterns=tuple(dict.fromkeys(visible.patterns)),
+        blocks=tuple(dict.fromkeys(visible.blocks)),
+        others=tuple(dict.fromkeys(visible.others)),
+        graph_names=frozenset(visible.graph_names),
     )
 
 

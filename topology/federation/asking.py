@@ -16,6 +16,7 @@ from typing import NoReturn
 from topology.federation.effort import Effort
 from topology.federation.errors import QueryTimeout, SourceFailed
 from topology.federation.nodes import Nodes
+from topology.federation.request import Request
 from topology.federation.sources import Snapshot, Source
 
 # Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.
@@ -66,13 +67,13 @@ class Asking:
         """The nodes to go on with: without those that failed, nor those that are slow."""
         return self._snapshot_for(self._failed | self._slow)
 
-    def ask(self, snapshot: Snapshot, sources: Iterable[Source], text: str) -> list[tuple[Source, bytes]]:
+    def ask(self, snapshot: Snapshot, sources: Iterable[Source], request: Request) -> list[tuple[Source, bytes]]:
         """What nodes answer. What was answered once is not asked again.
 
         Args:
             snapshot: The one that the query goes by.
             sources: The nodes to ask, some of the snapshot's.
-            text: A query.
+            request: What to ask.
 
         Raises:
             OtherNodes: Start again, with another snapshot.
@@ -81,7 +82,8 @@ class Asking:
             QueryCancelled: Nobody waits for the answer any more.
             TooLarge: The budget of bytes is spent.
         """
-        waiting = {self._submit(source, text): source for source in sources}
+        text = request.text
+        waiting = {self._submit(source, request): source for source in sources}
         while True:
             self._leave_out_failed(waiting)
             pending = {future for future in waiting if not future.done()}
@@ -92,18 +94,19 @@ class Asking:
             late = {future for (_, asked), future in self._answers.items() if asked == text and not future.done()}
             wait(pending | late, timeout=self._until_next_look(waiting, pending), return_when=FIRST_COMPLETED)
 
-    def _submit(self, source: Source, text: str) -> Future[bytes]:
-        future = self._answers.get((source, text))
+    def _submit(self, source: Source, request: Request) -> Future[bytes]:
+        future = self._answers.get((source, request.text))
         if future is None:
-            future = self._answers[source, text] = self._threads.submit(self._ask_one, source, text)
+            future = self._threads.submit(self._ask_one, source, request)
+            self._answers[source, request.text] = future
             self._since[future] = time.monotonic()
         return future
 
-    def _ask_one(self, source: Source, text: str) -> bytes:
+    def _ask_one(self, source: Source, request: Request) -> bytes:
         start = time.perf_counter()
-        body = self._nodes.ask(source, text, self._effort)
-        self._took[source, text] = time.perf_counter() - start
-        self._effort.note("ask", source.id, text, body.count(b"\n"), len(body), start)
+        body = self._nodes.ask(source, request, self._effort)
+        self._took[source, request.text] = time.perf_counter() - start
+        self._effort.note("ask", source.id, request.text, body.count(b"\n"), len(body), start)
         return body
 
     def _leave_out_failed(self, waiting: dict[Future[bytes], Source]) -> None:

@@ -10,7 +10,7 @@ from topology.federation.asking import Asking
 from topology.federation.effort import Effort
 from topology.federation.errors import UnreadableQuads
 from topology.federation.jobs import Evaluate
-from topology.federation.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan
+from topology.federation.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
 from topology.federation.request import Request, request
 from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot, Source
@@ -41,22 +41,24 @@ class Attempt:
     workers: Workers
     asked: list[Request] = field(default_factory=list)
 
-    def pull(self, patterns: Iterable[Pattern], graph_names: Iterable[str] = ()) -> Rows:
-        """One copy of the quads of the dataset that match any of some patterns, and of the graphs that exist.
+    def pull(self, patterns: Iterable[Pattern], graph_names: Iterable[str] = (), blocks: Iterable[Block] = ()) -> Rows:
+        """One copy of the quads of the dataset that match any of some patterns or blocks, and of the graphs that exist.
 
         Args:
             patterns: As in ``Plan.patterns``.
             graph_names: As in ``Plan.graph_names``.
+            blocks: As in ``Plan.blocks``.
 
         Raises:
             SourceFailed: Some nodes did not answer.
             QueryTimeout: The deadline is over.
             TooLarge: A limit is passed.
         """
-        patterns, graph_names = tuple(patterns), tuple(graph_names)
+        patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(blocks)
         default, named = self.dataset.default, self.dataset.named
-        reads_default = any(pattern.graph == DEFAULT_GRAPH for pattern in patterns)
-        reads_named = bool(graph_names) or any(pattern.graph != DEFAULT_GRAPH for pattern in patterns)
+        looked_into = {pattern.graph for pattern in patterns} | {block.graph for block in blocks}
+        reads_default = DEFAULT_GRAPH in looked_into
+        reads_named = bool(graph_names) or bool(looked_into - {DEFAULT_GRAPH})
         rows = Rows(
             self.snapshot,
             lambda graph: reads_default and (default is None or graph in default),
@@ -64,12 +66,12 @@ class Attempt:
             self.skolem,
             self.effort.limits.most_triples,
         )
-        asked = request(patterns, graph_names, self.dataset)
+        asked = request(patterns, graph_names, self.dataset, blocks)
         if asked:
             self.asked.append(asked)
             for number, (source, body) in enumerate(self._ask(asked)):
                 start, before = time.perf_counter(), len(rows)
-                rows.add(source, number, body)
+                rows.add(source, number, body, asked.blocks)
                 self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
         return rows
 
@@ -124,7 +126,7 @@ class Attempt:
     def _ask(self, asked: Request) -> list[tuple[Source, bytes]]:
         """What every node that may hold a wanted graph answers."""
         sources = [source for source in self.snapshot.sources if self._concerns(source, asked)]
-        return self.asking.ask(self.snapshot, sources, asked.text)
+        return self.asking.ask(self.snapshot, sources, asked)
 
     def _concerns(self, source: Source, asked: Request) -> bool:
         return asked.graphs is None or any(self.snapshot.keeps(graph, source.id) for graph in asked.graphs)

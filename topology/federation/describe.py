@@ -10,7 +10,7 @@ import re
 
 from topology.federation.attempt import Attempt
 from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
-from topology.federation.rows import skolem_suffix
+from topology.federation.terms import skolem_suffix
 
 _TSV = "text/tab-separated-values"
 _MOST_RESOURCES = 1000
@@ -30,7 +30,7 @@ def describe(attempt: Attempt, text: str, media_type: str) -> bytes:
         QueryRefused: It cannot be evaluated, or not within the limits.
         QueryTimeout: It took too long.
     """
-    rows = attempt.pull(attempt.plan.patterns, attempt.plan.graph_names)
+    rows = attempt.pull(attempt.plan.others, attempt.plan.graph_names, attempt.plan.blocks)
     found = attempt.evaluate(attempt.plan.resources, rows, _TSV).decode()
     terms = {term for line in found.split("\n")[1:] for term in line.split("\t") if term.startswith(("<", "_:"))}
     resources = {_asked_for(attempt, term) for term in terms}

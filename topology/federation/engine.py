@@ -210,7 +210,7 @@ class Engine:
         if attempt.plan.form == "DESCRIBE":
             body = describe(attempt, text, chosen.media_type)
         else:
-            rows = attempt.pull(attempt.plan.patterns, attempt.plan.graph_names)
+            rows = attempt.pull(attempt.plan.others, attempt.plan.graph_names, attempt.plan.blocks)
             body = attempt.evaluate(text, rows, chosen.media_type)
         return Answer(body, chosen.content_type, attempt.missing(), attempt.plan, attempt.effort.steps)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ import urllib3
 from catena_core.version import __version__
 from topology.federation.effort import Effort
 from topology.federation.errors import QueryTimeout, SourceFailed
-from topology.federation.request import COLUMNS
+from topology.federation.request import Request
 from topology.federation.sources import Source
 from topology.web import UnsafeError, check_address
 
@@ -25,7 +25,6 @@ _HEADERS = {
     "User-Agent": f"catena/{__version__}",
     "Content-Type": "application/x-www-form-urlencoded",
 }
-_HEADER_LINE = "\t".join(f"?{column}" for column in COLUMNS).encode()
 _CHUNK = 1024 * 1024
 
 # When a node counts as slow: after twice what nine of ten answers took, but within these bounds, in seconds.
@@ -81,12 +80,12 @@ class Nodes:
         self._manners: dict[str, _Manners] = defaultdict(_Manners)
         self._numbers = count()
 
-    def ask(self, source: Source, query: str, effort: Effort) -> bytes:
+    def ask(self, source: Source, request: Request, effort: Effort) -> bytes:
         """Ask one node for quads.
 
         Args:
             source: The node.
-            query: A SELECT query.
+            request: What to ask.
             effort: What the user's query may use.
 
         Returns:
@@ -104,7 +103,7 @@ class Nodes:
             raise SourceFailed(f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id])
         manners.asked_at[number] = start
         try:
-            rows = self._ask_again(source, query, effort)
+            rows = self._ask_again(source, request, effort)
         except SourceFailed as error:
             if isinstance(error, _Silent):
                 manners.shunned_until = time.monotonic() + _SHUNNED
@@ -130,14 +129,14 @@ class Nodes:
         """Close all connections."""
         self._pool.clear()
 
-    def _ask_again(self, source: Source, query: str, effort: Effort) -> bytes:
+    def _ask_again(self, source: Source, request: Request, effort: Effort) -> bytes:
         until = min(effort.deadline, time.monotonic() + self._timeout)
         try:
             try:
-                return self._ask(source, query, until, effort)
+                return self._ask(source, request, until, effort)
             except urllib3.exceptions.ProtocolError:
                 # A kept connection that the node closed just now says nothing about the node.
-                return self._ask(source, query, until, effort)
+                return self._ask(source, request, until, effort)
         except (TimeoutError, urllib3.exceptions.TimeoutError):
             if time.monotonic() >= effort.deadline:
                 raise QueryTimeout(f"waited for node {source.id}") from None
@@ -145,7 +144,7 @@ class Nodes:
         except (urllib3.exceptions.HTTPError, OSError, UnsafeError) as error:
             raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
 
-    def _ask(self, source: Source, query: str, until: float, effort: Effort) -> bytes:
+    def _ask(self, source: Source, request: Request, until: float, effort: Effort) -> bytes:
         effort.spend(0)
         check_address(source.sparql_url)
         left = until - time.monotonic()
@@ -154,7 +153,7 @@ class Nodes:
         answer = self._pool.request(
             "POST",
             source.sparql_url,
-            body=urlencode({"query": query}),
+            body=urlencode({"query": request.text}),
             headers=_HEADERS,
             redirect=False,
             preload_content=False,
@@ -169,7 +168,7 @@ class Nodes:
         if answer.status != 200:
             said = body[:200].decode(errors="replace")
             raise SourceFailed(f"node {source.id} answers with status {answer.status}: {said}", [source.id])
-        return _rows(source, body, answer.headers.get("Content-Type", ""))
+        return _rows(source, request.columns, body, answer.headers.get("Content-Type", ""))
 
 
 def _read(answer: urllib3.BaseHTTPResponse, until: float, effort: Effort) -> bytes:
@@ -183,12 +182,12 @@ def _read(answer: urllib3.BaseHTTPResponse, until: float, effort: Effort) -> byt
     return b"".join(parts)
 
 
-def _rows(source: Source, body: bytes, content_type: str) -> bytes:
+def _rows(source: Source, columns: Sequence[str], body: bytes, content_type: str) -> bytes:
     media_type = content_type.split(";")[0].strip().lower()
     if media_type == _JSON:
-        return _from_json(source, body)
+        return _from_json(source, columns, body)
     header, _, rows = body.partition(b"\n")
-    if media_type != _TSV or header.rstrip(b"\r") != _HEADER_LINE:
+    if media_type != _TSV or header.rstrip(b"\r") != b"\t".join(b"?%b" % column.encode() for column in columns):
         raise SourceFailed(
             f"node {source.id} answers with {media_type or 'no content type'}, not with {_TSV}", [source.id]
         )
@@ -197,13 +196,13 @@ def _rows(source: Source, body: bytes, content_type: str) -> bytes:
     return rows.replace(b"\r\n", b"\n")
 
 
-def _from_json(source: Source, body: bytes) -> bytes:
+def _from_json(source: Source, columns: Sequence[str], body: bytes) -> bytes:
     """For servers without TSV; three times slower."""
     try:
         solutions = pyoxigraph.parse_query_results(body, pyoxigraph.QueryResultsFormat.JSON)
         assert isinstance(solutions, pyoxigraph.QuerySolutions)
         lines = [
-            "\t".join("" if term is None else str(term) for term in (row[c] for c in COLUMNS)) for row in solutions
+            "\t".join("" if term is None else str(term) for term in (row[c] for c in columns)) for row in solutions
         ]
     except (SyntaxError, ValueError, KeyError) as error:
         raise SourceFailed(f"node {source.id} does not answer with SPARQL results: {error}", [source.id]) from error

@@ -30,6 +30,31 @@ class Pattern(msgspec.Struct, frozen=True, array_like=True):
     object: str | None = None
 
 
+class Block(msgspec.Struct, frozen=True, array_like=True):
+    """Triple patterns of one graph that a node joins and filters for us.
+
+    A query that has these patterns joined sees of their matches only those that take part in a match of the whole block: the
+    others are lost in that join. Terms are in N-Triples form; variables are ``?0``, ``?1`` … in each block anew.
+
+    Attributes:
+        graph: As in ``Pattern.graph``.
+        triples: Subject, predicate and object of each pattern.
+        values: The terms that a variable can have, by its number; nothing for variables that can have any.
+        conditions: SPARQL expressions, the number of each variable between zero characters; each is true wherever the query's
+            filters are.
+    """
+
+    graph: str
+    triples: tuple[tuple[str, str, str], ...]
+    values: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many variables it has."""
+        return 1 + max(int(term[1:]) for triple in self.triples for term in triple if term.startswith("?"))
+
+
 class Plan(msgspec.Struct, frozen=True):
     """All that the engine needs to know of a query's text.
 
@@ -37,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True):
         form: The query form.
         patterns: The quads that evaluating it can depend on. A store that holds these quads of a dataset, and any others
             of that dataset, gives the query the answer that the whole dataset gives.
+        blocks: The same with less: all matches of these blocks and of ``others`` are as good as those of ``patterns``.
+        others: The patterns that no block covers.
         graph_names: Where the mere existence of a named graph counts: ``ANY_NAMED_GRAPH``, or IRIs of graphs.
         from_default: The IRIs of the FROM clauses.
         from_named: The IRIs of the FROM NAMED clauses.
@@ -47,6 +74,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     form: Form
     patterns: tuple[Pattern, ...]
+    blocks: tuple[Block, ...] = ()
+    others: tuple[Pattern, ...] = ()
     graph_names: frozenset[str] = frozenset()
     from_default: tuple[str, ...] = ()
     from_named: tuple[str, ...] = ()
@@ -62,7 +91,12 @@ class Plan(msgspec.Struct, frozen=True):
         """
         everything = (Pattern(DEFAULT_GRAPH), Pattern(ANY_NAMED_GRAPH))
         return msgspec.structs.replace(
-            self, patterns=everything, graph_names=frozenset({ANY_NAMED_GRAPH}), pulls_everything=reason
+            self,
+            patterns=everything,
+            blocks=(),
+            others=everything,
+            graph_names=frozenset({ANY_NAMED_GRAPH}),
+            pulls_everything=reason,
         )
 
 
@@ -81,8 +115,8 @@ class Dataset(msgspec.Struct, frozen=True):
     given: bool = False
     overrides: bool = False
 
-    def graphs_of(self, pattern: Pattern) -> frozenset[str] | None:
-        """The graphs that a pattern looks into; ``None``: all named graphs."""
+    def graphs_of(self, pattern: Pattern | Block) -> frozenset[str] | None:
+        """The graphs that a pattern or a block looks into; ``None``: all named graphs."""
         if pattern.graph == DEFAULT_GRAPH:
             return self.default
         return self.reachable(pattern.graph)

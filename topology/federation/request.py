@@ -7,12 +7,15 @@ other form on pyoxigraph and Fuseki, and faster than a request for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from topology.federation.plan import Dataset, Pattern
+from topology.federation.plan import Block, Dataset, Pattern
 
-COLUMNS = ("s", "p", "o", "g")
+QUAD = ("s", "p", "o")
+_KIND, _GRAPH = "k", "g"
+_MARKED = re.compile(r"\0(\d+)\0")
 _MOST_BRANCHES = 200
 # Servers bound what they read of a form; Jetty, below Fuseki, at 200,000 bytes unless told otherwise.
 _MOST_TEXT = 100_000
@@ -35,43 +38,81 @@ class Request(NamedTuple):
     """A query for quads.
 
     Attributes:
-        text: A SELECT query with the columns ``COLUMNS``. A row that only has a graph says that the graph exists.
+        text: A SELECT query. A row that only has a graph says that the graph exists.
+        columns: Its variables: subject, predicate, object and graph; with blocks, the kind of row, then the variables of a
+            block, three of which are those of a quad, and the graph.
+        blocks: What rows of each kind but the empty one are matches of.
         graphs: The graphs that it looks into; ``None``: all.
     """
 
     text: str
+    columns: tuple[str, ...]
+    blocks: Mapping[bytes, Block]
     graphs: frozenset[str] | None
 
 
-def request(patterns: Iterable[Pattern], graph_names: Iterable[str], dataset: Dataset) -> Request | None:
-    """The request for the quads of a dataset that match any of some patterns.
+def request(
+    patterns: Iterable[Pattern], graph_names: Iterable[str], dataset: Dataset, blocks: Iterable[Block] = ()
+) -> Request | None:
+    """The request for the quads of a dataset that match any of some patterns, or take part in a match of some blocks.
 
     Args:
         patterns: As in ``Plan.patterns``.
         graph_names: As in ``Plan.graph_names``.
         dataset: Where the patterns look.
+        blocks: As in ``Plan.blocks``.
 
     Returns:
         The request, or ``None`` when nothing can be seen.
     """
+    blocks = [block for block in blocks if dataset.graphs_of(block) != frozenset()]
     branches = _merged(
         branch for pattern in patterns if (branch := _branch(pattern, dataset)).graph is None or branch.graph
     )
     names = _united([dataset.reachable(name) for name in graph_names])
-    graphs = _united([*(_iris(branch.graph) for branch in branches), names])
-    if not branches and names == frozenset():
+    graphs = _united([*(_iris(branch.graph) for branch in branches), *map(dataset.graphs_of, blocks), names])
+    if not branches and not blocks and names == frozenset():
         return None
-    text = _query(branches, names)
-    if len(text) > _MOST_TEXT:
-        text = _query([_Branch(None, None, None, None)], names if names == frozenset() else None)
-    return Request(text, graphs)
-
-
-def _query(branches: Iterable[_Branch], names: frozenset[str] | None) -> str:
+    kinds = {f"<urn:block:{n}>": block for n, block in enumerate(blocks)}
     texts = [_text(branch) for branch in branches]
+    texts += [_block_text(kind, block, dataset.graphs_of(block)) for kind, block in kinds.items()]
+    columns = _columns(max((block.width for block in blocks), default=0))
+    text = _query(columns, texts, names)
+    if len(text) > _MOST_TEXT:
+        everything = _Branch(None, None, None, None)
+        kinds, columns = {}, _columns(0)
+        text = _query(columns, [_text(everything)], names if names == frozenset() else None)
+    return Request(text, columns, {kind.encode(): block for kind, block in kinds.items()}, graphs)
+
+
+def _columns(width: int) -> tuple[str, ...]:
+    """The variables of a request for quads, and, where ``width`` is not 0, for matches of blocks of so many variables."""
+    return (*([_KIND] if width else []), *map(_variable, range(max(width, len(QUAD)))), _GRAPH)
+
+
+def _variable(number: int) -> str:
+    return QUAD[number] if number < len(QUAD) else f"v{number}"
+
+
+def _named(found: re.Match[str]) -> str:
+    return f"?{_variable(int(found[1]))}"
+
+
+def _query(columns: Iterable[str], texts: Iterable[str], names: frozenset[str] | None) -> str:
+    texts = list(texts)
     if names is None or names:
-        texts.append(f"{{ {_values('g', _terms(names))}GRAPH ?g {{}} }}")
-    return f"SELECT {' '.join('?' + c for c in COLUMNS)} WHERE {{ {' UNION '.join(texts)} }}"
+        texts.append(f"{{ {_values(_GRAPH, _terms(names))}GRAPH ?g {{}} }}")
+    return f"SELECT {' '.join('?' + c for c in columns)} WHERE {{ {' UNION '.join(texts)} }}"
+
+
+def _block_text(kind: str, block: Block, graphs: frozenset[str] | None) -> str:
+    values = "".join(_values(_variable(number), frozenset(terms)) for number, terms in block.values)
+    triples = " . ".join(
+        " ".join(f"?{_variable(int(term[1:]))}" if term.startswith("?") else term for term in triple)
+        for triple in block.triples
+    )
+    filters = "".join(f" FILTER({_MARKED.sub(_named, condition)})" for condition in block.conditions)
+    return f"{{ {_values(_GRAPH, _terms(graphs))}{values}GRAPH ?g {{ {triples}{filters} }} BIND({kind} AS ?{_KIND}) }}"
 
 
 def _branch(pattern: Pattern, dataset: Dataset) -> _Branch:
@@ -94,7 +135,7 @@ def _merged(branches: Iterable[_Branch]) -> list[_Branch]:
 
 
 def _text(branch: _Branch) -> str:
-    values = "".join(_values(column, terms) for column, terms in zip(COLUMNS, branch, strict=True))
+    values = "".join(_values(column, terms) for column, terms in zip((*QUAD, _GRAPH), branch, strict=True))
     return f"{{ {values}GRAPH ?g {{ ?s ?p ?o }} }}"
 
 

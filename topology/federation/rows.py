@@ -7,24 +7,18 @@ each term: on 86,700 rows this and loading take 0.16 s, pyoxigraph's TSV parser 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyoxigraph
 
 from topology.federation.errors import SourceFailed, TooLarge
+from topology.federation.plan import Block
 from topology.federation.sources import Snapshot, Source
+from topology.federation.terms import in_full, iri, skolem_label
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
 _WRITTEN_IN_FULL = (b"<", b'"', b"_")
-_XSD = b"http://www.w3.org/2001/XMLSchema#"
-_SHORT_FORMS = (
-    (re.compile(rb"[+-]?\d+"), b"integer"),
-    (re.compile(rb"[+-]?\d*\.\d*"), b"decimal"),
-    (re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+"), b"double"),
-    (re.compile(rb"true|false"), b"boolean"),
-)
 _FORBIDDEN = re.compile(rb'[<>"{}|^`\x00-\x20]')
-_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
 class Rows:
@@ -63,45 +57,86 @@ class Rows:
         self.has_blank_nodes = False
         self._origins: list[tuple[Source, int, int]] = []
 
-    def add(self, source: Source, number: int, body: bytes) -> None:
+    def add(self, source: Source, number: int, body: bytes, blocks: Mapping[bytes, Block] | None = None) -> None:
         """Take the rows of the graphs that are read from a node.
 
         Args:
             source: The node.
             number: A number that no other node has in this query.
-            body: What it sent: TSV rows of subject, predicate, object, graph.
+            body: What it sent: TSV rows of ``Request.columns``.
+            blocks: As in ``Request.blocks``.
 
         Raises:
             SourceFailed: They are no such rows.
             TooLarge: The quads are too many.
         """
-        places = _Places(self, source)
-        default, named = self.default, self.named
-        has_blank = b"_:" in body or self._skolem in body
         try:
-            for line in filter(None, body.split(b"\n")):
-                graph = line[line.rfind(b"\t") + 1 :]
-                place = places[graph]
-                if not place:
-                    continue
-                subject, predicate, object_, _ = line.split(b"\t")
-                if object_[:1] not in _WRITTEN_IN_FULL:
-                    if not subject:
-                        self.graphs.add(_iri(graph))
-                        continue
-                    object_ = _in_full(object_)
-                    line = b"\t".join((subject, predicate, object_, graph))
-                if has_blank and (b"_:" in line or self._skolem in line):
-                    subject, object_ = self._labelled(subject, number), self._labelled(object_, number)
-                    line = b"\t".join((subject, predicate, object_, graph))
-                if place & _TO_DEFAULT:
-                    default.append(line[: -len(graph) - 1])
-                if place & _TO_NAMED:
-                    named.append(line)
+            if blocks:
+                self._add_matches(_Places(self, source), number, body, blocks)
+            else:
+                self._add_quads(_Places(self, source), number, body)
         except ValueError as error:
             raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
-        self._origins.append((source, len(default), len(named)))
+        self._origins.append((source, len(self.default), len(self.named)))
         self._check_size()
+
+    def _add_quads(self, places: _Places, number: int, body: bytes) -> None:
+        default, named = self.default, self.named
+        has_blank = b"_:" in body or self._skolem in body
+        for line in filter(None, body.split(b"\n")):
+            graph = line[line.rfind(b"\t") + 1 :]
+            place = places[graph]
+            if not place:
+                continue
+            subject, predicate, object_, _ = line.split(b"\t")
+            if object_[:1] not in _WRITTEN_IN_FULL:
+                if not subject:
+                    self.graphs.add(iri(graph))
+                    continue
+                object_ = in_full(object_)
+                line = b"\t".join((subject, predicate, object_, graph))
+            if has_blank and (b"_:" in line or self._skolem in line):
+                subject, object_ = self._labelled(subject, number), self._labelled(object_, number)
+                line = b"\t".join((subject, predicate, object_, graph))
+            if place & _TO_DEFAULT:
+                default.append(line[: -len(graph) - 1])
+            if place & _TO_NAMED:
+                named.append(line)
+
+    def _add_matches(self, places: _Places, number: int, body: bytes, blocks: Mapping[bytes, Block]) -> None:
+        """Rows of quads, and of matches of blocks, each of which stands for the quads that its patterns matched."""
+        has_blank = b"_:" in body or self._skolem in body
+        as_sent = {
+            b"": _template((("?0", "?1", "?2"),)),
+            **{kind: _template(block.triples) for kind, block in blocks.items()},
+        }
+        templates = {
+            kind: [
+                tuple(self._labelled(term, number) if isinstance(term, bytes) else term for term in triple)
+                for triple in triples
+            ]
+            for kind, triples in as_sent.items()
+        }
+        found: dict[bytes, int] = {}
+        for line in filter(None, body.split(b"\n")):
+            kind, *terms, graph = line.split(b"\t")
+            place = places[graph]
+            if not place:
+                continue
+            if not terms[0] and not kind:
+                self.graphs.add(iri(graph))
+                continue
+            terms = [term if not term or term[:1] in _WRITTEN_IN_FULL else in_full(term) for term in terms]
+            if has_blank:
+                terms = [self._labelled(term, number) for term in terms]
+            for triple in templates[kind]:
+                parts = [terms[part] if isinstance(part, int) else part for part in triple]
+                found[b"\t".join((*parts, graph))] = place
+        for line, place in found.items():
+            if place & _TO_DEFAULT:
+                self.default.append(line[: line.rfind(b"\t")])
+            if place & _TO_NAMED:
+                self.named.append(line)
 
     def extend(self, others: Rows) -> None:
         """Take what was pulled in another round for the same query.
@@ -148,10 +183,10 @@ class Rows:
 
     def place(self, graph: bytes, source: Source) -> int:
         """Where the rows of a graph from a node belong; 0: nowhere."""
-        iri = _iri(graph)
-        if not self._snapshot.keeps(iri, source.id):
+        name = iri(graph)
+        if not self._snapshot.keeps(name, source.id):
             return 0
-        return _TO_DEFAULT * self._to_default(iri) + _TO_NAMED * self._to_named(iri)
+        return _TO_DEFAULT * self._to_default(name) + _TO_NAMED * self._to_named(name)
 
     def __len__(self) -> int:
         return len(self.default) + len(self.named)
@@ -171,6 +206,11 @@ class Rows:
         return term
 
 
+def _template(triples: Iterable[tuple[str, str, str]]) -> list[tuple[bytes | int, ...]]:
+    """Triple patterns with the columns of their variables."""
+    return [tuple(int(term[1:]) if term.startswith("?") else term.encode() for term in triple) for triple in triples]
+
+
 class _Places(dict[bytes, int]):
     """Where the rows of each graph belong, found out once for each."""
 
@@ -182,37 +222,6 @@ class _Places(dict[bytes, int]):
     def __missing__(self, graph: bytes) -> int:
         place = self[graph] = self._rows.place(graph, self._source)
         return place
-
-
-def skolem_label(suffix: bytes) -> bytes:
-    """The label of the blank node that an IRI stands for.
-
-    Args:
-        suffix: What follows the prefix of such IRIs.
-    """
-    return b"g" + re.sub(rb"[^0-9A-Za-z]", lambda found: b"_%02X" % found[0][0], suffix)
-
-
-def skolem_suffix(label: str) -> str | None:
-    """What ``skolem_label`` made a label of; ``None`` when it did not make it."""
-    if not label.startswith("g"):
-        return None
-    suffix = re.sub(rb"_([0-9A-F]{2})", lambda found: bytes([int(found[1], 16)]), label[1:].encode())
-    return suffix.decode()
-
-
-def _iri(term: bytes) -> str:
-    if not (term.startswith(b"<") and term.endswith(b">")):
-        raise ValueError(f"{term[:100]!r} is no graph")
-    return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), term[1:-1].decode())
-
-
-def _in_full(term: bytes) -> bytes:
-    """A number or boolean, which Turtle and so TSV may write without its datatype."""
-    for form, datatype in _SHORT_FORMS:
-        if form.fullmatch(term):
-            return b'"%b"^^<%b%b>' % (term, _XSD, datatype)
-    raise ValueError(f"{term[:100]!r} is no term")
 
 
 def _document(lines: list[bytes]) -> bytes:

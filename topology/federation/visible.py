@@ -17,14 +17,18 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, S
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import BNode, Identifier, Literal, URIRef, Variable
 
+from topology.federation.blocks import Triple, blocks, simple
+from topology.federation.conditions import Condition, Conditions
 from topology.federation.errors import QueryRefused
-from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
 
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 _XSD_KEPT_AS_WRITTEN = frozenset({_XSD + "string", _XSD + "anyURI"})
 
 Step = tuple[Identifier, Identifier | Path, Identifier]
 """A triple pattern, or a path between two nodes."""
+
+_MOST_GRAPHS = 50
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,12 @@ class _Context:
         graph: The active graph, as in ``Pattern.graph``.
         anchored: Variables that only count where they are bound to nodes that other pulled patterns bring along: from them,
             a zero-length path need not see all nodes of the graph.
+        conditions: What holds for every solution that counts.
     """
 
     graph: str = DEFAULT_GRAPH
     anchored: frozenset[Identifier] = frozenset()
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass
@@ -49,11 +55,15 @@ class Visible:
         constants: The IRIs, and the texts of the literals, that the evaluator reads in the query. Other constants in the tree
             were misread by one of the two parsers; they are taken for variables.
         patterns: What has been found, in the order of the text; some may repeat.
+        blocks: Those of the patterns that nodes can join or filter.
+        others: Those that they cannot.
         graph_names: As in ``Plan.graph_names``.
     """
 
     constants: frozenset[str]
     patterns: list[Pattern] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    others: list[Pattern] = field(default_factory=list)
     graph_names: set[str] = field(default_factory=set)
 
     def query(self, tree: CompValue, graph: str = DEFAULT_GRAPH) -> None:
@@ -89,27 +99,61 @@ class Visible:
         parts = list(group.part or ())
         steps = [step for part in parts for step in _steps(part)]
         joined = _anchored(steps, context.anchored)
+        conditions = (*context.conditions, *Conditions(self.constants).of_group(parts))
         before: list[Step] = []
         for part in parts:
-            if part.name in ("TriplesBlock", "GroupOrUnionGraphPattern"):
-                anchored = joined
+            if part.name in ("GraphGraphPattern", "GroupOrUnionGraphPattern"):
+                anchored, holding = joined, conditions
             elif part.name == "Filter":
-                anchored = joined & _nodes(steps)
+                anchored, holding = joined & _nodes(steps), ()
             else:
-                anchored = _anchored(before, context.anchored) & _nodes(before)
-            self._visit(part, _Context(context.graph, anchored))
+                anchored, holding = _anchored(before, context.anchored) & _nodes(before), ()
+            if part.name != "TriplesBlock":
+                self._visit(part, _Context(context.graph, anchored, holding))
             before += _steps(part)
+        for joined_steps in _joined_steps(parts):
+            self._joined(joined_steps, _Context(context.graph, joined, conditions))
 
-    def _triples(self, part: CompValue, context: _Context) -> None:
-        for step in _steps(part):
+    def _joined(self, steps: list[Step], context: _Context) -> None:
+        """A basic graph pattern: what nodes can join or filter becomes blocks, and the rest is pulled as it is."""
+        triples: list[Triple] = []
+        for step in steps:
+            parts = simple(*step)
+            found = len(self.patterns)
             self._step(step, context)
+            if parts is None:
+                self.others += self.patterns[found:]
+            else:
+                triples += parts
+        in_blocks: list[Triple] = []
+        for block, members in blocks(context.graph, triples, context.conditions, self._constant):
+            self.blocks.append(block)
+            in_blocks += members
+        for subject, predicate, object_ in (
+            triple for triple in triples if not any(triple is one for one in in_blocks)
+        ):
+            for link in predicate if isinstance(predicate, tuple) else (predicate,):
+                pattern = self._pattern(context.graph, subject, link, object_)
+                self.others += [pattern] if pattern else []
 
     def _graph(self, part: CompValue, context: _Context) -> None:
         """GRAPH: another active graph, about whose nodes nothing is known yet."""
-        name = str(part.term) if self._constant(part.term) else ANY_NAMED_GRAPH
-        if not _needs_a_triple(part.graph):
-            self.graph_names.add(name)
-        self._visit(part.graph, _Context(name))
+        for name in self._names(part.term, context.conditions):
+            if not _needs_a_triple(part.graph):
+                self.graph_names.add(name)
+            self._visit(part.graph, _Context(name, conditions=context.conditions))
+
+    def _names(self, term: Identifier, conditions: Iterable[Condition]) -> list[str]:
+        """The graphs that GRAPH looks into."""
+        if not isinstance(term, Variable):
+            return [str(term)] if self._constant(term) else [ANY_NAMED_GRAPH]
+        choices = [
+            condition.values for condition in conditions if condition.variables == {str(term)} and condition.values
+        ]
+        names = frozenset.intersection(*choices) if choices else frozenset()
+        if not choices or len(names) > _MOST_GRAPHS:
+            return [ANY_NAMED_GRAPH]
+        return sorted(name[1:-1] for name in names if name.startswith("<"))
 
     def _sub_select(self, part: CompValue, context: _Context) -> None:
         """A sub-select is evaluated on its own, and may count or cut what it finds."""
@@ -138,6 +182,10 @@ class Visible:
         if not is_literal:  # no triple has a literal for its subject
             self.patterns.append(Pattern(graph, subject, predicate, object_))
 
+    def _pattern(self, graph: str, subject: Identifier, link: Identifier, object_: Identifier) -> Pattern | None:
+        terms = (self._constant(subject), self._constant(link), self._constant(object_))
+        return None if terms[0] and terms[0].startswith('"') else Pattern(graph, *terms)
+
     def _constant(self, term: Identifier | None) -> str | None:
         """A constant in N-Triples form; ``None`` for whatever can match several terms.
 
@@ -158,7 +206,6 @@ _VISITORS: Mapping[str, Callable[[Visible, CompValue, _Context], None]] = Mappin
     {
         "GroupGraphPatternSub": Visible._group,
         "FakeGroupGraphPatten": Visible._group,  # rdflib's name for the pattern of CONSTRUCT WHERE
-        "TriplesBlock": Visible._triples,
         "GraphGraphPattern": Visible._graph,
         "SubSelect": Visible._sub_select,
         "ServiceGraphPattern": Visible._service,
@@ -179,6 +226,17 @@ def _steps(part: CompValue) -> list[Step]:
         for triples in part.triples or ()
         for n in range(0, len(triples), 3)
     ]
+
+
+def _joined_steps(parts: Iterable[CompValue]) -> list[list[Step]]:
+    """The basic graph patterns of a group: triple patterns with nothing but filters between them (section 18.2.2.5)."""
+    runs: list[list[Step]] = [[]]
+    for part in parts:
+        if part.name == "TriplesBlock":
+            runs[-1] += _steps(part)
+        elif part.name != "Filter":
+            runs.append([])
+    return [run for run in runs if run]
 
 
 def _nodes(steps: Iterable[Step]) -> frozenset[Identifier]:

@@ -6,7 +6,8 @@ import pyoxigraph
 import pytest
 
 from topology.federation.errors import SourceFailed, TooLarge
-from topology.federation.rows import Rows, skolem_label, skolem_suffix
+from topology.federation.rows import Rows
+from topology.federation.terms import skolem_label, skolem_suffix
 from topology.federation.sources import Snapshot, Source
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
