@@ -177,6 +177,8 @@ def _explanation(answer: Response) -> Explanation:
 
 def _complaint(answer: Response, text: str) -> str:
     """What a gateway says against a query, with the place that it means."""
+    if answer.status == 404:
+        return f"there is no SPARQL endpoint at {printable(answer.url)}; -u takes a gateway's address, as http://localhost:3030"
     try:
         problem = msgspec.json.decode(answer.body, type=_Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -244,7 +244,7 @@ class _Queries:
         lines: list[str] = []
         for query, nodes in list(self.nodes.items())[:_MOST_QUERIES]:
             head = f"  {self._numbers[query]} "
-            lines += _wrapped(f"to {', '.join(dict.fromkeys(nodes))}", width, head, " " * len(head))
+            lines += _wrapped(f"to {', '.join(sorted(set(nodes)))}", width, head, " " * len(head))
             lines += [f"      {line}" for line in lay_out(query, width - 6, _MOST_LINES)]
         if len(self.nodes) > _MOST_QUERIES:
             lines.append(f"  … {len(self.nodes) - _MOST_QUERIES} more queries; the explanation in JSON has them all")

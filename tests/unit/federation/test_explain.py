@@ -136,7 +136,7 @@ def test_the_table_is_aligned() -> None:
 def test_each_query_is_shown_once_with_the_nodes_that_it_went_to() -> None:
     text = text_of()
 
-    assert f"\nSent to the nodes\n  [1] to node_2, node_10\n      {PULL}\n  [2] to node_3\n      {OTHER_PULL}\n" in text
+    assert f"\nSent to the nodes\n  [1] to node_10, node_2\n      {PULL}\n  [2] to node_3\n      {OTHER_PULL}\n" in text
     assert text.count(PULL) == 1
     assert QUERY not in text
 

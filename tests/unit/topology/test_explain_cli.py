@@ -210,6 +210,10 @@ def test_an_error_that_is_no_problem_document_is_told_as_it_came(gateway: OddSer
     )
 
 
+def test_an_address_without_an_endpoint_is_told(server: OddServer) -> None:
+    assert f"there is no SPARQL endpoint at {server.url}/x/sparql" in explain("-u", f"{server.url}/x", QUERY, status=1)
+
+
 @pytest.mark.parametrize("body", [b"", b"s,p,o\r\n", b'{"head": {}, "results": {}}', b"\xff"])
 def test_a_server_that_does_not_explain_is_told_from_a_gateway(gateway: OddServer, body: bytes) -> None:
     gateway.answers["POST /sparql"] = saying(body)
