@@ -28,7 +28,6 @@ _QUERIES = (
 _ACCEPT = "text/tab-separated-values, application/sparql-results+json;q=0.9, application/sparql-results+xml;q=0.5"
 _MOST_BYTES = 64 * 1024 * 1024
 _AT_LEAST = 5.0
-# A node spends no more than a twentieth of its time on listings.
 _SHARE = 20
 _LONG = 3600.0
 
@@ -143,7 +142,7 @@ class _Listed:
         self._asked_at = came_up
         if (changed or first) and not self._turns.ended:
             self._on_change()
-        return max(self._at_least, _SHARE * (time.monotonic() - started))
+        return pause_after(time.monotonic() - started, self._at_least)
 
     def _ask(self) -> bool:
         """Ask once; returns whether the node holds other graphs now."""
@@ -173,6 +172,16 @@ class _Listed:
         if response.status != 200:
             raise FailedError(f"status {response.status}: {response.body[:200].decode(errors='replace')}")
         return response.headers.get("content-type", ""), response.body
+
+
+def pause_after(took: float, at_least: float) -> float:
+    """The seconds from a listing to the next: a node spends no more than a twentieth of its time on listings.
+
+    Args:
+        took: The seconds that the listing took, or that it was waited for in vain.
+        at_least: The fewest seconds.
+    """
+    return max(at_least, _SHARE * took)
 
 
 def read_listing(content_type: str, body: bytes) -> frozenset[str]:
