@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flask
 
-from topology.federation.problems import RequestTooLarge
+from topology.federation.problems import RequestTooLarge, UnsupportedMediaType
 
 
 def read_body(request: flask.Request, most_bytes: int) -> bytes:
@@ -12,7 +12,10 @@ def read_body(request: flask.Request, most_bytes: int) -> bytes:
 
     Raises:
         RequestTooLarge: It has more bytes than are read.
+        UnsupportedMediaType: It is compressed.
     """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
     body = bytearray()
     if (request.content_length or 0) <= most_bytes:
         while len(body) <= most_bytes and (part := request.stream.read(most_bytes + 1 - len(body))):

@@ -14,14 +14,15 @@ import flask
 def revalidated(response: flask.Response, request: flask.Request) -> flask.Response:
     """A successful answer to GET or HEAD with its entity tag, or 304 where the client has it already.
 
-    Answers to POST get no tag: it would be that of the address, not that of the body (RFC 9110, section 8.8.3).
+    Answers to POST get no tag: it would be that of the address, not that of the body (RFC 9110, section 8.8.3). Nor does what
+    is not to be kept.
 
     Args:
-        response: A whole answer. Its headers, ``Cache-Control`` apart, are what is known of it.
+        response: A whole answer; where it may be kept, its ``Cache-Control`` becomes ``no-cache``.
         request: What was asked.
     """
     response.headers.setdefault("Cache-Control", "no-cache")
-    if request.method in ("GET", "HEAD"):
+    if request.method in ("GET", "HEAD") and not response.cache_control.no_store:
         digest = hashlib.blake2b(response.get_data(), digest_size=16, person=b"catena")
         digest.update(f"\0{response.content_type}".encode())
         response.set_etag(digest.hexdigest())

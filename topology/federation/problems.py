@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import flask
 import msgspec
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
 from topology.federation.errors import (
@@ -86,7 +86,15 @@ def of_http(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     if status < HTTPStatus.BAD_REQUEST:
         return error.get_response()
-    response = problem(status, error.description or status.description)
+    if isinstance(error, NotFound):
+        detail = f"there is nothing at {flask.request.path[:200]}; GET / says what there is"
+    elif isinstance(error, MethodNotAllowed):
+        detail = (
+            f"{flask.request.path} takes {', '.join(sorted(error.valid_methods or ()))}, not {flask.request.method}"
+        )
+    else:
+        detail = error.description or status.description
+    response = problem(status, detail)
     for name, value in error.get_headers():
         if name != "Content-Type":
             response.headers[name] = value

@@ -11,6 +11,7 @@ from topology.federation.conditional import revalidated
 from topology.federation.engine import Engine
 from topology.federation.protocol import sparql_blueprint
 from topology.gateway.cross_origin import allow_other_origins
+from topology.gateway.json_responses import in_json
 from topology.gateway.listing import Finder, Listed, Listing
 from topology.gateway.nodes import nodes_blueprint
 from topology.gateway.offerings import offerings_blueprint
@@ -61,14 +62,14 @@ def create_app(
     @app.get("/")
     def index() -> flask.Response:
         """What there is to ask for."""
-        response = flask.jsonify(_INDEX)
+        response = in_json(_INDEX)
         response.headers["Link"] = '<openapi.json>; rel="service-desc"'
         return revalidated(response, flask.request)
 
     @app.get("/openapi.json")
     def openapi() -> flask.Response:
         """What there is to ask for, for programs."""
-        return revalidated(flask.jsonify(describe()), flask.request)
+        return revalidated(in_json(describe()), flask.request)
 
     problems.register(app)
     allow_other_origins(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -11,6 +12,8 @@ from topology import records
 from topology.federation.sources import Snapshot
 from topology.gateway.directory import Copy, Directory
 from topology.records import OfferingHead
+
+_REST = 10  # times what making a list took
 
 
 class Listed(NamedTuple):
@@ -44,6 +47,9 @@ class Finder(Protocol):
 class Listing:
     """The offerings that a finder knows, sorted by graph. May be used by many threads.
 
+    However often they change and somebody asks, most of the time is left for other work: a list that took long to make is kept
+    for some time.
+
     Args:
         finder: A :class:`Directory` tells what the ledger lists; any other one is believed to know graphs alone.
     """
@@ -53,14 +59,20 @@ class Listing:
         self._lock = threading.Lock()
         self._seen: Snapshot | None = None
         self._listed: Sequence[Listed] = ()
+        self._good_until = 0.0
 
     def __call__(self) -> Sequence[Listed]:
-        """The offerings as they are now."""
+        """The offerings as they are now, or were a moment ago."""
         with self._lock:
+            start = time.monotonic()
+            if start < self._good_until:
+                return self._listed
             snapshot = self._finder.snapshot()
             if snapshot is not self._seen:  # finders give the same one until something has changed
                 self._listed = self._look(snapshot)
                 self._seen = snapshot
+                end = time.monotonic()
+                self._good_until = end + _REST * (end - start)
             return self._listed
 
     def _look(self, snapshot: Snapshot) -> Sequence[Listed]:

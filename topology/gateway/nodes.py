@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import flask
 
 from topology.federation.conditional import revalidated
+from topology.gateway.json_responses import in_json
 from topology.gateway.listing import Finder, Listed
 from topology.ring import RingView
 
@@ -30,7 +31,7 @@ def nodes_blueprint(
         now = ring()
         states = {node.id: node.state for node in now.nodes.values()}
         status = "healthy" if states and all(state == "up" for state in states.values()) else "degraded"
-        response = flask.jsonify(status=status, epoch=now.epoch, nodes=states)
+        response = in_json({"status": status, "epoch": now.epoch, "nodes": states})
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -40,19 +41,16 @@ def nodes_blueprint(
         now = ring()
         read = Counter(finder.snapshot().holders.values())
         placed = Counter(node for one in listing() for node in one.nodes)
-        response = flask.jsonify(
-            epoch=now.epoch,
-            nodes=[
-                {
-                    "id": node.id,
-                    "url": node.url,
-                    "state": node.state,
-                    "graphs_placed": placed[node.id],
-                    "graphs_read": read[node.id],
-                }
-                for _, node in sorted(now.nodes.items())
-            ],
-        )
-        return revalidated(response, flask.request)
+        described = [
+            {
+                "id": node.id,
+                "url": node.url,
+                "state": node.state,
+                "graphs_placed": placed[node.id],
+                "graphs_read": read[node.id],
+            }
+            for _, node in sorted(now.nodes.items())
+        ]
+        return revalidated(in_json({"epoch": now.epoch, "nodes": described}), flask.request)
 
     return blueprint

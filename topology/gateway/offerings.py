@@ -15,6 +15,7 @@ from topology.federation.engine import Engine
 from topology.federation.formats import JSON_LD, choose_for_graph
 from topology.federation.problems import problem
 from topology.federation.protocol import told_of, with_charset
+from topology.gateway.json_responses import in_json
 from topology.gateway.listing import Finder, Listed
 from topology.json_errors import NOT_JSON
 
@@ -74,7 +75,7 @@ def offerings_blueprint(
                 for one in listed[offset : offset + limit]
             ],
         )
-        response = flask.Response(msgspec.json.encode(content), content_type="application/json")
+        response = in_json(content)
         response.headers["Link"] = _links(len(listed), limit, offset)
         return revalidated(response, flask.request)
 

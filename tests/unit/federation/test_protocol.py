@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -274,6 +275,15 @@ class TestRequests:
         problem(response, 415)
         assert "application/sparql-query" in response.headers["Accept"]
 
+    def test_a_body_that_is_compressed_is_not_read(self, client: FlaskClient) -> None:
+        headers = {"Content-Encoding": "gzip"}
+        response = client.post("/sparql", data=gzip.compress(b"query=ASK+{}"), content_type=FORM, headers=headers)
+        assert "Content-Encoding" in str(problem(response, 415)["detail"])
+
+    @pytest.mark.parametrize("query", ["?qeury=ASK+{}", "?x", "?=", "?format=csv&x=1"])
+    def test_parameters_without_a_query_ask_for_no_description(self, client: FlaskClient, query: str) -> None:
+        problem(client.get(f"/sparql{query}"), 400)
+
     def test_a_query_with_bytes_that_are_not_utf_8_asks_for_nothing_else(self, client: FlaskClient) -> None:
         found = problem(client.get("/sparql?query=ASK+%7B+%3Fs+%3Fp+'caf%E9'+%7D"), 400)
         assert "UTF-8" in str(found["detail"])
@@ -384,6 +394,7 @@ class TestExplain:
         assert response.content_type == "application/json"
         assert response.headers[COMPLETENESS] == "complete"
         assert response.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in response.headers
         told = response.get_json()
         assert (told["form"], told["completeness"]) == ("SELECT", "complete")
         assert told["totals"]["seconds"] > 0

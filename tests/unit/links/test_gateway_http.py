@@ -13,8 +13,10 @@ from werkzeug.test import TestResponse
 from tests.unit.links.making import described
 from tests.unit.links.serving import Serving
 from tests.unit.topology.sandbox_servers import Sandbox
+from tests.waiting import eventually
 from topology.federation.engine import Engine
 from topology.federation.sources import Snapshot, Source
+from topology.gateway import listing
 from topology.gateway.app import create_app
 from topology.gateway.directory import Copy
 from topology.gateway.listing import Listed, list_offerings
@@ -109,7 +111,31 @@ class TestOfferings:
     def test_it_follows_what_happens(self, serving: Serving) -> None:
         serving.client.get("/offerings")
         serving.withdraw("0xb")
-        assert [one["graph"] for one in content(serving.client.get("/offerings"))["offerings"]] == [G]
+
+        eventually(lambda: [one["graph"] for one in content(serving.client.get("/offerings"))["offerings"]] == [G])
+
+    def test_a_list_that_takes_long_to_make_is_kept(self, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As long as it takes ten times."""
+        clock = [0.0]
+        monkeypatch.setattr(listing.time, "monotonic", lambda: clock[0])
+
+        def look(*_: Any) -> list[Listed]:
+            clock[0] += 2
+            return [Listed("urn:g")]
+
+        monkeypatch.setattr(listing, "list_offerings", look)
+        lists = listing.Listing(serving.directory)
+        first = lists()
+        serving.withdraw("0xb")
+
+        assert lists() is first
+        clock[0] += 19
+        assert lists() is first
+        clock[0] += 2
+        assert lists() is not first
+        unchanged = lists()
+        clock[0] += 100
+        assert lists() is unchanged
 
     def test_there_are_none(self, engine: Engine) -> None:
         response = Serving(engine).client.get("/offerings")
@@ -256,7 +282,7 @@ class TestEveryEndpoint:
     def test_other_methods(self, serving: Serving, path: str, method: str) -> None:
         response = serving.client.open(path, method=method)
 
-        problem(response, 405)
+        assert f"not {method}" in problem(response, 405)
         assert set(response.headers["Allow"].split(", ")) >= {"GET", "HEAD", "OPTIONS"}
 
     @pytest.mark.parametrize("path", ["/sparql/", "/offerings/", "/nodes/"])
@@ -265,7 +291,7 @@ class TestEveryEndpoint:
 
     @pytest.mark.parametrize("path", ["/nothing", "/sparql/x", "/%ff", "/offerings/0xa", "/.", "/catalogue"])
     def test_what_is_not_there(self, serving: Serving, path: str) -> None:
-        assert "not found" in problem(serving.client.get(path), 404)
+        assert "GET / says what there is" in problem(serving.client.get(path), 404)
 
     def test_what_breaks_is_not_told_in_detail(self, engine: Engine, serving: Serving) -> None:
         def broken() -> Any:

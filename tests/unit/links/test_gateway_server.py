@@ -8,9 +8,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from typing import Any
 from urllib.parse import quote, urlencode
+from urllib.request import urlopen
 
+import flask
 import pytest
 
 from tests.unit.links.making import described
@@ -77,11 +80,18 @@ def engine() -> Iterator[Engine]:
 def _server(engine: Engine) -> Iterator[tuple[Served, list[Serving]]]:
     """A server of the last of some gateways; to start one takes a second."""
     servings: list[Serving] = []
-    server = make_server(lambda *request: servings[-1].app(*request), "127.0.0.1", 0, threads=4)  # type: ignore[arg-type]
+    with serving_app(lambda *request: servings[-1].app(*request), threads=4) as server:
+        yield Served(server.effective_port, engine), servings
+
+
+@contextmanager
+def serving_app(app: Any, **limits: int) -> Iterator[Any]:
+    """A server of an application, which runs."""
+    server = make_server(app, "127.0.0.1", 0, **limits)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield Served(server.effective_port, engine), servings
+        yield server
     finally:
         server.close()
         thread.join(10)
@@ -176,6 +186,19 @@ class TestSlowClients:
             response = http.client.HTTPResponse(connection)
             response.begin()
             assert json.loads(response.read())["boolean"] is True
+
+    def test_those_that_never_read_are_left(self, nodes: tuple[Sandbox, Sandbox]) -> None:
+        app = flask.Flask(__name__)
+        app.add_url_rule("/<int:size>", "zeros", lambda size: bytes(size))
+        with serving_app(app, threads=1, idle_seconds=1) as server:
+            stuck = socket.create_connection(("127.0.0.1", server.effective_port))
+            stuck.sendall(2 * b"GET /30000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+            eventually(lambda: server.active_channels, message="it was not accepted")
+
+            eventually(lambda: not server.active_channels, message="the connection is still there")
+            with urlopen(f"http://127.0.0.1:{server.effective_port}/1", timeout=30) as response:
+                assert response.status == 200
+            stuck.close()
 
 
 class TestLargeRequests:
