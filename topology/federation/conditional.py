@@ -7,12 +7,16 @@ with ``If-None-Match``, and the answer to that is short when nothing has changed
 from __future__ import annotations
 
 import hashlib
+from http import HTTPStatus
 
 import flask
 
+from topology.federation.problems import problem
+
 
 def revalidated(response: flask.Response, request: flask.Request) -> flask.Response:
-    """A successful answer to GET or HEAD with its entity tag, or 304 where the client has it already.
+    """A successful answer to GET or HEAD with its entity tag, or 304 where the client has it already, or 412 where it
+    wants what it has and nothing else.
 
     Answers to POST get no tag: it would be that of the address, not that of the body (RFC 9110, section 8.8.3). Nor does what
     is not to be kept.
@@ -27,6 +31,8 @@ def revalidated(response: flask.Response, request: flask.Request) -> flask.Respo
         digest.update(f"\0{response.content_type}".encode())
         response.set_etag(digest.hexdigest())
         response.make_conditional(request)
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        return problem(HTTPStatus.PRECONDITION_FAILED, "this is not what If-Match names any more; ask without it")
     return response
 
 

@@ -88,7 +88,7 @@ def _sparql(path: str) -> Json:
             "summary": "A query, or without one the description of the service",
             "description": f"SPARQL 1.1 Protocol, query via GET. {_FRESH}",
             "parameters": [{"$ref": "#/components/parameters/query"}, *protocol.values()],
-            "responses": {**answers, "304": _not_modified(COMPLETENESS, "Vary")},
+            "responses": {**answers, "304": _not_modified(COMPLETENESS, "Vary"), **_problems(412)},
         },
         "post": {
             "operationId": f"queryByPost{number}",
@@ -192,7 +192,7 @@ def _health() -> Json:
             },
         },
     )
-    del operation["responses"]["304"], operation["responses"]["200"]["headers"]["ETag"]
+    del operation["responses"]["304"], operation["responses"]["412"], operation["responses"]["200"]["headers"]["ETag"]
     return operation
 
 
@@ -207,7 +207,7 @@ def _json_answer(name: str, summary: str, schema: Json, *headers: str) -> Json:
                 "content": {_JSON: {"schema": schema}},
             },
             "304": _not_modified(*headers),
-            **_problems(405, 500),
+            **_problems(405, 412, 500),
         },
     }
 
@@ -277,6 +277,7 @@ def _responses() -> Json:
         404: "Nothing is known by that name.",
         405: "There is no such method.",
         406: "The result cannot be had in the format asked for; the detail says in which it can.",
+        412: "This is not what If-Match names.",
         413: "The body is larger than is read.",
         415: "The body is of a media type that is not read.",
         422: "Answering takes more data, memory or depth than one query may use.",

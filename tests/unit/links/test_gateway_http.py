@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from tests.unit.links.making import described
@@ -301,6 +303,95 @@ class TestEveryEndpoint:
         app.logger.disabled = True
 
         assert "secret" not in problem(app.test_client().get("/health"), 500)
+
+
+PIECES = st.sampled_from(
+    [
+        "query=",
+        "&",
+        "=",
+        "ASK",
+        "{",
+        "}",
+        "SELECT * ",
+        "?s ",
+        "<urn:x>",
+        "%",
+        "+",
+        "%20",
+        "%00",
+        "%ff",
+        "é",
+        "\x00",
+        "\r\n",
+        '"',
+        "\\",
+    ]
+    + [
+        "default-graph-uri=",
+        "named-graph-uri=",
+        "format=",
+        "output=",
+        "csv",
+        "explain=",
+        "1",
+        "update=",
+        "limit=",
+        "offset=",
+    ]
+)
+TEXTS = st.lists(PIECES, max_size=12).map("".join)
+ACCEPTS = st.sampled_from(
+    ["*/*", "", "text/csv", "text/turtle;q=0", "x/y", ";", ",", 'a;b="c', "*/*;q=1e400", "*/*;q=nan"]
+)
+TAGS = st.sampled_from(["*", '"x"', 'W/"', '"', ",", ""])
+TYPES = st.sampled_from(
+    [
+        "application/x-www-form-urlencoded",
+        "application/sparql-query",
+        "application/json",
+        "",
+        "x;y",
+        "multipart/form-data",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PUT"]),
+    st.sampled_from(EVERY_PATH),
+    TEXTS,
+    TEXTS,
+    TYPES,
+    ACCEPTS,
+    TAGS,
+    TAGS,
+)
+def test_no_request_breaks_anything(
+    serving: Serving,
+    method: str,
+    path: str,
+    query: str,
+    body: str,
+    content_type: str,
+    accept: str,
+    tag: str,
+    other_tag: str,
+) -> None:
+    response = serving.client.open(
+        path,
+        method=method,
+        data=body.encode(),
+        content_type=content_type,
+        headers={"Accept": accept, "If-None-Match": tag, "If-Match": other_tag, "Cache-Control": tag},
+        environ_overrides={"QUERY_STRING": query.encode().decode("latin-1")},
+    )
+
+    assert response.status_code < 500
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    if response.status_code >= 400:
+        assert response.content_type == "application/problem+json"
 
 
 def test_a_description_is_kept_by_nobody_who_asked_with_post(serving: Serving) -> None:
