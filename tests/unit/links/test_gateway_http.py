@@ -306,8 +306,8 @@ class TestEveryEndpoint:
 
 
 WORDS = """
-    query= & = ASK { } SELECT * ?s <urn:x> % + %20 %00 %ff é " \\ default-graph-uri= named-graph-uri= format= output= csv explain= 1
-    update= limit= offset=
+    query= & = ASK { } SELECT * ?s <urn:x> % + %20 %00 %ff é " \\ default-graph-uri= named-graph-uri= format= output= csv
+    explain= 1 update= limit= offset=
 """
 PIECES = st.sampled_from([*WORDS.split(), " ", "\x00", "\r\n"])
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
