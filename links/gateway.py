@@ -10,6 +10,7 @@ import flask
 
 from catena_core.errors import UsageError
 from topology import records, topics
+from topology.cache import Cache
 from topology.catalogue_link import CatalogueLink
 from topology.federation.effort import Limits
 from topology.federation.engine import Engine
@@ -23,6 +24,8 @@ from topology.ring import RingView
 from topology.settings import Mode
 
 _MEBIBYTE = 1024 * 1024
+# Answers kept in the process's own memory where there is no Redis; each has at most 256 KiB.
+_ANSWERS_KEPT = 256
 
 
 class Gateway(CatalogueLink):
@@ -46,17 +49,25 @@ class Gateway(CatalogueLink):
         """Find out what stands where, and take the port."""
         super().setup()
         settings = self.settings
+        self._is_fixed = self.kafka_endpoint is None and settings.mode is Mode.OPERATOR
         self._engine = Engine(
             timeout=settings.sparql_timeout,
             source_timeout=settings.node_timeout,
             limits=Limits(most_result_bytes=settings.sparql_result_max_bytes),
             workers=settings.sparql_workers,
             worker_memory=settings.sparql_memory * _MEBIBYTE,
+            cache_ttl=settings.sparql_cache_ttl,
+            store=Cache(
+                "" if self._is_fixed else settings.redis_host,
+                settings.redis_port,
+                settings.redis_db,
+                self.logger,
+                capacity=_ANSWERS_KEPT,
+            ),
         )
-        self._is_fixed = self.kafka_endpoint is None and settings.mode is Mode.OPERATOR
-        app = self._over_fixed_nodes() if self._is_fixed else self._over_catalogue()
+        self._app = self._over_fixed_nodes() if self._is_fixed else self._over_catalogue()
         try:
-            self._server = make_server(app, settings.host_address, settings.host_port)
+            self._server = make_server(self._app, settings.host_address, settings.host_port)
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {settings.host_address}:{settings.host_port} ({error.strerror}); "

@@ -55,6 +55,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         from_default=_graph_names(query, default),
         from_named=_graph_names(query, named),
         has_dataset=bool(default or named),
+        is_volatile=query.is_volatile,
         resources=query.resources_query() if query.form == "DESCRIBE" else "",
     )
     if not deeply:

@@ -10,6 +10,7 @@ from topology.federation.asking import Asking
 from topology.federation.effort import Effort
 from topology.federation.errors import UnreadableQuads
 from topology.federation.jobs import Evaluate
+from topology.federation.kept import Kept
 from topology.federation.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
 from topology.federation.request import Request, request
 from topology.federation.rows import Rows
@@ -30,6 +31,7 @@ class Attempt:
         asking: Asks the nodes.
         workers: Evaluate.
         asked: What the nodes were asked.
+        first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
     """
 
     plan: Plan
@@ -40,6 +42,7 @@ class Attempt:
     asking: Asking
     workers: Workers
     asked: list[Request] = field(default_factory=list)
+    first_number: int = 0
 
     def pull(self, patterns: Iterable[Pattern], graph_names: Iterable[str] = (), blocks: Iterable[Block] = ()) -> Rows:
         """One copy of the quads of the dataset that match any of some patterns or blocks, and of the graphs that exist.
@@ -69,7 +72,7 @@ class Attempt:
         asked = request(patterns, graph_names, self.dataset, blocks)
         if asked:
             self.asked.append(asked)
-            for number, (source, body) in enumerate(self._ask(asked)):
+            for number, (source, body) in enumerate(self._ask(asked), self.first_number):
                 start, before = time.perf_counter(), len(rows)
                 rows.add(source, number, body, asked.blocks)
                 self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
@@ -93,6 +96,16 @@ class Attempt:
         except UnreadableQuads:
             rows.mend()
             return self._evaluate(text, rows, media_type)
+
+    def evaluate_over_kept(self, text: str, kept: Kept, media_type: str) -> bytes:
+        """Run a query over the quads that are kept; raises what :meth:`evaluate` does."""
+        start = time.perf_counter()
+        most = self.effort.limits.most_result_bytes
+        result = self.workers.evaluate_over_kept(
+            Evaluate(text, b"", (), media_type, most, over_kept=True), kept, self.effort
+        )
+        self.effort.note("evaluate", "", text, kept.count, len(result), start)
+        return result
 
     def missing(self) -> tuple[str, ...]:
         """The ids of the nodes whose graphs may be missing from the answer.

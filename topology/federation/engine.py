@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import pyoxigraph
 
+from topology.federation import results
 from topology.federation.asking import Asking, OtherNodes
 from topology.federation.attempt import Attempt
 from topology.federation.describe import describe
 from topology.federation.effort import Effort, Limits, Step
 from topology.federation.errors import QuerySyntaxError, SourceFailed, TooLarge
 from topology.federation.formats import Format, choose
+from topology.federation.keeping import Keeping, Later, Pull, Work
+from topology.federation.kept import Kept
 from topology.federation.nodes import Nodes
-from topology.federation.plan import Dataset, Plan
+from topology.federation.plan import Dataset, Pattern, Plan
+from topology.federation.reasons import reasons
+from topology.federation.results import Results, TextStore
+from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot
 from topology.federation.workers import Workers
 from topology.skolem import PREFIX
 
+Result = TypeVar("Result")
+
+_NO_PLAN = Plan(form="SELECT", patterns=())
+_CACHED = ("the whole answer was kept from an earlier query",)
+# Address space that an evaluator is granted for each quad that it may keep, twice over, with room for evaluating.
+_BYTES_FOR_A_KEPT_QUAD = 8192
+_MOST_KEPT = 1_000_000
 _PLANS_KEPT = 1000
 _MOST_TEXT = 1024 * 1024
 _MOST_TEXT_KEPT = 32 * 1024
@@ -54,6 +70,13 @@ class Answer:
     cached: bool = False
 
 
+class _Keep(NamedTuple):
+    """Whether a query goes past what is kept, and how to do work for later ones."""
+
+    fresh: bool
+    later: Later
+
+
 class Engine:
     """Answers SPARQL 1.1 queries over many nodes. May be used by many threads.
 
@@ -71,6 +94,8 @@ class Engine:
         workers: Queries read or evaluated at the same time, each by a process of its own.
         worker_memory: Bytes of address space that each of these processes may take; 0: no bound.
         skolem: How IRIs begin that stand for blank nodes and are shown as such.
+        cache_ttl: Seconds for which answers are kept, and quads of which nobody says when they change; 0: nothing is kept.
+        store: Where answers are kept; ``None``: they are not.
     """
 
     def __init__(
@@ -84,6 +109,8 @@ class Engine:
         workers: int = 2,
         worker_memory: int = 4 * 1024**3,
         skolem: str = PREFIX,
+        cache_ttl: float = 0.0,
+        store: TextStore | None = None,
     ) -> None:
         self.union_default_graph = union_default_graph
         self._timeout = timeout
@@ -92,6 +119,9 @@ class Engine:
         self._nodes = Nodes(source_timeout, pool_size)
         self._threads = ThreadPoolExecutor(pool_size, thread_name_prefix="federation")
         self._workers = Workers(workers, worker_memory)
+        self._kept = Kept(worker_memory // _BYTES_FOR_A_KEPT_QUAD if worker_memory else _MOST_KEPT, cache_ttl)
+        self._keeping = Keeping(self._kept) if cache_ttl else None
+        self._results = Results(store, cache_ttl) if store is not None and cache_ttl else None
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -175,21 +205,23 @@ class Engine:
         plan = self._plan(text, effort)
         chosen = choose(plan.form, accept)
         dataset = self._dataset(plan, default_graphs, named_graphs)
+
+        def answer(asking: Asking) -> Answer:
+            attempt = self._attempt(plan, dataset, asking.snapshot(), effort, asking)
+            return self._answer(text, attempt, chosen, _Keep(fresh, partial(self._later, snapshot_for)))
+
+        return self._with_failover(snapshot_for, effort, answer)
+
+    def _with_failover(
+        self, snapshot_for: Callable[[frozenset[str]], Snapshot], effort: Effort, work: Callable[[Asking], Result]
+    ) -> Result:
+        """Do some work, again with other nodes when some fail or are slow."""
         asking = Asking(self._nodes, self._threads, effort, snapshot_for)
         try:
             while True:
-                attempt = Attempt(
-                    plan=plan,
-                    dataset=dataset,
-                    snapshot=asking.snapshot(),
-                    effort=effort,
-                    skolem=self._skolem,
-                    asking=asking,
-                    workers=self._workers,
-                )
                 with suppress(OtherNodes):
                     try:
-                        return self._answer(text, attempt, chosen)
+                        return work(asking)
                     except SourceFailed as error:
                         if not error.sources:
                             raise
@@ -197,22 +229,76 @@ class Engine:
         finally:
             effort.end()
 
+    def _attempt(
+        self, plan: Plan, dataset: Dataset, snapshot: Snapshot, effort: Effort, asking: Asking, first_number: int = 0
+    ) -> Attempt:
+        return Attempt(
+            plan=plan,
+            dataset=dataset,
+            snapshot=snapshot,
+            effort=effort,
+            skolem=self._skolem,
+            asking=asking,
+            workers=self._workers,
+            first_number=first_number,
+        )
+
     def close(self) -> None:
         """Stop everything; queries under way fail."""
+        if self._keeping:
+            self._keeping.close()
         self._workers.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._nodes.close()
 
-    def _answer(self, text: str, attempt: Attempt, chosen: Format) -> Answer:
-        snapshot = attempt.snapshot
+    def _answer(self, text: str, attempt: Attempt, chosen: Format, keep: _Keep) -> Answer:
+        snapshot, plan = attempt.snapshot, attempt.plan
         if snapshot.missing and not snapshot.sources:
             raise SourceFailed(f"no catalogue node answers; missing: {', '.join(snapshot.missing)}")
-        if attempt.plan.form == "DESCRIBE":
-            body = describe(attempt, text, chosen.media_type)
+        key = ""
+        if self._results and not keep.fresh and snapshot.version and not snapshot.missing and not plan.is_volatile:
+            key = results.key(text, attempt.dataset, chosen.media_type, snapshot.version)
+            if found := self._results.get(key):
+                return Answer(
+                    found.body, chosen.content_type, (), plan, attempt.effort.steps, found.tier, _CACHED, True
+                )
+        seconds = math.inf
+        if plan.form == "DESCRIBE":
+            tier, body = "B", describe(attempt, text, chosen.media_type)
+        elif not keep.fresh and self._is_kept(attempt, keep.later):
+            tier, seconds = "kept", self._kept.seconds_left()
+            body = attempt.evaluate_over_kept(text, self._kept, chosen.media_type)
         else:
-            rows = attempt.pull(attempt.plan.others, attempt.plan.graph_names, attempt.plan.blocks)
+            tier = "A" if plan.blocks else "B"
+            rows = attempt.pull(plan.others, plan.graph_names, plan.blocks)
             body = attempt.evaluate(text, rows, chosen.media_type)
-        return Answer(body, chosen.content_type, attempt.missing(), attempt.plan, attempt.effort.steps)
+        missing = attempt.missing()
+        if key and self._results and not missing:
+            self._results.put(key, results.Result(body, tier), seconds)
+        return Answer(body, chosen.content_type, missing, plan, attempt.effort.steps, tier, reasons(plan, tier))
+
+    def _is_kept(self, attempt: Attempt, later: Later) -> bool:
+        """Whether the query can be answered from kept quads."""
+        if self._keeping is None or attempt.dataset.given or not self.union_default_graph:
+            return False
+        return self._keeping.serves(
+            attempt.plan, attempt.snapshot, self._pull_for(attempt.effort, attempt.asking), later
+        )
+
+    def _pull_for(self, effort: Effort, asking: Asking) -> Pull:
+        def pull(
+            snapshot: Snapshot, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None, first_number: int
+        ) -> Rows:
+            dataset = Dataset(frozenset(), graphs)
+            return self._attempt(_NO_PLAN, dataset, snapshot, effort, asking, first_number).pull(patterns)
+
+        return pull
+
+    def _later(self, snapshot_for: Callable[[frozenset[str]], Snapshot], work: Work) -> None:
+        effort = Effort(self._timeout, self._limits)
+        self._with_failover(
+            snapshot_for, effort, lambda asking: work(asking.snapshot(), self._pull_for(effort, asking))
+        )
 
     def _dataset(self, plan: Plan, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset:
         if default_graphs or named_graphs:

@@ -31,6 +31,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
         most_bytes: The largest result that is wanted.
         stored_default_graph: Whether the store's default graph takes the place of the graphs of FROM clauses.
         named_graphs: The graphs that take the place of those of FROM NAMED clauses; ``None``: as the query says.
+        over_kept: Whether to run it over the quads of ``Keep`` in place of ``quads``.
     """
 
     text: str
@@ -40,6 +41,23 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     most_bytes: int
     stored_default_graph: bool = False
     named_graphs: tuple[str, ...] | None = None
+    over_kept: bool = False
+
+
+class Keep(msgspec.Struct, frozen=True, tag=True):
+    """Change the quads that are kept for later queries. The answer is ``Done``.
+
+    Attributes:
+        anew: Whether to forget what was kept first.
+        gone: IRIs of graphs to forget.
+        quads: N-Quads to add; their triples are added to the default graph as well.
+        graphs: IRIs of named graphs that exist, whether they have quads or not.
+    """
+
+    anew: bool
+    gone: tuple[str, ...]
+    quads: bytes
+    graphs: tuple[str, ...]
 
 
 class Planned(msgspec.Struct, frozen=True, tag=True):
@@ -54,8 +72,12 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     body: bytes
 
 
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The answer to ``Keep``."""
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The answer to either, when it cannot be done.
+    """The answer to any of them, when it cannot be done.
 
     Attributes:
         kind: The name of a class of ``errors``.
@@ -84,5 +106,5 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         return kind(self.message)
 
 
-Job = Analyse | Evaluate
-Reply = Planned | Evaluated | Failed
+Job = Analyse | Evaluate | Keep
+Reply = Planned | Evaluated | Done | Failed

@@ -33,6 +33,8 @@ class Snapshot:
         missing: Ids of nodes that are not live although graphs may be lost from the answer through that.
         version: Names what the placed graphs say: the same text wherever the same is known, from whichever copies it is read,
             and another one after each change. Empty when that is not known.
+        marks: For each graph of which it is known when it changes: a number that stands for what it says.
+        unmarked: All other graphs, as far as nodes list them; ``None`` where nobody asks them.
     """
 
     sources: tuple[Source, ...]
@@ -40,6 +42,8 @@ class Snapshot:
     withheld: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
     version: str = ""
+    marks: Mapping[str, int] = field(default_factory=dict)
+    unmarked: frozenset[str] | None = None
 
     def keeps(self, graph: str, source: str) -> bool:
         """Whether the rows of a graph are taken from a node.

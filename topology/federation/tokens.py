@@ -33,6 +33,7 @@ _TOKEN = re.compile(
 )
 _FORMS = frozenset({"SELECT", "ASK", "CONSTRUCT", "DESCRIBE"})
 _UPDATES = frozenset({"INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH"})
+_VOLATILE = frozenset({"NOW", "RAND", "UUID", "STRUUID"})
 _AFTER_RESOURCES = frozenset({"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "VALUES"})
 
 
@@ -85,6 +86,11 @@ class QueryText:
     def calls_services(self) -> bool:
         """Whether SERVICE stands in it as a keyword."""
         return any(token.keyword == "SERVICE" for token in self.tokens)
+
+    @property
+    def is_volatile(self) -> bool:
+        """Whether a function stands in it that gives something else each time."""
+        return any(token.keyword in _VOLATILE for token in self.tokens)
 
     @property
     def prologue(self) -> str:

@@ -15,15 +15,16 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 import msgspec
 import pyoxigraph
 
 from topology.federation.analysis import analyse
-from topology.federation.errors import FederationError, NotAcceptable, QueryRefused, TooLarge, UnreadableQuads
-from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
+from topology.federation.errors import FederationError, NotAcceptable, QueryRefused, TooLarge
+from topology.federation.jobs import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from topology.federation.kept_store import KeptStore, add_graphs, read_quads
 
 _RDF_XML = "application/rdf+xml"
 
@@ -36,6 +37,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     analyse("SELECT * { ?s ?p ?o }")  # the grammar is built with its first use
     _confine(memory)
+    kept = KeptStore()
     decoder = msgspec.msgpack.Decoder(Job)
     encoder = msgspec.msgpack.Encoder()
     with Connection(descriptor) as connection:
@@ -44,14 +46,17 @@ def main() -> None:
                 job = decoder.decode(connection.recv_bytes())
             except EOFError:
                 return
-            connection.send_bytes(encoder.encode(_do(job)))
+            connection.send_bytes(encoder.encode(_do(job, kept)))
 
 
-def _do(job: Job) -> Reply:
+def _do(job: Job, kept: KeptStore) -> Reply:
     try:
         if isinstance(job, Analyse):
             return Planned(analyse(job.text, job.deeply))
-        return Evaluated(_evaluate(job))
+        if isinstance(job, Keep):
+            kept.change(job)
+            return Done()
+        return Evaluated(_evaluate(job, kept.store if job.over_kept else _loaded(job.quads, job.graphs)))
     except FederationError as error:
         return Failed.of(error)
     except MemoryError:
@@ -60,20 +65,20 @@ def _do(job: Job) -> Reply:
         return Failed.of(QueryRefused(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
 
 
-def _evaluate(job: Evaluate) -> bytes:
-    """The result of a query over the quads that it can see.
+def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
+    """A store with the quads that a query can see.
 
     ``use_default_graph_as_union`` is of no use: it counts a triple once for each graph that has it, and so do several graphs
     in FROM clauses. What belongs into the default graph is therefore loaded there.
     """
     store = pyoxigraph.Store()
-    try:
-        store.extend(pyoxigraph.parse(job.quads, pyoxigraph.RdfFormat.N_QUADS, lenient=True, rename_blank_nodes=False))
-    except SyntaxError as error:
-        raise UnreadableQuads(str(error)) from error
-    for graph in job.graphs:
-        with suppress(ValueError):  # a graph whose name is no IRI can only be there with its quads
-            store.add_graph(pyoxigraph.NamedNode(graph))
+    store.extend(read_quads(quads))
+    add_graphs(store, graphs)
+    return store
+
+
+def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
+    """The result of a query over a store."""
     try:
         result = store.query(
             job.text,

@@ -16,7 +16,8 @@ import msgspec
 
 from topology.federation.effort import Effort
 from topology.federation.errors import QueryRefused, QueryTimeout, TooLarge
-from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
+from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from topology.federation.kept import Kept
 from topology.federation.plan import Plan
 
 _ANALYSIS_SECONDS = 5.0
@@ -79,24 +80,39 @@ class Workers:
         assert isinstance(reply, Evaluated)
         return reply.body
 
+    def evaluate_over_kept(self, job: Evaluate, kept: Kept, effort: Effort) -> bytes:
+        """Run a query over the quads that are kept, all of them.
+
+        Args:
+            job: The query.
+            kept: What is kept.
+            effort: What the query may use.
+
+        Raises:
+            QueryRefused: It cannot be evaluated, or not within the bounds.
+            QueryTimeout: It took too long.
+            UnreadableQuads: What is kept is no RDF.
+        """
+        reply = self._do(job, effort, "the query's evaluation", kept=kept)
+        assert isinstance(reply, Evaluated)
+        return reply.body
+
     def close(self) -> None:
         """End all processes, at work or not; no more jobs are done."""
         self._closed = True
         for worker in self._all:
             worker.end()
 
-    def _do(self, job: Job, effort: Effort, what: str, most_seconds: float = math.inf) -> Reply:
+    def _do(
+        self, job: Job, effort: Effort, what: str, most_seconds: float = math.inf, kept: Kept | None = None
+    ) -> Reply:
         worker = self._take(effort, what)
         try:
             if self._closed:
                 raise QueryRefused("this server is stopping")
-            until = time.monotonic() + most_seconds
-            worker.send(self._encoder.encode(job))
-            while not worker.has_answered(min(_LOOK_EVERY, max(until - time.monotonic(), 0))):
-                effort.check(what)
-                if time.monotonic() > until:
-                    raise QueryTimeout(f"waited for {what}")
-            answer = worker.receive()
+            if kept is not None:
+                self._bring_up_to_date(worker, kept, effort)
+            reply = self._answer(worker, job, effort, what, time.monotonic() + most_seconds)
         except (EOFError, OSError):
             worker.end()
             raise TooLarge("the query ended its evaluator: it takes too much memory, or is nested too deeply") from None
@@ -105,10 +121,32 @@ class Workers:
             raise
         finally:
             self._idle.put(worker)
-        reply: Reply = self._decoder.decode(answer)
         if isinstance(reply, Failed):
             raise reply.error()
         return reply
+
+    def _answer(self, worker: _Worker, job: Job, effort: Effort, what: str, until: float) -> Reply:
+        worker.send(self._encoder.encode(job))
+        while not worker.has_answered(min(_LOOK_EVERY, max(until - time.monotonic(), 0))):
+            effort.check(what)
+            if time.monotonic() > until:
+                raise QueryTimeout(f"waited for {what}")
+        reply: Reply = self._decoder.decode(worker.receive())
+        return reply
+
+    def _bring_up_to_date(self, worker: _Worker, kept: Kept, effort: Effort) -> None:
+        worker.start_if_ended()
+        start = time.perf_counter()
+        delta = kept.delta(worker.generation)
+        if delta is None:
+            return
+        job = Keep(delta.anew, delta.gone, delta.quads, delta.graphs)
+        worker.generation = -1  # until it is done
+        reply = self._answer(worker, job, effort, "the evaluator to take in what is kept", math.inf)
+        if isinstance(reply, Failed):
+            raise reply.error()
+        worker.generation = delta.generation
+        effort.note("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
 
     def _take(self, effort: Effort, what: str) -> _Worker:
         """A worker that is free, which may be a matter of other queries' time."""
@@ -119,9 +157,14 @@ class Workers:
 
 
 class _Worker:
-    """One process, started again when it was ended."""
+    """One process, started again when it was ended.
+
+    Attributes:
+        generation: What it holds of the quads that are kept; -1: nothing.
+    """
 
     def __init__(self, memory: int) -> None:
+        self.generation = -1
         self._memory = memory
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -141,10 +184,14 @@ class _Worker:
         self._connection = Connection(ours.detach())
         return self._connection
 
-    def send(self, job: bytes) -> None:
+    def start_if_ended(self) -> Connection:
+        """Start the process again if it was ended, or died while it was idle."""
         if self._process and self._process.poll() is not None:
-            self.end()  # it died while it was idle
-        (self._connection or self._start()).send_bytes(job)
+            self.end()
+        return self._connection or self._start()
+
+    def send(self, job: bytes) -> None:
+        self.start_if_ended().send_bytes(job)
 
     def has_answered(self, seconds: float) -> bool:
         """Whether there is an answer, or will be within so many seconds."""
@@ -156,6 +203,7 @@ class _Worker:
         return self._connection.recv_bytes()
 
     def end(self) -> None:
+        self.generation = -1
         if self._process:
             self._process.kill()
             self._process.wait()

@@ -176,8 +176,8 @@ class Directory:
     def _take(self, ring: RingView, avoid: frozenset[str]) -> Snapshot:
         usable = {node.id for node in ring.nodes.values() if node.state == "up"} - avoid
         holders: dict[str, str] = {}
+        marks: dict[str, int] = {}
         missing: set[str] = set()
-        marks = 0
         for graph, choices in self._choices.items():
             holder = ""
             for number, nodes in choices:
@@ -186,7 +186,7 @@ class Directory:
                         holder = node
                         break
                 if holder:
-                    marks += number
+                    marks[graph] = number
                     break
             if choices:
                 holders[graph] = holder
@@ -196,13 +196,15 @@ class Directory:
         missing.update(
             node.id for node in ring.nodes.values() if node.id not in usable and self._takes_away(node, shown)
         )
-        marks += sum(mark("own", graph, "") for graph in shown) + sum(mark("missing", node, "") for node in missing)
+        others = sum(mark("own", graph, "") for graph in shown) + sum(mark("missing", node, "") for node in missing)
         return Snapshot(
             sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
             holders=holders,
             withheld=frozenset(self._withheld),
             missing=tuple(sorted(missing)),
-            version=f"{ring.epoch}-{marks % _WRAP:016x}",
+            version=f"{ring.epoch}-{(sum(marks.values()) + others) % _WRAP:016x}",
+            marks=marks,
+            unmarked=None if self._listings is None else frozenset(shown),
         )
 
     def _takes_away(self, node: Node, shown: set[str]) -> bool:

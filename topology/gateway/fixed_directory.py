@@ -13,6 +13,8 @@ from topology.gateway.own import Listings
 from topology.gateway.placed import mark
 from topology.ring import RingView
 
+_WRAP = 2**64
+
 
 class FixedDirectory:
     """Answers from which node each graph is to be read, for nodes that hold whatever their owners put there.
@@ -122,8 +124,12 @@ class FixedDirectory:
             holders[graph] = next((node for node in nodes if node in usable), "")
             if not holders[graph]:
                 missing.update(nodes)
+        readable = frozenset(graph for graph, holder in holders.items() if holder)
+        marks = sum(mark("own", graph) for graph in readable) + sum(mark("missing", node) for node in missing)
         return Snapshot(
             sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
             holders=holders,
             missing=tuple(sorted(missing)),
+            version=f"fixed-{marks % _WRAP:016x}",
+            unmarked=readable,
         )

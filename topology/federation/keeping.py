@@ -1,0 +1,145 @@
+"""When quads are kept for later queries, and how they stay up to date."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+
+from topology.federation.errors import FederationError, TooLarge
+from topology.federation.kept import Kept, wanted
+from topology.federation.plan import Pattern, Plan
+from topology.federation.rows import Rows
+from topology.federation.sources import Snapshot
+
+# More graphs than these are brought up to date behind the queries' backs.
+_MOST_AT_ONCE = 50
+_PATTERNS_REMEMBERED = 2000
+_WAIT_FOR_ANOTHER = 0.05
+
+Pull = Callable[[Snapshot, tuple[Pattern, ...], "frozenset[str] | None", int], Rows]
+"""Pulls the matches of patterns in some graphs, or all, by a snapshot; the number tells blank nodes of answers apart."""
+
+Work = Callable[[Snapshot, Pull], None]
+Later = Callable[[Work], None]
+
+
+class Keeping:
+    """Decides whether a query can be answered from kept quads. May be used by many threads.
+
+    Patterns that are asked for twice are pulled whole and kept, by a thread of its own: the queries go on without.
+
+    Args:
+        kept: What is kept.
+    """
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keeping")
+        self._changing = threading.Lock()
+        self._numbers = count(1_000_000, 1_000)
+        self._seen: OrderedDict[tuple[Pattern, ...], bool] = OrderedDict()
+        self._refused: set[Pattern] = set()
+        self._under_way: set[object] = set()
+
+    def serves(self, plan: Plan, snapshot: Snapshot, pull: Pull, later: Later) -> bool:
+        """Whether what is kept answers a query by a snapshot; if not, it may do so later.
+
+        Args:
+            plan: What the query can see, in all graphs.
+            snapshot: The nodes as they are now.
+            pull: Pulls for this query.
+            later: Does some work with a snapshot and a way to pull by it, again with other nodes when some fail.
+        """
+        if not snapshot.version or snapshot.unmarked is None or snapshot.missing or not snapshot.sources:
+            return False
+        if not self._kept.covers(plan):
+            self._note(plan, later)
+            return False
+        if self._kept.is_current(snapshot):
+            if self._kept.is_ageing():
+                self._soon("refresh", self._refresh, later)
+            return True
+        if len(self._kept.changed(snapshot)) > _MOST_AT_ONCE or not self._changing.acquire(timeout=_WAIT_FOR_ANOTHER):
+            self._soon("refresh", self._refresh, later)
+            return False
+        try:
+            self._bring_up_to_date(snapshot, pull)
+            return self._kept.is_current(snapshot) and self._kept.covers(plan)
+        finally:
+            self._changing.release()
+
+    def give_up(self) -> None:
+        """Keep nothing of what is kept: an evaluator cannot hold it."""
+        self._refused |= set(self._kept.patterns)
+        self._kept.forget()
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _note(self, plan: Plan, later: Later) -> None:
+        """Keep what is asked for a second time."""
+        patterns = wanted(plan)
+        if patterns in self._seen:
+            if not self._refused & set(patterns):
+                self._soon(patterns, lambda snapshot, pull: self._extend(patterns, snapshot, pull), later)
+        else:
+            self._seen[patterns] = True
+            while len(self._seen) > _PATTERNS_REMEMBERED:
+                self._seen.popitem(last=False)
+
+    def _soon(self, name: object, work: Work, later: Later) -> None:
+        if name in self._under_way:
+            return
+        self._under_way.add(name)
+
+        def run() -> None:
+            try:
+                with suppress(FederationError):  # which the next query meets as well, and tells
+                    later(work)
+            finally:
+                self._under_way.discard(name)
+
+        with suppress(RuntimeError):  # the engine is closing
+            self._thread.submit(run)
+
+    def _refresh(self, snapshot: Snapshot, pull: Pull) -> None:
+        with self._changing:
+            self._bring_up_to_date(snapshot, pull)
+
+    def _bring_up_to_date(self, snapshot: Snapshot, pull: Pull) -> None:
+        began, changed = time.monotonic(), self._kept.changed(snapshot)
+        rows = self._pulled(snapshot, pull, self._kept.patterns, changed) if changed else pull(snapshot, (), None, 0)
+        self._kept.update(snapshot, changed, rows, (), began)
+
+    def _extend(self, patterns: tuple[Pattern, ...], snapshot: Snapshot, pull: Pull) -> None:
+        with self._changing:
+            if self._kept.patterns:
+                self._bring_up_to_date(snapshot, pull)
+            began = time.monotonic()
+            # Blank nodes have names within one answer only, so what is kept of their graphs comes in one.
+            again = self._kept.with_blank_nodes()
+            try:
+                rows = self._pulled(snapshot, pull, patterns, None)
+                if rows.has_blank_nodes:
+                    again |= rows.graphs_with_blank_nodes()
+                if again and self._kept.patterns:
+                    rows.leave_out(again)
+                    rows.extend(self._pulled(snapshot, pull, (*self._kept.patterns, *patterns), again))
+                fits = self._kept.update(snapshot, again, rows, patterns, began)
+            except TooLarge:
+                fits = False
+            if not fits:
+                self._refused |= set(patterns)
+
+    def _pulled(
+        self, snapshot: Snapshot, pull: Pull, patterns: Iterable[Pattern], graphs: frozenset[str] | None
+    ) -> Rows:
+        rows = pull(snapshot, tuple(patterns), graphs, next(self._numbers))
+        rows.mend()
+        return rows

@@ -1,0 +1,183 @@
+"""Quads of earlier queries, kept so that later ones find them here.
+
+A store that holds the quads that a query's patterns match, and any others of the same dataset, gives the query the answer that
+the whole dataset gives (see ``Plan.patterns``). So one store serves every query whose patterns have been pulled once, whoever
+asked for them. It is brought up to date by graphs: those whose placements say that they have changed are pulled anew, and those
+of which nobody says so, because their providers put them on their nodes, from time to time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from topology.federation.plan import ANY_NAMED_GRAPH, Pattern, Plan
+from topology.federation.rows import Rows
+from topology.federation.sources import Snapshot
+from topology.federation.terms import iri
+
+# The part of the time for which graphs count as known at whose beginning they are pulled anew already, so that no query waits.
+_AHEAD = 0.3
+
+
+class Delta(NamedTuple):
+    """What an evaluator has to do to hold what is kept.
+
+    Attributes:
+        generation: What it then holds.
+        anew: Whether to begin with nothing.
+        gone: Graphs to remove first.
+        quads: N-Quads to add, each named graph's; the triples belong into the default graph as well.
+        graphs: Graphs that exist, whether they have quads or not.
+    """
+
+    generation: int
+    anew: bool
+    gone: tuple[str, ...]
+    quads: bytes
+    graphs: tuple[str, ...]
+
+
+@dataclass
+class _Graph:
+    """What is kept of one graph: pieces of N-Quads, each with the generation that brought it."""
+
+    removed: int = 0
+    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    has_blank_nodes: bool = False
+
+
+class Kept:
+    """The quads that are kept. May be used by many threads; one at a time changes it.
+
+    Args:
+        most_quads: How many may be kept.
+        seconds: For how long a graph counts as known of which nobody says when it changes.
+    """
+
+    def __init__(self, most_quads: int, seconds: float) -> None:
+        self._most = most_quads
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._patterns: tuple[Pattern, ...] = ()
+        self._graphs: dict[str, _Graph] = {}
+        self._marks: Mapping[str, int] = {}
+        self._unmarked: frozenset[str] = frozenset()
+        self._version = ""
+        self._until = 0.0
+        self._generation = getattr(self, "_generation", 0) + 1
+        self._began = self._generation
+        self._count = 0
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """The patterns whose matches are kept, those of all named graphs."""
+        return self._patterns
+
+    @property
+    def count(self) -> int:
+        """How many quads are kept."""
+        return self._count
+
+    def covers(self, plan: Plan) -> bool:
+        """Whether the matches of all of a query's patterns are kept."""
+        return all(any(_covers(mine, wanted) for mine in self._patterns) for wanted in plan.patterns)
+
+    def is_current(self, snapshot: Snapshot) -> bool:
+        """Whether what is kept is what a snapshot shows."""
+        with self._lock:
+            fresh = not self._unmarked or time.monotonic() < self._until
+            return fresh and bool(snapshot.version) and snapshot.version == self._version
+
+    def is_ageing(self) -> bool:
+        """Whether graphs of which nobody says when they change should be pulled anew soon."""
+        return bool(self._unmarked) and time.monotonic() > self._until - _AHEAD * self._seconds
+
+    def seconds_left(self) -> float:
+        """For how long an answer from what is kept may be kept itself."""
+        return min(self._until - time.monotonic(), self._seconds) if self._unmarked else self._seconds
+
+    def changed(self, snapshot: Snapshot) -> frozenset[str]:
+        """The graphs to pull anew for a snapshot."""
+        unmarked = snapshot.unmarked or frozenset()
+        with self._lock:
+            found = {graph for graph, mark in snapshot.marks.items() if self._marks.get(graph) != mark}
+            ageing = time.monotonic() > self._until - _AHEAD * self._seconds
+            return frozenset(found | (unmarked if ageing else unmarked - self._unmarked))
+
+    def with_blank_nodes(self) -> frozenset[str]:
+        """Graphs whose nodes have blank nodes of their own: all that is kept of one has to come in one answer."""
+        return frozenset(name for name, graph in self._graphs.items() if graph.has_blank_nodes)
+
+    def update(
+        self, snapshot: Snapshot, changed: frozenset[str], rows: Rows, patterns: Iterable[Pattern], began: float
+    ) -> bool:
+        """Take in what was pulled.
+
+        Args:
+            snapshot: What it was pulled by.
+            changed: The graphs of which all patterns were pulled; of the others, ``patterns`` only.
+            rows: What was pulled: quads of named graphs.
+            patterns: Those that are kept from now on besides the others.
+            began: When pulling began, by ``time.monotonic()``.
+
+        Returns:
+            Whether there was room; if not, nothing is kept any more.
+        """
+        by_graph: dict[bytes, list[bytes]] = {}
+        for line in rows.named:
+            by_graph.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
+        with self._lock:
+            generation = self._generation = self._generation + 1
+            unmarked = snapshot.unmarked or frozenset()
+            for name in (self._graphs.keys() - snapshot.marks.keys() - unmarked) | changed:
+                if name in self._graphs:
+                    self._graphs[name] = _Graph(removed=generation)
+            for term, lines in by_graph.items():
+                graph = self._graphs.setdefault(iri(term), _Graph())
+                graph.pieces.append((generation, b" .\n".join([*lines, b""])))
+                graph.has_blank_nodes |= rows.has_blank_nodes and any(b"_:n" in line for line in lines)
+            if not self._patterns or unmarked <= changed:
+                self._until = began + self._seconds
+            self._patterns = tuple(dict.fromkeys([*self._patterns, *patterns]))
+            self._marks, self._unmarked, self._version = snapshot.marks, unmarked, snapshot.version
+            self._count = sum(piece.count(b"\n") for graph in self._graphs.values() for _, piece in graph.pieces)
+            if self._count > self._most:
+                self._forget()
+                return False
+            return True
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        with self._lock:
+            self._forget()
+
+    def delta(self, generation: int) -> Delta | None:
+        """What an evaluator lacks that holds what was kept at a generation; ``None``: nothing."""
+        with self._lock:
+            if generation == self._generation:
+                return None
+            anew = generation < self._began
+            since = -1 if anew else generation
+            gone = () if anew else tuple(name for name, graph in self._graphs.items() if graph.removed > since)
+            quads = b"".join(piece for graph in self._graphs.values() for made, piece in graph.pieces if made > since)
+            return Delta(self._generation, anew, gone, quads, tuple(self._marks.keys() | self._unmarked))
+
+
+def wanted(plan: Plan) -> tuple[Pattern, ...]:
+    """The patterns to keep for a query: its own, in all graphs."""
+    return tuple(dict.fromkeys(Pattern(ANY_NAMED_GRAPH, *_terms(pattern)) for pattern in plan.patterns))
+
+
+def _covers(mine: Pattern, other: Pattern) -> bool:
+    return all(own is None or own == its for own, its in zip(_terms(mine), _terms(other), strict=True))
+
+
+def _terms(pattern: Pattern) -> tuple[str | None, str | None, str | None]:
+    return pattern.subject, pattern.predicate, pattern.object
