@@ -175,7 +175,7 @@ def measure_load(
     vocabulary: Words,
     first: int,
 ) -> None:
-    """Let many clients ask each side by turns; the gateway nothing that it has been asked before, where there is a thing to vary."""
+    """Let many clients ask each side by turns, and the gateway nothing that it has been asked before where texts can vary."""
     sides: tuple[tuple[str, str, dict[str, str]], ...] = (
         (SINGLE, single, {}),
         (NORMAL, gateway, {}),

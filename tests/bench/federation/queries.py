@@ -150,14 +150,14 @@ GROUP BY ?theme ORDER BY DESC(?n) ?theme""",
         "SELECT (COUNT(DISTINCT ?offering) AS ?n) { GRAPH ?g { ?offering a sedimark:Offering } }",
     ),
     Query(
-        "same keyword in another graph",
-        "join across offerings",
+        "same keyword elsewhere",
+        "join",
         NAMED,
         """SELECT ?one ?other { GRAPH ?g { ?one sedimark:hasAsset ?a . ?a dcat:keyword "$keyword"@en ; dct:spatial ?place }
   GRAPH ?h { ?other sedimark:hasAsset ?b . ?b dcat:keyword "$keyword"@en ; dct:spatial ?place } FILTER(STR(?g) < STR(?h)) }""",
     ),
     Query(
-        "titles of a keyword as a graph",
+        "titles of a keyword",
         "CONSTRUCT",
         NAMED,
         """CONSTRUCT { ?offering dct:title ?title ; dct:creator ?creator } {
@@ -170,7 +170,7 @@ GROUP BY ?theme ORDER BY DESC(?n) ?theme""",
         """ASK { GRAPH ?g { ?asset dcat:keyword "$keyword"@en ; dct:spatial/rdfs:label "$city"@en } }""",
     ),
     Query(
-        "offerings without a price",
+        "free of charge",
         "NOT EXISTS",
         NAMED,
         """SELECT ?offering ?title { GRAPH ?g { ?offering a sedimark:Offering ; dct:title ?title ;
@@ -178,7 +178,7 @@ GROUP BY ?theme ORDER BY DESC(?n) ?theme""",
     FILTER NOT EXISTS { ?permission odrl:duty ?duty } } } ORDER BY STR(?title) ?offering LIMIT $limit OFFSET $offset""",
     ),
     Query(
-        "search over everything",
+        "search everywhere",
         "search",
         DEFAULT,
         f"SELECT DISTINCT ?offering ?title {{ {_SEARCH} }}\n"
@@ -206,14 +206,14 @@ GROUP BY ?theme ORDER BY DESC(?n) ?theme""",
 GROUP BY ?keyword ORDER BY DESC(?n) STR(?keyword) LIMIT 20""",
     ),
     Query(
-        "offerings by theme in a city",
+        "themes of a city",
         "count by theme",
         DEFAULT,
         """SELECT ?theme (COUNT(DISTINCT ?offering) AS ?n) { ?offering sedimark:hasAsset ?asset .
   ?asset dcat:theme ?theme ; dct:spatial/rdfs:label "$city"@en } GROUP BY ?theme ORDER BY DESC(?n) ?theme""",
     ),
     Query(
-        "details of one offering",
+        "details of one",
         "details",
         DEFAULT,
         _DETAILS
@@ -222,22 +222,22 @@ GROUP BY ?keyword ORDER BY DESC(?n) STR(?keyword) LIMIT 20""",
   BIND(STR(?title) AS ?label) BIND(STR(?word) AS ?keyword) } GROUP BY ?offering ?issued ?licence ?url""",
     ),
     Query(
-        "more of a city's providers",
-        "join across offerings",
+        "alike in a city",
+        "join",
         DEFAULT,
         """SELECT DISTINCT ?one ?other {
   ?one sedimark:hasAsset/dct:spatial/rdfs:label "$city"@en ; dct:publisher ?publisher ; dct:license ?licence .
   ?other a sedimark:Offering ; dct:publisher ?publisher ; dct:license ?licence FILTER(STR(?one) < STR(?other)) }""",
     ),
     Query(
-        "all that an offering leads to",
+        "where one leads to",
         "path",
         DEFAULT,
         """SELECT DISTINCT ?thing { <$offering>
   (sedimark:hasAsset|sedimark:isProvidedBy|sedimark:hasAssetQuality|sedimark:isListedBy|sedimark:belongsTo)* ?thing }""",
     ),
     Query(
-        "number of things reached",
+        "things reached",
         "path",
         DEFAULT,
         """SELECT (COUNT(DISTINCT ?thing) AS ?n) { ?offering a sedimark:Offering .
@@ -250,7 +250,7 @@ GROUP BY ?keyword ORDER BY DESC(?n) STR(?keyword) LIMIT 20""",
         "DESCRIBE <$offering>",
     ),
     Query(
-        "theme without a keyword",
+        "without a keyword",
         "NOT EXISTS",
         DEFAULT,
         """SELECT ?offering { ?offering sedimark:hasAsset ?asset . ?asset dcat:theme <$theme>
