@@ -29,6 +29,7 @@ class FixedDirectory:
     Args:
         ring: Called for the nodes as they are now.
         listings: Called for the graphs that the nodes say they hold.
+        asked: Called for the ids of those that said so since they came up; what others said before may be gone.
         are_asked: Called to learn whether all nodes that can be asked have been.
         patience: Seconds from now until the first snapshot is taken at the latest.
     """
@@ -37,17 +38,20 @@ class FixedDirectory:
         self,
         ring: Callable[[], RingView],
         listings: Callable[[], Listings],
+        asked: Callable[[], frozenset[str]],
         are_asked: Callable[[], bool],
         patience: float,
     ) -> None:
         self._ring = ring
         self._listings = listings
+        self._up_to_date = asked
         self._are_asked = are_asked
         self._until = time.monotonic() + patience
-        self._asked = threading.Event()
+        self._began = threading.Event()
         self._lock = threading.Lock()
         self._state = object()  # another one after each change
         self._listed: dict[str, frozenset[str]] = {}
+        self._marks: dict[str, int] = {}  # numbers that stand for graphs
         self._choices: dict[
             str, tuple[str, ...]
         ] = {}  # the nodes that list a graph, in the order in which they are asked
@@ -57,14 +61,14 @@ class FixedDirectory:
     def nodes_changed(self, *_: Any) -> None:
         """Note that a node has changed, or what it says it holds."""
         self._state = object()
-        if not self._asked.is_set() and self._are_asked():
-            self._asked.set()
+        if not self._began.is_set() and self._are_asked():
+            self._began.set()
 
     def wait_until_asked(self) -> None:
         """Wait until the nodes have been asked what they hold, or patience is at an end."""
-        if not self._asked.is_set():
-            self._asked.wait(max(0.0, self._until - time.monotonic()))
-            self._asked.set()
+        if not self._began.is_set():
+            self._began.wait(max(0.0, self._until - time.monotonic()))
+            self._began.set()
 
     def graph_of(self, identifier: str) -> str | None:
         """The graph of this name; ``None`` when no node lists one."""
@@ -83,7 +87,7 @@ class FixedDirectory:
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         """What one query is to see.
 
-        Its version is empty: what graphs say may change without their names.
+        Its version stands for the graphs that there are, not for what they say: that changes without notice.
 
         Args:
             avoid: Ids of nodes that have just failed, to be treated as if they were not up.
@@ -95,8 +99,9 @@ class FixedDirectory:
             if kept is not None and kept[0] is state:
                 return kept[1]
             ring = self._ring()
+            up_to_date = self._up_to_date()  # before their listings are looked at, so that these are no older
             self._refresh()
-            snapshot = self._take(ring, avoid)
+            snapshot = self._take(ring, up_to_date, avoid)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] is state}
             self._snapshots[avoid] = (state, snapshot)
             return snapshot
@@ -111,13 +116,19 @@ class FixedDirectory:
                 left = tuple(other for other in self._choices.pop(graph) if other != node)
                 if left:
                     self._choices[graph] = left
+                else:
+                    del self._marks[graph]
             for graph in now - before:
                 others = self._choices.get(graph, ())
-                self._choices[graph] = tuple(sorted((*others, node), key=lambda name: mark(name, graph)))
+                if not others:
+                    self._marks[graph] = mark("own", graph)
+                    self._choices[graph] = (node,)
+                else:
+                    self._choices[graph] = tuple(sorted((*others, node), key=lambda name: mark(name, graph)))
         self._listed = dict(listings)
 
-    def _take(self, ring: RingView, avoid: frozenset[str]) -> Snapshot:
-        usable = {node.id for node in ring.nodes.values() if node.state == "up"} - avoid
+    def _take(self, ring: RingView, up_to_date: frozenset[str], avoid: frozenset[str]) -> Snapshot:
+        usable = {node.id for node in ring.nodes.values() if node.state == "up"} & up_to_date - avoid
         holders: dict[str, str] = {}
         missing = set(ring.nodes.keys() - self._listed.keys())
         for graph, nodes in self._choices.items():
@@ -125,7 +136,7 @@ class FixedDirectory:
             if not holders[graph]:
                 missing.update(nodes)
         readable = frozenset(graph for graph, holder in holders.items() if holder)
-        marks = sum(mark("own", graph) for graph in readable) + sum(mark("missing", node) for node in missing)
+        marks = sum(map(self._marks.__getitem__, readable)) + sum(mark("missing", node) for node in missing)
         return Snapshot(
             sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
             holders=holders,

@@ -80,10 +80,15 @@ class Holdings:
         with self._lock:
             return {name: listed.graphs for name, listed in self._nodes.items() if listed.graphs is not None}
 
-    def are_asked(self) -> bool:
-        """Whether every node that is up has been asked since it came up, whatever it said."""
+    def asked(self) -> frozenset[str]:
+        """The nodes that have been asked since they came up, whatever they said. Others may hold less by now than they said."""
         with self._lock:
-            return all(listed.is_asked for listed in self._nodes.values())
+            return frozenset(name for name, listed in self._nodes.items() if listed.is_asked)
+
+    def are_asked(self) -> bool:
+        """Whether every node that is up has been asked since it came up."""
+        with self._lock:
+            return all(listed.is_asked or not listed.is_up for listed in self._nodes.values())
 
     def close(self) -> None:
         """Ask no more."""
@@ -113,8 +118,12 @@ class _Listed:
         self._turns.start()
 
     @property
+    def is_up(self) -> bool:
+        return self._came_up >= 0
+
+    @property
     def is_asked(self) -> bool:
-        return self._came_up < 0 or self._came_up == self._asked_at
+        return self.is_up and self._came_up == self._asked_at
 
     def follow(self, node: Node) -> None:
         came_up = node.since if node.state == "up" else -1
@@ -127,7 +136,7 @@ class _Listed:
 
     def _turn(self) -> float:
         came_up = self._came_up
-        if came_up < 0:
+        if not self.is_up:
             return _LONG  # it is woken when it is up
         started = time.monotonic()
         changed = False

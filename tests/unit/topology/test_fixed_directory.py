@@ -23,9 +23,15 @@ class Nodes:
     def __init__(self, **listings: str | None) -> None:
         self.states: dict[str, NodeState] = dict.fromkeys(listings, "up")
         self.listings = {node: frozenset(graphs.split()) for node, graphs in listings.items() if graphs is not None}
+        self.asked = frozenset(listings)
         self.are_asked = True
-        self.directory = FixedDirectory(lambda: self.ring, lambda: self.listings, lambda: self.are_asked, patience=60)
+        self.directory = self.make()
         self.directory.nodes_changed()
+
+    def make(self, patience: float = 60) -> FixedDirectory:
+        return FixedDirectory(
+            lambda: self.ring, lambda: self.listings, lambda: self.asked, lambda: self.are_asked, patience
+        )
 
     @property
     def ring(self) -> RingView:
@@ -52,7 +58,7 @@ def test_a_graph_on_several_nodes_is_read_from_one_of_them() -> None:
     assert snapshot.holders["urn:2"] in ("a", "b")
     assert [node for node in "abc" if snapshot.keeps("urn:2", node)] == [snapshot.holders["urn:2"]]
     assert snapshot.sources == tuple(Source(node, f"http://{node}/catalogue/sparql") for node in "abc")
-    assert (snapshot.missing, snapshot.withheld, snapshot.version) == ((), frozenset(), "")
+    assert (snapshot.missing, snapshot.withheld) == ((), frozenset())
 
 
 def test_every_gateway_chooses_the_same_one_in_whatever_order_it_learnt_of_them() -> None:
@@ -96,6 +102,18 @@ def test_a_silent_node_whose_graphs_others_hold_is_not_missing() -> None:
     assert Nodes(a="urn:1", b="urn:1").directory.snapshot(frozenset("a")).missing == ()
 
 
+def test_a_node_that_has_just_come_up_is_not_read_until_it_has_said_what_it_holds_now() -> None:
+    nodes = Nodes(a="urn:1 urn:2", b="urn:1")
+    nodes.asked = frozenset("b")
+    nodes.directory.nodes_changed()
+    snapshot = nodes.directory.snapshot()
+    assert (snapshot.holders, snapshot.missing) == ({"urn:1": "b", "urn:2": ""}, ("a",))
+
+    nodes.asked = frozenset("ab")
+    nodes.lists("a", "")
+    assert nodes.directory.snapshot().holders == {"urn:1": "b"}
+
+
 def test_a_node_that_never_said_what_it_holds_is_missing() -> None:
     nodes = Nodes(a="urn:1", b=None)
     nodes.becomes("b", "down")
@@ -135,9 +153,9 @@ def test_all_graphs_are_listed_with_all_their_nodes() -> None:
 
 class TestTheFirstAnswer:
     def test_it_waits_until_the_nodes_have_been_asked(self) -> None:
-        nodes = Nodes()
-        nodes.states, nodes.are_asked = {"a": "up"}, False
-        directory = FixedDirectory(lambda: nodes.ring, lambda: nodes.listings, lambda: nodes.are_asked, patience=60)
+        nodes = Nodes(a=None)
+        nodes.are_asked = False
+        directory = nodes.make()
         directory.nodes_changed()
         taken: list[object] = []
         waiting = threading.Thread(target=lambda: taken.append(directory.snapshot().holders), daemon=True)
@@ -153,7 +171,8 @@ class TestTheFirstAnswer:
 
     def test_but_not_for_ever(self) -> None:
         nodes = Nodes(a="urn:1", b=None)
-        directory = FixedDirectory(lambda: nodes.ring, lambda: nodes.listings, lambda: False, patience=0.1)
+        nodes.are_asked = False
+        directory = nodes.make(patience=0.1)
 
         snapshot = directory.snapshot()
 

@@ -149,6 +149,7 @@ def test_what_a_node_said_last_is_remembered_when_it_no_longer_answers(
 
     assert holdings.listings() == {"a": {"urn:a"}}
     assert holdings.are_asked(), "a node that is not up is not waited for"
+    assert holdings.asked() == frozenset(), "it may hold something else by now"
 
 
 def test_a_node_that_comes_up_is_asked_at_once(make: Callable[..., Holdings], server: OddServer) -> None:
@@ -162,7 +163,8 @@ def test_a_node_that_comes_up_is_asked_at_once(make: Callable[..., Holdings], se
     assert holdings.listings() == {"a": {"urn:a"}}
     holdings.follow(ring(3, since=3, a=f"{server.url}/c"))
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:b"}})
+    eventually(lambda: holdings.asked() == {"a"})
+    assert holdings.listings() == {"a": {"urn:b"}}
 
 
 def test_so_is_one_that_came_up_while_it_was_asked(make: Callable[..., Holdings], server: OddServer) -> None:
