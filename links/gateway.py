@@ -10,22 +10,16 @@ import flask
 
 from catena_core.errors import UsageError
 from topology import records, topics
-from topology.cache import Cache
 from topology.catalogue_link import CatalogueLink
-from topology.federation.effort import Limits
-from topology.federation.engine import Engine
 from topology.gateway.app import create_app
 from topology.gateway.directory import Directory, decode_copy
+from topology.gateway.engine import make_engine
 from topology.gateway.fixed import FixedCatalogue
 from topology.gateway.holdings import Holdings
 from topology.gateway.server import make_server
 from topology.membership import CatalogueList
 from topology.ring import RingView
 from topology.settings import Mode
-
-_MEBIBYTE = 1024 * 1024
-# Answers kept in the process's own memory where there is no Redis; each has at most 256 KiB.
-_ANSWERS_KEPT = 256
 
 
 class Gateway(CatalogueLink):
@@ -50,21 +44,7 @@ class Gateway(CatalogueLink):
         super().setup()
         settings = self.settings
         self._is_fixed = self.kafka_endpoint is None and settings.mode is Mode.OPERATOR
-        self._engine = Engine(
-            timeout=settings.sparql_timeout,
-            source_timeout=settings.node_timeout,
-            limits=Limits(most_result_bytes=settings.sparql_result_max_bytes),
-            workers=settings.sparql_workers,
-            worker_memory=settings.sparql_memory * _MEBIBYTE,
-            cache_ttl=settings.sparql_cache_ttl,
-            store=Cache(
-                "" if self._is_fixed else settings.redis_host,
-                settings.redis_port,
-                settings.redis_db,
-                self.logger,
-                capacity=_ANSWERS_KEPT,
-            ),
-        )
+        self._engine = make_engine(settings, self.logger, shares_results=not self._is_fixed)
         self._app = self._over_fixed_nodes() if self._is_fixed else self._over_catalogue()
         try:
             self._server = make_server(self._app, settings.host_address, settings.host_port)

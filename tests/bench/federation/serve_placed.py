@@ -13,38 +13,36 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from waitress.server import create_server
 
+from catena_core.logs import LinkLogger
 from tests.bench.federation.placed import Placed
-from topology.federation.engine import Engine
 from topology.gateway.app import create_app
 from topology.gateway.directory import Copy, Directory
+from topology.gateway.engine import make_engine
+from topology.gateway.holdings import Holdings
+from topology.gateway.server import make_server
 from topology.records import placement_key
 from topology.ring import RingView
-
-_THREADS = 16  # as the gateway's own link has
+from topology.settings import Settings
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     placed = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Placed)
     ring = RingView(placed.ring)
-    directory = Directory(lambda: ring)
+    settings = Settings()
+    logger = LinkLogger("gateway")
+    directory = Directory(lambda: ring, lambda: holdings.listings())
+    holdings = Holdings(settings.node_timeout, logger, on_change=directory.nodes_changed)
     directory.claims = placed.offerings
     directory.copies = {
         placement_key(placement.node, placement.graph): Copy(placement.digest, placement.version)
         for placement in placed.placements
     }
     directory.changed()
-    engine = Engine()
-    server = create_server(
-        create_app(engine, directory, lambda: ring),
-        host="127.0.0.1",
-        port=int(sys.argv[2]),
-        threads=_THREADS,
-        ident="catena",
-        asyncore_use_poll=True,
-    )
+    holdings.follow(ring)
+    engine = make_engine(settings, logger, shares_results=False)
+    server = make_server(create_app(engine, directory, lambda: ring), "127.0.0.1", int(sys.argv[2]))
 
     def stop(*_: Any) -> None:
         raise SystemExit
@@ -53,6 +51,7 @@ def main() -> None:
     try:
         server.run()
     finally:
+        holdings.close()
         engine.close()
 
 

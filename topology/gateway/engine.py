@@ -1,0 +1,33 @@
+"""The engine as the settings say."""
+
+from __future__ import annotations
+
+from catena_core.logs import LinkLogger
+from topology.cache import Cache
+from topology.federation.effort import Limits
+from topology.federation.engine import Engine
+from topology.settings import Settings
+
+_MEBIBYTE = 1024 * 1024
+# Answers kept in the process's own memory where there is no Redis; each has at most 256 KiB.
+_ANSWERS_KEPT = 256
+
+
+def make_engine(settings: Settings, logger: LinkLogger, shares_results: bool) -> Engine:
+    """An engine for a gateway.
+
+    Args:
+        settings: How much a query may take, and how long answers are kept.
+        logger: Told when Redis goes, and when it is back.
+        shares_results: Whether answers are kept in Redis, for all gateways; if not, in this process.
+    """
+    host = settings.redis_host if shares_results else ""
+    return Engine(
+        timeout=settings.sparql_timeout,
+        source_timeout=settings.node_timeout,
+        limits=Limits(most_result_bytes=settings.sparql_result_max_bytes),
+        workers=settings.sparql_workers,
+        worker_memory=settings.sparql_memory * _MEBIBYTE,
+        cache_ttl=settings.sparql_cache_ttl,
+        store=Cache(host, settings.redis_port, settings.redis_db, logger, capacity=_ANSWERS_KEPT),
+    )
