@@ -41,11 +41,14 @@ class Parameters(NamedTuple):
     explain: str = ""
 
 
-def read_form(raw: bytes) -> list[Parameters]:
+def read_form(raw: bytes) -> Iterator[Parameters]:
     """The ways to read a form or the query string of an address, the likeliest first.
 
     Args:
         raw: ``application/x-www-form-urlencoded``, or nearly so.
+
+    Yields:
+        At least one; they differ in the query alone. Those after the first are rarely needed, and made when they are.
 
     Raises:
         QuerySyntaxError: It is no text, or has more than one query.
@@ -54,13 +57,17 @@ def read_form(raw: bytes) -> list[Parameters]:
     start, end = _place_of_query(pieces)
     others = _parameters(pieces[:start] + pieces[end:])
     if start == end:
-        return [others]
+        yield others
+        return
     if others.query is not None:
         raise QuerySyntaxError("there must be one query parameter, not several")
-    queries = dict.fromkeys(_queries(pieces[start:end]))
-    if not queries:
+    seen: set[str] = set()
+    for query in _queries(pieces[start:end]):
+        if query not in seen:
+            seen.add(query)
+            yield others._replace(query=query)
+    if not seen:
         raise QuerySyntaxError("the query is not UTF-8: %-escapes stand for the bytes of UTF-8")
-    return [others._replace(query=query) for query in queries]
 
 
 def read_text(raw: bytes) -> str:

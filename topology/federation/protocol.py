@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Literal
 from urllib.parse import quote
 
@@ -58,21 +59,31 @@ def sparql_blueprint(
     def sparql() -> flask.Response:
         request = flask.request
         readings = _readings(request, max_request_bytes)
-        if any(reading.is_update for reading in readings):
+        likeliest = next(readings)
+        if likeliest.is_update:
             raise UpdateRefused(_UPDATE_REFUSED)
-        if readings[0].query is None:
+        if likeliest.query is None:
             if request.method == "POST" or not set(request.args) <= _FORMAT:
                 raise QuerySyntaxError("there is no query parameter")
-            return _described(engine, readings[0].format)
+            return _described(engine, likeliest.format)
+        errors: list[QuerySyntaxError] = []
+        for reading in chain([likeliest], readings):
+            try:
+                return answered(reading)
+            except QuerySyntaxError as error:
+                errors.append(error)
+        raise errors[0]  # of the likeliest reading: that is the one that helps
+
+    def answered(reading: Parameters) -> flask.Response:
+        request, query = flask.request, reading.query or ""
         start = time.perf_counter()
-        reading, form = _first_valid(engine, readings)
         explain = _explained_as(reading.explain)
         answer = engine.query_with_failover(
-            reading.query or "",
+            query,
             snapshot_for,
             default_graphs=reading.default_graphs,
             named_graphs=reading.named_graphs,
-            accept=_accepted(form, reading.format, explained=bool(explain)),
+            accept=_accepted(lambda: engine.plan(query).form, reading.format, explained=bool(explain)),
             fresh=wants_fresh(request),
             cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
         )
@@ -103,20 +114,21 @@ def with_charset(media_type: str) -> str:
     return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
 
-def _readings(request: flask.Request, max_bytes: int) -> list[Parameters]:
+def _readings(request: flask.Request, max_bytes: int) -> Iterator[Parameters]:
     """The ways to read a request, the likeliest first; there is at least one."""
     in_address = read_form(request.query_string)
     if request.method != "POST":
         return in_address
+    address = next(in_address)
     body = read_body(request, max_bytes)
     if request.mimetype == "application/sparql-query":
-        if in_address[0].query is not None:
+        if address.query is not None:
             raise QuerySyntaxError("there must be one query: it is in the address and in the body")
-        return [in_address[0]._replace(query=read_text(body))]
+        return iter([address._replace(query=read_text(body))])
     if request.mimetype == "application/sparql-update":
         raise UpdateRefused(_UPDATE_REFUSED)
     if request.mimetype == _FORM or body.startswith(b"query=") or not body:
-        return [_both(in_address[0], reading) for reading in read_form(body)]
+        return (_both(address, reading) for reading in read_form(body))
     raise problems.UnsupportedMediaType("send application/x-www-form-urlencoded or application/sparql-query")
 
 
@@ -134,23 +146,12 @@ def _both(address: Parameters, form: Parameters) -> Parameters:
     )
 
 
-def _first_valid(engine: Engine, readings: list[Parameters]) -> tuple[Parameters, Form]:
-    """The first reading that has a query. When there is none, the likeliest one has the error that helps."""
-    errors: list[QuerySyntaxError] = []
-    for reading in readings:
-        try:
-            return reading, engine.plan(reading.query or "").form
-        except QuerySyntaxError as error:
-            errors.append(error)
-    raise errors[0]
-
-
-def _accepted(form: Form, name: str, *, explained: bool) -> str:
+def _accepted(form: Callable[[], Form], name: str, *, explained: bool) -> str:
     """The Accept header to answer a query by."""
-    accept = named(form, name) if name else flask.request.headers.get("Accept", "")
+    accept = named(form(), name) if name else flask.request.headers.get("Accept", "")
     if explained:
         try:
-            choose(form, accept)
+            choose(form(), accept)
         except NotAcceptable:
             return "*/*"  # the header was meant for the explanation
     return accept
