@@ -75,7 +75,10 @@ def of_error(error: FederationError) -> flask.Response:
     if isinstance(error, SourceFailed) and error.sources:
         members = {"nodes": sorted(error.sources)}
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
-    response = problem(status, str(error), **members)
+    detail = str(error)
+    if isinstance(error, QueryTimeout):
+        detail = f"there was no answer in time: {detail}; try again, or ask for less"
+    response = problem(status, detail, **members)
     if isinstance(error, UnsupportedMediaType):
         response.headers["Accept"] = _READ_MEDIA_TYPES
     return response

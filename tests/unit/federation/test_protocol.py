@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from unittest import mock
 from urllib.parse import quote
 
 import flask
@@ -193,7 +194,7 @@ def test_too_large(client: FlaskClient) -> None:
 def test_too_slow(client: FlaskClient) -> None:
     many = " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(40))
     found = problem(client.get("/sparql", query_string={"query": f"SELECT (COUNT(*) AS ?n) {{ {many} }}"}), 504)
-    assert "evaluation" in str(found["detail"])
+    assert "in time: waited for the query's evaluation; " in str(found["detail"])
 
 
 def test_partial_answers_say_so(client: FlaskClient, nodes: list[Node], engine: Engine) -> None:
@@ -386,6 +387,12 @@ class TestCaching:
     def test_who_wants_nothing_that_was_kept_says_so(self, headers: dict[str, str], fresh: bool) -> None:
         with flask.Flask(__name__).test_request_context("/", headers=headers):
             assert wants_fresh(flask.request) is fresh
+
+    @pytest.mark.parametrize("headers", [{}, {"Cache-Control": "no-cache"}])
+    def test_the_engine_is_told(self, client: FlaskClient, engine: Engine, headers: dict[str, str]) -> None:
+        with mock.patch.object(engine, "query_with_failover", wraps=engine.query_with_failover) as asked:
+            assert subjects(client.get("/sparql", query_string={"query": SELECT}, headers=headers))
+        assert asked.call_args.kwargs["fresh"] is bool(headers)
 
 
 class TestExplain:
