@@ -1,0 +1,70 @@
+"""Graphs that providers put on nodes by themselves, in a catalogue with Kafka: they are seen, and missed when they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from catena_core.testing import LinkDriver
+from links.gateway import Gateway
+from tests.unit.links.conftest import Environment
+from tests.unit.links.making import described
+from tests.unit.topology.sandbox_servers import Sandbox
+from tests.waiting import eventually
+from topology import records, topics
+from topology.catalogue import CatalogueNode
+from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
+from topology.web import WebClient
+
+G = "https://p.example/1"
+GRAPHS = "SELECT DISTINCT ?g { GRAPH ?g { ?s ?p ?o } } ORDER BY ?g"
+
+
+@pytest.fixture
+def gateway(environment: Environment, nodes: tuple[Sandbox, Sandbox]) -> Iterator[Gateway]:
+    """A gateway over two nodes that hold one offering, and the second one a graph of its provider's besides."""
+    environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0", NODE_TIMEOUT="1")
+    what = described(G)
+    for node in nodes:
+        CatalogueNode(node.url, WebClient(5)).put(G, what.triples)
+    nodes[1].ask("PUT", "/catalogue/data?graph=urn:own", b"<urn:s> <urn:p> 1 .", "text/turtle")
+    offered = Offering(graph=G, triples=what.triples, digest=what.digest, claimed_at=1)
+    on_ring = tuple(Node(name, node.url, "up", 1) for name, node in zip("ab", nodes, strict=True))
+    link = Gateway()
+    LinkDriver(
+        link,
+        tables={
+            topics.RING: {RING_KEY: records.to_text(Ring(1, on_ring, 50, 2))},
+            topics.OFFERINGS: {"0xa": records.to_text(offered)},
+            topics.PLACEMENTS: {
+                placement_key(name, G): records.to_text(Placement(name, G, "0xa", 1, 1, 0, what.digest))
+                for name in "ab"
+            },
+        },
+    )
+    yield link
+    link.finish()
+
+
+def ask(link: Gateway) -> tuple[list[str], str]:
+    app: Any = link._app
+    answer = app.test_client().get("/sparql", query_string={"query": GRAPHS}, headers={"Accept": "application/json"})
+    rows = [binding["g"]["value"] for binding in answer.json["results"]["bindings"]]
+    return rows, answer.headers["Catena-Completeness"]
+
+
+def test_they_are_seen(gateway: Gateway) -> None:
+    assert ask(gateway) == ([G, "urn:own"], "complete")
+
+
+@pytest.mark.parametrize(("gone", "left"), [(0, ([G, "urn:own"], "complete")), (1, ([G], "partial; missing=b"))])
+def test_a_node_that_is_gone_with_some_is_missing_and_another_is_not(
+    gateway: Gateway, nodes: tuple[Sandbox, Sandbox], gone: int, left: tuple[list[str], str]
+) -> None:
+    eventually(gateway._holdings.are_asked)
+
+    nodes[gone].faults(error_rate=1)
+
+    assert ask(gateway) == left
