@@ -175,19 +175,22 @@ def measure_load(
     vocabulary: Words,
     first: int,
 ) -> None:
-    """Let many clients ask each side by turns, and the gateway nothing that it has been asked before where texts can vary."""
+    """Let many clients ask each side by turns.
+
+    Each is asked the same queries in the same order, with words that it has not been asked for before where they can vary: else
+    the gateway could use what it keeps of a query, its plan for instance, past its caches too.
+    """
     sides: tuple[tuple[str, str, dict[str, str]], ...] = (
         (SINGLE, single, {}),
         (NORMAL, gateway, {}),
         (FRESH, gateway, _NO_CACHE),
     )
     for turn in range(LOAD_ROUNDS):
-        start = first + turn * _LOAD_VARIANTS
-        texts = [
-            query.variant(number, vocabulary) for number in range(start, start + _LOAD_VARIANTS) for query in queries
-        ]
-        random.Random(turn).shuffle(texts)
-        for who, url, headers in sides:
+        for number, (who, url, headers) in enumerate(sides):
+            start = first + (turn * len(sides) + number) * _LOAD_VARIANTS
+            variants = range(start, start + _LOAD_VARIANTS)
+            texts = [query.variant(variant, vocabulary) for variant in variants for query in queries]
+            random.Random(turn).shuffle(texts)
             lines = [f"{name}: {value}" for name, value in headers.items()]
             found = load.run(load.Task(url, CLIENTS, options.seconds / LOAD_ROUNDS, texts, lines))
             results.loads.setdefault(who, []).append(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -153,16 +153,23 @@ def _table(results: Results) -> Table:
         for query in queries:
             table.add_row(*_row(results, query), style=None if query.name in results.sizes else "red")
         table.add_section()
-    if results.times:
-        fresh = [times.fresh_ratio for times in results.times.values()]
-        normal = [times.normal_ratio for times in results.times.values()]
-        faster = list(filter(None, map(results.to_comunica, results.times)))
-        for name, of in (("median", statistics.median), ("worst", max)):
-            told = [name, "", "", "", "", f"{of(fresh):.2f}", "", f"{of(normal):.2f}"]
-            if faster:
-                told += ["", f"{of(faster) if of is statistics.median else min(faster):,.0f}"]
-            table.add_row(*told)
+    varying = [query.name for query in results.queries if query.varies and query.name in results.times]
+    table.add_row(*_summary(results, "median", list(results.times), statistics.median))
+    table.add_row(*_summary(results, "median without *", varying, statistics.median))
+    table.add_row(*_summary(results, "worst", list(results.times), max))
     return table
+
+
+def _summary(results: Results, name: str, queries: Sequence[str], of: Callable[[Sequence[float]], float]) -> list[str]:
+    if not queries:
+        return [name]
+    fresh = of([results.times[query].fresh_ratio for query in queries])
+    normal = of([results.times[query].normal_ratio for query in queries])
+    slower = [ratio for ratio in map(results.to_comunica, queries) if ratio is not None]
+    told = [name, "", "", "", "", f"{fresh:.2f}", "", f"{normal:.2f}"]
+    if slower:
+        told += ["", f"{min(slower) if of is max else of(slower):,.0f}"]
+    return told
 
 
 def _row(results: Results, query: Query) -> list[str]:

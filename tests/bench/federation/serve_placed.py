@@ -2,11 +2,14 @@
 
     python -m tests.bench.federation.serve_placed FILE PORT
 
-It is the gateway that users run but for Kafka, whose topics only fill its tables; a benchmark of queries needs none.
+It is the gateway that users run but for Kafka, whose topics only fill its tables, and Redis; a benchmark of queries needs
+neither. It takes the settings SPARQL_... and NODE_... from its environment.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +19,7 @@ import msgspec
 
 from catena_core.logs import LinkLogger
 from tests.bench.federation.placed import Placed
+from topology import settings
 from topology.gateway.app import create_app
 from topology.gateway.directory import Copy, Directory
 from topology.gateway.engine import make_engine
@@ -23,17 +27,18 @@ from topology.gateway.holdings import Holdings
 from topology.gateway.server import make_server
 from topology.records import placement_key
 from topology.ring import RingView
-from topology.settings import Settings
 
 
 def main() -> None:
     """Serve until SIGTERM."""
+    logging.basicConfig(level=logging.INFO)
     placed = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Placed)
+    variables = {name: value for name, value in os.environ.items() if name.startswith(("SPARQL_", "NODE_"))}
+    chosen = settings.load(variables, os.devnull)
+    logger = LinkLogger("Gateway")
     ring = RingView(placed.ring)
-    settings = Settings()
-    logger = LinkLogger("gateway")
     directory = Directory(lambda: ring, lambda: holdings.listings())
-    holdings = Holdings(settings.node_timeout, logger, on_change=directory.nodes_changed)
+    holdings = Holdings(chosen.node_timeout, logger, on_change=directory.nodes_changed)
     directory.claims = placed.offerings
     directory.copies = {
         placement_key(placement.node, placement.graph): Copy(placement.digest, placement.version)
@@ -41,8 +46,9 @@ def main() -> None:
     }
     directory.changed()
     holdings.follow(ring)
-    engine = make_engine(settings, logger, shares_results=False)
-    server = make_server(create_app(engine, directory, lambda: ring), "127.0.0.1", int(sys.argv[2]))
+    engine = make_engine(chosen, logger, shares_results=False)
+    app = create_app(engine, directory, lambda: ring, partial_answers=chosen.sparql_partial)
+    server = make_server(app, "127.0.0.1", int(sys.argv[2]))
 
     def stop(*_: Any) -> None:
         raise SystemExit
