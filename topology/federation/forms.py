@@ -17,6 +17,7 @@ from topology.federation.errors import QuerySyntaxError
 
 _QUERY = "query="
 _PARAMETER = re.compile(r"(?:query|update|default-graph-uri|named-graph-uri|format|output|explain)=")
+_MOST_ENDS = 4
 _UNESCAPED = re.compile(r'[\s{}<>"]')
 _SPACES = re.compile(" |%20")
 
@@ -48,24 +49,26 @@ def read_form(raw: bytes) -> Iterator[Parameters]:
         raw: ``application/x-www-form-urlencoded``, or nearly so.
 
     Yields:
-        At least one; they differ in the query alone. Those after the first are rarely needed, and made when they are.
+        At least one. Those after the first are rarely needed, and made when they are.
 
     Raises:
         QuerySyntaxError: It is no text, or has more than one query.
     """
     pieces = read_text(raw).split("&")
-    start, end = _place_of_query(pieces)
-    others = _parameters(pieces[:start] + pieces[end:])
-    if start == end:
+    start, ends = _place_of_query(pieces)
+    others = _parameters(pieces[:start] + pieces[ends[0] :])
+    if start == len(pieces):
         yield others
         return
     if others.query is not None:
         raise QuerySyntaxError("there must be one query parameter, not several")
     seen: set[str] = set()
-    for query in _queries(pieces[start:end]):
-        if query not in seen:
-            seen.add(query)
-            yield others._replace(query=query)
+    for end in ends:
+        others = _parameters(pieces[:start] + pieces[end:])
+        for query in _queries(pieces[start:end]):
+            if query not in seen:
+                seen.add(query)
+                yield others._replace(query=query)
     if not seen:
         raise QuerySyntaxError("the query is not UTF-8: %-escapes stand for the bytes of UTF-8")
 
@@ -82,11 +85,15 @@ def read_text(raw: bytes) -> str:
         raise QuerySyntaxError(f"the request is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def _place_of_query(pieces: list[str]) -> tuple[int, int]:
-    """Where the query begins and where the next parameter that a SPARQL request has, whatever ampersands are between."""
+def _place_of_query(pieces: list[str]) -> tuple[int, list[int]]:
+    """Where the query begins and where it may end, whatever ampersands are between.
+
+    It ends before the next parameter that a SPARQL request has; or before one after that, when what looks like a parameter
+    stands in an address within the query.
+    """
     start = next((n for n, piece in enumerate(pieces) if piece.startswith(_QUERY)), len(pieces))
-    end = next((n for n in range(start + 1, len(pieces)) if _PARAMETER.match(pieces[n])), len(pieces))
-    return start, end
+    ends = [n for n in range(start + 1, len(pieces)) if _PARAMETER.match(pieces[n])][:_MOST_ENDS]
+    return start, [*ends, len(pieces)]
 
 
 def _queries(pieces: list[str]) -> Iterator[str]:
