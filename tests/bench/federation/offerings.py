@@ -13,7 +13,7 @@ from topology.description import Description, read_description
 from topology.sandbox.offerings import SandboxOffering, generate
 
 _SKOLEM_IRI = re.compile(f"<{re.escape(skolem.PREFIX)}([0-9a-z]+)/([0-9a-z]+)>")
-_MOST_OF_EACH = 100
+_MOST_OF_EACH = 1000
 _SHORTEST_WORD = 4
 
 _WORDS = {
@@ -23,7 +23,9 @@ _WORDS = {
     "theme": "SELECT DISTINCT ?word { ?asset dcat:theme ?word } ORDER BY ?word",
     "offering": "SELECT ?word { ?word a sedimark:Offering } ORDER BY ?word",
 }
+_WORD = re.compile(r"\w+")
 _TITLES = "SELECT ?word { ?offering a sedimark:Offering ; dct:title ?word FILTER(LANG(?word) = 'en') }"
+_DESCRIPTIONS = "SELECT ?word { ?offering a sedimark:Offering ; dct:description ?word }"
 
 
 def offerings(count: int) -> list[tuple[SandboxOffering, Description]]:
@@ -66,8 +68,18 @@ def words(descriptions: Sequence[Description]) -> Words:
         return [solution["word"].value for solution in solutions]
 
     spread = {name: _spread(found(query)) for name, query in _WORDS.items()}
-    in_titles = {word for title in found(_TITLES) for word in title.lower().split() if len(word) >= _SHORTEST_WORD}
-    return {**spread, "search": _spread(sorted(in_titles))}
+    return {
+        **spread,
+        "search": _single(found(_TITLES)),
+        "term": _single(found(_DESCRIPTIONS)),
+        "quality": [f"{number / 1000}" for number in range(800, 900)],  # the lowest tenth of those that offerings have
+    }
+
+
+def _single(texts: list[str]) -> list[str]:
+    """The words of texts."""
+    found = {word for text in texts for word in _WORD.findall(text.lower()) if len(word) >= _SHORTEST_WORD}
+    return _spread(sorted(found))
 
 
 def _spread(items: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ NAMED, DEFAULT = "GRAPH", "default"
 PROLOGUE = """PREFIX sedimark: <https://w3id.org/sedimark/ontology#>
 PREFIX dcat: <http://www.w3.org/ns/dcat#>
 PREFIX dct: <http://purl.org/dc/terms/>
+PREFIX dqv: <http://www.w3.org/ns/dqv#>
 PREFIX odrl: <http://www.w3.org/ns/odrl/2/>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX schema: <https://schema.org/>
@@ -21,8 +22,8 @@ SEPARATOR = "|"
 """Parts the values of every GROUP_CONCAT, whose order is free."""
 
 _PLACE = re.compile(r"\$(\w+)")
-_OFFSETS, _LIMITS = 20, 40
-_SHORTEST_PAGE = 10
+# Pages of other lengths that begin elsewhere; texts vary by them where words are few.
+_NUMBERS = {"offset": range(20), "limit": range(10, 50), "many": range(100, 500)}
 
 Form = Literal["SELECT", "CONSTRUCT", "DESCRIBE", "ASK"]
 
@@ -36,7 +37,7 @@ class Query:
         kind: What it stands for.
         place: Where its patterns stand: in ``GRAPH`` or in the default graph.
         template: Its text without the prologue; ``$keyword`` and the like are filled from the :data:`Words` of that name,
-            ``$offset`` and ``$limit`` with numbers.
+            ``$offset``, ``$limit`` and ``$many`` with numbers.
     """
 
     name: str
@@ -51,14 +52,11 @@ class Query:
             number: Which one, from 0.
             words: The words to choose from.
         """
-        names = [name for name in dict.fromkeys(_PLACE.findall(self.template)) if name in words]
-        turn = number
         chosen: dict[str, object] = {}
-        for name in names:
-            chosen[name] = words[name][turn % len(words[name])]
-            turn //= len(words[name])
-        chosen["offset"] = turn % _OFFSETS
-        chosen["limit"] = _SHORTEST_PAGE + turn // _OFFSETS % _LIMITS
+        for name in dict.fromkeys(_PLACE.findall(self.template)):
+            choices = _NUMBERS.get(name) or words[name]
+            number, place = divmod(number, len(choices))
+            chosen[name] = choices[place]
         return PROLOGUE + Template(self.template).substitute(chosen)
 
     @property
@@ -81,7 +79,7 @@ Words = Mapping[str, Sequence[str]]
 """The words that a place may be filled with, by the name of the place."""
 
 _SEARCH = """?offering a sedimark:Offering ; dct:title ?title ; dct:description ?description
-    FILTER(CONTAINS(LCASE(STR(?title)), "$search") || CONTAINS(LCASE(STR(?description)), "$search"))"""
+    FILTER(CONTAINS(LCASE(STR(?title)), "$search") || CONTAINS(LCASE(STR(?description)), "$term"))"""
 _DETAILS = """SELECT ?offering ?issued ?licence (GROUP_CONCAT(DISTINCT ?label; SEPARATOR="|") AS ?titles)
   (GROUP_CONCAT(DISTINCT ?keyword; SEPARATOR="|") AS ?keywords)"""
 
@@ -105,7 +103,7 @@ QUERIES = (
         NAMED,
         """SELECT ?offering ?issued ?creator {
   GRAPH ?g { ?offering a sedimark:Offering ; dct:issued ?issued ; dct:creator ?creator } }
-ORDER BY DESC(?issued) ?offering LIMIT 20 OFFSET $offset""",
+ORDER BY DESC(?issued) ?offering LIMIT $limit OFFSET $offset""",
     ),
     Query(
         "providers",
@@ -128,7 +126,7 @@ ORDER BY ?name ?provider LIMIT $limit OFFSET $offset""",
         _DETAILS
         + """ { GRAPH ?g { ?offering a sedimark:Offering ; dct:creator "$creator" ; dct:issued ?issued ; dct:license ?licence ;
     dct:title ?title ; sedimark:hasAsset/dcat:keyword ?word BIND(STR(?title) AS ?label) BIND(STR(?word) AS ?keyword) } }
-GROUP BY ?offering ?issued ?licence ORDER BY ?offering""",
+GROUP BY ?offering ?issued ?licence ORDER BY ?offering LIMIT $limit""",
     ),
     Query(
         "all of one graph",
@@ -154,14 +152,16 @@ GROUP BY ?theme ORDER BY DESC(?n) ?theme""",
         "join",
         NAMED,
         """SELECT ?one ?other { GRAPH ?g { ?one sedimark:hasAsset ?a . ?a dcat:keyword "$keyword"@en ; dct:spatial ?place }
-  GRAPH ?h { ?other sedimark:hasAsset ?b . ?b dcat:keyword "$keyword"@en ; dct:spatial ?place } FILTER(STR(?g) < STR(?h)) }""",
+  GRAPH ?h { ?other sedimark:hasAsset ?b . ?b dcat:keyword "$keyword"@en ; dct:spatial ?place } FILTER(STR(?g) < STR(?h)) }
+ORDER BY ?one ?other LIMIT $many OFFSET $offset""",
     ),
     Query(
         "titles of a keyword",
         "CONSTRUCT",
         NAMED,
         """CONSTRUCT { ?offering dct:title ?title ; dct:creator ?creator } {
-  GRAPH ?g { ?offering dct:title ?title ; dct:creator ?creator ; sedimark:hasAsset/dcat:keyword "$keyword"@en } }""",
+  GRAPH ?g { ?offering dct:title ?title ; dct:creator ?creator ; sedimark:hasAsset ?asset . ?asset dcat:keyword "$keyword"@en ;
+    sedimark:hasAssetQuality/dqv:value ?quality FILTER(?quality >= $quality) } }""",
     ),
     Query(
         "a keyword in a city",
@@ -210,7 +210,8 @@ GROUP BY ?keyword ORDER BY DESC(?n) STR(?keyword) LIMIT 20""",
         "count by theme",
         DEFAULT,
         """SELECT ?theme (COUNT(DISTINCT ?offering) AS ?n) { ?offering sedimark:hasAsset ?asset .
-  ?asset dcat:theme ?theme ; dct:spatial/rdfs:label "$city"@en } GROUP BY ?theme ORDER BY DESC(?n) ?theme""",
+  ?asset dcat:theme ?theme ; dct:spatial/rdfs:label "$city"@en } GROUP BY ?theme ORDER BY DESC(?n) ?theme
+LIMIT $many""",
     ),
     Query(
         "details of one",
@@ -227,7 +228,8 @@ GROUP BY ?keyword ORDER BY DESC(?n) STR(?keyword) LIMIT 20""",
         DEFAULT,
         """SELECT DISTINCT ?one ?other {
   ?one sedimark:hasAsset/dct:spatial/rdfs:label "$city"@en ; dct:publisher ?publisher ; dct:license ?licence .
-  ?other a sedimark:Offering ; dct:publisher ?publisher ; dct:license ?licence FILTER(STR(?one) < STR(?other)) }""",
+  ?other a sedimark:Offering ; dct:publisher ?publisher ; dct:license ?licence FILTER(STR(?one) < STR(?other)) }
+ORDER BY ?one ?other LIMIT $many""",
     ),
     Query(
         "where one leads to",
@@ -254,6 +256,6 @@ GROUP BY ?keyword ORDER BY DESC(?n) STR(?keyword) LIMIT 20""",
         "NOT EXISTS",
         DEFAULT,
         """SELECT ?offering { ?offering sedimark:hasAsset ?asset . ?asset dcat:theme <$theme>
-  FILTER NOT EXISTS { ?asset dcat:keyword "$keyword"@en } } ORDER BY ?offering LIMIT 50""",
+  FILTER NOT EXISTS { ?asset dcat:keyword "$keyword"@en } } ORDER BY ?offering LIMIT $limit""",
     ),
 )
