@@ -23,6 +23,7 @@ from rdflib.plugins.sparql.algebra import translatePath, translatePName, transla
 from rdflib.plugins.sparql.parser import parseQuery
 from rdflib.plugins.sparql.parserutils import CompValue
 
+from topology.federation.constants import Constants
 from topology.federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
 from topology.federation.plan import FORMS, Plan
 from topology.federation.tokens import QueryText, Token
@@ -63,7 +64,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
     if re.search(r"\\[uU]", text):
         return plan.widened("it has \\u escapes, which the two parsers replace at different times")
     try:
-        visible = Visible(_constants(query))
+        visible = Visible(Constants(_constants(query)))
         visible.query(_syntax_tree(text))
     except QueryRefused:
         raise

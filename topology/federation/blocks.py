@@ -12,12 +12,13 @@ subject or predicate somewhere, where no literal can; others are given a name of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
 from topology.federation.conditions import Condition
+from topology.federation.constants import Constants
 from topology.federation.plan import DEFAULT_GRAPH, Block
 
 Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
@@ -50,7 +51,7 @@ def blocks(
     graph: str,
     triples: Sequence[Triple],
     conditions: Iterable[Condition],
-    constant: Callable[[Identifier], str | None],
+    constants: Constants,
 ) -> list[tuple[Block, list[Triple]]]:
     """The blocks that triple patterns, joined in one graph, fall into, each with its patterns.
 
@@ -60,13 +61,13 @@ def blocks(
         graph: As in ``Pattern.graph``.
         triples: The patterns.
         conditions: What holds for each solution that counts.
-        constant: A term that all nodes know by the same name, in N-Triples form; ``None`` for any other.
+        constants: Reads constants.
     """
     groups = [[triple] for triple in triples] if graph == DEFAULT_GRAPH else _connected(triples)
     return [
         (block, group)
         for group in groups
-        if len(group) <= _MOST_TRIPLES and (block := _block(graph, group, list(conditions), constant)) is not None
+        if len(group) <= _MOST_TRIPLES and (block := _block(graph, group, list(conditions), constants)) is not None
     ]
 
 
@@ -74,14 +75,15 @@ def _block(
     graph: str,
     triples: Sequence[Triple],
     conditions: Sequence[Condition],
-    constant: Callable[[Identifier], str | None],
+    constants: Constants,
 ) -> Block | None:
     """A block, if pulling it is less than pulling each of its patterns."""
     joined = _subjects(triples)
     numbers: dict[object, str] = {}
     values: dict[int, frozenset[str]] = {}
     bound: dict[str, list[str]] = {}
-    selective = False
+    tests: list[str] = []
+    selective = narrows = False
 
     def named(term: Identifier, place: object) -> str:
         """A variable for a term; one that may be a literal is another in each place."""
@@ -94,20 +96,26 @@ def _block(
     for n, (subject, predicate, object_) in enumerate(triples):
         ends = []
         for place, term in (("s", subject), ("o", object_)):
-            known = None if isinstance(term, Variable | BNode) else constant(term)
+            known = constants.term(term)
+            name = known or named(term, (n, place))
             selective |= known is not None
-            ends.append(known or named(term, (n, place)))
+            ends.append(name)
+            if forms := constants.in_languages(term):
+                values[int(name[1:])] = frozenset(forms)
+                narrows = True
+            elif amount := constants.number(term):
+                tests.append(f"\0{name[1:]}\0 = {amount}")
+                narrows = True
         if isinstance(predicate, tuple):
             link = named(BNode(), (n, "p"))
-            known_links = [constant(item) for item in predicate]
+            known_links = [constants.term(item) for item in predicate]
             if None not in known_links:
                 values[int(link[1:])] = frozenset(item for item in known_links if item)
         else:
-            known = None if isinstance(predicate, Variable | BNode) else constant(predicate)
+            known = constants.term(predicate)
             link = known or named(predicate, (n, "p"))
         made.append((ends[0], link, ends[1]))
-    narrows = selective and len(triples) > 1
-    tests = []
+    narrows |= selective and len(triples) > 1
     for condition in conditions:
         if not condition.variables <= bound.keys():
             continue

@@ -15,17 +15,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import pyoxigraph
 from pyparsing import ParseResults
 from rdflib.plugins.sparql.parserutils import CompValue
-from rdflib.term import Identifier, Literal, URIRef, Variable
+from rdflib.term import Identifier, Literal, Variable
 
-from topology.skolem import PREFIX
+from topology.federation.constants import XSD, Constants
 
-_XSD = "http://www.w3.org/2001/XMLSchema#"
 _LANGUAGE_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
-_NUMBERS = frozenset({_XSD + "integer", _XSD + "decimal"})
-_PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 # What every regular expression language reads as the same letters, in both cases: "k" and "s" have a third form in Unicode.
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9 ]{1,200}")
 _WORDS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{1,200}")
@@ -54,10 +50,10 @@ class Conditions:
     """Finds the conditions of groups.
 
     Args:
-        constants: The IRIs and the texts of literals that the evaluator reads in the query; others were misread.
+        constants: Reads constants.
     """
 
-    def __init__(self, constants: frozenset[str]) -> None:
+    def __init__(self, constants: Constants) -> None:
         self._constants = constants
 
     def of_group(self, parts: Iterable[CompValue]) -> list[Condition]:
@@ -75,9 +71,12 @@ class Conditions:
         if isinstance(node, CompValue) and node.name == "ConditionalAndExpression":
             return [condition for part in (node.expr, *node.other) for condition in self._of_filter(part)]
         if isinstance(node, CompValue) and node.name == "RelationalExpression" and node.op in ("IN", "="):
-            variable, terms = _unwrapped(node.expr), [self._iri(_unwrapped(term)) for term in _items(node.other)]
+            variable, terms = (
+                _unwrapped(node.expr),
+                [self._constants.iri(_unwrapped(term)) for term in _items(node.other)],
+            )
             if not isinstance(variable, Variable) and node.op == "=":
-                variable, terms = _unwrapped(node.other), [self._iri(variable)]
+                variable, terms = _unwrapped(node.other), [self._constants.iri(variable)]
             if isinstance(variable, Variable) and terms and all(terms) and len(terms) <= _MOST_VALUES:
                 return [Condition(frozenset({str(variable)}), values=frozenset(filter(None, terms)))]
         variables: set[str] = set()
@@ -90,7 +89,7 @@ class Conditions:
         rows = [_items(row) for row in _items(part.value or [])]
         found = []
         for column, variable in enumerate(variables):
-            terms = {self._iri(row[column]) or self._string(row[column]) for row in rows}
+            terms = {self._constants.iri(row[column]) or self._constants.string(row[column]) for row in rows}
             if None not in terms and 0 < len(terms) <= _MOST_VALUES:
                 found.append(Condition(frozenset({variable}), values=frozenset(term for term in terms if term)))
         return found
@@ -121,11 +120,11 @@ class Conditions:
             operator = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)
         if not isinstance(left, Variable):
             return self._string_relation(left, right, operator, variables)
-        number = self._number(right)
+        number = self._constants.number(right)
         if number is not None and operator in ("=", "<", ">", "<=", ">="):
             term: str | None = number
         elif operator == "=":
-            term = self._iri(right) or self._string(right)
+            term = self._constants.iri(right) or self._constants.string(right)
         else:
             term = None
         if term is None:
@@ -135,18 +134,18 @@ class Conditions:
 
     def _string_relation(self, left: Any, right: Any, operator: str, variables: set[str]) -> str | None:
         """``LCASE(?x) = "word"`` and the like."""
-        word = self._string(right)
+        word = self._constants.string(right)
         text = self._text(left, variables) if operator == "=" and word else None
         return text and _tolerant(left, text, f"{text} = {word}")
 
     def _contains(self, node: CompValue, variables: set[str]) -> str | None:
-        word = self._string(_unwrapped(node.arg2))
+        word = self._constants.string(_unwrapped(node.arg2))
         text = self._text(node.arg1, variables) if word else None
         return text and _tolerant(node.arg1, text, f"{node.name.removeprefix('Builtin_')}({text}, {word})")
 
     def _regex(self, node: CompValue, variables: set[str]) -> str | None:
         pattern, flags = _unwrapped(node.pattern), _unwrapped(node.flags) if node.flags is not None else Literal("")
-        if not self._string(pattern) or not isinstance(flags, Literal):
+        if not self._constants.string(pattern) or not isinstance(flags, Literal):
             return None
         if str(flags) == "" and _PLAIN_WORDS.fullmatch(pattern):
             test = f'CONTAINS({{}}, "{pattern}")'
@@ -158,7 +157,7 @@ class Conditions:
         return text and _tolerant(node.text, text, test.format(text))
 
     def _lang_matches(self, node: CompValue, variables: set[str]) -> str | None:
-        tag, wanted = _unwrapped(node.arg1), self._string(_unwrapped(node.arg2))
+        tag, wanted = _unwrapped(node.arg1), self._constants.string(_unwrapped(node.arg2))
         if not isinstance(tag, CompValue) or tag.name != "Builtin_LANG" or not wanted:
             return None
         variable = _unwrapped(tag.arg)
@@ -176,23 +175,6 @@ class Conditions:
         if isinstance(node, CompValue) and node.name in ("Builtin_LCASE", "Builtin_UCASE", "Builtin_STR"):
             inner = self._text(node.arg, variables)
             return inner and f"{node.name.removeprefix('Builtin_')}({inner})"
-        return None
-
-    def _iri(self, term: Any) -> str | None:
-        """An IRI that a node knows by the same name."""
-        if isinstance(term, URIRef) and str(term) in self._constants and not str(term).startswith(PREFIX):
-            return str(pyoxigraph.NamedNode(str(term)))
-        return None
-
-    def _string(self, term: Any) -> str | None:
-        plain = (
-            isinstance(term, Literal) and not term.language and str(term.datatype or _XSD + "string") == _XSD + "string"
-        )
-        return str(pyoxigraph.Literal(str(term))) if plain and str(term) in self._constants else None
-
-    def _number(self, term: Any) -> str | None:
-        if isinstance(term, Literal) and str(term.datatype) in _NUMBERS and _PLAIN_NUMBER.fullmatch(str(term)):
-            return f'"{term}"^^<{term.datatype}>'
         return None
 
 
@@ -228,7 +210,7 @@ def _tolerant(source: Any, text: str, test: str) -> str:
     if not _has_text_of_any(source):
         return f"({test})"
     variable = text[text.index("\0") : text.rindex("\0") + 1]
-    return f"(({test}) || DATATYPE({variable}) NOT IN (<{_XSD}string>, <{_LANGUAGE_STRING}>))"
+    return f"(({test}) || DATATYPE({variable}) NOT IN (<{XSD}string>, <{_LANGUAGE_STRING}>))"
 
 
 def _has_text_of_any(part: Any) -> bool:

@@ -11,19 +11,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import pyoxigraph
 from pyparsing import ParseResults
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 from rdflib.plugins.sparql.parserutils import CompValue
-from rdflib.term import BNode, Identifier, Literal, URIRef, Variable
+from rdflib.term import BNode, Identifier, URIRef, Variable
 
 from topology.federation.blocks import Triple, blocks, simple
 from topology.federation.conditions import Condition, Conditions
+from topology.federation.constants import Constants
 from topology.federation.errors import QueryRefused
 from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
-
-_XSD = "http://www.w3.org/2001/XMLSchema#"
-_XSD_KEPT_AS_WRITTEN = frozenset({_XSD + "string", _XSD + "anyURI"})
 
 Step = tuple[Identifier, Identifier | Path, Identifier]
 """A triple pattern, or a path between two nodes."""
@@ -52,15 +49,14 @@ class Visible:
     """Collects what a query can see.
 
     Attributes:
-        constants: The IRIs, and the texts of the literals, that the evaluator reads in the query. Other constants in the tree
-            were misread by one of the two parsers; they are taken for variables.
+        constants: Reads constants; those that it says nothing of are taken for variables.
         patterns: What has been found, in the order of the text; some may repeat.
         blocks: Those of the patterns that nodes can join or filter.
         others: Those that they cannot.
         graph_names: As in ``Plan.graph_names``.
     """
 
-    constants: frozenset[str]
+    constants: Constants
     patterns: list[Pattern] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     others: list[Pattern] = field(default_factory=list)
@@ -126,7 +122,7 @@ class Visible:
             else:
                 triples += parts
         in_blocks: list[Triple] = []
-        for block, members in blocks(context.graph, triples, context.conditions, self._constant):
+        for block, members in blocks(context.graph, triples, context.conditions, self.constants):
             self.blocks.append(block)
             in_blocks += members
         for subject, predicate, object_ in (
@@ -146,7 +142,7 @@ class Visible:
     def _names(self, term: Identifier, conditions: Iterable[Condition]) -> list[str]:
         """The graphs that GRAPH looks into."""
         if not isinstance(term, Variable):
-            return [str(term)] if self._constant(term) else [ANY_NAMED_GRAPH]
+            return [str(term)] if self.constants.term(term) else [ANY_NAMED_GRAPH]
         choices = [
             condition.values for condition in conditions if condition.variables == {str(term)} and condition.values
         ]
@@ -164,9 +160,9 @@ class Visible:
 
     def _step(self, step: Step, context: _Context) -> None:
         subject, link, object_ = step
-        ends = self._constant(subject), self._constant(object_)
+        ends = self.constants.term(subject), self.constants.term(object_)
         for near, predicate, far in _links(ends[0], link, ends[1]):
-            self._add(context.graph, near, self._constant(predicate), far)
+            self._add(context.graph, near, self.constants.term(predicate), far)
         if not _nullable(link):
             return
         for node, end in zip((subject, object_), ends, strict=True):
@@ -183,23 +179,8 @@ class Visible:
             self.patterns.append(Pattern(graph, subject, predicate, object_))
 
     def _pattern(self, graph: str, subject: Identifier, link: Identifier, object_: Identifier) -> Pattern | None:
-        terms = (self._constant(subject), self._constant(link), self._constant(object_))
+        terms = (self.constants.term(subject), self.constants.term(link), self.constants.term(object_))
         return None if terms[0] and terms[0].startswith('"') else Pattern(graph, *terms)
-
-    def _constant(self, term: Identifier | None) -> str | None:
-        """A constant in N-Triples form; ``None`` for whatever can match several terms.
-
-        Numbers, dates and the like can: pyoxigraph takes "01" and "1" for the same integer, servers that match by term do
-        not. So can literals with a language tag, whose case may differ.
-        """
-        if isinstance(term, URIRef) and str(term) in self.constants:
-            return str(pyoxigraph.NamedNode(str(term)))
-        if isinstance(term, Literal) and str(term) in self.constants and not term.language:
-            datatype = str(term.datatype or _XSD + "string")
-            own = datatype in self.constants and not datatype.startswith(_XSD)
-            if own or datatype in _XSD_KEPT_AS_WRITTEN:
-                return str(pyoxigraph.Literal(str(term), datatype=pyoxigraph.NamedNode(datatype)))
-        return None
 
 
 _VISITORS: Mapping[str, Callable[[Visible, CompValue, _Context], None]] = MappingProxyType(
