@@ -11,7 +11,7 @@ from tests.bench.federation.client import Client, Reply
 from tests.bench.federation.queries import Query, Words
 
 WARM_UP = 2
-"""Repetitions whose times do not count; those in which answers are compared come before."""
+"""Repetitions whose times do not count, at most as many as do; those in which answers are compared come before."""
 
 CHECKED = 2
 """Variants of each query whose answers are compared."""
@@ -107,9 +107,10 @@ def measure(sides: Sides, queries: Sequence[Query], repetitions: int, told: Call
         told: Called after each repetition.
     """
     times = {query.name: Times() for query in queries}
-    for turn in range(-WARM_UP, repetitions):
+    warm_up = min(WARM_UP, repetitions)
+    for turn in range(-warm_up, repetitions):
         for query in queries:
-            first = CHECKED + 2 * (turn + WARM_UP)
+            first = CHECKED + 2 * (turn + warm_up)
             one, other = query.variant(first, sides.words), query.variant(first + 1, sides.words)
             single_one = _checked(query, sides.single.ask(one), "the single store").seconds
             fresh = _checked(query, sides.fresh.ask(one), "the gateway").seconds
