@@ -61,6 +61,8 @@ class Gateway(CatalogueLink):
             self.launch_thread(self._fixed.tell_what_was_found)
         else:
             self._directory.snapshot()  # the first one takes longest
+            self._asks_nodes = True  # of what was placed before, all is known by now
+            self._holdings.follow(self.ring)
         self.logger.log(f"serving on {self.settings.host_address}:{self.settings.host_port}")
         self._server.run()
 
@@ -83,10 +85,11 @@ class Gateway(CatalogueLink):
         _ring_topic, offerings, placements = self.input_topics
         directory = Directory(lambda: self.ring, lambda: holdings.listings())
         holdings = Holdings(self.settings.node_timeout, self.logger, on_change=directory.nodes_changed)
-        self._directory, self._holdings = directory, holdings
+        self._directory, self._holdings, self._asks_nodes = directory, holdings, False
 
         def changed(ring: RingView) -> None:
-            holdings.follow(ring)
+            if self._asks_nodes:
+                holdings.follow(ring)
             directory.nodes_changed()
 
         try:

@@ -9,8 +9,9 @@ from typing import Any
 from catena_core.table import TableContent
 from topology import records
 from topology.federation.sources import Snapshot, Source
+from topology.gateway.losses import Losses
 from topology.gateway.own import Listings, OwnGraphs
-from topology.gateway.placed import Alike, Copy, decode_copy, mark, rank
+from topology.gateway.placed import LOST, Alike, Copy, decode_copy, mark, rank
 from topology.records import Node, OfferingHead
 from topology.ring import RingView
 
@@ -27,8 +28,8 @@ class Directory:
 
     Args:
         ring: Called for the ring as it is now.
-        listings: Called for the graphs that the nodes say they hold; ``None``: no node is asked, so nothing is known of graphs
-            that nobody placed.
+        listings: Called for what the nodes say they hold; ``None``: they are not asked, so nothing is known of graphs that
+            nobody placed, nor of copies that nodes have lost.
 
     Attributes:
         claims: Claims by address; usually a table of the topic of offerings.
@@ -50,6 +51,7 @@ class Directory:
         self._choices: dict[str, tuple[Alike, ...]] = {}
         self._withheld: set[str] = set()
         self._own = OwnGraphs(lambda graph: graph in self._choices or graph in self._withheld)
+        self._losses = Losses(lambda node: [graph for graph, nodes in self._nodes.items() if node in nodes])
         self._crowded: set[str] = set()
         self._epoch, self._replicas = -1, 0
         self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
@@ -78,6 +80,7 @@ class Directory:
                 self._changed.add(graph)
                 if new is not None:
                     _add(self._nodes, graph, node)
+                    self._losses.acknowledged(node, graph)
 
     def nodes_changed(self, *_: Any) -> None:
         """Note that the ring has changed, or what nodes say they hold."""
@@ -104,29 +107,32 @@ class Directory:
             kept = self._snapshots.get(avoid)
             if kept is not None and kept[0] == changes:
                 return kept[1]
-            snapshot = self._take(self._refresh(), avoid)
+            snapshot = self._take(*self._refresh(), avoid)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
             self._snapshots[avoid] = (changes, snapshot)
             return snapshot
 
-    def _refresh(self) -> RingView:
-        """Work out anew what has changed; returns the ring that it holds for."""
+    def _refresh(self) -> tuple[RingView, Listings]:
+        """Work out anew what has changed; returns the ring and the listings that it holds for."""
         ring = self._ring()
+        listings = self._listings() if self._listings is not None else {}
         with self._noting:
             changed, self._changed = self._changed, set()
             replicas = len(ring.owners(""))
             if changed is None:
                 self._look_through_tables()
+            again = self._losses.refresh(listings)
             if changed is None or replicas != self._replicas:
                 changed = self._addresses.keys() | self._nodes.keys() | self._choices.keys() | self._withheld
-            elif ring.epoch != self._epoch:
-                # Only what has more copies than owners loses some without that new ones come first, which would be noted.
-                changed |= self._crowded
+            else:
+                changed |= again
+                if ring.epoch != self._epoch:
+                    # Only what has more copies than owners loses some without that new ones come first, which would be noted.
+                    changed |= self._crowded
             self._epoch, self._replicas = ring.epoch, replicas
         self._own.discard([graph for graph in changed if self._work_out(graph, ring)])
-        if self._listings is not None:
-            self._own.refresh(self._listings())
-        return ring
+        self._own.refresh(listings)
+        return ring, listings
 
     def _look_through_tables(self) -> None:
         self._addresses, self._nodes = {}, {}
@@ -135,6 +141,7 @@ class Directory:
         for key in self.copies.copy():
             node, graph = records.split_placement_key(key)
             _add(self._nodes, graph, node)
+        self._losses.begin()
 
     def _work_out(self, graph: str, ring: RingView) -> bool:
         """Work out where one graph is to be read from; returns whether anything is known of it."""
@@ -149,7 +156,8 @@ class Directory:
         if claims:
             # Of several claims to one graph the earliest stands, by the address where times are equal: the router's rule.
             _, _, claim = claims[0] if len(claims) == 1 else min(claims, key=lambda found: found[:2])
-            self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph))
+            lost = [node for node in held if self._losses.has_lost(node, graph)]
+            self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph), lost)
             if len(held) > self._replicas:
                 self._crowded.add(graph)
         elif held:
@@ -173,8 +181,10 @@ class Directory:
     def _copy(self, node: str, graph: str) -> Copy | None:
         return self.copies.get(records.placement_key(node, graph))
 
-    def _take(self, ring: RingView, avoid: frozenset[str]) -> Snapshot:
-        usable = {node.id for node in ring.nodes.values() if node.state == "up"} - avoid
+    def _take(self, ring: RingView, listings: Listings, avoid: frozenset[str]) -> Snapshot:
+        # What a node listed before it went says nothing of what it has come back with.
+        returned = {name for name, listing in listings.items() if listing.graphs is not None and not listing.is_current}
+        usable = {node.id for node in ring.nodes.values() if node.state == "up"} - returned - avoid
         holders: dict[str, str] = {}
         marks: dict[str, int] = {}
         missing: set[str] = set()
@@ -190,8 +200,8 @@ class Directory:
                     break
             if choices:
                 holders[graph] = holder
-                if not holder:
-                    missing.update(*(nodes for _, nodes in choices))
+                if not holder or number == LOST:
+                    missing.update(node for _, nodes in choices for node in nodes if node not in usable)
         shown = self._own.of(usable)
         missing.update(
             node.id for node in ring.nodes.values() if node.id not in usable and self._takes_away(node, shown)

@@ -33,7 +33,6 @@ class FixedCatalogue:
         self.directory = FixedDirectory(
             lambda: self._nodes.ring,
             self._holdings.listings,
-            self._holdings.asked,
             lambda: self._nodes.are_checked() and self._holdings.are_asked(),
             patience=timeout,
         )

@@ -28,8 +28,7 @@ class FixedDirectory:
 
     Args:
         ring: Called for the nodes as they are now.
-        listings: Called for the graphs that the nodes say they hold.
-        asked: Called for the ids of those that said so since they came up; what others said before may be gone.
+        listings: Called for what the nodes say they hold.
         are_asked: Called to learn whether all nodes that can be asked have been.
         patience: Seconds from now until the first snapshot is taken at the latest.
     """
@@ -38,13 +37,11 @@ class FixedDirectory:
         self,
         ring: Callable[[], RingView],
         listings: Callable[[], Listings],
-        asked: Callable[[], frozenset[str]],
         are_asked: Callable[[], bool],
         patience: float,
     ) -> None:
         self._ring = ring
         self._listings = listings
-        self._up_to_date = asked
         self._are_asked = are_asked
         self._until = time.monotonic() + patience
         self._began = threading.Event()
@@ -99,17 +96,19 @@ class FixedDirectory:
             if kept is not None and kept[0] is state:
                 return kept[1]
             ring = self._ring()
-            up_to_date = self._up_to_date()  # before their listings are looked at, so that these are no older
-            self._refresh()
-            snapshot = self._take(ring, up_to_date, avoid)
+            listings = self._listings()
+            self._refresh(listings)
+            # What a node listed before it went says nothing of what it has come back with.
+            current = {name for name, listing in listings.items() if listing.is_current}
+            snapshot = self._take(ring, current, avoid)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] is state}
             self._snapshots[avoid] = (state, snapshot)
             return snapshot
 
-    def _refresh(self) -> None:
-        listings = self._listings()
-        for node in self._listed.keys() | listings.keys():
-            before, now = self._listed.get(node, frozenset()), listings.get(node, frozenset())
+    def _refresh(self, listings: Listings) -> None:
+        listed = {node: listing.graphs for node, listing in listings.items() if listing.graphs is not None}
+        for node in self._listed.keys() | listed.keys():
+            before, now = self._listed.get(node, frozenset()), listed.get(node, frozenset())
             if before is now:
                 continue
             for graph in before - now:
@@ -125,10 +124,10 @@ class FixedDirectory:
                     self._choices[graph] = (node,)
                 else:
                     self._choices[graph] = tuple(sorted((*others, node), key=lambda name: mark(name, graph)))
-        self._listed = dict(listings)
+        self._listed = listed
 
-    def _take(self, ring: RingView, up_to_date: frozenset[str], avoid: frozenset[str]) -> Snapshot:
-        usable = {node.id for node in ring.nodes.values() if node.state == "up"} & up_to_date - avoid
+    def _take(self, ring: RingView, current: set[str], avoid: frozenset[str]) -> Snapshot:
+        usable = {node.id for node in ring.nodes.values() if node.state == "up"} & current - avoid
         holders: dict[str, str] = {}
         missing = set(ring.nodes.keys() - self._listed.keys())
         for graph, nodes in self._choices.items():

@@ -13,7 +13,7 @@ import pyoxigraph
 
 from catena_core.logs import LinkLogger
 from topology.catalogue import FailedError
-from topology.gateway.own import Listings
+from topology.gateway.own import Listing, Listings
 from topology.gateway.turns import Turns
 from topology.records import Node
 from topology.ring import RingView
@@ -59,10 +59,14 @@ class Holdings:
         self._at_least = at_least
         self._lock = threading.Lock()
         self._nodes: dict[str, _Listed] = {}
+        self._epoch = 0
 
     def follow(self, ring: RingView) -> None:
         """Ask the nodes of a ring that are up, those first that have just come up; forget those that are not on it."""
         with self._lock:
+            if ring.epoch < self._epoch:
+                return  # of two threads that tell of rings the slower one
+            self._epoch = ring.epoch
             for node in ring.nodes.values():
                 listed = self._nodes.get(node.id)
                 if listed is None or listed.url != node.url:
@@ -76,19 +80,14 @@ class Holdings:
                 self._nodes.pop(gone).end()
 
     def listings(self) -> Listings:
-        """The graphs of each node that was ever listed, by its id."""
+        """What each node says."""
         with self._lock:
-            return {name: listed.graphs for name, listed in self._nodes.items() if listed.graphs is not None}
-
-    def asked(self) -> frozenset[str]:
-        """The nodes that have been asked since they came up, whatever they said. Others may hold less by now than they said."""
-        with self._lock:
-            return frozenset(name for name, listed in self._nodes.items() if listed.is_asked)
+            return {name: listed.listing for name, listed in self._nodes.items()}
 
     def are_asked(self) -> bool:
         """Whether every node that is up has been asked since it came up."""
         with self._lock:
-            return all(listed.is_asked or not listed.is_up for listed in self._nodes.values())
+            return all(listed.listing.is_current or not listed.is_up for listed in self._nodes.values())
 
     def close(self) -> None:
         """Ask no more."""
@@ -104,7 +103,6 @@ class _Listed:
         self, node: Node, web: WebClient, logger: LinkLogger, on_change: Callable[[], None], at_least: float
     ) -> None:
         self.url = node.url
-        self.graphs: frozenset[str] | None = None
         self._id = node.id
         self._web = web
         self._logger = logger
@@ -113,6 +111,7 @@ class _Listed:
         self._came_up = -1  # the ring's epoch; -1: it is not up
         self._asked_at = -1  # since which epoch it has been asked
         self._complained = False
+        self._said = Listing(is_current=False)
         self._digest = b""
         self._turns = Turns(self._turn, f"listing {node.id}")
         self._turns.start()
@@ -122,8 +121,10 @@ class _Listed:
         return self._came_up >= 0
 
     @property
-    def is_asked(self) -> bool:
-        return self.is_up and self._came_up == self._asked_at
+    def listing(self) -> Listing:
+        # In this order, so that what it says is no older than what it is taken for.
+        is_current = self.is_up and self._came_up == self._asked_at
+        return self._said._replace(is_current=is_current)
 
     def follow(self, node: Node) -> None:
         came_up = node.since if node.state == "up" else -1
@@ -141,7 +142,7 @@ class _Listed:
         started = time.monotonic()
         changed = False
         try:
-            changed = self._ask()
+            changed = self._ask(started)
             self._complained = False
         except (WebError, UnsafeError) as error:
             if not self._complained:
@@ -153,7 +154,7 @@ class _Listed:
             self._on_change()
         return pause_after(time.monotonic() - started, self._at_least)
 
-    def _ask(self) -> bool:
+    def _ask(self, began: float) -> bool:
         """Ask once; returns whether the node holds other graphs now."""
         graphs: frozenset[str] | None = None
         problem: FailedError | None = None
@@ -164,17 +165,19 @@ class _Listed:
                 problem = problem or error
                 continue
             digest = hashlib.blake2b(body, digest_size=16).digest()
-            if digest == self._digest and self.graphs:
-                return False
+            if digest == self._digest and self._said.graphs:
+                graphs = self._said.graphs
+                break
             graphs = read_listing(content_type, body)
             if graphs:
                 break
         if graphs is None:
             assert problem is not None
             raise problem
-        changed = graphs != self.graphs
-        self.graphs, self._digest = graphs, digest
-        return changed
+        before = self._said.graphs
+        self._digest = digest
+        self._said = Listing(before if graphs == before else graphs, began)
+        return graphs != before
 
     def _query(self, query: str) -> tuple[str, bytes]:
         response = self._web.request("GET", f"{self.url}/sparql?query={quote(query)}", headers={"Accept": _ACCEPT})

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
-Listings = Mapping[str, frozenset[str]]
-"""The graphs that each node held when it was last asked, by the node's id."""
+
+class Listing(NamedTuple):
+    """What a node says it holds.
+
+    Attributes:
+        graphs: The graphs that it held when it was asked last; ``None``: it has never said.
+        began: When it was asked that, by ``time.monotonic()``.
+        is_current: Whether it has been asked since it came up, whatever it said.
+    """
+
+    graphs: frozenset[str] | None = None
+    began: float = 0.0
+    is_current: bool = True
+
+
+Listings = Mapping[str, Listing]
+"""What each node that is on the ring says, by its id."""
 
 
 class OwnGraphs:
@@ -20,17 +36,17 @@ class OwnGraphs:
 
     def __init__(self, is_known: Callable[[str], bool]) -> None:
         self._is_known = is_known
-        self._listings: dict[str, frozenset[str]] = {}
+        self._listed: dict[str, frozenset[str]] = {}
         self._own: dict[str, set[str]] = {}
 
     def refresh(self, listings: Listings) -> None:
         """Take note of what nodes list by now."""
-        for node in self._listings.keys() - listings.keys():
-            del self._listings[node], self._own[node]
-        for node, graphs in listings.items():
-            if self._listings.get(node) is not graphs:
-                self._listings[node] = graphs
-                self._own[node] = {graph for graph in graphs if not self._is_known(graph)}
+        for node in self._listed.keys() - listings.keys():
+            del self._listed[node], self._own[node]
+        for node, listing in listings.items():
+            if listing.graphs is not None and self._listed.get(node) is not listing.graphs:
+                self._listed[node] = listing.graphs
+                self._own[node] = {graph for graph in listing.graphs if not self._is_known(graph)}
 
     def discard(self, graphs: Iterable[str]) -> None:
         """Take note of graphs that have become known."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from topology import records
 from topology.records import Placement
+
+LOST = 0
+"""The mark of copies that their nodes do not list any more, though they may have them under another name."""
 
 
 class Copy(NamedTuple):
@@ -40,7 +43,9 @@ def decode_copy(_key: str, value: Any) -> Copy:
     return Copy(placement.digest, placement.version)
 
 
-def rank(graph: str, digest: str, held: Mapping[str, Copy], owners: Sequence[str]) -> tuple[Alike, ...]:
+def rank(
+    graph: str, digest: str, held: Mapping[str, Copy], owners: Sequence[str], lost: Collection[str] = ()
+) -> tuple[Alike, ...]:
     """The copies of a graph, the best first.
 
     Current ones come before all others, and among them those of owners, since the rest are about to be deleted. The ring's
@@ -53,7 +58,12 @@ def rank(graph: str, digest: str, held: Mapping[str, Copy], owners: Sequence[str
         digest: What it is to hold by now.
         held: Its copies, by node.
         owners: The nodes that should hold it, the first one first.
+        lost: Nodes that do not list it any more, and come last.
     """
+    if lost:
+        rest = {node: copy for node, copy in held.items() if node not in lost}
+        gone = [node for node in lost if held[node].digest]
+        return (*rank(graph, digest, rest, owners), *([Alike(LOST, tuple(sorted(gone)))] if gone else ()))
     current = [node for node in owners if node in held and held[node].digest == digest]
     current += sorted(node for node, copy in held.items() if copy.digest == digest and node not in current)
     ranked = [Alike(mark(graph, digest), tuple(current))] if current else []

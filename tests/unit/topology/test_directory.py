@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,7 +15,17 @@ from catena_core.table import TableContent
 from topology import records
 from topology.federation.sources import Source
 from topology.gateway.directory import Copy, Directory, decode_copy, take_snapshot
-from topology.records import Node, NodeState, Offering, OfferingHead, Placement, Ring, placement_key
+from topology.gateway.own import Listing
+from topology.records import (
+    Node,
+    NodeState,
+    Offering,
+    OfferingHead,
+    Placement,
+    Ring,
+    placement_key,
+    split_placement_key,
+)
 from topology.ring import RingView
 
 G = "https://p.example/1"
@@ -201,7 +213,7 @@ class TestGraphsThatNobodyPlaced:
 
     def directory(self, view: RingView = THREE, **listings: str) -> Directory:
         """Over nodes that list graphs named by letters; G is placed on a and b, the rest is not."""
-        self.listings = {node: frozenset(graphs.split()) for node, graphs in listings.items()}
+        self.listings = {node: Listing(frozenset(graphs.split()), began=math.inf) for node, graphs in listings.items()}
         directory = Directory(lambda: view, lambda: self.listings)
         directory.claims = {"1": claim()}
         directory.copies = copies(a="new", b="new")
@@ -273,7 +285,8 @@ class TestGraphsThatNobodyPlaced:
         before = directory.snapshot()
         assert directory.snapshot(frozenset("a")).missing == ("a",)
 
-        self.listings = {"a": frozenset({G}), "b": frozenset({G}), "c": frozenset({"urn:z"})}
+        listed = {"a": G, "b": G, "c": "urn:z"}
+        self.listings = {node: Listing(frozenset({graph}), began=math.inf) for node, graph in listed.items()}
         directory.nodes_changed()
 
         assert directory.snapshot(frozenset("a")).missing == ()
@@ -284,6 +297,97 @@ class TestGraphsThatNobodyPlaced:
         directory = self.directory(ring(b="up", c="up"), a="urn:x", b=G, c="")
 
         assert directory.snapshot().missing == ()
+
+
+class TestLostCopies:
+    """A node may be back with less than it acknowledged before anybody has noticed that it was away."""
+
+    def directory(self, **listings: str) -> Directory:
+        """Over three nodes, of which a and b acknowledged G."""
+        self.listings: dict[str, Listing] = {}
+        directory = Directory(lambda: THREE, lambda: self.listings)
+        directory.claims = {"1": claim()}
+        directory.copies = copies(a="new", b="new")
+        assert directory.snapshot().holders[G] in ("a", "b")
+        self.list(directory, **listings)
+        return directory
+
+    def list(self, directory: Directory, **listings: str) -> None:
+        said = {node: Listing(frozenset(graphs.split()), time.monotonic()) for node, graphs in listings.items()}
+        self.listings = {**self.listings, **said}
+        directory.nodes_changed()
+
+    @pytest.mark.parametrize(("keeps", "other"), ["ab", "ba"])
+    def test_a_node_that_does_not_list_a_graph_is_not_read_for_it(self, keeps: str, other: str) -> None:
+        directory = self.directory(**{keeps: G, other: ""})
+        snapshot = directory.snapshot()
+
+        assert (snapshot.holders, snapshot.missing) == ({G: keeps}, ())
+        assert directory.snapshot(frozenset(other)).version == snapshot.version
+
+    def test_one_that_has_it_again_is(self) -> None:
+        directory = self.directory(a="", b=G)
+        assert directory.snapshot().holders == {G: "b"}
+
+        self.list(directory, a=G, b="")
+
+        assert directory.snapshot().holders == {G: "a"}
+
+    def test_one_that_acknowledged_it_after_it_was_listed_is(self) -> None:
+        directory = self.directory(a="urn:x", b="")
+        first = THREE.owners(G)[0]
+        assert isinstance(directory.copies, dict)
+        for node in "ab":
+            directory.copies[placement_key(node, G)] = Copy("new", 2)
+            directory.copy_changed(placement_key(node, G), Copy("new", 1), Copy("new", 2))
+        assert directory.snapshot().holders == {G: first if first in "ab" else "a"}
+
+        (other,) = {"a", "b"} - {directory.snapshot().holders[G]}
+        self.list(directory, **{directory.snapshot().holders[G]: "urn:x", other: G})
+
+        assert directory.snapshot().holders == {G: other}, "that listing is younger"
+
+    def test_a_stale_copy_is_better_than_a_lost_one(self) -> None:
+        directory = self.directory(a="", b=G)
+        directory.copies = copies(a="new", b="old")
+        directory.changed()
+        assert directory.snapshot().holders == {G: "a"}
+
+        self.list(directory, a="", b=G)
+
+        assert directory.snapshot().holders == {G: "b"}
+
+    def test_where_there_is_no_other_it_is_read_all_the_same(self) -> None:
+        """Some servers list graphs under other names than they were put under."""
+        directory = self.directory(a="", b="")
+
+        assert directory.snapshot().holders[G] in ("a", "b")
+        assert directory.snapshot().missing == ()
+
+    def test_but_nodes_that_are_gone_with_a_better_one_are_missing(self) -> None:
+        directory = self.directory(a="", b=G)
+        without = directory.snapshot(frozenset("b"))
+
+        assert (without.holders, without.missing) == ({G: "a"}, ("b",))
+        assert without.version != directory.snapshot().version
+
+    def test_a_node_that_is_back_is_not_read_before_it_has_said_what_it_holds_now(self) -> None:
+        directory = self.directory(a=G, b=G, c="")
+        (holder,) = directory.snapshot().holders.values()
+        (other,) = {"a", "b"} - {holder}
+
+        self.listings[holder] = self.listings[holder]._replace(is_current=False)
+        directory.nodes_changed()
+
+        assert directory.snapshot().holders == {G: other}
+        assert holder not in {source.id for source in directory.snapshot().sources}
+
+    def test_a_node_that_has_not_said_anything_yet_is_believed(self) -> None:
+        directory = self.directory()
+        self.listings = {"a": Listing(is_current=False), "b": Listing(is_current=False)}
+        directory.nodes_changed()
+
+        assert len(directory.snapshot().sources) == 3
 
 
 class Change(NamedTuple):
@@ -298,7 +402,7 @@ class Change(NamedTuple):
 
 CHANGES = st.builds(
     Change,
-    st.sampled_from(["claim", "withdraw", "copy", "copy", "delete", "up", "suspect", "down", "anything"]),
+    st.sampled_from(["claim", "withdraw", "copy", "copy", "delete", "up", "suspect", "down", "anything", "list"]),
     st.sampled_from("abcd"),
     st.sampled_from([G, "urn:1", "urn:2"]),
     st.sampled_from(["new", "old", ""]),
@@ -315,8 +419,11 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
     states: dict[str, NodeState] = {"a": "up", "b": "up", "c": "up"}
     epoch = 1
     view = RingView(Ring(epoch, tuple(Node(n, f"http://{n}", state) for n, state in states.items()), 10, 2))
-    directory = Directory(lambda: view)
+    listings: dict[str, Listing] = {}
+    directory = Directory(lambda: view, lambda: dict(listings))
     directory.claims, directory.copies = claims, held
+    acknowledged: dict[str, float] = {}
+    directory.snapshot()
     for change in changes:
         key = placement_key(change.name, change.graph)
         if change.what == "claim":
@@ -329,6 +436,7 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
             before = held.get(key)
             held[key] = Copy(change.digest, change.number)
             directory.copy_changed(key, before, held[key])
+            acknowledged[key] = time.monotonic()
         elif change.what == "delete" and key in held:
             directory.copy_changed(key, held.pop(key), None)
         elif change.what in ("up", "suspect", "down"):
@@ -336,17 +444,32 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
             epoch += 1
             view = RingView(Ring(epoch, tuple(Node(n, f"http://{n}", state) for n, state in states.items()), 10, 2))
             directory.nodes_changed()
+        elif change.what == "list":
+            listed = frozenset([G, "urn:1", "urn:2"][: change.number])
+            listings[change.name] = Listing(listed, time.monotonic())
+            directory.nodes_changed()
         elif change.what == "anything":
             directory.changed()
-        one, other = directory.snapshot(avoid), take_snapshot(view, claims, held, avoid)
-        assert (one.version, one.missing, one.withheld) == (other.version, other.missing, other.withheld)
-        assert (one.sources, one.holders.keys()) == (other.sources, other.holders.keys())
+            directory.snapshot()
+            acknowledged = dict.fromkeys(held, time.monotonic())
+
+        there = {}
+        for key, copy in held.items():
+            node, graph = split_placement_key(key)
+            listing = listings.get(node)
+            if listing is None or graph in (listing.graphs or ()) or acknowledged[key] > listing.began:
+                there[key] = copy
+        one, other = directory.snapshot(avoid), take_snapshot(view, claims, there, avoid)
+        if not listings:
+            assert (one.version, one.missing, one.withheld) == (other.version, other.missing, other.withheld)
+            assert (one.sources, one.holders.keys()) == (other.sources, other.holders.keys())
         for graph, node in one.holders.items():
-            said = {name: copy.digest for name in "abcd" if (copy := held.get(placement_key(name, graph))) is not None}
+            said = {name: copy.digest for name in "abcd" if (copy := there.get(placement_key(name, graph))) is not None}
             # Of copies that say the same it may be another owner's, but no leftover's, which are deleted any moment.
-            assert said.get(node) == said.get(other.holders[graph])
-            if len(said) > 2:
-                assert node == other.holders[graph]
+            if holder := other.holders.get(graph):
+                assert said.get(node) == said[holder]
+                if len(said) > 2:
+                    assert node == holder
 
 
 class TestDirectory:

@@ -13,6 +13,7 @@ from tests.waiting import eventually
 from topology.federation.sources import Source
 from topology.gateway.fixed_directory import FixedDirectory
 from topology.gateway.listing import Listed
+from topology.gateway.own import Listing
 from topology.records import Node, NodeState, Ring
 from topology.ring import RingView
 
@@ -22,16 +23,15 @@ class Nodes:
 
     def __init__(self, **listings: str | None) -> None:
         self.states: dict[str, NodeState] = dict.fromkeys(listings, "up")
-        self.listings = {node: frozenset(graphs.split()) for node, graphs in listings.items() if graphs is not None}
-        self.asked = frozenset(listings)
+        self.listings = {
+            node: Listing(None if graphs is None else frozenset(graphs.split())) for node, graphs in listings.items()
+        }
         self.are_asked = True
         self.directory = self.make()
         self.directory.nodes_changed()
 
     def make(self, patience: float = 60) -> FixedDirectory:
-        return FixedDirectory(
-            lambda: self.ring, lambda: self.listings, lambda: self.asked, lambda: self.are_asked, patience
-        )
+        return FixedDirectory(lambda: self.ring, lambda: self.listings, lambda: self.are_asked, patience)
 
     @property
     def ring(self) -> RingView:
@@ -43,7 +43,7 @@ class Nodes:
         self.directory.nodes_changed()
 
     def lists(self, node: str, graphs: str) -> None:
-        self.listings = {**self.listings, node: frozenset(graphs.split())}
+        self.listings = {**self.listings, node: Listing(frozenset(graphs.split()))}
         self.directory.nodes_changed()
 
 
@@ -104,12 +104,11 @@ def test_a_silent_node_whose_graphs_others_hold_is_not_missing() -> None:
 
 def test_a_node_that_has_just_come_up_is_not_read_until_it_has_said_what_it_holds_now() -> None:
     nodes = Nodes(a="urn:1 urn:2", b="urn:1")
-    nodes.asked = frozenset("b")
+    nodes.listings["a"] = nodes.listings["a"]._replace(is_current=False)
     nodes.directory.nodes_changed()
     snapshot = nodes.directory.snapshot()
     assert (snapshot.holders, snapshot.missing) == ({"urn:1": "b", "urn:2": ""}, ("a",))
 
-    nodes.asked = frozenset("ab")
     nodes.lists("a", "")
     assert nodes.directory.snapshot().holders == {"urn:1": "b"}
 
@@ -163,7 +162,7 @@ class TestTheFirstAnswer:
         waiting.join(0.2)
         assert not taken
 
-        nodes.listings = {"a": frozenset({"urn:1"})}
+        nodes.listings = {"a": Listing(frozenset({"urn:1"}))}
         nodes.are_asked = True
         directory.nodes_changed()
 
@@ -190,8 +189,9 @@ def test_what_is_worked_out_change_by_change_is_what_the_listings_say(
 ) -> None:
     nodes = Nodes(**dict.fromkeys("abcd"))
     for listings in changes:
-        nodes.listings = listings
+        nodes.listings = {node: Listing(graphs) for node, graphs in listings.items()}
         nodes.directory.nodes_changed()
-        fresh = Nodes(**{node: " ".join(listings[node]) if node in listings else None for node in "abcd"})
+        fresh = Nodes(**dict.fromkeys("abcd"))
+        fresh.listings = nodes.listings
 
         assert nodes.directory.snapshot(avoid) == fresh.directory.snapshot(avoid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, unquote
 
@@ -33,6 +34,16 @@ def put(node: Sandbox, graph: str, triples: bytes = b"<urn:s> <urn:p> <urn:o> ."
     node.ask("PUT", f"/catalogue/data?graph={quote(graph, safe='')}", triples, "application/n-triples")
 
 
+def listed(holdings: Holdings) -> dict[str, frozenset[str]]:
+    """The graphs of each node that has said what it holds."""
+    return {name: said.graphs for name, said in holdings.listings().items() if said.graphs is not None}
+
+
+def current(holdings: Holdings) -> set[str]:
+    """The nodes that were asked since they came up."""
+    return {name for name, said in holdings.listings().items() if said.is_current}
+
+
 @pytest.fixture
 def make() -> Iterator[Callable[..., Holdings]]:
     """Makes holdings, and closes them in the end."""
@@ -56,12 +67,12 @@ def test_a_node_s_graphs_are_listed_again_and_again(holdings: Holdings, node: Sa
     put(node, "urn:a")
     holdings.follow(ring(a=node.url))
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:a"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
     put(node, "https://example.org/é?b#c")
-    eventually(lambda: holdings.listings() == {"a": {"urn:a", "https://example.org/é?b#c"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:a", "https://example.org/é?b#c"}})
     node.ask("DELETE", "/catalogue/data?graph=urn:a")
-    eventually(lambda: holdings.listings() == {"a": {"https://example.org/é?b#c"}})
+    eventually(lambda: listed(holdings) == {"a": {"https://example.org/é?b#c"}})
 
 
 def test_a_graph_that_was_emptied_is_not_held(holdings: Holdings, node: Sandbox) -> None:
@@ -77,7 +88,7 @@ def test_a_graph_that_was_emptied_is_not_held(holdings: Holdings, node: Sandbox)
 
     holdings.follow(ring(a=node.url))
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:a"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
 
 def test_a_graph_that_a_blank_node_names_is_none(holdings: Holdings, node: Sandbox) -> None:
@@ -90,13 +101,13 @@ def test_a_graph_that_a_blank_node_names_is_none(holdings: Holdings, node: Sandb
 
     holdings.follow(ring(a=node.url))
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:x"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:x"}})
 
 
 def test_an_empty_node_is_known_to_hold_nothing(holdings: Holdings, node: Sandbox) -> None:
     holdings.follow(ring(a=node.url))
 
-    eventually(lambda: holdings.listings() == {"a": frozenset()})
+    eventually(lambda: listed(holdings) == {"a": frozenset()})
 
 
 @pytest.mark.parametrize("answers", [saying(b"?g\n", Content_Type=TSV), saying(b"not that", 400), saying(b"!", 500)])
@@ -108,20 +119,20 @@ def test_a_server_that_sees_no_graph_in_an_empty_pattern_is_asked_in_full(
 
     holdings.follow(ring(a=f"{server.url}/c"))
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:a"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
 
 def test_such_a_server_is_heard_again_after_it_was_empty(holdings: Holdings, server: OddServer) -> None:
-    listed = {"in full": graphs()}
-    server.answers["/c/sparql"] = lambda request: (graphs() if "{}" in unquote(request.path) else listed["in full"])(
+    in_full = {"answer": graphs()}
+    server.answers["/c/sparql"] = lambda request: (graphs() if "{}" in unquote(request.path) else in_full["answer"])(
         request
     )
     holdings.follow(ring(a=f"{server.url}/c"))
-    eventually(lambda: holdings.listings() == {"a": frozenset()})
+    eventually(lambda: listed(holdings) == {"a": frozenset()})
 
-    listed["in full"] = graphs("urn:a")
+    in_full["answer"] = graphs("urn:a")
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:a"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
 
 def test_a_node_that_hangs_delays_no_other(make: Callable[..., Holdings], server: OddServer, node: Sandbox) -> None:
@@ -130,9 +141,9 @@ def test_a_node_that_hangs_delays_no_other(make: Callable[..., Holdings], server
     server.answers["/c/sparql"] = server.hang
     holdings.follow(ring(**{f"hung{n}": f"{server.url}/c" for n in range(40)}, a=node.url))
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:a"}}, timeout=5)
+    eventually(lambda: listed(holdings) == {"a": {"urn:a"}}, timeout=5)
     put(node, "urn:b")
-    eventually(lambda: holdings.listings() == {"a": {"urn:a", "urn:b"}}, timeout=5)
+    eventually(lambda: listed(holdings) == {"a": {"urn:a", "urn:b"}}, timeout=5)
     assert not holdings.are_asked()
 
 
@@ -142,14 +153,14 @@ def test_what_a_node_said_last_is_remembered_when_it_no_longer_answers(
     holdings = make(timeout=0.2)
     put(node, "urn:a")
     holdings.follow(ring(a=node.url))
-    eventually(lambda: holdings.listings() == {"a": {"urn:a"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
     node.faults(error_rate=1)
     holdings.follow(ring(2, "down", a=node.url))
 
-    assert holdings.listings() == {"a": {"urn:a"}}
+    assert listed(holdings) == {"a": {"urn:a"}}
     assert holdings.are_asked(), "a node that is not up is not waited for"
-    assert holdings.asked() == frozenset(), "it may hold something else by now"
+    assert current(holdings) == set(), "it may hold something else by now"
 
 
 def test_a_node_that_comes_up_is_asked_at_once(make: Callable[..., Holdings], server: OddServer) -> None:
@@ -160,11 +171,11 @@ def test_a_node_that_comes_up_is_asked_at_once(make: Callable[..., Holdings], se
     server.answers["/c/sparql"] = graphs("urn:b")
 
     holdings.follow(ring(2, "suspect", a=f"{server.url}/c"))
-    assert holdings.listings() == {"a": {"urn:a"}}
+    assert listed(holdings) == {"a": {"urn:a"}}
     holdings.follow(ring(3, since=3, a=f"{server.url}/c"))
 
-    eventually(lambda: holdings.asked() == {"a"})
-    assert holdings.listings() == {"a": {"urn:b"}}
+    eventually(lambda: current(holdings) == {"a"})
+    assert listed(holdings) == {"a": {"urn:b"}}
 
 
 def test_so_is_one_that_came_up_while_it_was_asked(make: Callable[..., Holdings], server: OddServer) -> None:
@@ -178,7 +189,7 @@ def test_so_is_one_that_came_up_while_it_was_asked(make: Callable[..., Holdings]
     server.answers["/c/sparql"] = answer
     holdings.follow(ring(1, a=f"{server.url}/c"))
 
-    eventually(lambda: holdings.listings() == {"a": {"urn:b"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:b"}})
     eventually(holdings.are_asked)
 
 
@@ -186,13 +197,37 @@ def test_a_node_that_moved_is_another_one(make: Callable[..., Holdings], server:
     holdings = make(at_least=3600)
     server.answers["/c/sparql"] = graphs("urn:a")
     holdings.follow(ring(a=f"{server.url}/c"))
-    eventually(lambda: holdings.listings() == {"a": {"urn:a"}})
+    eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
     holdings.follow(ring(a=f"http://127.0.0.1:{closed_port()}"))
-    assert holdings.listings() == {}
+    assert listed(holdings) == {}
 
     holdings.follow(ring())
-    assert holdings.listings() == {}
+    assert listed(holdings) == {}
+
+
+def test_it_is_known_when_a_node_said_so(make: Callable[..., Holdings], server: OddServer) -> None:
+    holdings = make()
+    server.answers["/c/sparql"] = graphs("urn:a")
+    before = time.monotonic()
+    holdings.follow(ring(a=f"{server.url}/c"))
+    eventually(lambda: listed(holdings))
+    first = holdings.listings()["a"]
+    assert before <= first.began <= time.monotonic()
+
+    eventually(lambda: holdings.listings()["a"].began > first.began)
+    assert holdings.listings()["a"].graphs is first.graphs, (
+        "the same as before, so that it need not be looked through again"
+    )
+
+
+def test_an_older_ring_that_comes_late_is_none(make: Callable[..., Holdings], server: OddServer) -> None:
+    holdings = make()
+    holdings.follow(ring(2, a=f"{server.url}/c"))
+
+    holdings.follow(ring(1))
+
+    assert holdings.listings().keys() == {"a"}
 
 
 def test_changes_are_told_and_nothing_else(make: Callable[..., Holdings], server: OddServer) -> None:
@@ -205,7 +240,7 @@ def test_changes_are_told_and_nothing_else(make: Callable[..., Holdings], server
 
     server.answers["/c/sparql"] = graphs("urn:a", "urn:b")
     eventually(lambda: len(told) == 2)
-    assert holdings.listings() == {"a": {"urn:a", "urn:b"}}
+    assert listed(holdings) == {"a": {"urn:a", "urn:b"}}
 
 
 @pytest.mark.parametrize("fault", ["hangs", "trickles", "is endless", "fails", "talks nonsense", "is not there"])
@@ -231,7 +266,7 @@ def test_a_node_that_cannot_be_listed_is_told_of_once(
             eventually(lambda: len(server.asked) >= 5)
         holdings.close()
 
-    assert holdings.listings() == {}
+    assert listed(holdings) == {}
     assert asked == [True]
     assert len([message for message in caplog.messages if "a does not say which graphs it holds" in message]) == 1
 

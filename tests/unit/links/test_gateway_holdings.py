@@ -1,9 +1,11 @@
-"""Graphs that providers put on nodes by themselves, in a catalogue with Kafka: they are seen, and missed when they are gone."""
+"""What nodes say they hold, in a catalogue with Kafka: graphs that nobody placed are missed, lost copies are not read."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -44,8 +46,12 @@ def gateway(environment: Environment, nodes: tuple[Sandbox, Sandbox]) -> Iterato
             },
         },
     )
+    serving = threading.Thread(target=link.generator, daemon=True)
+    serving.start()
+    eventually(lambda: len(link._holdings.listings()) == 2 and link._holdings.are_asked())
     yield link
     link.finish()
+    serving.join(5)
 
 
 def ask(link: Gateway) -> tuple[list[str], str]:
@@ -63,8 +69,18 @@ def test_they_are_seen(gateway: Gateway) -> None:
 def test_a_node_that_is_gone_with_some_is_missing_and_another_is_not(
     gateway: Gateway, nodes: tuple[Sandbox, Sandbox], gone: int, left: tuple[list[str], str]
 ) -> None:
-    eventually(gateway._holdings.are_asked)
-
     nodes[gone].faults(error_rate=1)
 
     assert ask(gateway) == left
+
+
+@pytest.mark.parametrize("emptied", [0, 1])
+def test_a_node_that_has_lost_what_it_acknowledged_is_not_read_for_it(
+    gateway: Gateway, nodes: tuple[Sandbox, Sandbox], emptied: int
+) -> None:
+    """It was started again, so quickly that the monitor has not seen it, nor therefore the writer."""
+    nodes[emptied].ask("DELETE", f"/catalogue/data?graph={quote(G, safe='')}")
+
+    eventually(lambda: gateway._directory.snapshot().holders[G] == "ab"[1 - emptied])
+
+    assert ask(gateway) == ([G, "urn:own"], "complete")
