@@ -63,7 +63,10 @@ class Gateway(CatalogueLink):
             self._directory.snapshot()  # the first one takes longest
             self._asks_nodes = True  # of what was placed before, all is known by now
             self._holdings.follow(self.ring)
-        self.logger.log(f"serving on {self.settings.host_address}:{self.settings.host_port}")
+        port = getattr(
+            self._server, "effective_port", self.settings.host_port
+        )  # the one that was taken, where any would do
+        self.logger.log(f"serving on {self.settings.host_address}:{port}")
         self._server.run()
 
     def finish(self) -> None:

@@ -114,7 +114,6 @@ class _Listed:
         self._said = Listing(is_current=False)
         self._digest = b""
         self._turns = Turns(self._turn, f"listing {node.id}")
-        self._turns.start()
 
     @property
     def is_up(self) -> bool:
@@ -131,6 +130,8 @@ class _Listed:
         if came_up != self._came_up:
             self._came_up = came_up
             self._turns.wake()
+            if self.is_up:
+                self._turns.start()
 
     def end(self) -> None:
         self._turns.end()

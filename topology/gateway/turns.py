@@ -22,8 +22,9 @@ class Turns:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Take the first turn."""
-        self._thread.start()
+        """Take the first turn, if none was taken yet."""
+        if not self._thread.ident:
+            self._thread.start()
 
     def wake(self) -> None:
         """Take a turn at once; when one is under way, another one after it."""
