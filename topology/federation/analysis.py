@@ -74,6 +74,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         plan,
         patterns=tuple(dict.fromkeys(visible.patterns)),
         blocks=tuple(dict.fromkeys(visible.blocks)),
+        joins=tuple(dict.fromkeys(visible.joins)),
         others=tuple(dict.fromkeys(visible.others)),
         graph_names=frozenset(visible.graph_names),
     )

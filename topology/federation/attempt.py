@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from topology.federation.asking import Asking
@@ -14,6 +14,7 @@ from topology.federation.kept import Kept
 from topology.federation.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
 from topology.federation.request import Request, request
 from topology.federation.rows import Rows
+from topology.federation.semi_joins import Found, SemiJoin, WidePatterns, in_rounds
 from topology.federation.sources import Snapshot, Source
 from topology.federation.workers import Workers
 
@@ -30,6 +31,7 @@ class Attempt:
         skolem: How IRIs begin that stand for blank nodes.
         asking: Asks the nodes.
         workers: Evaluate.
+        wide: Patterns that match too much to narrow others.
         asked: What the nodes were asked.
         first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
     """
@@ -41,23 +43,48 @@ class Attempt:
     skolem: str
     asking: Asking
     workers: Workers
+    wide: WidePatterns
     asked: list[Request] = field(default_factory=list)
     first_number: int = 0
 
-    def pull(self, patterns: Iterable[Pattern], graph_names: Iterable[str] = (), blocks: Iterable[Block] = ()) -> Rows:
+    def pull_for_query(self) -> Rows:
+        """All that the query can see, as little of it as its plan allows; raises what :meth:`pull` does."""
+        plan = self.plan
+        joins = [SemiJoin(join, self.wide) for join in plan.joins] if self.dataset.default != frozenset() else []
+        in_rounds(joins, self._terms)
+        narrowed = [one.block for join in joins for one in join.all()]
+        finders = [block for join in joins for block in join.finders()]
+        rows = self.pull(plan.others, plan.graph_names, (*plan.blocks, *narrowed), finders)
+        if all(join.holds(rows.terms) for join in joins):
+            return rows
+        return self.pull((*plan.others, *(p for join in joins for p in join.plainly())), plan.graph_names, plan.blocks)
+
+    def _terms(self, blocks: Sequence[Block]) -> Sequence[Found]:
+        found = self.pull((), (), blocks, blocks).terms
+        return [found.get(block, {}) for block in blocks]
+
+    def pull(
+        self,
+        patterns: Iterable[Pattern],
+        graph_names: Iterable[str] = (),
+        blocks: Iterable[Block] = (),
+        watched: Iterable[Block] = (),
+    ) -> Rows:
         """One copy of the quads of the dataset that match any of some patterns or blocks, and of the graphs that exist.
 
         Args:
             patterns: As in ``Plan.patterns``.
             graph_names: As in ``Plan.graph_names``.
             blocks: As in ``Plan.blocks``.
+            watched: Those of them whose variables' terms are to be known.
 
         Raises:
             SourceFailed: Some nodes did not answer.
             QueryTimeout: The deadline is over.
             TooLarge: A limit is passed.
         """
-        patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(blocks)
+        patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(dict.fromkeys(blocks))
+        watched = frozenset(watched)
         default, named = self.dataset.default, self.dataset.named
         looked_into = {pattern.graph for pattern in patterns} | {block.graph for block in blocks}
         reads_default = DEFAULT_GRAPH in looked_into
@@ -68,8 +95,9 @@ class Attempt:
             lambda graph: reads_named and (named is None or graph in named),
             self.skolem,
             self.effort.limits.most_triples,
+            watched,
         )
-        asked = request(patterns, graph_names, self.dataset, blocks)
+        asked = request(patterns, graph_names, self.dataset, blocks, watched)
         if asked:
             self.asked.append(asked)
             for number, (source, body) in enumerate(self._ask(asked), self.first_number):

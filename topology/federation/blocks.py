@@ -2,8 +2,8 @@
 
 The evaluator joins the triple patterns of a block in one graph, so of all their matches it can use those only that take part in
 a match of the whole block (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one of its patterns
-into the graph). A node that has the graph can find these. Nodes have graphs whole, so that holds for GRAPH; in the default
-graph the matches may come from several nodes, and only patterns on their own can be narrowed, by their conditions.
+into the graph). A node that has the graph can find these. In the default graph the matches may come from several nodes; how
+its blocks are pulled is told in ``semi_joins``.
 
 Nodes may compare literals by term where the evaluator compares values, so a block is joined over variables that stand as a
 subject or predicate somewhere, where no literal can; others are given a name of their own in each place, which matches more.
@@ -19,7 +19,7 @@ from rdflib.term import BNode, Identifier, URIRef, Variable
 
 from topology.federation.conditions import Condition
 from topology.federation.constants import Constants
-from topology.federation.plan import DEFAULT_GRAPH, Block
+from topology.federation.plan import Block
 
 Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
 """Subject, predicate or the predicates to choose from, and object."""
@@ -53,7 +53,7 @@ def blocks(
     conditions: Iterable[Condition],
     constants: Constants,
 ) -> list[tuple[Block, list[Triple]]]:
-    """The blocks that triple patterns, joined in one graph, fall into, each with its patterns.
+    """The blocks that triple patterns, joined in the same graph, fall into, each with its patterns.
 
     Patterns that are better pulled as they are belong to none.
 
@@ -63,10 +63,9 @@ def blocks(
         conditions: What holds for each solution that counts.
         constants: Reads constants.
     """
-    groups = [[triple] for triple in triples] if graph == DEFAULT_GRAPH else _connected(triples)
     return [
         (block, group)
-        for group in groups
+        for group in _connected(triples)
         if len(group) <= _MOST_TRIPLES and (block := _block(graph, group, list(conditions), constants)) is not None
     ]
 

@@ -30,7 +30,7 @@ def describe(attempt: Attempt, text: str, media_type: str) -> bytes:
         QueryRefused: It cannot be evaluated, or not within the limits.
         QueryTimeout: It took too long.
     """
-    rows = attempt.pull(attempt.plan.others, attempt.plan.graph_names, attempt.plan.blocks)
+    rows = attempt.pull_for_query()
     found = attempt.evaluate(attempt.plan.resources, rows, _TSV).decode()
     terms = {term for line in found.split("\n")[1:] for term in line.split("\t") if term.startswith(("<", "_:"))}
     resources = {_asked_for(attempt, term) for term in terms}

@@ -28,6 +28,7 @@ from topology.federation.plan import Dataset, Pattern, Plan
 from topology.federation.reasons import reasons
 from topology.federation.results import Results, TextStore
 from topology.federation.rows import Rows
+from topology.federation.semi_joins import WidePatterns
 from topology.federation.sources import Snapshot
 from topology.federation.workers import Workers
 from topology.skolem import PREFIX
@@ -118,6 +119,7 @@ class Engine:
         self._skolem = skolem
         self._nodes = Nodes(source_timeout, pool_size)
         self._threads = ThreadPoolExecutor(pool_size, thread_name_prefix="federation")
+        self._wide = WidePatterns()
         self._workers = Workers(workers, worker_memory)
         self._kept = Kept(worker_memory // _BYTES_FOR_A_KEPT_QUAD if worker_memory else _MOST_KEPT, cache_ttl)
         self._keeping = Keeping(self._kept) if cache_ttl else None
@@ -240,6 +242,7 @@ class Engine:
             skolem=self._skolem,
             asking=asking,
             workers=self._workers,
+            wide=self._wide,
             first_number=first_number,
         )
 
@@ -269,8 +272,8 @@ class Engine:
             tier, seconds = "kept", self._kept.seconds_left()
             body = attempt.evaluate_over_kept(text, self._kept, chosen.media_type)
         else:
-            tier = "A" if plan.blocks else "B"
-            rows = attempt.pull(plan.others, plan.graph_names, plan.blocks)
+            tier = "A" if plan.blocks or plan.joins else "B"
+            rows = attempt.pull_for_query()
             body = attempt.evaluate(text, rows, chosen.media_type)
         missing = attempt.missing()
         if key and self._results and not missing:

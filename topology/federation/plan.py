@@ -62,8 +62,10 @@ class Plan(msgspec.Struct, frozen=True):
         form: The query form.
         patterns: The quads that evaluating it can depend on. A store that holds these quads of a dataset, and any others
             of that dataset, gives the query the answer that the whole dataset gives.
-        blocks: The same with less: all matches of these blocks and of ``others`` are as good as those of ``patterns``.
-        others: The patterns that no block covers.
+        blocks: The same with less: all matches of these blocks, of ``joins`` and of ``others`` are as good as those of
+            ``patterns``.
+        joins: Blocks of the default graph, whose matches may be put together from several nodes.
+        others: The patterns that neither covers.
         graph_names: Where the mere existence of a named graph counts: ``ANY_NAMED_GRAPH``, or IRIs of graphs.
         from_default: The IRIs of the FROM clauses.
         from_named: The IRIs of the FROM NAMED clauses.
@@ -76,6 +78,7 @@ class Plan(msgspec.Struct, frozen=True):
     form: Form
     patterns: tuple[Pattern, ...]
     blocks: tuple[Block, ...] = ()
+    joins: tuple[Block, ...] = ()
     others: tuple[Pattern, ...] = ()
     graph_names: frozenset[str] = frozenset()
     from_default: tuple[str, ...] = ()
@@ -96,6 +99,7 @@ class Plan(msgspec.Struct, frozen=True):
             self,
             patterns=everything,
             blocks=(),
+            joins=(),
             others=everything,
             graph_names=frozenset({ANY_NAMED_GRAPH}),
             pulls_everything=reason,

@@ -25,6 +25,11 @@ def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
             + (f"and {_number(tests, 'condition')} on them " if tests else "")
             + "are left to the nodes"
         )
+    for join in plan.joins:
+        found.append(
+            f"{_number(len(join.triples), 'pattern')} of the default graph are pulled in rounds: what the narrow ones find "
+            "narrows the others"
+        )
     if plan.others:
         found.append(
             f"{_number(len(plan.others), 'pattern')} {'are' if len(plan.others) > 1 else 'is'} pulled as "

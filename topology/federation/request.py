@@ -8,7 +8,7 @@ other form on pyoxigraph and Fuseki, and faster than a request for each.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from topology.federation.plan import Block, Dataset, Pattern
@@ -52,7 +52,11 @@ class Request(NamedTuple):
 
 
 def request(
-    patterns: Iterable[Pattern], graph_names: Iterable[str], dataset: Dataset, blocks: Iterable[Block] = ()
+    patterns: Iterable[Pattern],
+    graph_names: Iterable[str],
+    dataset: Dataset,
+    blocks: Iterable[Block] = (),
+    watched: Container[Block] = (),
 ) -> Request | None:
     """The request for the quads of a dataset that match any of some patterns, or take part in a match of some blocks.
 
@@ -61,14 +65,16 @@ def request(
         graph_names: As in ``Plan.graph_names``.
         dataset: Where the patterns look.
         blocks: As in ``Plan.blocks``.
+        watched: Those of them whose rows have to be told from others.
 
     Returns:
         The request, or ``None`` when nothing can be seen.
     """
     blocks = [block for block in blocks if dataset.graphs_of(block) != frozenset()]
-    branches = _merged(
-        branch for pattern in patterns if (branch := _branch(pattern, dataset)).graph is None or branch.graph
-    )
+    plain = [block for block in blocks if block not in watched and _is_plain(block)]
+    blocks = [block for block in blocks if block not in plain]
+    found = [_branch(pattern, dataset) for pattern in patterns] + [_branch_of(block, dataset) for block in plain]
+    branches = _merged(branch for branch in found if branch.graph is None or branch.graph)
     names = _united([dataset.reachable(name) for name in graph_names])
     graphs = _united([*(_iris(branch.graph) for branch in branches), *map(dataset.graphs_of, blocks), names])
     if not branches and not blocks and names == frozenset():
@@ -119,6 +125,19 @@ def _branch(pattern: Pattern, dataset: Dataset) -> _Branch:
     return _Branch(
         _one(pattern.subject), _one(pattern.predicate), _one(pattern.object), _terms(dataset.graphs_of(pattern))
     )
+
+
+def _is_plain(block: Block) -> bool:
+    """Whether it only says which terms can stand where in one pattern."""
+    variables = [term for triple in block.triples for term in triple if term.startswith("?")]
+    return len(block.triples) == 1 and not block.conditions and len(variables) == len(set(variables))
+
+
+def _branch_of(block: Block, dataset: Dataset) -> _Branch:
+    values = {f"?{number}": frozenset(terms) for number, terms in block.values}
+    (triple,) = block.triples
+    places = [values.get(term) if term.startswith("?") else frozenset({term}) for term in triple]
+    return _Branch(places[0], places[1], places[2], _terms(dataset.graphs_of(block)))
 
 
 def _merged(branches: Iterable[_Branch]) -> list[_Branch]:

@@ -30,11 +30,13 @@ class Rows:
         to_named: Whether a graph can be reached by GRAPH.
         skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
         most: The largest number of quads.
+        watched: Blocks whose variables' terms are to be known.
 
     Attributes:
         default: Triples of the default graph: N-Triples lines without the final dot.
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
+        terms: The terms of each variable of the watched blocks, as the nodes know them.
         has_blank_nodes: Whether nodes sent blank nodes. Their labels hold within one answer only.
     """
 
@@ -45,6 +47,7 @@ class Rows:
         to_named: Callable[[str], bool],
         skolem: str,
         most: int,
+        watched: Iterable[Block] = (),
     ) -> None:
         self._snapshot = snapshot
         self._to_default = to_default
@@ -54,7 +57,9 @@ class Rows:
         self.default: list[bytes] = []
         self.named: list[bytes] = []
         self.graphs: set[str] = set()
+        self.terms: dict[Block, dict[int, set[str]]] = {}
         self.has_blank_nodes = False
+        self._watched = frozenset(watched)
         self._origins: list[tuple[Source, int, int]] = []
 
     def add(self, source: Source, number: int, body: bytes, blocks: Mapping[bytes, Block] | None = None) -> None:
@@ -117,6 +122,9 @@ class Rows:
             ]
             for kind, triples in as_sent.items()
         }
+        watched: dict[bytes, list[set[bytes]]] = {
+            kind: [set() for _ in range(block.width)] for kind, block in blocks.items() if block in self._watched
+        }
         found: dict[bytes, int] = {}
         for line in filter(None, body.split(b"\n")):
             kind, *terms, graph = line.split(b"\t")
@@ -127,11 +135,18 @@ class Rows:
                 self.graphs.add(iri(graph))
                 continue
             terms = [term if not term or term[:1] in _WRITTEN_IN_FULL else in_full(term) for term in terms]
+            if kind in watched:
+                for column, term in zip(watched[kind], terms, strict=False):
+                    column.add(term)
             if has_blank:
                 terms = [self._labelled(term, number) for term in terms]
             for triple in templates[kind]:
                 parts = [terms[part] if isinstance(part, int) else part for part in triple]
                 found[b"\t".join((*parts, graph))] = place
+        for kind, columns in watched.items():
+            known = self.terms.setdefault(blocks[kind], {})
+            for variable, values in enumerate(columns):
+                known.setdefault(variable, set()).update(term.decode() for term in values)
         for line, place in found.items():
             if place & _TO_DEFAULT:
                 self.default.append(line[: line.rfind(b"\t")])

@@ -52,6 +52,7 @@ class Visible:
         constants: Reads constants; those that it says nothing of are taken for variables.
         patterns: What has been found, in the order of the text; some may repeat.
         blocks: Those of the patterns that nodes can join or filter.
+        joins: Those of the default graph that narrow each other.
         others: Those that they cannot.
         graph_names: As in ``Plan.graph_names``.
     """
@@ -59,6 +60,7 @@ class Visible:
     constants: Constants
     patterns: list[Pattern] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    joins: list[Block] = field(default_factory=list)
     others: list[Pattern] = field(default_factory=list)
     graph_names: set[str] = field(default_factory=set)
 
@@ -123,7 +125,7 @@ class Visible:
                 triples += parts
         in_blocks: list[Triple] = []
         for block, members in blocks(context.graph, triples, context.conditions, self.constants):
-            self.blocks.append(block)
+            (self.joins if block.graph == DEFAULT_GRAPH and len(block.triples) > 1 else self.blocks).append(block)
             in_blocks += members
         for subject, predicate, object_ in (
             triple for triple in triples if not any(triple is one for one in in_blocks)
