@@ -27,8 +27,8 @@ class Snapshot:
 
     Attributes:
         sources: The live nodes, each asked for what it holds.
-        holders: For every graph that the ring knows, the id of the node it is read from. Other graphs are read wherever
-            they stand: their providers put them there.
+        holders: For every graph that the ring knows, or that several nodes are known to hold, the id of the node it is read
+            from. Other graphs are read wherever they stand: their providers put them there.
         withheld: Graphs known to be deleted; no copy that a node may still have is shown.
         missing: Ids of nodes that are not live although graphs may be lost from the answer through that.
         version: Names what the placed graphs say: the same text wherever the same is known, from whichever copies it is read,

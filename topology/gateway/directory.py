@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from catena_core.table import TableContent
@@ -11,7 +11,7 @@ from topology import records
 from topology.federation.sources import Snapshot, Source
 from topology.gateway.losses import Losses
 from topology.gateway.own import Listings, OwnGraphs
-from topology.gateway.placed import LOST, Alike, Copy, decode_copy, mark, rank
+from topology.gateway.placed import LOST, Alike, Copy, by_rendezvous, decode_copy, mark, rank
 from topology.records import Node, OfferingHead
 from topology.ring import RingView
 
@@ -202,7 +202,9 @@ class Directory:
                 holders[graph] = holder
                 if not holder or number == LOST:
                     missing.update(node for _, nodes in choices for node in nodes if node not in usable)
-        shown = self._own.of(usable)
+        shown = self._own.places(usable)
+        # Copies of one graph, as far as anybody can tell; blank nodes of both would be told apart.
+        holders.update({graph: by_rendezvous(graph, nodes)[0] for graph, nodes in shown.items() if len(nodes) > 1})
         missing.update(
             node.id for node in ring.nodes.values() if node.id not in usable and self._takes_away(node, shown)
         )
@@ -217,7 +219,7 @@ class Directory:
             unmarked=None if self._listings is None else frozenset(shown),
         )
 
-    def _takes_away(self, node: Node, shown: set[str]) -> bool:
+    def _takes_away(self, node: Node, shown: Collection[str]) -> bool:
         """Whether graphs that nobody placed are gone with a node, as far as that can be known.
 
         A node that was up, but never told what it holds, may hold some; one that never was, as those that are only supposed to
@@ -227,7 +229,7 @@ class Directory:
             return False
         if not self._own.was_listed(node.id):
             return node.since > 0
-        return not self._own.of([node.id]) <= shown
+        return any(graph not in shown for graph in self._own.of(node.id))
 
 
 def take_snapshot(

@@ -10,7 +10,7 @@ from typing import Any
 from topology.federation.sources import Snapshot, Source
 from topology.gateway.listing import Listed
 from topology.gateway.own import Listings
-from topology.gateway.placed import mark
+from topology.gateway.placed import by_rendezvous, mark
 from topology.ring import RingView
 
 _WRAP = 2**64
@@ -19,10 +19,7 @@ _WRAP = 2**64
 class FixedDirectory:
     """Answers from which node each graph is to be read, for nodes that hold whatever their owners put there.
 
-    A graph that several nodes list is read from one of them, so that it counts once, its blank nodes included. Which one
-    follows from the names of the graph and of the nodes alone, by rendezvous hashing (Thaler and Ravishankar, "Using name-based
-    mappings to increase hit rates", IEEE/ACM Transactions on Networking 6(1), 1998): every gateway chooses the same one, the
-    nodes share the graphs, and one that goes leaves the choices between the others as they were.
+    A graph that several nodes list is read from one of them, so that it counts once, its blank nodes included.
 
     The first snapshot waits until the nodes have been asked, so that no answer is made of less than what there is.
 
@@ -119,11 +116,9 @@ class FixedDirectory:
                     del self._marks[graph]
             for graph in now - before:
                 others = self._choices.get(graph, ())
+                self._choices[graph] = by_rendezvous(graph, (*others, node)) if others else (node,)
                 if not others:
                     self._marks[graph] = mark("own", graph)
-                    self._choices[graph] = (node,)
-                else:
-                    self._choices[graph] = tuple(sorted((*others, node), key=lambda name: mark(name, graph)))
         self._listed = listed
 
     def _take(self, ring: RingView, current: set[str], avoid: frozenset[str]) -> Snapshot:

@@ -53,9 +53,17 @@ class OwnGraphs:
         for own in self._own.values():
             own.difference_update(graphs)
 
-    def of(self, nodes: Iterable[str]) -> set[str]:
-        """The graphs that are some nodes' own."""
-        return set[str]().union(*(self._own.get(node, ()) for node in nodes))
+    def of(self, node: str) -> set[str]:
+        """The graphs that are a node's own."""
+        return self._own.get(node, set())
+
+    def places(self, nodes: Iterable[str]) -> dict[str, list[str]]:
+        """Which of some nodes hold each graph that is a node's own."""
+        places: dict[str, list[str]] = {}
+        for node in nodes:
+            for graph in self.of(node):
+                places.setdefault(graph, []).append(node)
+        return places
 
     def was_listed(self, node: str) -> bool:
         """Whether a node has ever told what it holds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from topology import records
@@ -72,6 +72,16 @@ def rank(
         stale.sort(key=lambda node: (held[node].version, node), reverse=True)
         ranked += [Alike(mark(graph, held[node].digest), (node,)) for node in stale]
     return tuple(ranked)
+
+
+def by_rendezvous(graph: str, nodes: Iterable[str]) -> tuple[str, ...]:
+    """Nodes in the order in which a graph is read from them, where no ring says it.
+
+    It follows from the names alone, by rendezvous hashing (Thaler and Ravishankar, "Using name-based mappings to increase hit
+    rates", IEEE/ACM Transactions on Networking 6(1), 1998): every gateway chooses the same node, the nodes share the graphs,
+    and one that goes leaves the choices between the others as they were.
+    """
+    return tuple(sorted(nodes, key=lambda node: mark(node, graph)))
 
 
 def mark(*parts: str) -> int:

@@ -293,6 +293,15 @@ class TestGraphsThatNobodyPlaced:
         assert directory.snapshot(frozenset("c")).missing == ("c",)
         assert directory.snapshot().version != before.version
 
+    def test_a_graph_that_several_nodes_list_is_read_from_one_of_them(self) -> None:
+        directory = self.directory(a=f"{G} urn:x", b=f"{G} urn:x", c="urn:y")
+        holder = directory.snapshot().holders["urn:x"]
+
+        assert holder in ("a", "b")
+        assert "urn:y" not in directory.snapshot().holders, "it is read wherever it stands"
+        assert "urn:x" not in directory.snapshot(frozenset(holder)).holders
+        assert directory.snapshot().version == directory.snapshot(frozenset(holder)).version
+
     def test_a_node_that_left_the_catalogue_is_not_missing(self) -> None:
         directory = self.directory(ring(b="up", c="up"), a="urn:x", b=G, c="")
 
