@@ -29,6 +29,7 @@ from topology.federation.reasons import reasons
 from topology.federation.results import Results, TextStore
 from topology.federation.rows import Rows
 from topology.federation.semi_joins import WidePatterns
+from topology.federation.shapes import shape_of, with_words
 from topology.federation.sources import Snapshot
 from topology.federation.workers import Workers
 from topology.skolem import PREFIX
@@ -315,18 +316,36 @@ class Engine:
     def _plan(self, text: str, effort: Effort) -> Plan:
         if len(text) > _MOST_TEXT:
             raise TooLarge(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
-        with self._lock:
-            if text in self._plans:
-                self._plans.move_to_end(text)
-                return self._plans[text]
-        plan = self._workers.analyse(text, effort)
-        if len(text) > _MOST_TEXT_KEPT:
+        if (plan := self._plan_kept(text)) is not None:
             return plan
+        shape = shape_of(text)
+        plan = self._plan_kept(shape.text) if shape.text != text else None
+        if plan is None:
+            try:
+                plan = self._workers.analyse(shape.text, effort)
+            except QuerySyntaxError:
+                if shape.text == text:
+                    raise
+                return self._workers.analyse(text, effort)  # which tells the right place
+            self._keep_plan(shape.text, plan)
+        plan = with_words(plan, shape.words)
+        self._keep_plan(text, plan)
+        return plan
+
+    def _plan_kept(self, text: str) -> Plan | None:
+        with self._lock:
+            if text not in self._plans:
+                return None
+            self._plans.move_to_end(text)
+            return self._plans[text]
+
+    def _keep_plan(self, text: str, plan: Plan) -> None:
+        if len(text) > _MOST_TEXT_KEPT:
+            return
         with self._lock:
             self._plans[text] = plan
             while len(self._plans) > _PLANS_KEPT:
                 self._plans.popitem(last=False)
-        return plan
 
 
 def _check_iri(graph: str) -> None:
