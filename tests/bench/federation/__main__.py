@@ -108,10 +108,10 @@ def main(
     the union of all. Every answer of the gateway is compared with the single store's first; a difference is a failure. Then
     both are asked by turns over HTTP, in each repetition with other words, offsets and limits: the gateway past all its
     caches (Cache-Control: no-cache), and as users ask it. Figures are medians; a ratio is the median of the gateway's time by
-    the single store's for the same text. After that many clients ask each side at once, the same in the same order.
+    the single store's for the same text. After that many clients ask each side at once: the same queries in the same order, with other words.
 
-    Comunica puts the same three nodes together, but for one thing: it would find nothing on nodes whose default graph is
-    empty, as it is on these, so it is given servers of its own, the default graph of each the union of the graphs it holds.
+    Comunica puts three nodes with the same graphs together. They are servers of their own, the default graph of each the
+    union of its graphs: where default graphs are empty, as on the catalogue's nodes, Comunica finds nothing at all.
 
     Exits with status 1 when an answer is wrong or a target is not met.
 
@@ -226,11 +226,11 @@ def _versions(nodes: str) -> dict[str, str]:
 
 
 def _tell(text: str) -> None:
-    console.print(text, markup=False, highlight=False)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _warn(text: str) -> None:
-    console.print(text, markup=False, highlight=False, style="red")
+    console.print(text, markup=False, highlight=False, soft_wrap=True, style="red")
 
 
 if __name__ == "__main__":

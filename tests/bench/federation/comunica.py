@@ -9,6 +9,7 @@ import shutil
 import statistics
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ def _measure(asked: Comunica, single: Client, query: Query, words: Words) -> Fou
             reply = Reply(answer["seconds"], 200, answer["type"], _standard(answer["type"], answer["body"]), "")
         except ValueError as error:
             return Found("gave up", None, f"its answer breaks off: {error}")
-        differs = _difference(read(query, single.ask(text)), read(query, reply), query.ordered)
+        differs = difference(read(query, single.ask(text)), read(query, reply), query.ordered)
         if differs:
             verdict, told = "wrong", differs
     return Found(verdict, statistics.median(times), told)
@@ -200,21 +201,24 @@ def _standard(content_type: str, body: str) -> bytes:
     return json.dumps(told).encode()
 
 
-def _difference(expected: Result, found: Result, ordered: bool) -> str:
+def difference(expected: Result, found: Result, ordered: bool) -> str:
     """How its answer differs; it knows nothing of the IRIs that stand for blank nodes, which is no mistake of its own."""
     found.rows = [tuple(text and _SKOLEM_IRI.sub(r"_:b\1\2", text) for text in row) for row in found.rows]
     if size(expected) == size(found) == 0 or expected.same(found, ordered=ordered):
         return ""
     if size(expected) != size(found):
         return f"{size(found):,} rows in place of {size(expected):,}"
-    return f"other rows, for instance {_some(found, expected)} in place of {_some(expected, found)}"
+    surplus, lacking = _surplus(found, expected), _surplus(expected, found)
+    if not surplus or not lacking:
+        return "the right rows, in another order"
+    return f"for instance {surplus} in place of {lacking}"
 
 
-def _some(one: Result, other: Result) -> str:
-    """Something that one answer has and the other has not."""
-    if one.graph is not None:
-        return str(next(iter(one.graph - (other.graph or frozenset())), "the same"))[:150]
-    return next((" ".join(map(str, row)) for row in one.rows if row not in other.rows), "the same")[:150]
+def _surplus(one: Result, other: Result) -> str:
+    """Something that one answer has, and the other has not or less often."""
+    if one.graph is not None and other.graph is not None:
+        return " ".join(map(str, next(iter(one.graph - other.graph), ())))[:150]
+    return " ".join(map(str, next(iter(Counter(one.rows) - Counter(other.rows)), ())))[:150]
 
 
 def _read_lines(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
