@@ -108,7 +108,8 @@ def main(
     the union of all. Every answer of the gateway is compared with the single store's first; a difference is a failure. Then
     both are asked by turns over HTTP, in each repetition with other words, offsets and limits: the gateway past all its
     caches (Cache-Control: no-cache), and as users ask it. Figures are medians; a ratio is the median of the gateway's time by
-    the single store's for the same text. After that many clients ask each side at once: the same queries in the same order, with other words.
+    the single store's for the same text. After that many clients ask each side at once: the same queries in the same order,
+    with other words.
 
     Comunica puts three nodes with the same graphs together. They are servers of their own, the default graph of each the
     union of its graphs: where default graphs are empty, as on the catalogue's nodes, Comunica finds nothing at all.
