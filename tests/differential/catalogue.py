@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
+from copy import copy
+from itertools import compress
 from urllib.parse import quote
 
 import urllib3
@@ -14,6 +15,7 @@ import urllib3
 from tests.differential.reference import Reference
 from tests.differential.worlds import World
 from topology.federation.sources import Snapshot, Source
+from topology.gateway.placed import mark
 
 
 class Catalogue:
@@ -22,68 +24,122 @@ class Catalogue:
     Args:
         nodes: The nodes' endpoints.
         world: What goes there.
-        version: What its snapshots are called.
+        writing_to: The nodes' endpoints for writing, where those for reading are others.
+
+    Attributes:
+        world: What stands there.
+        sources: The nodes, for reading.
+        owners: The nodes that have a placed graph.
+        placed: What placed graphs say by now, Turtle by their IRIs.
     """
 
-    def __init__(self, nodes: Sequence[str], world: World, version: str = "1") -> None:
+    def __init__(self, nodes: Sequence[str], world: World, writing_to: Sequence[str] = ()) -> None:
         self.world = world
-        self.version = version
-        self.sources = tuple(Source(f"node{n}", f"{url}/sparql") for n, url in enumerate(nodes))
+        self.sources = _sources(nodes)
         self.owners: dict[str, tuple[str, ...]] = {}
-        self.reference = lru_cache(self._reference)
+        self.placed: dict[str, str] = {}
+        self._marks: dict[str, int] = {}
+        self._withheld = set(world.deleted)
+        self._nodes = nodes = writing_to or nodes
+        self._references: dict[frozenset[str], Reference] = {}
         for node in nodes:
             update(node, "DROP ALL")
         for n, (name, turtle) in enumerate(world.placed.items()):
-            owners = (n % len(nodes), (n + 1) % len(nodes))
-            self.owners[name] = tuple(f"node{owner}" for owner in owners)
-            for owner in owners:
-                put(nodes[owner], name, turtle)
+            self.place(name, turtle, n)
             if name in world.stale:
                 put(nodes[(n + 2) % len(nodes)], name, world.stale[name])
         for name, turtle in world.deleted.items():
             put(nodes[1], name, turtle)
         for name, turtle in world.provided.items():
             put(nodes[-1], name, turtle)
-        for name, turtle in world.provided_twice.items():
-            put(nodes[0], name, turtle)
-            put(nodes[-1], name, turtle)
+        for name, halves in world.halves.items():
+            put(nodes[0], name, halves[0])
+            put(nodes[-1], name, halves[1])
+
+    def place(self, name: str, turtle: str, first: int = 0) -> None:
+        """Put a graph on its owners, or a new description in place of the old one.
+
+        Args:
+            name: Its IRI.
+            turtle: What it says.
+            first: The number of the first owner, where it has none yet.
+        """
+        count = len(self._nodes)
+        owners = self.owners.setdefault(name, (f"node{first % count}", f"node{(first + 1) % count}"))
+        for owner in owners:
+            put(self._nodes[int(owner.removeprefix("node"))], name, turtle)
+        self.placed[name] = turtle
+        self._marks = {**self._marks, name: mark(name, turtle)}
+        self._withheld.discard(name)
+        self._references.clear()
+
+    def write(self, name: str, turtle: str) -> Catalogue:
+        """Replace a graph on its owners, before ``acknowledge`` lets snapshots tell so; returns the catalogue as it was."""
+        before = copy(self)
+        before.placed, before._references = dict(self.placed), {}
+        marks = self._marks
+        self.place(name, turtle)
+        self._marks = marks
+        return before
+
+    def acknowledge(self) -> None:
+        """Let snapshots tell what the nodes have."""
+        self._marks = {name: mark(name, text) for name, text in self.placed.items()}
+
+    def withdraw(self, name: str) -> None:
+        """Let a placed graph be deleted; its copies go later, if ever."""
+        del self.owners[name], self.placed[name]
+        self._withheld.add(name)
+        self._references.clear()
+
+    def read_at(self, nodes: Sequence[str]) -> Catalogue:
+        """The same catalogue, read at other endpoints of the nodes."""
+        other = copy(self)
+        other.sources = _sources(nodes)
+        return other
 
     def snapshot(self, avoided: frozenset[str] = frozenset()) -> Snapshot:
         """Each graph from its first owner that is not avoided, and word of the nodes whose own graphs are lost."""
         holders = {
             name: next((owner for owner in owners if owner not in avoided), "") for name, owners in self.owners.items()
         }
+        marks = {name: self._marks[name] for name, holder in holders.items() if holder}
+        own = frozenset(self._own(avoided))
+        missing = self.missing(avoided)
         return Snapshot(
-            tuple(source for source in self.sources if source.id not in avoided),
-            holders,
-            frozenset(self.world.deleted),
-            self.missing(avoided),
-            self.version,
+            sources=tuple(source for source in self.sources if source.id not in avoided),
+            holders=holders,
+            withheld=frozenset(self._withheld),
+            missing=missing,
+            version=str(mark(*sorted(map(str, marks.items())), *sorted(own), *missing)),
+            marks=marks,
+            unmarked=own,
         )
 
-    def lost(self, avoided: frozenset[str]) -> frozenset[str]:
-        """The graphs that no node has but those that are avoided."""
-        last = self.sources[-1].id
-        lost = {name for name, owners in self.owners.items() if avoided.issuperset(owners)}
-        if last in avoided:
-            lost.update(self.world.provided)
-            if self.sources[0].id in avoided:
-                lost.update(self.world.provided_twice)
-        return frozenset(lost)
-
     def missing(self, avoided: frozenset[str]) -> tuple[str, ...]:
-        """The nodes through which graphs are lost."""
-        lost = self.lost(avoided)
-        missing = {owner for name in lost for owner in self.owners.get(name, ())}
-        if lost.intersection(self.world.provided):
-            missing.add(self.sources[-1].id)
-        if lost.intersection(self.world.provided_twice):
-            missing |= {self.sources[0].id, self.sources[-1].id}
+        """The nodes through which something is lost when some are avoided."""
+        lost = {name for name, owners in self.owners.items() if avoided.issuperset(owners)}
+        first, last = self.sources[0].id, self.sources[-1].id
+        missing = {owner for name in lost for owner in self.owners[name]}
+        missing |= avoided & ({first, last} if self.world.halves else {last} if self.world.provided else set())
         return tuple(sorted(missing))
 
-    def _reference(self, avoided: frozenset[str] = frozenset()) -> Reference:
-        """One store with everything, but what is lost without some nodes."""
-        return Reference(self.world.shown(self.lost(avoided)))
+    def reference(self, avoided: frozenset[str] = frozenset()) -> Reference:
+        """One store with everything, but what only the nodes have that are avoided."""
+        if avoided not in self._references:
+            placed = {name: text for name, text in self.placed.items() if not avoided.issuperset(self.owners[name])}
+            self._references[avoided] = Reference({**placed, **self._own(avoided)})
+        return self._references[avoided]
+
+    def _own(self, avoided: frozenset[str]) -> dict[str, str]:
+        """What providers put on the nodes that are not avoided."""
+        here = self.sources[0].id not in avoided, self.sources[-1].id not in avoided
+        halves = {name: "".join(compress(texts, here)) for name, texts in self.world.halves.items() if any(here)}
+        return {**(self.world.provided if here[1] else {}), **halves}
+
+
+def _sources(nodes: Sequence[str]) -> tuple[Source, ...]:
+    return tuple(Source(f"node{n}", f"{url}/sparql") for n, url in enumerate(nodes))
 
 
 _client = urllib3.PoolManager(retries=False, timeout=30)

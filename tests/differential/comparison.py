@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.differential.grammar import PROLOGUE, Query
 from tests.differential.reference import Reference, Result
@@ -41,13 +41,19 @@ def expected(reference: Reference, query: Query) -> Result | None:
     return result if time.monotonic() - start < SLOW else None
 
 
-def compare(answer: Answer, reference: Reference, query: Query) -> None:
-    """Fail, with both answers and what the nodes were asked, unless they are the same."""
+def same(answer: Answer, reference: Reference, query: Query) -> bool:
+    """Whether an answer is that of one store."""
     truth = expected(reference, query)
-    found = Result.read(answer.body, answer.content_type)
-    if truth is None or found.same(truth, ordered=query.ordered):
+    return truth is None or Result.read(answer.body, answer.content_type).same(truth, ordered=query.ordered)
+
+
+def compare(answer: Answer, reference: Reference, query: Query, before: Sequence[str] = ()) -> None:
+    """Fail, with both answers, what happened before, and what the nodes were asked, unless they are the same."""
+    if same(answer, reference, query):
         return
-    asked = "\n".join(f"{step.what} {step.source}: {step.text}" for step in answer.steps)
+    truth, found = expected(reference, query), Result.read(answer.body, answer.content_type)
+    asked = "\n".join(["", *before, ""])
+    asked += "\n".join(f"{step.what} {step.source}: {step.text}" for step in answer.steps)
     raise AssertionError(
         f"\n{PROLOGUE}{query.text}\ndefault graph: {query.default}, named graphs: {query.named}"
         f"\nmissing: {answer.missing}, tier {answer.tier}: {'; '.join(answer.reasons)}"

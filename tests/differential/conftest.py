@@ -11,7 +11,7 @@ import pytest
 
 from tests.differential.catalogue import Catalogue, sandbox_nodes
 from tests.differential.worlds import FEATURES, World
-from tests.servers import fuseki_server
+from tests.servers import Fuseki, fuseki_server
 from topology.federation.engine import Engine
 
 KINDS = [
@@ -30,11 +30,11 @@ def five_sandbox_nodes() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="session")
-def three_fusekis() -> Iterator[list[str]]:
-    """The endpoints of Fuseki servers, each a process of its own."""
+def fusekis() -> Iterator[list[Fuseki]]:
+    """Fuseki servers, each a process of its own, that tests may freeze as long as they let them go on in the end."""
     with ExitStack() as stack, ThreadPoolExecutor(3) as starting:
         started = [starting.submit(stack.enter_context, fuseki_server(own=True)) for _ in range(3)]
-        yield [server.result().url for server in started]
+        yield [server.result() for server in started]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -45,9 +45,9 @@ def nodes(request: pytest.FixtureRequest) -> list[str]:
         return request.getfixturevalue(fixture)
 
     if request.param == "three Fuseki servers":
-        return [*drawn("three_fusekis")]
+        return [server.url for server in drawn("fusekis")]
     if request.param == "two sandbox nodes and Fuseki":
-        return [*drawn("five_sandbox_nodes")[:2], drawn("three_fusekis")[0]]
+        return [*drawn("five_sandbox_nodes")[:2], drawn("fusekis")[0].url]
     return [*drawn("five_sandbox_nodes")[: 5 if request.param == "five sandbox nodes" else 3]]
 
 
@@ -67,5 +67,13 @@ def catalogue(nodes: list[str], world: World) -> Catalogue:
 def engine(nodes: list[str]) -> Iterator[Engine]:
     """The engine, with the bounds that it has anyway, and with no memory of other nodes."""
     engine = Engine()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def keeping_engine(nodes: list[str]) -> Iterator[Engine]:
+    """One that keeps quads for later queries."""
+    engine = Engine(cache_ttl=600)
     yield engine
     engine.close()

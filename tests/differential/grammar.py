@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.differential.expressions import conditions, values
 from tests.differential.graphs import EX
 
-PROLOGUE = f"""PREFIX : <{EX}> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
+PROLOGUE = f"""PREFIX : <{EX}> PREFIX g: <{EX}g/> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 """
 MOST_PATTERNS = 6
@@ -55,7 +55,7 @@ def _one_of(texts: str, separator: str | None = None) -> st.SearchStrategy[str]:
 
 
 _nodes = st.sampled_from(["?x", "?y", "?x", "?z", "?x", "?y", "?x", "?y", "?z", ":a", ":b", ":c", ":d", ":e", "?k"])
-_ends = _nodes | st.sampled_from(["?n", "1", "'x'", "'x'@en", ":g\\/2", "[]", "?g"])
+_ends = _nodes | st.sampled_from(["?n", "1", "'x'", "'x'@en", "g:2", "[]", "?g"])
 _values = st.one_of(
     *[st.just("?n")] * 5,
     _one_of("?m ?m ?x ?n"),
@@ -78,9 +78,9 @@ _paths = st.recursive(
     max_leaves=3,
 )
 _data = _one_of(
-    """?x { :a } | ?x { :a :b :stranger } | ?y { UNDEF :c } | ?n { 1 'x' 'x'@en } | ?n { 1.0 } | ?g { :g\\/1 :g\\/2 } | ?x { }
+    """?x { :a } | ?x { :a :b :stranger } | ?y { UNDEF :c } | ?n { 1 'x' 'x'@en } | ?n { 1.0 } | ?g { g:1 g:2 } | ?x { }
     | (?x ?y) { (:a UNDEF) (UNDEF :b) } | (?x ?n) { (:b 'x') (:a 1) (:a UNDEF) } | ?k { :p :q } | ?z { :d :d }
-    | ?g { :g\\/1 UNDEF }""",
+    | ?g { g:1 UNDEF }""",
     "|",
 )
 _aggregates = _one_of(
@@ -105,7 +105,7 @@ def queries(draw: Draw) -> Query:
     if dataset == "query":
         clauses = "".join([*(f"FROM <{name}> " for name in default), *(f"FROM NAMED <{name}> " for name in named)])
     elif dataset == "both":
-        clauses = "FROM :g\\/1 FROM NAMED :g\\/2 "
+        clauses = "FROM g:1 FROM NAMED g:2 "
     if not (default or named):
         clauses = ""
     body = f"{clauses}WHERE {group}"

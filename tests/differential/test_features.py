@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 import pytest
 
@@ -16,15 +17,24 @@ from topology.federation.sources import Snapshot
 ANALYSIS_GIVES_UP = {"code point escapes"}
 
 
+@pytest.fixture(scope="module")
+def is_cheap(nodes: list[str], five_sandbox_nodes: list[str]) -> bool:
+    """Whether there is time to ask these nodes everything several times: the three sandbox nodes."""
+    return nodes == five_sandbox_nodes[:3]
+
+
 @pytest.mark.parametrize("name", QUERIES)
-def test_answer_is_that_of_one_store(name: str, engine: Engine, catalogue: Catalogue) -> None:
+def test_answer_is_that_of_one_store(
+    name: str, engine: Engine, keeping_engine: Engine, catalogue: Catalogue, is_cheap: bool
+) -> None:
     text = PROLOGUE + QUERIES[name]
     expected = catalogue.reference().answer(text)
-    for fresh in (True, False, False):
-        answer = engine.query_with_failover(text, catalogue.snapshot, accept=ACCEPT, fresh=fresh)
+    for asked in (engine, keeping_engine, keeping_engine, keeping_engine)[: 4 if is_cheap else 2]:
+        answer = asked.query_with_failover(text, catalogue.snapshot, accept=ACCEPT)
         found = Result.read(answer.body, answer.content_type)
-        assert found.same(expected, ordered=name in ORDERED), (text, found, expected)
-        assert bool(answer.plan.pulls_everything) == (name in ANALYSIS_GIVES_UP)
+        assert found.same(expected, ordered=name in ORDERED), (answer.tier, text, found, expected)
+        everything = answer.plan.pulls_everything
+        assert bool(everything) == (name in ANALYSIS_GIVES_UP) or everything == "its analysis took too long"
         assert answer.missing == ()
 
 
@@ -58,16 +68,20 @@ def test_answer_over_the_dataset_of_a_request(name: str, engine: Engine, catalog
         assert found.same(expected), (text, found, expected)
 
 
-def test_answer_with_each_node_down_in_turn(engine: Engine, catalogue: Catalogue) -> None:
-    """The other copies take its place, stale copies on other nodes do not; what it alone had is told to be missing."""
+def test_answer_with_each_node_down_in_turn(engine: Engine, catalogue: Catalogue, is_cheap: bool) -> None:
+    """The other copies take its place, stale copies on other nodes do not; what it alone had is told to be missing.
+
+    Where nodes are slow or many, each query is asked without one of them.
+    """
     wrong: list[tuple[object, ...]] = []
 
     def without(node: str) -> Callable[[frozenset[str]], Snapshot]:
         return lambda failed: catalogue.snapshot(failed | {node})
 
-    for source in catalogue.sources:
+    every = 1 if is_cheap else len(catalogue.sources)
+    for n, source in enumerate(catalogue.sources):
         avoided = frozenset({source.id})
-        for name, text in QUERIES.items():
+        for name, text in islice(QUERIES.items(), n % every, None, every):
             answer = engine.query_with_failover(PROLOGUE + text, without(source.id), accept=ACCEPT)
             found = Result.read(answer.body, answer.content_type)
             expected = catalogue.reference(avoided).answer(PROLOGUE + text)

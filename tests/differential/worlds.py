@@ -6,7 +6,7 @@ values are those that two SPARQL servers easily see differently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.differential.graphs import EX, PREFIXES, graphs, provided
@@ -22,7 +22,7 @@ class World:
         placed: Those that Catena placed, two copies of each.
         stale: Old copies of some of these, each on a node that does not own its graph any more.
         provided: Those that a provider put on the last node, which Catena does not know.
-        provided_twice: Those that providers put on the first node and on the last, which Catena does not know.
+        halves: Those that providers put on the first node and on the last, one half here and one there; some triples on both.
         deleted: Those of which a node still has a copy.
     """
 
@@ -30,17 +30,16 @@ class World:
     placed: Mapping[str, str]
     stale: Mapping[str, str] = field(default_factory=dict)
     provided: Mapping[str, str] = field(default_factory=dict)
-    provided_twice: Mapping[str, str] = field(default_factory=dict)
+    halves: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     deleted: Mapping[str, str] = field(default_factory=dict)
-
-    def shown(self, lost: Iterable[str] = ()) -> dict[str, str]:
-        """What one store would hold, without the graphs that are lost."""
-        everything = {**self.placed, **self.provided, **self.provided_twice}
-        return {name: turtle for name, turtle in everything.items() if name not in lost}
 
 
 def _made(turtles: Mapping[str, str]) -> dict[str, str]:
     return {f"{EX}{name}": PREFIXES + turtle for name, turtle in turtles.items()}
+
+
+def _made_halves(turtles: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    return {f"{EX}{name}": (PREFIXES + one, PREFIXES + other) for name, (one, other) in turtles.items()}
 
 
 FEATURES = World(
@@ -51,7 +50,14 @@ FEATURES = World(
         | {"graph/odd": ":o0 :code 'old' , 'x'@fr ; :title 'an old title' ."}
     ),
     provided=provided(),
-    provided_twice=_made({"provided/3": ":o3 :seen :own . :t0 a :Theme ; :title 'Theme'@en . :p0 a :Provider ."}),
+    halves=_made_halves(
+        {
+            "provided/3": (
+                ":o3 :seen :own . :t0 a :Theme ; :title 'Theme'@en . :p0 a :Provider .",
+                ":o3 :seen :own ; :title 'Third'@en . :t0 :next :o3 .",
+            )
+        }
+    ),
     deleted=_made({"graph/deleted": ":o99 a :Offering ; :title 'deleted' ; :theme :t0 ; :provider :p0 ; :next :o0 ."}),
 )
 """A graph for each offering, and some odd ones: what `queries` are about."""
@@ -67,13 +73,21 @@ TANGLED = World(
             ":a :n 1.0 , 'https://example.org/a' .",
             "g/3": f":c :p {_SKOLEM[0]} . {_SKOLEM[0]} :q :a , {_SKOLEM[1]} ; :n 2 . {_SKOLEM[1]} :n 'x' . :p :q :n .",
             "g/4": ":g\\/1 :q :a , :g\\/2 ; :n 'g' . :n :p :n . :b :n 'x'@EN , 10 .",
-            "g/5": ":e :n 'y' , 'ſ' , 'K' , 'k' , 'straße'@de-DE , 'not a number'^^xsd:integer ; :p :a . :a :q :e .",
+            "g/5": ":e :p :a . :a :q :e . :e :n 'not a number'^^xsd:integer , 'y' , 'ſ' , 'K' , 'k' , 'ΟΔΟΣ' , 'Ⱟ' . "
+            ":e :n 'straße'@de-DE .",
             "g/6": ":d :n '1' , 'é' , 'e\\u0301' , '𝒳' , '�' , '' , '1'^^xsd:int , 1e0 ; :q :d , :c .",
         }
     ),
     stale=_made({"g/1": ":a :p :stranger ; :n 3 . :stranger :q :b .", "g/5": ":e :n 'old' ; :p :b ."}),
     provided=_made({"g/own": ":c :p [ :q :b ; :n 'X'@en ] . _:b :q _:b ; :n 1e0 , 'x' . :a :p :b , _:b ."}),
-    provided_twice=_made({"g/both": ":e :p :b . :a :p :b . :b :n 'x' , '2.00'^^xsd:decimal ."}),
+    halves=_made_halves(
+        {
+            "g/both": (
+                ":e :p :b . :a :p :b . :b :n 'x' , '2.00'^^xsd:decimal .",
+                ":e :p :b . :b :q :c ; :n 'x' . :c :n 'y' .",
+            )
+        }
+    ),
     deleted=_made({"g/deleted": ":a :p :c . :b :n 1 . :c :q :c ."}),
 )
 """Subjects in several graphs, triples in several graphs, terms in several roles: nothing that a planner would like."""
@@ -83,7 +97,7 @@ TIDY = World(
     _made(
         {
             "g/1": f":a :p :b ; :n 1 , 'Data x'@en ; :q {_SKOLEM[0]} . {_SKOLEM[0]} :n 2 ; :q :a .",
-            "g/2": f":b :p :c , :a ; :n 'İx' , 2.50 ; :q {_SKOLEM[1]} . {_SKOLEM[1]} :n '02'^^xsd:integer ; :q :b .",
+            "g/2": f":b :p :c , :a ; :n 'İx' , 'Ⱟx' , 2.50 ; :q {_SKOLEM[1]} . {_SKOLEM[1]} :n '02'^^xsd:integer ; :q :b .",
             "g/3": ":c :p :d ; :n 'x'@en-GB , 1.0 ; :q :a .",
             "g/4": ":d :p :d ; :n 'data x' , '2025-01-01'^^xsd:date ; :q :c .",
             "g/5": ":e :p :a ; :n 'K' , 10 , 'https://example.org/a' ; :q :e .",
