@@ -25,6 +25,7 @@ _LOOK_EVERY = 0.1
 # A node whose graphs nobody else has is waited for this many seconds longer than all others took, or this many times as long as
 # it usually takes; then the answer is given without them, and says so.
 _LEAST_WAIT_FOR_THE_ONLY_ONE = 1.0
+_MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
 _TIMES_USUAL = 20
 
 
@@ -59,13 +60,18 @@ class Asking:
         self._failed: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
         whole = snapshot_for(frozenset())
+        self._taken = whole.taken
         suspects = nodes.suspects(source.id for source in whole.sources)
         if suspects and self._can_spare(whole, suspects):
             self._slow = suspects
 
     def snapshot(self) -> Snapshot:
         """The nodes to go on with: without those that failed, nor those that are slow."""
-        return self._snapshot_for(self._failed | self._slow)
+        snapshot = self._snapshot_for(self._failed | self._slow)
+        if snapshot.taken != self._taken:
+            self._taken = snapshot.taken
+            self._answers, self._took = {}, {}
+        return snapshot
 
     def ask(self, snapshot: Snapshot, sources: Iterable[Source], request: Request) -> list[tuple[Source, bytes]]:
         """What nodes answer. What was answered once is not asked again.
@@ -169,7 +175,8 @@ class Asking:
             return math.inf
         usual = max(self._nodes.patience(waiting[future].id) for future in pending)
         begun = max(self._since[future] for future in pending)
-        return begun + max(took) + max(_LEAST_WAIT_FOR_THE_ONLY_ONE, _TIMES_USUAL * usual)
+        longer = min(max(_LEAST_WAIT_FOR_THE_ONLY_ONE, _TIMES_USUAL * usual), _MOST_WAIT_FOR_THE_ONLY_ONE)
+        return begun + max(took) + longer
 
     def _until_next_look(self, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]]) -> float:
         now = time.monotonic()

@@ -136,12 +136,13 @@ class Conditions:
         """``LCASE(?x) = "word"`` and the like."""
         word = self._constants.string(right)
         text = self._text(left, variables) if operator == "=" and word else None
-        return text and _tolerant(left, text, f"{text} = {word}")
+        return _tolerant(left, text, f"{text} = {word}") if text and _is_safe(text, word) else None
 
     def _contains(self, node: CompValue, variables: set[str]) -> str | None:
         word = self._constants.string(_unwrapped(node.arg2))
         text = self._text(node.arg1, variables) if word else None
-        return text and _tolerant(node.arg1, text, f"{node.name.removeprefix('Builtin_')}({text}, {word})")
+        test = f"{node.name.removeprefix('Builtin_')}({text}, {word})"
+        return _tolerant(node.arg1, text, test) if text and _is_safe(text, word) else None
 
     def _regex(self, node: CompValue, variables: set[str]) -> str | None:
         pattern, flags = _unwrapped(node.pattern), _unwrapped(node.flags) if node.flags is not None else Literal("")
@@ -211,6 +212,11 @@ def _tolerant(source: Any, text: str, test: str) -> str:
         return f"({test})"
     variable = text[text.index("\0") : text.rindex("\0") + 1]
     return f"(({test}) || DATATYPE({variable}) NOT IN (<{XSD}string>, <{_LANGUAGE_STRING}>))"
+
+
+def _is_safe(text: str, word: str | None) -> bool:
+    """Whether every server compares in the same way: they know the cases of letters from other versions of Unicode."""
+    return word is not None and (word.isascii() or not ("LCASE" in text or "UCASE" in text))
 
 
 def _has_text_of_any(part: Any) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 
 from topology.federation.errors import FederationError, TooLarge
-from topology.federation.kept import Kept, wanted
+from topology.federation.kept import Kept, covers, wanted
 from topology.federation.plan import Pattern, Plan
 from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot
@@ -31,7 +31,7 @@ Later = Callable[[Work], None]
 class Keeping:
     """Decides whether a query can be answered from kept quads. May be used by many threads.
 
-    Patterns that are asked for twice are pulled whole and kept, by a thread of its own: the queries go on without.
+    Patterns that are asked for twice are kept, pulled by a thread of its own: the queries go on without.
 
     Args:
         kept: What is kept.
@@ -43,6 +43,7 @@ class Keeping:
         self._changing = threading.Lock()
         self._numbers = count(1_000_000, 1_000)
         self._seen: OrderedDict[tuple[Pattern, ...], bool] = OrderedDict()
+        self._wanted: set[Pattern] = set()
         self._refused: set[Pattern] = set()
         self._under_way: set[object] = set()
 
@@ -85,13 +86,13 @@ class Keeping:
     def _note(self, plan: Plan, later: Later) -> None:
         """Keep what is asked for a second time."""
         patterns = wanted(plan)
-        if patterns in self._seen:
-            if not self._refused & set(patterns):
-                self._soon(patterns, lambda snapshot, pull: self._extend(patterns, snapshot, pull), later)
-        else:
+        if patterns not in self._seen:
             self._seen[patterns] = True
             while len(self._seen) > _PATTERNS_REMEMBERED:
                 self._seen.popitem(last=False)
+        elif not self._refused & set(patterns):
+            self._wanted |= set(patterns)
+            self._soon("extend", self._extend, later)
 
     def _soon(self, name: object, work: Work, later: Later) -> None:
         if name in self._under_way:
@@ -114,32 +115,30 @@ class Keeping:
 
     def _bring_up_to_date(self, snapshot: Snapshot, pull: Pull) -> None:
         began, changed = time.monotonic(), self._kept.changed(snapshot)
-        rows = self._pulled(snapshot, pull, self._kept.patterns, changed) if changed else pull(snapshot, (), None, 0)
-        self._kept.update(snapshot, changed, rows, (), began)
+        rows = self._pulled(snapshot, pull, self._kept.patterns if changed else (), changed)
+        self._kept.update(snapshot, changed, rows, began)
 
-    def _extend(self, patterns: tuple[Pattern, ...], snapshot: Snapshot, pull: Pull) -> None:
+    def _extend(self, snapshot: Snapshot, pull: Pull) -> None:
+        """Pull all anew: what is kept of one graph comes in one answer of one node, so that it is of one state."""
         with self._changing:
-            if self._kept.patterns:
-                self._bring_up_to_date(snapshot, pull)
-            began = time.monotonic()
-            # Blank nodes have names within one answer only, so what is kept of their graphs comes in one.
-            again = self._kept.with_blank_nodes()
+            new, began = frozenset(self._wanted), time.monotonic()
+            patterns = _widest({*self._kept.patterns, *new})
             try:
-                rows = self._pulled(snapshot, pull, patterns, None)
-                if rows.has_blank_nodes:
-                    again |= rows.graphs_with_blank_nodes()
-                if again and self._kept.patterns:
-                    rows.leave_out(again)
-                    rows.extend(self._pulled(snapshot, pull, (*self._kept.patterns, *patterns), again))
-                fits = self._kept.update(snapshot, again, rows, patterns, began)
+                fits = self._kept.replace(snapshot, self._pulled(snapshot, pull, patterns, None), patterns, began)
             except TooLarge:
                 fits = False
+            self._wanted -= new
             if not fits:
-                self._refused |= set(patterns)
+                self._refused |= new
 
     def _pulled(
-        self, snapshot: Snapshot, pull: Pull, patterns: Iterable[Pattern], graphs: frozenset[str] | None
+        self, snapshot: Snapshot, pull: Pull, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None
     ) -> Rows:
-        rows = pull(snapshot, tuple(patterns), graphs, next(self._numbers))
+        rows = pull(snapshot, patterns, graphs, next(self._numbers))
         rows.mend()
         return rows
+
+
+def _widest(patterns: Set[Pattern]) -> tuple[Pattern, ...]:
+    """Those of some patterns that no other one covers."""
+    return tuple(one for one in patterns if not any(covers(other, one) for other in patterns if other != one))

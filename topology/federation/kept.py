@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from topology.federation.plan import ANY_NAMED_GRAPH, Pattern, Plan
@@ -41,13 +40,16 @@ class Delta(NamedTuple):
     graphs: tuple[str, ...]
 
 
-@dataclass
-class _Graph:
-    """What is kept of one graph: pieces of N-Quads, each with the generation that brought it."""
+class _Graph(NamedTuple):
+    """What is kept of one graph.
 
-    removed: int = 0
-    pieces: list[tuple[int, bytes]] = field(default_factory=list)
-    has_blank_nodes: bool = False
+    Attributes:
+        generation: The one that brought it.
+        quads: N-Quads; none of a graph that is gone.
+    """
+
+    generation: int
+    quads: bytes = b""
 
 
 class Kept:
@@ -87,7 +89,7 @@ class Kept:
 
     def covers(self, plan: Plan) -> bool:
         """Whether the matches of all of a query's patterns are kept."""
-        return all(any(_covers(mine, wanted) for mine in self._patterns) for wanted in plan.patterns)
+        return all(any(covers(mine, wanted) for mine in self._patterns) for wanted in plan.patterns)
 
     def is_current(self, snapshot: Snapshot) -> bool:
         """Whether what is kept is what a snapshot shows."""
@@ -111,47 +113,56 @@ class Kept:
             ageing = time.monotonic() > self._until - _AHEAD * self._seconds
             return frozenset(found | (unmarked if ageing else unmarked - self._unmarked))
 
-    def with_blank_nodes(self) -> frozenset[str]:
-        """Graphs whose nodes have blank nodes of their own: all that is kept of one has to come in one answer."""
-        return frozenset(name for name, graph in self._graphs.items() if graph.has_blank_nodes)
-
-    def update(
-        self, snapshot: Snapshot, changed: frozenset[str], rows: Rows, patterns: Iterable[Pattern], began: float
-    ) -> bool:
-        """Take in what was pulled.
+    def update(self, snapshot: Snapshot, changed: frozenset[str], rows: Rows, began: float) -> None:
+        """Take in what was pulled anew of some graphs, and what is gone.
 
         Args:
             snapshot: What it was pulled by.
-            changed: The graphs of which all patterns were pulled; of the others, ``patterns`` only.
+            changed: The graphs of which all patterns' matches were pulled, each in one answer.
             rows: What was pulled: quads of named graphs.
-            patterns: Those that are kept from now on besides the others.
+            began: When pulling began, by ``time.monotonic()``.
+        """
+        with self._lock:
+            generation = self._generation = self._generation + 1
+            names = self._marks.keys() | self._unmarked
+            unmarked = snapshot.unmarked or frozenset()
+            for name in (names - snapshot.marks.keys() - unmarked) | changed:
+                self._graphs[name] = _Graph(generation)
+            for name, quads in _by_graph(rows).items():
+                self._graphs[name] = _Graph(generation, quads)
+            if unmarked <= changed:
+                self._until = began + self._seconds
+            self._note(snapshot)
+
+    def replace(self, snapshot: Snapshot, rows: Rows, patterns: tuple[Pattern, ...], began: float) -> bool:
+        """Keep the matches of other patterns, in place of what was kept.
+
+        Args:
+            snapshot: What it was pulled by.
+            rows: The matches of all patterns in all graphs, those of one graph in one answer.
+            patterns: All patterns.
             began: When pulling began, by ``time.monotonic()``.
 
         Returns:
-            Whether there was room; if not, nothing is kept any more.
+            Whether there was room; if not, all stays as it was.
         """
-        by_graph: dict[bytes, list[bytes]] = {}
-        for line in rows.named:
-            by_graph.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
+        if len(rows.named) > self._most:
+            return False
         with self._lock:
-            generation = self._generation = self._generation + 1
-            unmarked = snapshot.unmarked or frozenset()
-            for name in (self._graphs.keys() - snapshot.marks.keys() - unmarked) | changed:
-                if name in self._graphs:
-                    self._graphs[name] = _Graph(removed=generation)
-            for term, lines in by_graph.items():
-                graph = self._graphs.setdefault(iri(term), _Graph())
-                graph.pieces.append((generation, b" .\n".join([*lines, b""])))
-                graph.has_blank_nodes |= rows.has_blank_nodes and any(b"_:n" in line for line in lines)
-            if not self._patterns or unmarked <= changed:
-                self._until = began + self._seconds
-            self._patterns = tuple(dict.fromkeys([*self._patterns, *patterns]))
-            self._marks, self._unmarked, self._version = snapshot.marks, unmarked, snapshot.version
-            self._count = sum(piece.count(b"\n") for graph in self._graphs.values() for _, piece in graph.pieces)
-            if self._count > self._most:
-                self._forget()
-                return False
+            self._generation += 1
+            self._began = self._generation
+            self._graphs = {name: _Graph(self._generation, quads) for name, quads in _by_graph(rows).items()}
+            self._patterns = patterns
+            self._until = began + self._seconds
+            self._note(snapshot)
             return True
+
+    def _note(self, snapshot: Snapshot) -> None:
+        self._marks, self._unmarked = snapshot.marks, snapshot.unmarked or frozenset()
+        self._version = snapshot.version
+        self._count = sum(graph.quads.count(b"\n") for graph in self._graphs.values())
+        if self._count > self._most:
+            self._forget()
 
     def forget(self) -> None:
         """Keep nothing any more."""
@@ -164,10 +175,18 @@ class Kept:
             if generation == self._generation:
                 return None
             anew = generation < self._began
-            since = -1 if anew else generation
-            gone = () if anew else tuple(name for name, graph in self._graphs.items() if graph.removed > since)
-            quads = b"".join(piece for graph in self._graphs.values() for made, piece in graph.pieces if made > since)
-            return Delta(self._generation, anew, gone, quads, tuple(self._marks.keys() | self._unmarked))
+            new = {name: graph for name, graph in self._graphs.items() if anew or graph.generation > generation}
+            quads = b"".join(graph.quads for graph in new.values())
+            names = tuple(self._marks.keys() | self._unmarked)
+            return Delta(self._generation, anew, () if anew else tuple(new), quads, names)
+
+
+def _by_graph(rows: Rows) -> dict[str, bytes]:
+    """N-Quads of each graph."""
+    lines: dict[bytes, list[bytes]] = {}
+    for line in rows.named:
+        lines.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
+    return {iri(graph): b" .\n".join([*those, b""]) for graph, those in lines.items()}
 
 
 def wanted(plan: Plan) -> tuple[Pattern, ...]:
@@ -175,7 +194,8 @@ def wanted(plan: Plan) -> tuple[Pattern, ...]:
     return tuple(dict.fromkeys(Pattern(ANY_NAMED_GRAPH, *_terms(pattern)) for pattern in plan.patterns))
 
 
-def _covers(mine: Pattern, other: Pattern) -> bool:
+def covers(mine: Pattern, other: Pattern) -> bool:
+    """Whether all matches of another pattern are matches of one, graphs aside."""
     return all(own is None or own == its for own, its in zip(_terms(mine), _terms(other), strict=True))
 
 

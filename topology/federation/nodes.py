@@ -13,7 +13,7 @@ import urllib3
 
 from catena_core.version import __version__
 from topology.federation.effort import Effort
-from topology.federation.errors import QueryTimeout, SourceFailed
+from topology.federation.errors import QueryCancelled, QueryTimeout, SourceFailed
 from topology.federation.request import Request
 from topology.federation.sources import Source
 from topology.web import UnsafeError, check_address
@@ -104,9 +104,10 @@ class Nodes:
         manners.asked_at[number] = start
         try:
             rows = self._ask_again(source, request, effort)
-        except SourceFailed as error:
-            if isinstance(error, _Silent):
-                manners.shunned_until = time.monotonic() + _SHUNNED
+        except (_Silent, QueryCancelled):
+            now = time.monotonic()
+            if start in manners.overdue(now):  # also when the query went on without it
+                manners.shunned_until = now + _SHUNNED
             raise
         finally:
             manners.asked_at.pop(number, None)

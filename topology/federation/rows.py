@@ -196,15 +196,6 @@ class Rows:
             if object_.startswith(b"_:"):
                 yield object_[2:].decode()
 
-    def graphs_with_blank_nodes(self) -> frozenset[str]:
-        """The named graphs in which nodes' own blank nodes stand."""
-        return frozenset(iri(line[line.rfind(b"\t") + 1 :]) for line in self.named if b"_:n" in line)
-
-    def leave_out(self, graphs: frozenset[str]) -> None:
-        """Drop the quads of some named graphs."""
-        self.named = [line for line in self.named if iri(line[line.rfind(b"\t") + 1 :]) not in graphs]
-        self._origins = []
-
     def place(self, graph: bytes, source: Source) -> int:
         """Where the rows of a graph from a node belong; 0: nowhere."""
         name = iri(graph)

@@ -5,7 +5,7 @@ again and again with another search word, another offering, another page. So pla
 text, each replaced by a stand-in; the plan of what is left is kept, and the words are put into it.
 
 Nothing in an analysis depends on these words but what the stand-ins tell as well: whether a word could be a regular expression,
-and whether it has letters with more than two cases.
+and which letters it has, since not all have just two cases.
 """
 
 from __future__ import annotations
@@ -98,4 +98,6 @@ def _stand_in(word: str, number: int) -> str:
     """A word that a filter may use in the same ways, and that no other begins with."""
     if _LETTERS_OF_TWO_CASES.fullmatch(word):
         return f"tandin q{number}q"
-    return f"stand in q{number}q" if _LETTERS.fullmatch(word) else f"(stand)[in] q{number}q"
+    if _LETTERS.fullmatch(word):
+        return f"stand in q{number}q"
+    return f"(stand)[in] q{number}q" if word.isascii() else f"(stånd)[in] q{number}q"

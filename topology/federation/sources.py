@@ -33,6 +33,7 @@ class Snapshot:
         missing: Ids of nodes that are not live although graphs may be lost from the answer through that.
         version: Names what the placed graphs say: the same text wherever the same is known, from whichever copies it is read,
             and another one after each change. Empty when that is not known.
+        taken: Another number after each change of what stands where; answers of nodes from before may lack what has moved.
         marks: For each graph of which it is known when it changes: a number that stands for what it says.
         unmarked: All other graphs, as far as nodes list them; ``None`` where nobody asks them.
     """
@@ -42,6 +43,7 @@ class Snapshot:
     withheld: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
     version: str = ""
+    taken: int = field(default=0, compare=False)
     marks: Mapping[str, int] = field(default_factory=dict)
     unmarked: frozenset[str] | None = None
 

@@ -215,6 +215,7 @@ class Directory:
             withheld=frozenset(self._withheld),
             missing=tuple(sorted(missing)),
             version=f"{ring.epoch}-{(sum(marks.values()) + others) % _WRAP:016x}",
+            taken=self._changes,
             marks=marks,
             unmarked=None if self._listings is None else frozenset(shown),
         )

@@ -43,18 +43,18 @@ class FixedDirectory:
         self._until = time.monotonic() + patience
         self._began = threading.Event()
         self._lock = threading.Lock()
-        self._state = object()  # another one after each change
+        self._changes = 0
         self._listed: dict[str, frozenset[str]] = {}
         self._marks: dict[str, int] = {}  # numbers that stand for graphs
         self._choices: dict[
             str, tuple[str, ...]
         ] = {}  # the nodes that list a graph, in the order in which they are asked
-        self._snapshots: dict[frozenset[str], tuple[object, Snapshot]] = {}
+        self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
         self._offerings: tuple[Snapshot | None, Sequence[Listed]] = (None, ())
 
     def nodes_changed(self, *_: Any) -> None:
         """Note that a node has changed, or what it says it holds."""
-        self._state = object()
+        self._changes += 1
         if not self._began.is_set() and self._are_asked():
             self._began.set()
 
@@ -88,9 +88,9 @@ class FixedDirectory:
         """
         self.wait_until_asked()
         with self._lock:
-            state = self._state
+            changes = self._changes
             kept = self._snapshots.get(avoid)
-            if kept is not None and kept[0] is state:
+            if kept is not None and kept[0] == changes:
                 return kept[1]
             ring = self._ring()
             listings = self._listings()
@@ -98,8 +98,8 @@ class FixedDirectory:
             # What a node listed before it went says nothing of what it has come back with.
             current = {name for name, listing in listings.items() if listing.is_current}
             snapshot = self._take(ring, current, avoid)
-            self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] is state}
-            self._snapshots[avoid] = (state, snapshot)
+            self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
+            self._snapshots[avoid] = (changes, snapshot)
             return snapshot
 
     def _refresh(self, listings: Listings) -> None:
@@ -136,5 +136,6 @@ class FixedDirectory:
             holders=holders,
             missing=tuple(sorted(missing)),
             version=f"fixed-{marks % _WRAP:016x}",
+            taken=self._changes,
             unmarked=readable,
         )
