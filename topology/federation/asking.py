@@ -27,6 +27,8 @@ _LOOK_EVERY = 0.1
 _LEAST_WAIT_FOR_THE_ONLY_ONE = 1.0
 _MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
 _TIMES_USUAL = 20
+# With more graphs, working out a snapshot without a node takes longer than it saves.
+_MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 
 
 class OtherNodes(Exception):
@@ -41,6 +43,7 @@ class Asking:
         threads: Ask the nodes side by side.
         effort: What the query may use, and what it has done.
         snapshot_for: A snapshot without the nodes of these ids.
+        turn: Another number for each query, so that the nodes that are not needed take turns; ``None``: ask all nodes.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Asking:
         threads: ThreadPoolExecutor,
         effort: Effort,
         snapshot_for: Callable[[frozenset[str]], Snapshot],
+        turn: int | None = None,
     ) -> None:
         self._nodes = nodes
         self._threads = threads
@@ -64,10 +68,11 @@ class Asking:
         suspects = nodes.suspects(source.id for source in whole.sources)
         if suspects and self._can_spare(whole, suspects):
             self._slow = suspects
+        self._spared = self._not_needed(whole, turn) if turn is not None and not suspects else frozenset()
 
     def snapshot(self) -> Snapshot:
-        """The nodes to go on with: without those that failed, nor those that are slow."""
-        snapshot = self._snapshot_for(self._failed | self._slow)
+        """The nodes to go on with: without those that failed or are slow, or that nobody needs."""
+        snapshot = self._snapshot_for(self._failed | self._slow | self._spared)
         if snapshot.taken != self._taken:
             self._taken = snapshot.taken
             self._answers, self._took = {}, {}
@@ -142,6 +147,7 @@ class Asking:
             raise SourceFailed(reason, failed)
         self._failed |= failed
         self._slow -= failed
+        self._spared = frozenset()
         if self._slow and not self._can_spare(self._snapshot_for(self._failed), self._slow):
             self._slow = frozenset()
         if not self.snapshot().sources:
@@ -163,6 +169,7 @@ class Asking:
         nothing_lost = set(others.missing) <= set(snapshot.missing)
         if others.sources and (nothing_lost or now >= self._last_moment(waiting, pending, text)):
             self._slow |= overdue
+            self._spared = frozenset()
             raise OtherNodes
 
     def _due(self, source: Source, future: Future[bytes]) -> float:
@@ -182,6 +189,13 @@ class Asking:
         now = time.monotonic()
         due = [self._due(waiting[future], future) - now for future in pending]
         return min([_LOOK_EVERY, *(seconds for seconds in due if seconds > 0)])
+
+    def _not_needed(self, whole: Snapshot, turn: int) -> frozenset[str]:
+        """A node whose graphs all stand on others and say the same there: with two copies of each, one can be left out."""
+        if len(whole.sources) < 2 or not whole.version or len(whole.holders) > _MOST_GRAPHS_TO_CHOOSE_FROM:
+            return frozenset()
+        node = frozenset({whole.sources[turn % len(whole.sources)].id})
+        return node if self._snapshot_for(node).version == whole.version else frozenset()
 
     def _can_spare(self, whole: Snapshot, nodes: frozenset[str]) -> bool:
         others = self._snapshot_for(self._failed | nodes)

@@ -14,6 +14,9 @@ from topology.federation.terms import skolem_suffix
 
 _TSV = "text/tab-separated-values"
 _MOST_RESOURCES = 1000
+_NAMED_ONLY = re.compile(
+    r"SELECT ((?:\(<(?:https?://|urn:)[^<>\"{}|^`\\\x00-\x20]+> AS \?described_\d+_\)\s*)+)\{\}\s*$"
+)
 _IRI = re.compile(r"<[^<>\"{}|^`\\\x00-\x20]+>")
 
 
@@ -30,25 +33,34 @@ def describe(attempt: Attempt, text: str, media_type: str) -> bytes:
         QueryRefused: It cannot be evaluated, or not within the limits.
         QueryTimeout: It took too long.
     """
-    rows = attempt.pull_for_query()
-    found = attempt.evaluate(attempt.plan.resources, rows, _TSV).decode()
-    terms = {term for line in found.split("\n")[1:] for term in line.split("\t") if term.startswith(("<", "_:"))}
-    resources = {_asked_for(attempt, term) for term in terms}
+    resources = _named(attempt.plan.resources) or _found(attempt)
 
     # The resources are described with the triples pulled for them, and the query is not evaluated again: with more
-    # triples around, a LIMIT without an order could choose other resources.
-    description = attempt.pull(())
+    # triples around, a LIMIT without an order could choose other resources. Each round asks for all of them once more, so
+    # that the last one, which finds nothing new, is answered from one state of each node.
     described: set[str] = set()
     while "" not in resources and len(described | resources) <= _MOST_RESOURCES:
+        described |= resources
+        description = attempt.pull(Pattern(DEFAULT_GRAPH, resource) for resource in sorted(described))
+        resources = {_asked_for(attempt, f"_:{label}") for label in description.blank_objects()} - described
         if not resources:
             return attempt.evaluate("CONSTRUCT WHERE { ?s ?p ?o }", description, media_type)
-        more = attempt.pull(Pattern(DEFAULT_GRAPH, resource) for resource in resources)
-        description.extend(more)
-        described |= resources
-        resources = {_asked_for(attempt, f"_:{label}") for label in more.blank_objects()} - described
 
     everything = attempt.pull((Pattern(DEFAULT_GRAPH), Pattern(ANY_NAMED_GRAPH)), {ANY_NAMED_GRAPH})
     return attempt.evaluate(text, everything, media_type)
+
+
+def _named(query: str) -> set[str]:
+    """The resources, where they are given by their full IRIs and nothing else; there is nothing to evaluate then."""
+    named = _NAMED_ONLY.search(query)
+    return set(_IRI.findall(named[1])) if named else set()
+
+
+def _found(attempt: Attempt) -> set[str]:
+    rows = attempt.pull_for_query()
+    found = attempt.evaluate(attempt.plan.resources, rows, _TSV).decode()
+    terms = {term for line in found.split("\n")[1:] for term in line.split("\t") if term.startswith(("<", "_:"))}
+    return {_asked_for(attempt, term) for term in terms}
 
 
 def _asked_for(attempt: Attempt, term: str) -> str:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import NamedTuple, TypeVar
 
 import pyoxigraph
@@ -127,6 +128,7 @@ class Engine:
         self._results = Results(store, cache_ttl) if store is not None and cache_ttl else None
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._lock = threading.Lock()
+        self._turns = count()
 
     def plan(self, text: str) -> Plan:
         """What a query can see. Plans are kept by text.
@@ -213,13 +215,17 @@ class Engine:
             attempt = self._attempt(plan, dataset, asking.snapshot(), effort, asking)
             return self._answer(text, attempt, chosen, _Keep(fresh, partial(self._later, snapshot_for)))
 
-        return self._with_failover(snapshot_for, effort, answer)
+        return self._with_failover(snapshot_for, effort, answer, None if fresh else next(self._turns))
 
     def _with_failover(
-        self, snapshot_for: Callable[[frozenset[str]], Snapshot], effort: Effort, work: Callable[[Asking], Result]
+        self,
+        snapshot_for: Callable[[frozenset[str]], Snapshot],
+        effort: Effort,
+        work: Callable[[Asking], Result],
+        turn: int | None = None,
     ) -> Result:
         """Do some work, again with other nodes when some fail or are slow."""
-        asking = Asking(self._nodes, self._threads, effort, snapshot_for)
+        asking = Asking(self._nodes, self._threads, effort, snapshot_for, turn)
         try:
             while True:
                 with suppress(OtherNodes):

@@ -153,23 +153,6 @@ class Rows:
             if place & _TO_NAMED:
                 self.named.append(line)
 
-    def extend(self, others: Rows) -> None:
-        """Take what was pulled in another round for the same query.
-
-        Args:
-            others: Rows over the same snapshot and limits.
-
-        Raises:
-            TooLarge: The quads are too many.
-        """
-        before = len(self.default), len(self.named)
-        self._origins += [(source, before[0] + ends[0], before[1] + ends[1]) for source, *ends in others._origins]
-        self.default += others.default
-        self.named += others.named
-        self.graphs |= others.graphs
-        self.has_blank_nodes |= others.has_blank_nodes
-        self._check_size()
-
     def quads(self) -> bytes:
         """All of it as N-Quads, with labels that tell all blank nodes apart."""
         return _document([*self.default, *self.named])
