@@ -31,12 +31,21 @@ class KeptStore:
         if job.anew:
             self.store = Store()
         for name in job.gone:
-            self._remove(NamedNode(name))
+            for graph in self._named(name):
+                self._remove(graph)
         self.store.extend(read_quads(job.quads))
         self.store.extend(
             Quad(quad.subject, quad.predicate, quad.object, DefaultGraph()) for quad in read_quads(job.quads)
         )
         add_graphs(self.store, job.graphs)
+
+    def _named(self, name: str) -> list[NamedNode]:
+        """The graph of a name, also of one that is no IRI."""
+        try:
+            return [NamedNode(name)]
+        except ValueError:
+            graphs = self.store.named_graphs()
+            return [graph for graph in graphs if isinstance(graph, NamedNode) and graph.value == name]
 
     def _remove(self, graph: NamedNode) -> None:
         """Take a graph out; a triple leaves the default graph when no other graph has it."""

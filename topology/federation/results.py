@@ -11,6 +11,7 @@ import msgspec
 from topology.federation.plan import Dataset
 
 _LARGEST = 256 * 1024
+_SHORTEST = 0.01  # seconds; Redis refuses less than a thousandth
 
 
 class TextStore(Protocol):
@@ -56,7 +57,7 @@ class Results:
         return Result(body.encode(), tier)
 
     def put(self, key: str, result: Result, seconds: float) -> None:
-        """Keep an answer, if it is not large.
+        """Keep an answer, if it is not large, nor for no time.
 
         Args:
             key: See :func:`key`.
@@ -64,7 +65,7 @@ class Results:
             seconds: For how long at most.
         """
         seconds = min(seconds, self._seconds)
-        if len(result.body) <= _LARGEST and seconds > 0:
+        if len(result.body) <= _LARGEST and seconds >= _SHORTEST:
             self._store.put(key, f"{result.tier}\n{result.body.decode()}", seconds)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 _XSD = b"http://www.w3.org/2001/XMLSchema#"
 _SHORT_FORMS = (
@@ -39,7 +40,7 @@ def iri(term: bytes) -> str:
     """
     if not (term.startswith(b"<") and term.endswith(b">")):
         raise ValueError(f"{term[:100]!r} is no graph")
-    return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), term[1:-1].decode())
+    return _ESCAPE.sub(_character, term[1:-1].decode())
 
 
 def in_full(term: bytes) -> bytes:
@@ -52,3 +53,10 @@ def in_full(term: bytes) -> bytes:
         if form.fullmatch(term):
             return b'"%b"^^<%b%b>' % (term, _XSD, datatype)
     raise ValueError(f"{term[:100]!r} is no term")
+
+
+def _character(escape: re.Match[str]) -> str:
+    number = int(escape[1] or escape[2], 16)
+    if number > sys.maxunicode or 0xD800 <= number <= 0xDFFF:  # surrogates cannot be written in UTF-8
+        raise ValueError(f"{escape[0]} is no character")
+    return chr(number)

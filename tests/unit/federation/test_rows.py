@@ -7,8 +7,8 @@ import pytest
 
 from topology.federation.errors import SourceFailed, TooLarge
 from topology.federation.rows import Rows
-from topology.federation.terms import skolem_label, skolem_suffix
 from topology.federation.sources import Snapshot, Source
+from topology.federation.terms import skolem_label, skolem_suffix
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
 A, B = Source("a", "http://a/"), Source("b", "http://b/")
