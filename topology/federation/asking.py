@@ -195,7 +195,13 @@ class Asking:
         if len(whole.sources) < 2 or not whole.version or len(whole.holders) > _MOST_GRAPHS_TO_CHOOSE_FROM:
             return frozenset()
         node = frozenset({whole.sources[turn % len(whole.sources)].id})
-        return node if self._snapshot_for(node).version == whole.version else frozenset()
+        others = self._snapshot_for(node)
+        shows_the_same = (others.version, others.missing, others.unmarked) == (
+            whole.version,
+            whole.missing,
+            whole.unmarked,
+        )
+        return node if shows_the_same and others.sources else frozenset()
 
     def _can_spare(self, whole: Snapshot, nodes: frozenset[str]) -> bool:
         others = self._snapshot_for(self._failed | nodes)

@@ -25,11 +25,12 @@ from topology.federation.formats import Format, choose
 from topology.federation.keeping import Keeping, Later, Pull, Work
 from topology.federation.kept import Kept
 from topology.federation.nodes import Nodes
-from topology.federation.plan import Dataset, Pattern, Plan
+from topology.federation.plan import ANY_NAMED_GRAPH, Dataset, Pattern, Plan
 from topology.federation.reasons import reasons
 from topology.federation.results import Results, TextStore
 from topology.federation.rows import Rows
 from topology.federation.semi_joins import WidePatterns
+from topology.federation.services import check_services
 from topology.federation.shapes import shape_of, with_words
 from topology.federation.sources import Snapshot
 from topology.federation.workers import Workers
@@ -38,10 +39,14 @@ from topology.skolem import PREFIX
 Result = TypeVar("Result")
 
 _NO_PLAN = Plan(form="SELECT", patterns=())
+# What a DESCRIBE can see: the triples of whatever it finds.
+_ALL = Plan(form="DESCRIBE", patterns=(Pattern(ANY_NAMED_GRAPH),))
 _CACHED = ("the whole answer was kept from an earlier query",)
 # Address space that an evaluator is granted for each quad that it may keep, twice over, with room for evaluating.
 _BYTES_FOR_A_KEPT_QUAD = 8192
 _MOST_KEPT = 1_000_000
+# Bytes that nodes may send for each quad that may be kept, copies included.
+_BYTES_SENT_FOR_A_QUAD = 1000
 _PLANS_KEPT = 1000
 _MOST_TEXT = 1024 * 1024
 _MOST_TEXT_KEPT = 32 * 1024
@@ -99,6 +104,7 @@ class Engine:
         skolem: How IRIs begin that stand for blank nodes and are shown as such.
         cache_ttl: Seconds for which answers are kept, and quads of which nobody says when they change; 0: nothing is kept.
         store: Where answers are kept; ``None``: they are not.
+        services: Hosts that queries may call with SERVICE, in small letters, with their ports where these are not the usual ones.
     """
 
     def __init__(
@@ -114,8 +120,10 @@ class Engine:
         skolem: str = PREFIX,
         cache_ttl: float = 0.0,
         store: TextStore | None = None,
+        services: frozenset[str] = frozenset(),
     ) -> None:
         self.union_default_graph = union_default_graph
+        self.services = services
         self._timeout = timeout
         self._limits = limits or Limits()
         self._skolem = skolem
@@ -205,6 +213,8 @@ class Engine:
             SourceFailed: No node is left to ask.
             QueryTimeout: It took too long.
             QueryCancelled: Nobody waits for the answer any more.
+            ServiceFailed: Another server, which the query calls, failed.
+            ServerStopping: The engine is closed.
         """
         effort = Effort(self._timeout, self._limits, cancelled)
         plan = self._plan(text, effort)
@@ -232,7 +242,7 @@ class Engine:
                     try:
                         return work(asking)
                     except SourceFailed as error:
-                        if not error.sources:
+                        if not error.sources or not asking.snapshot().sources:
                             raise
                         asking.do_without(error.sources, str(error))
         finally:
@@ -264,7 +274,7 @@ class Engine:
     def _answer(self, text: str, attempt: Attempt, chosen: Format, keep: _Keep) -> Answer:
         snapshot, plan = attempt.snapshot, attempt.plan
         if snapshot.missing and not snapshot.sources:
-            raise SourceFailed(f"no catalogue node answers; missing: {', '.join(snapshot.missing)}")
+            raise SourceFailed(f"no catalogue node answers; missing: {', '.join(snapshot.missing)}", snapshot.missing)
         key = ""
         if self._results and not keep.fresh and snapshot.version and not snapshot.missing and not plan.is_volatile:
             key = results.key(text, attempt.dataset, chosen.media_type, snapshot.version)
@@ -273,11 +283,11 @@ class Engine:
                     found.body, chosen.content_type, (), plan, attempt.effort.steps, found.tier, _CACHED, True
                 )
         seconds = math.inf
-        if plan.form == "DESCRIBE":
-            tier, body = "B", describe(attempt, text, chosen.media_type)
-        elif not keep.fresh and self._is_kept(attempt, keep.later):
+        if not keep.fresh and not plan.services and self._is_kept(attempt, keep.later):
             tier, seconds = "kept", self._kept.seconds_left()
             body = attempt.evaluate_over_kept(text, self._kept, chosen.media_type)
+        elif plan.form == "DESCRIBE":
+            tier, body = "B", describe(attempt, text, chosen.media_type)
         else:
             tier = "A" if plan.blocks or plan.joins else "B"
             rows = attempt.pull_for_query()
@@ -291,9 +301,8 @@ class Engine:
         """Whether the query can be answered from kept quads."""
         if self._keeping is None or attempt.dataset.given or not self.union_default_graph:
             return False
-        return self._keeping.serves(
-            attempt.plan, attempt.snapshot, self._pull_for(attempt.effort, attempt.asking), later
-        )
+        plan = _ALL if attempt.plan.form == "DESCRIBE" else attempt.plan
+        return self._keeping.serves(plan, attempt.snapshot, self._pull_for(attempt.effort, attempt.asking), later)
 
     def _pull_for(self, effort: Effort, asking: Asking) -> Pull:
         def pull(
@@ -320,6 +329,11 @@ class Engine:
         return Dataset(None if self.union_default_graph else frozenset(), None)
 
     def _plan(self, text: str, effort: Effort) -> Plan:
+        plan = self._read(text, effort)
+        check_services(plan.services, self.services)
+        return plan
+
+    def _read(self, text: str, effort: Effort) -> Plan:
         if len(text) > _MOST_TEXT:
             raise TooLarge(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
         if (plan := self._plan_kept(text)) is not None:

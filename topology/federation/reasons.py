@@ -12,6 +12,8 @@ def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
         plan: What the query can see.
         tier: As in ``Answer.tier``.
     """
+    if tier == "kept" and plan.form == "DESCRIBE":
+        return ("all triples are kept from earlier queries",)
     if tier == "kept":
         return (f"the triples that its {len(plan.patterns)} patterns match are kept from earlier queries",)
     if plan.pulls_everything:
