@@ -1,0 +1,180 @@
+"""Graphs that are replaced, deleted and added between queries: what is kept of earlier queries never shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.differential.catalogue import Catalogue, put
+from tests.differential.comparison import ask, compare, same
+from tests.differential.grammar import Query, queries
+from tests.differential.graphs import EX, PREFIXES
+from tests.differential.reference import Result
+from tests.differential.rounds import TIMEOUT, few_rounds
+from tests.differential.worlds import TANGLED, World
+from topology.federation.engine import Answer, Engine
+from topology.federation.sources import Snapshot
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
+
+SnapshotFor = Callable[[frozenset[str]], Snapshot]
+
+PLACES = [f"{EX}g/{n}" for n in range(1, 9)]
+TEXTS = [
+    ":a :p :b ; :n 1 , 'x'@en . :b :p :c .",
+    ":a :p :c ; :n 2 . :b :q :a ; :n 'x' .",
+    ":e :q :a . :q :p :n .",
+    ":a :n '01'^^xsd:integer , 'K' . :c :p [ :q :b ; :n 'x' ] .",
+    ":d :q <https://catena.invalid/.well-known/genid/g/c14n0> . <https://catena.invalid/.well-known/genid/g/c14n0> :n 1 .",
+    ":stranger :nothing :stranger .",
+]
+USUAL = [
+    Query(text)
+    for text in (
+        "SELECT * { ?x :p ?y }",
+        "SELECT * { ?x :p ?y ; :n ?n }",
+        "SELECT * { GRAPH ?g { ?x :n ?n FILTER(?n = 1) } }",
+        "SELECT (COUNT(*) AS ?c) { ?x ?k ?y }",
+        "SELECT ?g (COUNT(*) AS ?c) { GRAPH ?g { ?x ?k ?y } } GROUP BY ?g",
+        "SELECT ?g { GRAPH ?g { } }",
+        "SELECT * { GRAPH ?g { OPTIONAL { ?x :q ?y } } }",
+        "SELECT * { ?x :q ?y OPTIONAL { ?y :n ?n } }",
+        "SELECT * { GRAPH g:1 { ?x :p ?y } }",
+        "SELECT * { ?x :p* ?y }",
+        "ASK { :a :p :c }",
+        "DESCRIBE :a",
+        "SELECT * { ?x :p ?y . ?y :q ?z FILTER NOT EXISTS { ?x :n 2 } }",
+    )
+]
+
+
+class Memory(dict[str, str]):
+    """Keeps answers."""
+
+    def put(self, key: str, text: str, seconds: float) -> None:
+        """Keep a text for as long as the test goes on."""
+        self[key] = text
+
+
+@pytest.fixture(scope="module")
+def catalogue(five_sandbox_nodes: list[str]) -> Catalogue:
+    return Catalogue(five_sandbox_nodes[:3], TANGLED)
+
+
+@contextmanager
+def keeper(answers: bool = False) -> Iterator[Engine]:
+    """An engine that keeps quads, or whole answers as well."""
+    engine = Engine(cache_ttl=600, workers=1, store=Memory() if answers else None)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def asked_again(engine: Engine, query: Query, snapshot_for: SnapshotFor) -> Iterator[Answer]:
+    """Answers, until one comes from what is kept; most queries are kept when they are asked for the second time."""
+    for _ in range(5):
+        answer = ask(engine, query, snapshot_for)
+        yield answer
+        if answer.tier == "kept" or answer.plan.form == "DESCRIBE" or query.has_dataset:
+            return
+        time.sleep(0.01)
+
+
+changes = st.one_of(
+    st.tuples(st.just("write"), st.sampled_from(PLACES[:3]), st.sampled_from(TEXTS)),
+    st.tuples(st.just("place"), st.sampled_from(PLACES), st.sampled_from(TEXTS)),
+    st.tuples(st.just("withdraw"), st.sampled_from(PLACES), st.just("")),
+)
+steps = st.lists(
+    st.one_of(changes, st.sampled_from(USUAL), st.sampled_from(USUAL), st.sampled_from(USUAL), queries()),
+    min_size=2,
+    max_size=8,
+)
+
+
+@few_rounds
+@given(steps=steps, down=st.sampled_from([None, None, None, 0, 1, 2]), answers=st.booleans())
+def test_answers_are_those_of_the_graphs_as_they_are_by_now(
+    steps: list[Query | tuple[str, str, str]], down: int | None, answers: bool, catalogue: Catalogue
+) -> None:
+    """A graph that has been written, of which the gateway does not know yet, may be seen as it was, or as it is."""
+    avoided = frozenset[str]() if down is None else frozenset({f"node{down}"})
+    told: list[str] = []
+    before: Catalogue | None = None
+    _put_back(catalogue)
+    with keeper(answers) as engine:
+        for step in steps:
+            if isinstance(step, Query):
+                for answer in asked_again(engine, step, lambda failed: catalogue.snapshot(avoided | failed)):
+                    told.append(f"ask {step.text}")
+                    missing = avoided | frozenset(answer.missing)
+                    if before is None or not same(answer, before.reference(missing), step):
+                        compare(answer, catalogue.reference(missing), step, told)
+                continue
+            told.append(" ".join(step))
+            kind, name, turtle = step
+            if kind == "write" and before is None and name in catalogue.placed:
+                before = catalogue.write(name, PREFIXES + turtle)
+                continue
+            catalogue.acknowledge()
+            before = None
+            if kind == "withdraw" and name in catalogue.placed:
+                catalogue.withdraw(name)
+            elif kind == "place":
+                catalogue.place(name, PREFIXES + turtle)
+    catalogue.acknowledge()
+
+
+def _put_back(catalogue: Catalogue) -> None:
+    for name in {*catalogue.placed, *TANGLED.placed}:
+        if name not in TANGLED.placed:
+            catalogue.withdraw(name)
+        elif catalogue.placed.get(name) != TANGLED.placed[name]:
+            catalogue.place(name, TANGLED.placed[name])
+
+
+def test_a_graph_that_was_withdrawn_does_not_exist_any_more(catalogue: Catalogue) -> None:
+    """Also when nothing of it was kept but its name."""
+    _put_back(catalogue)
+    names = Query("SELECT ?g { GRAPH ?g { } }")
+    nothing = Query("SELECT * { GRAPH ?g { OPTIONAL { ?x :nothing ?y } } }")
+    one = Query("SELECT * { GRAPH g:4 { } }")
+    with keeper() as engine:
+        for withdrawn in ([], [f"{EX}g/4"]):
+            for name in withdrawn:
+                catalogue.withdraw(name)
+            for query in (nothing, names, one):
+                for answer in asked_again(engine, query, catalogue.snapshot):
+                    compare(answer, catalogue.reference(), query)
+                assert answer.tier == "kept"
+
+
+@pytest.mark.parametrize("whose", ["placed", "a provider's"])
+def test_what_was_kept_at_different_times_is_not_mixed(whose: str, five_sandbox_nodes: list[str]) -> None:
+    """The node has the new content already when more is kept of a graph, and the gateway does not know of that."""
+    name = f"{EX}g/changing"
+    texts = [PREFIXES + f":s :left {n} ; :right {n} ; :other 1 ." for n in (1, 2)]
+    world = World(
+        "changing",
+        {} if whose != "placed" else {name: texts[0]},
+        provided={} if whose == "placed" else {name: texts[0]},
+    )
+    catalogue = Catalogue(five_sandbox_nodes[:3], world)
+    left, both = Query("SELECT * { ?s :left ?l }"), Query("SELECT * { ?s :left ?l ; :right ?r }")
+    with keeper() as engine:
+        assert [answer.tier for answer in asked_again(engine, left, catalogue.snapshot)][-1] == "kept"
+        for node in five_sandbox_nodes[:3]:
+            if whose == "placed" or node == five_sandbox_nodes[2]:
+                put(node, name, texts[1])
+        found = [
+            Result.read(answer.body, answer.content_type) for answer in asked_again(engine, both, catalogue.snapshot)
+        ]
+    one = '"{}"^^<http://www.w3.org/2001/XMLSchema#integer>'
+    states = [[(one.format(n), one.format(n), f"<{EX}s>")] for n in (1, 2)]
+    assert all(result.rows in states for result in found), found
