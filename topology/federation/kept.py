@@ -194,7 +194,7 @@ def _by_graph(rows: Rows) -> dict[str, bytes]:
 
 
 def wanted(plan: Plan) -> tuple[Pattern, ...]:
-    """The patterns to keep for a query: its own, in all graphs, and with any subject and object, which other queries ask for."""
+    """The patterns to keep for a query: its own, in all graphs, and with any subject and object, for other queries."""
     return tuple(dict.fromkeys(map(_with_others, plan.patterns)))
 
 
@@ -203,113 +203,6 @@ def _with_others(pattern: Pattern) -> Pattern:
         return Pattern(ANY_NAMED_GRAPH, *_terms(pattern))
     kind = pattern.object if pattern.predicate == _TYPE else None  # there are many things, of few kinds
     return Pattern(ANY_NAMED_GRAPH, None, pattern.predicate, kind)
-
-
-def covers(self, plan: Plan) -> bool:
-        """Whether the matches of all of a query's patterns are kept."""
-        return all(any(covers(mine, wanted) for mine in self._patterns) for wanted in plan.patterns)
-
-    def is_current(self, snapshot: Snapshot) -> bool:
-        """Whether what is kept is what a snapshot shows."""
-        with self._lock:
-            fresh = not self._unmarked or time.monotonic() < self._until
-            return fresh and bool(snapshot.version) and snapshot.version == self._version
-
-    def is_ageing(self) -> bool:
-        """Whether graphs of which nobody says when they change should be pulled anew soon."""
-        return bool(self._unmarked) and time.monotonic() > self._until - _AHEAD * self._seconds
-
-    def seconds_left(self) -> float:
-        """For how long an answer from what is kept may be kept itself."""
-        return min(self._until - time.monotonic(), self._seconds) if self._unmarked else self._seconds
-
-    def changed(self, snapshot: Snapshot) -> frozenset[str]:
-        """The graphs to pull anew for a snapshot."""
-        unmarked = snapshot.unmarked or frozenset()
-        with self._lock:
-            found = {graph for graph, mark in snapshot.marks.items() if self._marks.get(graph) != mark}
-            ageing = time.monotonic() > self._until - _AHEAD * self._seconds
-            return frozenset(found | (unmarked if ageing else unmarked - self._unmarked))
-
-    def update(self, snapshot: Snapshot, changed: frozenset[str], rows: Rows, began: float) -> None:
-        """Take in what was pulled anew of some graphs, and what is gone.
-
-        Args:
-            snapshot: What it was pulled by.
-            changed: The graphs of which all patterns' matches were pulled, each in one answer.
-            rows: What was pulled: quads of named graphs.
-            began: When pulling began, by ``time.monotonic()``.
-        """
-        with self._lock:
-            generation = self._generation = self._generation + 1
-            names = self._marks.keys() | self._unmarked
-            unmarked = snapshot.unmarked or frozenset()
-            for name in (names - snapshot.marks.keys() - unmarked) | changed:
-                self._graphs[name] = _Graph(generation)
-            for name, quads in _by_graph(rows).items():
-                self._graphs[name] = _Graph(generation, quads)
-            if unmarked <= changed:
-                self._until = began + self._seconds
-            self._note(snapshot)
-
-    def replace(self, snapshot: Snapshot, rows: Rows, patterns: tuple[Pattern, ...], began: float) -> bool:
-        """Keep the matches of other patterns, in place of what was kept.
-
-        Args:
-            snapshot: What it was pulled by.
-            rows: The matches of all patterns in all graphs, those of one graph in one answer.
-            patterns: All patterns.
-            began: When pulling began, by ``time.monotonic()``.
-
-        Returns:
-            Whether there was room; if not, all stays as it was.
-        """
-        if len(rows.named) > self.most_quads:
-            return False
-        with self._lock:
-            self._generation += 1
-            self._began = self._generation
-            self._graphs = {name: _Graph(self._generation, quads) for name, quads in _by_graph(rows).items()}
-            self._patterns = patterns
-            self._until = began + self._seconds
-            self._note(snapshot)
-            return True
-
-    def _note(self, snapshot: Snapshot) -> None:
-        self._marks, self._unmarked = snapshot.marks, snapshot.unmarked or frozenset()
-        self._version = snapshot.version
-        self._count = sum(graph.quads.count(b"\n") for graph in self._graphs.values())
-        if self._count > self.most_quads:
-            self._forget()
-
-    def forget(self) -> None:
-        """Keep nothing any more."""
-        with self._lock:
-            self._forget()
-
-    def delta(self, generation: int) -> Delta | None:
-        """What an evaluator lacks that holds what was kept at a generation; ``None``: nothing."""
-        with self._lock:
-            if generation == self._generation:
-                return None
-            anew = generation < self._began
-            new = {name: graph for name, graph in self._graphs.items() if anew or graph.generation > generation}
-            quads = b"".join(graph.quads for graph in new.values())
-            names = tuple(self._marks.keys() | self._unmarked)
-            return Delta(self._generation, anew, () if anew else tuple(new), quads, names)
-
-
-def _by_graph(rows: Rows) -> dict[str, bytes]:
-    """N-Quads of each graph."""
-    lines: dict[bytes, list[bytes]] = {}
-    for line in rows.named:
-        lines.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
-    return {iri(graph): b" .\n".join([*those, b""]) for graph, those in lines.items()}
-
-
-def wanted(plan: Plan) -> tuple[Pattern, ...]:
-    """The patterns to keep for a query: its own, in all graphs."""
-    return tuple(dict.fromkeys(Pattern(ANY_NAMED_GRAPH, *_terms(pattern)) for pattern in plan.patterns))
 
 
 def covers(mine: Pattern, other: Pattern) -> bool:
