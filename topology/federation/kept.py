@@ -162,7 +162,9 @@ class Kept:
             return True
 
     def _note(self, snapshot: Snapshot) -> None:
-        self._marks, self._unmarked = snapshot.marks, snapshot.unmarked or frozenset()
+        # What came of graphs that nobody lists, not yet or not any more, ages as well.
+        unlisted = {name for name, graph in self._graphs.items() if graph.quads and name not in snapshot.marks}
+        self._marks, self._unmarked = snapshot.marks, (snapshot.unmarked or frozenset()) | unlisted
         self._version = snapshot.version
         self._count = sum(graph.quads.count(b"\n") for graph in self._graphs.values())
         if self._count > self.most_quads:

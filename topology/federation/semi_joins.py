@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import pyoxigraph
+
 from topology.federation.plan import DEFAULT_GRAPH, Block, Pattern
 
 MOST_TERMS = 300
@@ -95,16 +97,16 @@ class SemiJoin:
             number = narrowed.numbers[local]
             if number in self._hopeless or number not in self._joined(narrowed):
                 continue
-            if any(term.startswith("_:") for term in terms):  # which nodes cannot be asked for
-                self._hopeless.add(number)
-                self._known.pop(number, None)
-                continue
             iris = _iris(terms)
             iris &= self._known.get(number, iris)
-            if len(iris) <= MOST_TERMS:
+            if any(term.startswith("_:") for term in terms):  # which nodes cannot be asked for
+                self._give_up(number)
+            elif len(iris) > MOST_TERMS:
+                self.wide.add(narrowed.block)
+            elif all(map(_can_be_asked_for, iris)):
                 self._known[number] = iris
             else:
-                self.wide.add(narrowed.block)
+                self._give_up(number)
 
     def all(self) -> list[Narrowed]:
         """All patterns, as narrow as they can be; those that found terms as they did that."""
@@ -125,6 +127,7 @@ class SemiJoin:
             for narrowed, was in self._asked.values()
             for local, terms in was.items()
             if narrowed.numbers[local] in self._known
+            or narrowed.numbers[local] in self._hopeless  # it may have narrowed some
         )
 
     def plainly(self) -> list[Pattern]:
@@ -133,6 +136,11 @@ class SemiJoin:
             Pattern(DEFAULT_GRAPH, *(None if term.startswith("?") else term for term in triple))
             for triple in self.join.triples
         ]
+
+    def _give_up(self, number: int) -> None:
+        """Narrow nothing more by a variable."""
+        self._hopeless.add(number)
+        self._known.pop(number, None)
 
     def _is_narrow(self, narrowed: Narrowed) -> bool:
         block = narrowed.block
@@ -167,6 +175,14 @@ class SemiJoin:
 
 def _iris(terms: Set[str]) -> frozenset[str]:
     return frozenset(term for term in terms if term.startswith("<"))
+
+
+def _can_be_asked_for(term: str) -> bool:
+    """Whether an IRI is one: what some servers hold as IRIs would end the list of a request's terms, or make it no SPARQL."""
+    try:
+        return bool(pyoxigraph.NamedNode(term[1:-1]))
+    except ValueError:
+        return False
 
 
 def in_rounds(joins: Sequence[SemiJoin], ask: Callable[[Sequence[Block]], Sequence[Found]]) -> None:
