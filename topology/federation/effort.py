@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from topology.federation.errors import QueryCancelled, QueryTimeout, TooLarge
+from topology.federation.errors import QueryCancelled, QueryTimeout, TooBusy, TooLarge
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,35 @@ class Step:
     seconds: float
 
 
+class Hold:
+    """The bytes that the queries under way hold of nodes' answers, all together. May be used by many threads.
+
+    Args:
+        most_bytes: How many these may be.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> None:
+        """Count bytes that have arrived.
+
+        Raises:
+            TooBusy: They are too many.
+        """
+        with self._lock:
+            if self._held + size > self._most:
+                raise TooBusy("the queries under way hold all the memory that is for nodes' answers; ask again soon")
+            self._held += size
+
+    def give_back(self, size: int) -> None:
+        """Count bytes that are not needed any more."""
+        with self._lock:
+            self._held -= size
+
+
 class Effort:
     """What a query has left, and its steps, whichever nodes it goes to. May be used by many threads.
 
@@ -53,6 +82,7 @@ class Effort:
         seconds: How long the query may take from now.
         limits: What it may use.
         cancelled: Whether nobody waits for the answer any more.
+        hold: What all queries hold.
 
     Attributes:
         deadline: When the answer is due, by ``time.monotonic()``.
@@ -60,12 +90,19 @@ class Effort:
         steps: What was done, in the order in which it ended.
     """
 
-    def __init__(self, seconds: float, limits: Limits, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        limits: Limits,
+        cancelled: Callable[[], bool] = lambda: False,
+        hold: Hold | None = None,
+    ) -> None:
         self.deadline = time.monotonic() + seconds
         self.limits = limits
         self.steps: list[Step] = []
         self._cancelled = cancelled
-        self._left = limits.most_pulled_bytes
+        self._hold = hold
+        self._spent = 0
         self._ended = False
         self._lock = threading.Lock()
 
@@ -90,13 +127,16 @@ class Effort:
 
         Raises:
             TooLarge: They are too many.
+            TooBusy: All queries together hold too many.
             QueryCancelled: The query has been answered without them.
         """
         with self._lock:
-            self._left -= size
             if self._ended:
                 raise QueryCancelled("the query has ended")
-            if self._left < 0:
+            if self._hold:
+                self._hold.take(size)
+            self._spent += size
+            if self._spent > self.limits.most_pulled_bytes:
                 most = self.limits.most_pulled_bytes
                 raise TooLarge(
                     f"the nodes would have to send more than {most} bytes for this query; make its patterns narrower"
@@ -107,5 +147,8 @@ class Effort:
         self.steps.append(Step(what, source, text, rows, size, time.perf_counter() - start))
 
     def end(self) -> None:
-        """Let go of what nodes are still sending."""
-        self._ended = True
+        """Let go of what nodes have sent, and are still sending."""
+        with self._lock:
+            if self._hold and not self._ended:
+                self._hold.give_back(self._spent)
+            self._ended = True

@@ -51,8 +51,20 @@ class QueryTimeout(FederationError):
     """The time for one query is over; the message says what was waited for."""
 
 
+class TooBusy(FederationError):
+    """The queries under way leave no room for this one; later there may be."""
+
+
 class QueryCancelled(FederationError):
     """Nobody waits for the answer any more."""
+
+
+class ServiceFailed(FederationError):
+    """Another server that the query calls with SERVICE did not answer as it should."""
+
+
+class ServerStopping(FederationError):
+    """This server ends before the query is answered; another one may answer it."""
 
 
 class SourceFailed(FederationError):

@@ -16,7 +16,10 @@ from topology.federation.errors import (
     QueryRefused,
     QuerySyntaxError,
     QueryTimeout,
+    ServerStopping,
+    ServiceFailed,
     SourceFailed,
+    TooBusy,
     TooLarge,
     UpdateRefused,
 )
@@ -45,6 +48,9 @@ _STATUSES = (
     (QueryRefused, HTTPStatus.FORBIDDEN),
     (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
     (SourceFailed, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServerStopping, HTTPStatus.SERVICE_UNAVAILABLE),
+    (TooBusy, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServiceFailed, HTTPStatus.BAD_GATEWAY),
     (QueryCancelled, HTTPStatus.SERVICE_UNAVAILABLE),  # nobody is there to read it
     (QueryTimeout, HTTPStatus.GATEWAY_TIMEOUT),
     (FederationError, HTTPStatus.INTERNAL_SERVER_ERROR),

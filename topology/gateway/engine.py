@@ -9,6 +9,8 @@ from topology.federation.engine import Engine
 from topology.settings import Settings
 
 _MEBIBYTE = 1024 * 1024
+# The part of an evaluator's memory that one query's answers from the nodes may take here, before they are sifted.
+_PARTS = 8
 # Answers kept in the process's own memory where there is no Redis; each has at most 256 KiB.
 _ANSWERS_KEPT = 256
 
@@ -25,9 +27,13 @@ def make_engine(settings: Settings, logger: LinkLogger, shares_results: bool) ->
     return Engine(
         timeout=settings.sparql_timeout,
         source_timeout=settings.node_timeout,
-        limits=Limits(most_result_bytes=settings.sparql_result_max_bytes),
+        limits=Limits(
+            most_pulled_bytes=settings.sparql_memory * _MEBIBYTE // _PARTS,
+            most_result_bytes=settings.sparql_result_max_bytes,
+        ),
         workers=settings.sparql_workers,
         worker_memory=settings.sparql_memory * _MEBIBYTE,
         cache_ttl=settings.sparql_cache_ttl,
         store=Cache(host, settings.redis_port, settings.redis_db, logger, capacity=_ANSWERS_KEPT),
+        services=frozenset(settings.sparql_services),
     )
