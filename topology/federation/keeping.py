@@ -115,7 +115,11 @@ class Keeping:
 
     def _bring_up_to_date(self, snapshot: Snapshot, pull: Pull) -> None:
         began, changed = time.monotonic(), self._kept.changed(snapshot)
-        rows = self._pulled(snapshot, pull, self._kept.patterns if changed else (), changed)
+        try:
+            rows = self._pulled(snapshot, pull, self._kept.patterns if changed else (), changed)
+        except TooLarge:
+            self.give_up()  # or every query would meet it again
+            raise
         self._kept.update(snapshot, changed, rows, began)
 
     def _extend(self, snapshot: Snapshot, pull: Pull) -> None:
