@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import count
 
 from topology.federation.errors import FederationError, TooLarge
-from topology.federation.kept import Kept, covers, wanted
+from topology.federation.kept import Kept, covering, wanted
 from topology.federation.plan import Pattern, Plan
 from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot
@@ -145,4 +145,4 @@ class Keeping:
 
 def _widest(patterns: Set[Pattern]) -> tuple[Pattern, ...]:
     """Those of some patterns that no other one covers."""
-    return tuple(one for one in patterns if not any(covers(other, one) for other in patterns if other != one))
+    return tuple(one for one in patterns if not any(wider in patterns for wider in covering(one) if wider != one))

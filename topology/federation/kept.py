@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import NamedTuple
 
 from topology.federation.plan import ANY_NAMED_GRAPH, Pattern, Plan
@@ -72,6 +73,7 @@ class Kept:
 
     def _forget(self) -> None:
         self._patterns: tuple[Pattern, ...] = ()
+        self._lookup: frozenset[Pattern] = frozenset()
         self._graphs: dict[str, _Graph] = {}
         self._marks: Mapping[str, int] = {}
         self._unmarked: frozenset[str] = frozenset()
@@ -93,7 +95,8 @@ class Kept:
 
     def covers(self, plan: Plan) -> bool:
         """Whether the matches of all of a query's patterns are kept."""
-        return all(any(covers(mine, wanted) for mine in self._patterns) for wanted in plan.patterns)
+        mine = self._lookup
+        return all(any(wider in mine for wider in covering(wanted)) for wanted in plan.patterns)
 
     def is_current(self, snapshot: Snapshot) -> bool:
         """Whether what is kept is what a snapshot shows."""
@@ -156,7 +159,7 @@ class Kept:
             self._generation += 1
             self._began = self._generation
             self._graphs = {name: _Graph(self._generation, quads) for name, quads in _by_graph(rows).items()}
-            self._patterns = patterns
+            self._patterns, self._lookup = patterns, frozenset(patterns)
             self._until = began + self._seconds
             self._note(snapshot)
             return True
@@ -207,9 +210,10 @@ def _with_others(pattern: Pattern) -> Pattern:
     return Pattern(ANY_NAMED_GRAPH, None, pattern.predicate, kind)
 
 
-def covers(mine: Pattern, other: Pattern) -> bool:
-    """Whether all matches of another pattern are matches of one, graphs aside."""
-    return all(own is None or own == its for own, its in zip(_terms(mine), _terms(other), strict=True))
+def covering(pattern: Pattern) -> Iterator[Pattern]:
+    """The patterns of all graphs that match whatever one matches: so many that they can be looked for among any number."""
+    for terms in product(*({term, None} for term in _terms(pattern))):
+        yield Pattern(ANY_NAMED_GRAPH, *terms)
 
 
 def _terms(pattern: Pattern) -> tuple[str | None, str | None, str | None]:
