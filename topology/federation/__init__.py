@@ -7,8 +7,9 @@ that is exact. In the order in which a query passes them:
 - ``protocol`` with ``forms``, ``bodies``, ``formats``: the SPARQL 1.1 Protocol over HTTP;
 - ``engine``: the story of one query, with what it may use (``effort``) and what stands where (``sources``);
 - ``shapes``: queries that differ in their words only are read once;
-- ``tokens``, ``analysis``, ``plan``: what the query can see, of which ``visible`` finds the patterns, ``blocks`` the joins and
-  ``conditions`` the filters that are left to the nodes, and ``constants`` the terms that all of them know by the same name;
+- ``tokens``, ``services``, ``analysis``, ``plan``: which servers the query calls, and what it can see; ``visible`` finds the
+  patterns, ``blocks`` the joins and ``conditions`` the filters that are left to the nodes, and ``constants`` the terms that all
+  of them know by the same name;
 - ``results``: whole answers of earlier queries; ``keeping``, ``kept``, ``kept_store``: quads of earlier queries;
 - ``attempt``: the query over one snapshot of the nodes; ``semi_joins``: joins over the default graph, in rounds;
 - ``asking``, ``nodes``, ``request``: asking the nodes, without waiting for slow ones; ``rows``, ``terms``: keeping one copy of
