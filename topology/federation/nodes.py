@@ -104,9 +104,9 @@ class Nodes:
         manners.asked_at[number] = start
         try:
             rows = self._ask_again(source, request, effort)
-        except (_Silent, QueryCancelled):
+        except (_Silent, QueryCancelled, QueryTimeout):
             now = time.monotonic()
-            if start in manners.overdue(now):  # also when the query went on without it
+            if start in manners.overdue(now):  # also when the query went on without it, or ended
                 manners.shunned_until = now + _SHUNNED
             raise
         finally:
@@ -138,6 +138,8 @@ class Nodes:
             except urllib3.exceptions.ProtocolError:
                 # A kept connection that the node closed just now says nothing about the node.
                 return self._ask(source, request, until, effort)
+        except urllib3.exceptions.NewConnectionError as error:  # one of its TimeoutErrors, whatever took no time
+            raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
         except (TimeoutError, urllib3.exceptions.TimeoutError):
             if time.monotonic() >= effort.deadline:
                 raise QueryTimeout(f"waited for node {source.id}") from None

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from topology.federation.effort import Effort, Limits
-from topology.federation.errors import QueryCancelled, QueryTimeout, TooLarge
+from topology.federation.effort import Effort, Hold, Limits
+from topology.federation.errors import QueryCancelled, QueryTimeout, TooBusy, TooLarge
 
 
 def test_it_goes_on_while_there_is_time() -> None:
@@ -66,3 +66,19 @@ def test_steps_are_told_with_the_time_that_they_took() -> None:
     (step,) = effort.steps
     assert (step.what, step.source, step.text, step.rows, step.size) == ("ask", "a", "SELECT", 3, 100)
     assert 5 <= step.seconds < 30
+
+
+def test_what_all_queries_hold_is_bounded_and_given_back_once() -> None:
+    hold = Hold(100)
+    one, other = (Effort(60, Limits(), hold=hold) for _ in range(2))
+    one.spend(60)
+    with pytest.raises(TooBusy):
+        other.spend(50)
+    other.spend(40)
+    one.end()
+    one.end()
+    other.spend(60)
+    with pytest.raises(TooBusy):
+        other.spend(1)
+    other.end()
+    hold.take(100)
