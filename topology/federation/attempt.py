@@ -159,6 +159,7 @@ class Attempt:
             self.effort.limits.most_result_bytes,
             stored_default_graph=self.dataset.given,
             named_graphs=tuple(named or ()) if self.dataset.overrides else None,
+            services=self.plan.services,
         )
         result = self.workers.evaluate(job, self.effort)
         self.effort.note("evaluate", "", text, len(rows), len(quads), start)

@@ -104,7 +104,8 @@ class Engine:
         skolem: How IRIs begin that stand for blank nodes and are shown as such.
         cache_ttl: Seconds for which answers are kept, and quads of which nobody says when they change; 0: nothing is kept.
         store: Where answers are kept; ``None``: they are not.
-        services: Hosts that queries may call with SERVICE, in small letters, with their ports where these are not the usual ones.
+        services: Hosts that queries may call with SERVICE, in small letters, with their ports where these are not the usual
+            ones.
     """
 
     def __init__(

@@ -32,6 +32,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
         stored_default_graph: Whether the store's default graph takes the place of the graphs of FROM clauses.
         named_graphs: The graphs that take the place of those of FROM NAMED clauses; ``None``: as the query says.
         over_kept: Whether to run it over the quads of ``Keep`` in place of ``quads``.
+        services: The IRIs of the other servers that the query calls.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     stored_default_graph: bool = False
     named_graphs: tuple[str, ...] | None = None
     over_kept: bool = False
+    services: tuple[str, ...] = ()
 
 
 class Keep(msgspec.Struct, frozen=True, tag=True):

@@ -71,7 +71,9 @@ class Plan(msgspec.Struct, frozen=True):
         from_named: The IRIs of the FROM NAMED clauses.
         has_dataset: Whether there is any such clause.
         resources: For DESCRIBE: a SELECT query for the resources to describe. Empty for other forms.
-        is_volatile: Whether it gives another answer each time, since it asks for the time, or for something random or new.
+        is_volatile: Whether it may give another answer each time, since it asks for the time, for something random or new, or
+            other servers.
+        services: The IRIs of the other servers that it calls.
         pulls_everything: Why the analysis gave up and the patterns match everything; empty when it did not.
     """
 
@@ -86,6 +88,7 @@ class Plan(msgspec.Struct, frozen=True):
     has_dataset: bool = False
     resources: str = ""
     is_volatile: bool = False
+    services: tuple[str, ...] = ()
     pulls_everything: str = ""
 
     def widened(self, reason: str) -> Plan:

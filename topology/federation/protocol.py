@@ -183,7 +183,12 @@ def _explained(answer: Answer, seconds: float, how: Literal["json", "text"]) -> 
 
 def _described(engine: Engine, name: str) -> flask.Response:
     chosen = choose_for_graph(named("CONSTRUCT", name) if name else flask.request.headers.get("Accept", ""))
-    body = service_description(flask.request.base_url, chosen, union_default_graph=engine.union_default_graph)
+    body = service_description(
+        flask.request.base_url,
+        chosen,
+        union_default_graph=engine.union_default_graph,
+        calls_services=bool(engine.services),
+    )
     response = flask.Response(body, content_type=with_charset(chosen.content_type))
     response.headers["Vary"] = "Accept"
     return revalidated(response, flask.request)

@@ -26,15 +26,19 @@ _:graph a sd:Graph .
 """
 
 
-def service_description(endpoint: str, chosen: Format, *, union_default_graph: bool) -> bytes:
+def service_description(
+    endpoint: str, chosen: Format, *, union_default_graph: bool, calls_services: bool = False
+) -> bytes:
     """A service description.
 
     Args:
         endpoint: The address of the endpoint, as the client wrote it; one that is no IRI is left out.
         chosen: How it is written.
         union_default_graph: Whether the default graph is the union of the named ones.
+        calls_services: Whether queries may call other servers.
     """
-    features = "sd:feature sd:UnionDefaultGraph ;\n    " if union_default_graph else ""
+    names = ("sd:UnionDefaultGraph",) * union_default_graph + ("sd:BasicFederatedQuery",) * calls_services
+    features = f"sd:feature {', '.join(names)} ;\n    " if names else ""
     try:
         address = str(pyoxigraph.NamedNode(endpoint))
     except ValueError:

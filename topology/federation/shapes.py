@@ -27,6 +27,8 @@ _ADDRESS = re.compile(
 )
 _LETTERS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{3,200}")
 _LETTERS = re.compile(r"[A-Za-z0-9 ]{3,200}")
+# After these, an address is part of what the query is, and of whether it is answered.
+_BEFORE_KEPT = frozenset({"FROM", "NAMED", "SERVICE", "SILENT"})
 _NUMBER = re.compile(r"\s*\d+")
 
 
@@ -60,7 +62,7 @@ def shape_of(text: str) -> Shape:
         if token.kind == "string" and following != "^" and _WORDS.fullmatch(token.text[1:-1]):
             word = token.text[1:-1]
             replacement = f'"{stand_ins.setdefault(word, _stand_in(word, len(stand_ins)))}"'
-        elif token.kind == "iri" and before not in ("FROM", "NAMED") and not (n and tokens[n - 1].text == "^"):
+        elif token.kind == "iri" and before not in _BEFORE_KEPT and not (n and tokens[n - 1].text == "^"):
             address = token.text[1:-1]
             if _ADDRESS.fullmatch(address) and not address.startswith(PREFIX):
                 replacement = f"<{stand_ins.setdefault(address, f'urn:standin:q{len(stand_ins)}q')}>"

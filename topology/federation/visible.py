@@ -19,7 +19,6 @@ from rdflib.term import BNode, Identifier, URIRef, Variable
 from topology.federation.blocks import Triple, blocks, simple
 from topology.federation.conditions import Condition, Conditions
 from topology.federation.constants import Constants
-from topology.federation.errors import QueryRefused
 from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
 
 Step = tuple[Identifier, Identifier | Path, Identifier]
@@ -55,6 +54,7 @@ class Visible:
         joins: Those of the default graph that narrow each other.
         others: Those that they cannot.
         graph_names: As in ``Plan.graph_names``.
+        services: What stands after SERVICE.
     """
 
     constants: Constants
@@ -63,6 +63,7 @@ class Visible:
     joins: list[Block] = field(default_factory=list)
     others: list[Pattern] = field(default_factory=list)
     graph_names: set[str] = field(default_factory=set)
+    services: frozenset[Identifier] = frozenset()
 
     def query(self, tree: CompValue, graph: str = DEFAULT_GRAPH) -> None:
         """Collect from a query or a sub-select: nothing outside of it narrows what it sees.
@@ -158,7 +159,8 @@ class Visible:
         self.query(part, context.graph)
 
     def _service(self, part: CompValue, context: _Context) -> None:
-        raise QueryRefused("SERVICE is refused: this endpoint calls no other servers")
+        """What another server is asked sees nothing here, whatever stands in it."""
+        self.services |= {part.term}
 
     def _step(self, step: Step, context: _Context) -> None:
         subject, link, object_ = step

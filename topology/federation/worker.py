@@ -1,8 +1,9 @@
-"""A process that reads and evaluates the queries of strangers: ``python -m topology.federation.worker FD BYTES``.
+"""A process that reads and evaluates the queries of strangers: ``python -m topology.federation.worker FD BYTES FILES``.
 
 A query can ask for endless work, run the parser's stack over (5,000 opening braces end the process), or make the evaluator
 call other servers (pyoxigraph does for SERVICE). So none of that happens in the server's own process: this one can be ended,
-its memory is bounded, and it can open no connection and no file.
+its memory is bounded, and it can open no connection and no file. Only for queries that may call other servers there is one
+that can.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ import msgspec
 import pyoxigraph
 
 from topology.federation.analysis import analyse
-from topology.federation.errors import FederationError, NotAcceptable, QueryRefused, TooLarge
+from topology.federation.errors import FederationError, NotAcceptable, QueryRefused, ServiceFailed, TooLarge
 from topology.federation.jobs import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
 from topology.federation.kept_store import KeptStore, add_graphs, read_quads
 
 _RDF_XML = "application/rdf+xml"
+_MOST_SHOWN = 200
 
 
 def main() -> None:
     """Do jobs until the other end closes the connection."""
-    descriptor, memory = int(sys.argv[1]), int(sys.argv[2])
+    descriptor, memory, files = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
     logging.disable()  # rdflib warns of every odd literal in a query
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     analyse("SELECT * { ?s ?p ?o }")  # the grammar is built with its first use
-    _confine(memory)
+    _confine(memory, files)
     kept = KeptStore()
     decoder = msgspec.msgpack.Decoder(Job)
     encoder = msgspec.msgpack.Encoder()
@@ -91,6 +93,10 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
         else:
             result.serialize(output, pyoxigraph.QueryResultsFormat.from_media_type(job.media_type))
     except (OSError, RuntimeError, ValueError, SyntaxError) as error:
+        if job.services and isinstance(error, OSError | RuntimeError):
+            names = ", ".join(f"<{service[:_MOST_SHOWN]}>" for service in job.services)
+            reason = str(error).partition(" with payload")[0]
+            raise ServiceFailed(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
         raise QueryRefused(f"the query cannot be evaluated: {error}") from error
     if job.media_type == _RDF_XML and b"<oxprefix: " in output.getvalue():
         # pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
@@ -112,12 +118,12 @@ class _Bounded(io.BytesIO):
         return super().write(data)
 
 
-def _confine(memory: int) -> None:
-    """Bound the memory, and let no file and no connection be opened from now on."""
+def _confine(memory: int, files: int) -> None:
+    """Bound the memory, and how many files and connections may be open from now on; 0: none can be opened."""
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     # Descriptors 0 to 2 are taken, and a new one would have a higher number.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3 + files, 3 + files))
 
 
 def _end_with_parent(parent: int) -> None:

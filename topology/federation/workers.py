@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from topology.federation.effort import Effort
-from topology.federation.errors import QueryRefused, QueryTimeout, TooLarge
+from topology.federation.errors import QueryTimeout, ServerStopping, TooLarge
 from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
 from topology.federation.kept import Kept
 from topology.federation.plan import Plan
@@ -23,10 +23,16 @@ from topology.federation.plan import Plan
 _ANALYSIS_SECONDS = 5.0
 # Seconds between two looks at whether anybody still waits for an answer.
 _LOOK_EVERY = 0.1
+# Connections, and what resolving names and reading certificates takes.
+_FILES_FOR_CALLS = 64
+_MOST_SHOWN = 200
 
 
 class Workers:
     """Processes that analyse and evaluate queries, each one job at a time. May be used by many threads.
+
+    Queries that call other servers have a process of their own, the only one that can open connections. It is started with the
+    first of them.
 
     Args:
         count: How many there are.
@@ -41,7 +47,11 @@ class Workers:
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         self._all = [_Worker(memory) for _ in range(count)]
         for worker in self._all:
+            worker.start_if_ended()
             self._idle.put(worker)
+        self._caller = _Worker(memory, _FILES_FOR_CALLS)
+        self._idle_caller: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        self._idle_caller.put(self._caller)
 
     def analyse(self, text: str, effort: Effort) -> Plan:
         """Read a query.
@@ -75,8 +85,9 @@ class Workers:
         Raises:
             QueryRefused: It cannot be evaluated, or not within the bounds.
             QueryTimeout: It took too long.
+            ServiceFailed: Another server, which it calls, failed.
         """
-        reply = self._do(job, effort, "the query's evaluation")
+        reply = self._do(job, effort, _described(job))
         assert isinstance(reply, Evaluated)
         return reply.body
 
@@ -100,16 +111,17 @@ class Workers:
     def close(self) -> None:
         """End all processes, at work or not; no more jobs are done."""
         self._closed = True
-        for worker in self._all:
+        for worker in (*self._all, self._caller):
             worker.end()
 
     def _do(
         self, job: Job, effort: Effort, what: str, most_seconds: float = math.inf, kept: Kept | None = None
     ) -> Reply:
-        worker = self._take(effort, what)
+        idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
+        worker = _take(idle, effort, what)
         try:
             if self._closed:
-                raise QueryRefused("this server is stopping")
+                raise ServerStopping("this server is stopping")
             if kept is not None:
                 self._bring_up_to_date(worker, kept, effort)
             reply = self._answer(worker, job, effort, what, time.monotonic() + most_seconds)
@@ -120,7 +132,7 @@ class Workers:
             worker.end()
             raise
         finally:
-            self._idle.put(worker)
+            idle.put(worker)
         if isinstance(reply, Failed):
             raise reply.error()
         return reply
@@ -148,24 +160,36 @@ class Workers:
         worker.generation = delta.generation
         effort.note("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
 
-    def _take(self, effort: Effort, what: str) -> _Worker:
-        """A worker that is free, which may be a matter of other queries' time."""
-        while True:
-            with suppress(queue.Empty):
-                return self._idle.get(timeout=min(_LOOK_EVERY, max(effort.deadline - time.monotonic(), 0)))
-            effort.check(f"other queries to end before {what}")
+
+def _take(idle: queue.LifoQueue[_Worker], effort: Effort, what: str) -> _Worker:
+    """A worker that is free, which may be a matter of other queries' time."""
+    while True:
+        with suppress(queue.Empty):
+            return idle.get(timeout=min(_LOOK_EVERY, max(effort.deadline - time.monotonic(), 0)))
+        effort.check(f"other queries to end before {what}")
+
+
+def _described(job: Evaluate) -> str:
+    """What is waited for."""
+    if not job.services:
+        return "the query's evaluation"
+    return f"the query's evaluation, which calls {', '.join(f'<{service[:_MOST_SHOWN]}>' for service in job.services)}"
 
 
 class _Worker:
-    """One process, started again when it was ended.
+    """One process, started when it is needed and again when it was ended.
+
+    Args:
+        memory: Bytes of address space that it may take; 0: no bound.
+        files: Files and connections that it may have open.
 
     Attributes:
         generation: What it holds of the quads that are kept; -1: nothing.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, files: int = 0) -> None:
         self.generation = -1
-        self._memory = memory
+        self._arguments = [str(memory), str(files)]
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._start()
@@ -174,7 +198,7 @@ class _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "topology.federation.worker", str(theirs.fileno()), str(self._memory)],
+                [sys.executable, "-m", "topology.federation.worker", str(theirs.fileno()), *self._arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

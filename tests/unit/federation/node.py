@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
@@ -26,7 +26,7 @@ class Node:
         queries: What it was asked.
         fault: How it fails: ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
             ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"once"`` (closes the connection
-            once), or not at all.
+            once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), or not at all.
         media_type: The only format that it speaks.
     """
 
@@ -44,9 +44,11 @@ class Node:
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
-                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                node.queries.append(form["query"][0])
-                node.answer(self, form["query"][0])
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                direct = self.headers["Content-Type"] == "application/sparql-query"
+                query = body if direct else parse_qs(body)["query"][0]
+                node.queries.append(query)
+                node.answer(self, query)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -80,6 +82,15 @@ class Node:
             self.stopping.wait(30)
             request.close_connection = True
             return
+        if self.fault.startswith("redirect "):
+            request.send_response(302)
+            request.send_header("Location", self.fault.removeprefix("redirect "))
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
+        if self.fault == "endless":
+            self._answer_without_end(request)
+            return
         solutions = self.store.query(query)
         assert isinstance(solutions, pyoxigraph.QuerySolutions)
         body = solutions.serialize(format=_FORMATS[self.media_type])
@@ -103,6 +114,20 @@ class Node:
         else:
             request.wfile.write(body)
         request.wfile.flush()
+
+    def _answer_without_end(self, request: BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
+        request.send_response(200)
+        request.send_header("Content-Type", "application/sparql-results+json")
+        request.send_header("Content-Length", str(2**40))
+        request.end_headers()
+        request.wfile.write(b'{"head":{"vars":["z"]},"results":{"bindings":[{}')
+        number = 0
+        with suppress(OSError):
+            while not self.stopping.is_set():
+                number += 1
+                value = f"{number:x}".encode() * 1000
+                request.wfile.write(b',\n{"z":{"type":"literal","value":"%s"}}' % value)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ def test_what_is_no_query_is_refused() -> None:
     with pytest.raises(UpdateRefused):
         analyse("DELETE WHERE { ?s ?p ?o }")
     with pytest.raises(QueryRefused, match="SERVICE"):
-        analyse("SELECT * { SERVICE <http://127.0.0.1/> {} }")
+        analyse("SELECT * { SERVICE ?anything {} }")
 
 
 @pytest.mark.parametrize(
