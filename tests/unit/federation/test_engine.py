@@ -127,6 +127,13 @@ def test_when_all_nodes_are_lost_there_is_no_answer(nodes: list[Node], engine: E
         engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
 
 
+def test_where_no_node_is_known_to_live_it_is_told_which_are_missing(engine: Engine) -> None:
+    for _ in range(2):
+        with pytest.raises(SourceFailed, match=r"^no catalogue node answers; missing: node0, node1$") as caught:
+            engine.query_with_failover(COUNT, lambda _: Snapshot((), missing=("node0", "node1")))
+        assert caught.value.sources == {"node0", "node1"}
+
+
 def test_a_snapshot_that_cannot_avoid_a_node_ends_the_attempts(nodes: list[Node], engine: Engine) -> None:
     nodes[0].fault = "error"
     with pytest.raises(SourceFailed, match="node0"):
