@@ -97,8 +97,9 @@ def _check(query: QueryText) -> list[Token]:
         pyoxigraph.Store().query(_calling_nobody(query, called))
     except SyntaxError as error:
         raise _syntax_error(str(error)) from None
-    except RuntimeError:
-        if not called:  # the evaluator begins at once, and finds no server in the variables
+    except RuntimeError as error:
+        # The evaluator begins at once. Functions that it does not know come first, then the variables without a server.
+        if not called or "service name" not in str(error):
             raise
     if not query.form:
         raise QueryRefused("the kind of query cannot be told from the text")

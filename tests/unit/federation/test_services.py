@@ -295,6 +295,12 @@ class TestRefusals:
             engine.query(text, snapshot(nodes))
         assert not evil.queries
 
+    def test_of_functions_that_nobody_knows_are_no_fault_of_the_service(self, engine: Engine, service: Node) -> None:
+        with pytest.raises(QueryRefused, match="custom function"):
+            engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o }} FILTER(<urn:f>(?o)) }}")
+        assert not service.queries
+        assert engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o FILTER(<urn:f>(?o)) }} }}").services
+
     def test_where_one_asks_over_tls(self, closed_engine: Engine) -> None:
         for silent in ("", "SILENT"):
             with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES.* does not name b\.example"):
