@@ -16,6 +16,7 @@ import pyoxigraph
 import pytest
 from flask.testing import FlaskClient
 
+from catena_core.logs import LinkLogger
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
 from tests.waiting import eventually
@@ -26,6 +27,8 @@ from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
 from topology.federation.protocol import sparql_blueprint
 from topology.federation.services import check_services
 from topology.federation.sources import Snapshot, Source
+from topology.gateway.engine import make_engine
+from topology.settings import load
 
 JSON = "application/sparql-results+json"
 GRAPHS = {
@@ -492,6 +495,18 @@ class TestProtocol:
             described = client_of(one, nodes).get("/sparql").get_data(as_text=True)
             assert ("sd:BasicFederatedQuery" in described) is tells
             assert "sd:UnionDefaultGraph" in described
+
+    def test_the_setting_names_the_hosts(self, service: Node) -> None:
+        host = urlsplit(service.url).netloc
+        settings = load({"SPARQL_SERVICES": f"A.example, {host}", "SPARQL_WORKERS": "1"}, file="there is none")
+        engine = make_engine(settings, LinkLogger("test"), shares_results=False)
+        try:
+            assert engine.plan(ALL_CALLS["joined"].replace("URL", service.url)).services == (service.url,)
+            assert engine.plan("ASK { SERVICE <http://a.example/sparql> {} }").services
+            with pytest.raises(QueryRefused, match=r"does not name a\.example:8080"):
+                engine.plan("ASK { SERVICE <http://a.example:8080/sparql> {} }")
+        finally:
+            engine.close()
 
     def test_a_server_that_stops_says_so(self, nodes: list[Node]) -> None:
         engine = Engine(timeout=10, workers=1)
