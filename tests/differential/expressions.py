@@ -14,17 +14,18 @@ def _one_of(texts: str) -> st.SearchStrategy[str]:
 
 
 _STRINGS = _one_of(
-    """'x' 'x' 'X' 'i' 'İ' 'ı' 'k' 'K' 'K' 's' 'SS' 'ß' 'data' '' 'x'@en 'é' '𝒳' 'ⱟ' 'ς' '1' 'https://example.org/' '2' '.'
-    'a' 'e' 'exa'"""
+    """'x' 'x' 'X' 'i' 'İ' 'ı' 'k' 'K' 'K' 's' 'SS' 'ß' 'data' '' 'x'@en 'é' '𝒳' 'ⱟ' 'ς' '1' '2' '.' 'a' 'e'
+    'https://example.org/' 'exa' 'Istanbul' 'stan' 'STAN' 'straße'"""
 )
 _CONSTANTS = st.one_of(
-    _one_of(":a :b :c :d :e :stranger g:1 <https://example.org/a>"),
+    _one_of(":a :b :c :d :e :stranger g:1 <https://example.org/a> <https://example.org/b> <https://example.org/g/1>"),
     _one_of("1 2 1.0 1e0 '01'^^xsd:integer 10 2.5 -1 '1'^^xsd:int 'NaN'^^xsd:double true '2025-01-01'^^xsd:date"),
-    _one_of("'x' 'x'@en 'X'@EN 'x'@en-gb 'https://example.org/a' 'é' '�' 'x' 'ⱟ' 'οδος' 'ⱟx'"),
+    _one_of("'x' 'x'@en 'X'@EN 'x'@en-gb 'https://example.org/a' 'é' '�' 'x' 'ⱟ' 'οδος' 'ⱟx' 'Istanbul'"),
     st.just("'not a number'^^xsd:integer"),
 )
 _PATTERNS = _one_of(
-    r"""^x x X$ k K s ß İ i . ^.$ ^https [a-z] \\d \\w+ ^$ é [^x] x|2 ^\\p{L}+$ data.* \\bx\\b a{1,2} org/[a-c]"""
+    r"""^x x X$ k K s ß İ i . ^.$ ^https [a-z] \\d \\w+ ^$ é [^x] x|2 ^\\p{L}+$ data.* \\bx\\b a{1,2} org/[a-c]
+    stan STAN s.an Istanbul raße"""
 ) | st.just("a b")
 _FLAGS = st.sampled_from(["i", "i", "s", "m", "x", "is"])
 _RANGES = st.sampled_from(["'en'", "'EN'", "'*'", "'de'", "'de-DE'", "'tr'", "'en-GB'", "''"])

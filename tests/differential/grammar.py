@@ -54,7 +54,26 @@ def _one_of(texts: str, separator: str | None = None) -> st.SearchStrategy[str]:
     return st.sampled_from([text.strip() for text in texts.split(separator)])
 
 
-_nodes = st.sampled_from(["?x", "?y", "?x", "?z", "?x", "?y", "?x", "?y", "?z", ":a", ":b", ":c", ":d", ":e", "?k"])
+_nodes = st.sampled_from(
+    [
+        "?x",
+        "?y",
+        "?x",
+        "?z",
+        "?x",
+        "?y",
+        "?x",
+        "?y",
+        "?z",
+        ":a",
+        ":b",
+        ":c",
+        ":d",
+        ":e",
+        "?k",
+        "<https://example.org/a>",
+    ]
+)
 _ends = _nodes | st.sampled_from(["?n", "1", "'x'", "'x'@en", "g:2", "[]", "?g"])
 _values = st.one_of(
     *[st.just("?n")] * 5,

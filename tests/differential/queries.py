@@ -154,6 +154,25 @@ QUERIES = {
     "nested GRAPH with a filter": "SELECT * { GRAPH ?g { ?x :about ?o GRAPH <graph/0> { ?o :title ?t } } "
     "FILTER(LANG(?t) = '') }",
     "sub-select that is joined": "SELECT * { { SELECT ?o { ?o :theme :t1 } ORDER BY ?o LIMIT 2 } ?o :asset ?a . ?a :label ?l }",
+    "chain through a provider's blank node": "SELECT * { :own :list ?l . ?l rdf:first ?f ; rdf:rest ?r . ?r rdf:first ?s }",
+    "chain through blank nodes of both kinds": "SELECT * { ?o :list ?l . ?l rdf:first ?f FILTER(?o IN (:o1, :own)) }",
+    "numbers written in two ways": "SELECT * { GRAPH ?g { ?o a :Offering ; :price ?n ; :rank ?n } }",
+    "numbers written in two ways, over graphs": "SELECT * { :o1 :price ?n . ?o :rank ?n ; :theme :t1 }",
+    "VALUES after OPTIONAL": "SELECT * { ?o :rank ?r OPTIONAL { ?o :next ?n } VALUES ?n { :o1 :o3 } }",
+    "VALUES after MINUS": "SELECT * { ?a :size ?s MINUS { ?a :part ?b . ?b :broken ?c } VALUES ?c { :a4 } }",
+    "VALUES after NOT EXISTS": "SELECT * { ?a :size ?s FILTER NOT EXISTS { ?a :part ?b } VALUES ?b { :a4 } }",
+    "VALUES around a sub-select": "SELECT * { { SELECT (COUNT(*) AS ?n) { ?o :theme ?t } } VALUES ?t { :t1 } }",
+    "filter around a sub-select": "SELECT * { { SELECT ?t (COUNT(*) AS ?n) { ?o :theme ?t ; :rank ?r } GROUP BY ?t } "
+    "?o :theme ?t ; :rank ?r FILTER(?r = 1) }",
+    "an address written in two ways": "SELECT * { ?o :rank ?r FILTER(?o = :o1) FILTER(?o = <https://example.org/o1>) }",
+    "a graph's address written in two ways": "SELECT * { VALUES ?g { <graph/1> } GRAPH ?g { ?o :rank ?r } "
+    "FILTER(?g = <https://example.org/graph/1>) }",
+    "VALUES written in two ways": "SELECT * { VALUES ?o { <https://example.org/o1> :o2 } ?o :rank ?r VALUES ?o { :o1 <o2> } }",
+    "an address that is a text, too": "SELECT * { ?o :next ?n FILTER(STR(?n) = 'https://example.org/o2' && "
+    "?n = <https://example.org/o2>) }",
+    "a function with its full name": "SELECT * { ?o :price ?p FILTER(<http://www.w3.org/2001/XMLSchema#string>(?p) = '3') }",
+    "words that differ in their letters": "SELECT * { ?o :title ?t FILTER(REGEX(?t, 'title', 'i')) "
+    "FILTER(REGEX(?t, 'T.t')) FILTER(CONTAINS(?t, 'Tit')) }",
     # Modifiers and aggregates
     "DISTINCT": "SELECT DISTINCT ?t { GRAPH ?g { ?o :theme ?t } }",
     "REDUCED": "SELECT REDUCED ?o { ?o :theme :t1 }",

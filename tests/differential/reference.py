@@ -80,7 +80,7 @@ class Result:
     def of(cls, found: QuerySolutions | QueryBoolean | QueryTriples) -> Result:
         """What pyoxigraph answers."""
         if isinstance(found, QueryBoolean):
-            return cls((), [(str(bool(found)),)], None)
+            return cls(("boolean",), [(str(bool(found)),)], None)
         if isinstance(found, QueryTriples):
             return cls((), [], list(found))
         variables = tuple(variable.value for variable in found.variables)
