@@ -27,6 +27,8 @@ _LOOK_EVERY = 0.1
 _LEAST_WAIT_FOR_THE_ONLY_ONE = 1.0
 _MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
 _TIMES_USUAL = 20
+# How often a query starts again because graphs have moved.
+_MOST_MOVES = 3
 # With more graphs, working out a snapshot without a node takes longer than it saves.
 _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 
@@ -63,6 +65,7 @@ class Asking:
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
+        self._moves = 0
         whole = snapshot_for(frozenset())
         self._taken = whole.taken
         suspects = nodes.suspects(source.id for source in whole.sources)
@@ -74,9 +77,31 @@ class Asking:
         """The nodes to go on with: without those that failed or are slow, or that nobody needs."""
         snapshot = self._snapshot_for(self._failed | self._slow | self._spared)
         if snapshot.taken != self._taken:
-            self._taken = snapshot.taken
+            # Others may have to be asked now, and answers from before may lack what has moved since.
+            self._slow = self._spared = frozenset()
             self._answers, self._took = {}, {}
+            snapshot = self._snapshot_for(self._failed)
+            self._taken = snapshot.taken
         return snapshot
+
+    def check_moves(self, snapshot: Snapshot) -> None:
+        """Start again if a graph is read elsewhere by now: it may have been deleted where it was asked for, just before.
+
+        A node that is still the one to read from had it all the time: a copy is told to go when others have been acknowledged.
+
+        Args:
+            snapshot: The one that the query went by.
+
+        Raises:
+            OtherNodes: Start again.
+        """
+        now = self._snapshot_for(self._failed | self._slow | self._spared)
+        if now.taken == snapshot.taken or self._moves == _MOST_MOVES:
+            return
+        holders = now.holders
+        if any(holders.get(graph, holder) != holder for graph, holder in snapshot.holders.items()):
+            self._moves += 1
+            raise OtherNodes
 
     def ask(self, snapshot: Snapshot, sources: Iterable[Source], request: Request) -> list[tuple[Source, bytes]]:
         """What nodes answer. What was answered once is not asked again.
@@ -108,15 +133,16 @@ class Asking:
     def _submit(self, source: Source, request: Request) -> Future[bytes]:
         future = self._answers.get((source, request.text))
         if future is None:
-            future = self._threads.submit(self._ask_one, source, request)
+            # Bound now: after a change of what stands where, it would tell of an answer that is not used any more.
+            future = self._threads.submit(self._ask_one, source, request, self._took)
             self._answers[source, request.text] = future
             self._since[future] = time.monotonic()
         return future
 
-    def _ask_one(self, source: Source, request: Request) -> bytes:
+    def _ask_one(self, source: Source, request: Request, took: dict[tuple[Source, str], float]) -> bytes:
         start = time.perf_counter()
         body = self._nodes.ask(source, request, self._effort)
-        self._took[source, request.text] = time.perf_counter() - start
+        took[source, request.text] = time.perf_counter() - start
         self._effort.note("ask", source.id, request.text, body.count(b"\n"), len(body), start)
         return body
 
@@ -158,7 +184,7 @@ class Asking:
         self, snapshot: Snapshot, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str
     ) -> None:
         """Start again where a slow node has answered, or where all that is waited for can be done without."""
-        if back := {source.id for source, asked in self._took if asked == text} & self._slow:
+        if back := {source.id for source, asked in list(self._took) if asked == text} & self._slow:
             self._slow -= back
             raise OtherNodes
         now = time.monotonic()

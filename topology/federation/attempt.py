@@ -104,6 +104,7 @@ class Attempt:
                 start, before = time.perf_counter(), len(rows)
                 rows.add(source, number, body, asked.blocks)
                 self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
+        self.asking.check_moves(self.snapshot)
         return rows
 
     def evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
@@ -125,12 +126,12 @@ class Attempt:
             rows.mend()
             return self._evaluate(text, rows, media_type)
 
-    def evaluate_over_kept(self, text: str, kept: Kept, media_type: str) -> bytes:
+    def evaluate_over_kept(self, text: str, kept: Kept, plan: Plan, media_type: str) -> bytes:
         """Run a query over the quads that are kept; raises what :meth:`evaluate` does."""
         start = time.perf_counter()
         most = self.effort.limits.most_result_bytes
         result = self.workers.evaluate_over_kept(
-            Evaluate(text, b"", (), media_type, most, over_kept=True), kept, self.effort
+            Evaluate(text, b"", (), media_type, most, over_kept=True), kept, plan, self.effort
         )
         self.effort.note("evaluate", "", text, kept.count, len(result), start)
         return result

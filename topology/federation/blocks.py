@@ -18,7 +18,7 @@ from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
 from topology.federation.conditions import Condition
-from topology.federation.constants import Constants
+from topology.federation.constants import Constants, number_test
 from topology.federation.plan import Block
 
 Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
@@ -103,7 +103,7 @@ def _block(
                 values[int(name[1:])] = frozenset(forms)
                 narrows = True
             elif amount := constants.number(term):
-                tests.append(f"\0{name[1:]}\0 = {amount}")
+                tests.append(number_test(f"\0{name[1:]}\0", "=", amount))
                 narrows = True
         if isinstance(predicate, tuple):
             link = named(BNode(), (n, "p"))

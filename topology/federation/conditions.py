@@ -19,7 +19,7 @@ from pyparsing import ParseResults
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Literal, Variable
 
-from topology.federation.constants import XSD, Constants
+from topology.federation.constants import XSD, Constants, number_test
 
 _LANGUAGE_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 # What every regular expression language reads as the same letters, in both cases: "k" and "s" have a third form in Unicode.
@@ -119,14 +119,13 @@ class Conditions:
             left, right = right, left
             operator = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)
         if not isinstance(left, Variable):
-            return self._string_relation(left, right, operator, variables)
+            text, word = (right, left) if isinstance(left, Literal) else (left, right)
+            return self._string_relation(text, word, operator, variables)
         number = self._constants.number(right)
         if number is not None and operator in ("=", "<", ">", "<=", ">="):
-            term: str | None = number
-        elif operator == "=":
-            term = self._constants.iri(right) or self._constants.string(right)
-        else:
-            term = None
+            variables.add(str(left))
+            return number_test(_marked(left), operator, number)
+        term = self._constants.iri(right) or self._constants.string(right) if operator == "=" else None
         if term is None:
             return None
         variables.add(str(left))

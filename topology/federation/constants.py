@@ -17,6 +17,8 @@ from topology.skolem import PREFIX
 XSD = "http://www.w3.org/2001/XMLSchema#"
 _KEPT_AS_WRITTEN = frozenset({XSD + "string", XSD + "anyURI"})
 _NUMBERS = frozenset({XSD + "integer", XSD + "decimal"})
+# Types whose values all servers compare with numbers, or know to be none.
+_COMPARED_EVERYWHERE = ", ".join(f"<{XSD}{name}>" for name in ("integer", "decimal", "double", "float", "string"))
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
 
@@ -75,6 +77,19 @@ class Constants:
         tags = {term.language, term.language.lower(), term.language.upper(), _recommended(term.language)}
         text = str(pyoxigraph.Literal(str(term)))
         return tuple(f"{text}@{tag}" for tag in sorted(tags))
+
+
+def number_test(variable: str, operator: str, number: str) -> str:
+    """A comparison with a number that lets through what a node may not know for a number.
+
+    pyoxigraph takes "300"^^xsd:byte and "-5"^^xsd:unsignedInt for the integers that are written there, Jena for no numbers.
+
+    Args:
+        variable: What is compared.
+        operator: How.
+        number: From :meth:`Constants.number`.
+    """
+    return f"({variable} {operator} {number} || DATATYPE({variable}) NOT IN ({_COMPARED_EVERYWHERE}))"
 
 
 def _recommended(tag: str) -> str:

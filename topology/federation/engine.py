@@ -19,8 +19,8 @@ from topology.federation import results
 from topology.federation.asking import Asking, OtherNodes
 from topology.federation.attempt import Attempt
 from topology.federation.describe import describe
-from topology.federation.effort import Effort, Limits, Step
-from topology.federation.errors import QuerySyntaxError, SourceFailed, TooLarge
+from topology.federation.effort import Effort, Hold, Limits, Step
+from topology.federation.errors import NotKept, QuerySyntaxError, SourceFailed, TooLarge
 from topology.federation.formats import Format, choose
 from topology.federation.keeping import Keeping, Later, Pull, Work
 from topology.federation.kept import Kept
@@ -47,6 +47,8 @@ _BYTES_FOR_A_KEPT_QUAD = 8192
 _MOST_KEPT = 1_000_000
 # Bytes that nodes may send for each quad that may be kept, copies included.
 _BYTES_SENT_FOR_A_QUAD = 1000
+# So many of the largest queries may hold what nodes sent at the same time.
+_QUERIES_THAT_FIT = 2
 _PLANS_KEPT = 1000
 _MOST_TEXT = 1024 * 1024
 _MOST_TEXT_KEPT = 32 * 1024
@@ -127,6 +129,7 @@ class Engine:
         self.services = services
         self._timeout = timeout
         self._limits = limits or Limits()
+        self._hold = Hold(_QUERIES_THAT_FIT * self._limits.most_pulled_bytes)
         self._skolem = skolem
         self._nodes = Nodes(source_timeout, pool_size)
         self._threads = ThreadPoolExecutor(pool_size, thread_name_prefix="federation")
@@ -217,7 +220,7 @@ class Engine:
             ServiceFailed: Another server, which the query calls, failed.
             ServerStopping: The engine is closed.
         """
-        effort = Effort(self._timeout, self._limits, cancelled)
+        effort = Effort(self._timeout, self._limits, cancelled, self._hold)
         plan = self._plan(text, effort)
         chosen = choose(plan.form, accept)
         dataset = self._dataset(plan, default_graphs, named_graphs)
@@ -283,27 +286,40 @@ class Engine:
                 return Answer(
                     found.body, chosen.content_type, (), plan, attempt.effort.steps, found.tier, _CACHED, True
                 )
-        seconds = math.inf
-        if not keep.fresh and not plan.services and self._is_kept(attempt, keep.later):
-            tier, seconds = "kept", self._kept.seconds_left()
-            body = attempt.evaluate_over_kept(text, self._kept, chosen.media_type)
+        body, seconds = self._over_kept(text, attempt, chosen, keep), self._kept.seconds_left()
+        if body is not None:
+            tier = "kept"
         elif plan.form == "DESCRIBE":
-            tier, body = "B", describe(attempt, text, chosen.media_type)
+            tier, body, seconds = "B", describe(attempt, text, chosen.media_type), math.inf
         else:
             tier = "A" if plan.blocks or plan.joins else "B"
             rows = attempt.pull_for_query()
-            body = attempt.evaluate(text, rows, chosen.media_type)
+            body, seconds = attempt.evaluate(text, rows, chosen.media_type), math.inf
         missing = attempt.missing()
         if key and self._results and not missing:
             self._results.put(key, results.Result(body, tier), seconds)
         return Answer(body, chosen.content_type, missing, plan, attempt.effort.steps, tier, reasons(plan, tier))
 
-    def _is_kept(self, attempt: Attempt, later: Later) -> bool:
-        """Whether the query can be answered from kept quads."""
-        if self._keeping is None or attempt.dataset.given or not self.union_default_graph:
-            return False
+    def _over_kept(self, text: str, attempt: Attempt, chosen: Format, keep: _Keep) -> bytes | None:
+        """The answer from kept quads; ``None`` when the nodes have to be asked."""
         plan = _ALL if attempt.plan.form == "DESCRIBE" else attempt.plan
-        return self._keeping.serves(plan, attempt.snapshot, self._pull_for(attempt.effort, attempt.asking), later)
+        if (
+            self._keeping is None
+            or keep.fresh
+            or attempt.plan.services
+            or attempt.dataset.given
+            or not self.union_default_graph
+        ):
+            return None
+        pull = self._pull_for(attempt.effort, attempt.asking)
+        if not self._keeping.serves(plan, attempt.snapshot, pull, keep.later):
+            return None
+        try:
+            return attempt.evaluate_over_kept(text, self._kept, plan, chosen.media_type)
+        except NotKept as error:
+            if error.for_good:
+                self._keeping.give_up()
+            return None
 
     def _pull_for(self, effort: Effort, asking: Asking) -> Pull:
         def pull(
@@ -315,7 +331,9 @@ class Engine:
         return pull
 
     def _later(self, snapshot_for: Callable[[frozenset[str]], Snapshot], work: Work) -> None:
-        effort = Effort(self._timeout, self._limits)
+        most = self._kept.most_quads
+        limits = Limits(most_triples=most, most_pulled_bytes=most * _BYTES_SENT_FOR_A_QUAD)
+        effort = Effort(self._timeout, limits, hold=self._hold)
         self._with_failover(
             snapshot_for, effort, lambda asking: work(asking.snapshot(), self._pull_for(effort, asking))
         )

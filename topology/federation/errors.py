@@ -43,6 +43,18 @@ class NotAcceptable(FederationError):
     """The answer cannot be written in any of the formats asked for."""
 
 
+class NotKept(FederationError):
+    """What was kept for a query is not, or cannot be held by an evaluator; the nodes are asked instead.
+
+    Attributes:
+        for_good: Whether there is no use in keeping it again.
+    """
+
+    def __init__(self, message: str, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
+
+
 class UnreadableQuads(FederationError):
     """What was pulled for a query is no RDF; the engine finds out whose fault it is."""
 

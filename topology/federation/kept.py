@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
+from topology.federation.errors import NotKept
 from topology.federation.plan import ANY_NAMED_GRAPH, Pattern, Plan
 from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot
@@ -178,9 +179,19 @@ class Kept:
         with self._lock:
             self._forget()
 
-    def delta(self, generation: int) -> Delta | None:
-        """What an evaluator lacks that holds what was kept at a generation; ``None``: nothing."""
+    def delta(self, generation: int, plan: Plan) -> Delta | None:
+        """What an evaluator lacks that holds what was kept at a generation; ``None``: nothing.
+
+        Args:
+            generation: See ``Delta.generation``.
+            plan: What the query can see that is to be evaluated.
+
+        Raises:
+            NotKept: That is not kept any more.
+        """
         with self._lock:
+            if not self.covers(plan):
+                raise NotKept("what the query can see is not kept any more")
             if generation == self._generation:
                 return None
             anew = generation < self._began

@@ -32,6 +32,9 @@ _BEFORE_KEPT = frozenset({"FROM", "NAMED", "SERVICE", "SILENT"})
 _NUMBER = re.compile(r"\s*\d+")
 
 
+_W3C = "http://www.w3.org/"  # names that mean something to the analysis
+
+
 class Shape(NamedTuple):
     """A query without its words.
 
@@ -52,6 +55,10 @@ def shape_of(text: str) -> Shape:
     """
     query = QueryText(text)
     tokens = query.body
+    prologue = query.tokens[: len(query.tokens) - len(tokens)]
+    if "\\" in text or any(token.keyword == "BASE" for token in prologue):
+        return Shape(text, {})  # the same may stand there in another way, which stand-ins would hide
+    namespaces = tuple(token.text[1:-1] for token in prologue if token.kind == "iri")
     stand_ins: dict[str, str] = {}
     parts: list[str] = []
     done = 0
@@ -62,9 +69,14 @@ def shape_of(text: str) -> Shape:
         if token.kind == "string" and following != "^" and _WORDS.fullmatch(token.text[1:-1]):
             word = token.text[1:-1]
             replacement = f'"{stand_ins.setdefault(word, _stand_in(word, len(stand_ins)))}"'
-        elif token.kind == "iri" and before not in _BEFORE_KEPT and not (n and tokens[n - 1].text == "^"):
+        elif (
+            token.kind == "iri"
+            and before not in _BEFORE_KEPT
+            and following != "("
+            and not (n and tokens[n - 1].text == "^")
+        ):
             address = token.text[1:-1]
-            if _ADDRESS.fullmatch(address) and not address.startswith(PREFIX):
+            if _ADDRESS.fullmatch(address) and not address.startswith((PREFIX, _W3C, *namespaces)):
                 replacement = f"<{stand_ins.setdefault(address, f'urn:standin:q{len(stand_ins)}q')}>"
         elif (
             query.form != "DESCRIBE"

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from topology.federation.effort import Effort
-from topology.federation.errors import QueryTimeout, ServerStopping, TooLarge
+from topology.federation.errors import NotKept, QueryTimeout, ServerStopping, TooLarge
 from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
 from topology.federation.kept import Kept
 from topology.federation.plan import Plan
@@ -91,20 +91,21 @@ class Workers:
         assert isinstance(reply, Evaluated)
         return reply.body
 
-    def evaluate_over_kept(self, job: Evaluate, kept: Kept, effort: Effort) -> bytes:
+    def evaluate_over_kept(self, job: Evaluate, kept: Kept, plan: Plan, effort: Effort) -> bytes:
         """Run a query over the quads that are kept, all of them.
 
         Args:
             job: The query.
             kept: What is kept.
+            plan: What the query can see.
             effort: What the query may use.
 
         Raises:
+            NotKept: It has to be evaluated in another way.
             QueryRefused: It cannot be evaluated, or not within the bounds.
             QueryTimeout: It took too long.
-            UnreadableQuads: What is kept is no RDF.
         """
-        reply = self._do(job, effort, "the query's evaluation", kept=kept)
+        reply = self._do(job, effort, "the query's evaluation", kept=(kept, plan))
         assert isinstance(reply, Evaluated)
         return reply.body
 
@@ -115,7 +116,7 @@ class Workers:
             worker.end()
 
     def _do(
-        self, job: Job, effort: Effort, what: str, most_seconds: float = math.inf, kept: Kept | None = None
+        self, job: Job, effort: Effort, what: str, most_seconds: float = math.inf, kept: tuple[Kept, Plan] | None = None
     ) -> Reply:
         idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
         worker = _take(idle, effort, what)
@@ -123,7 +124,7 @@ class Workers:
             if self._closed:
                 raise ServerStopping("this server is stopping")
             if kept is not None:
-                self._bring_up_to_date(worker, kept, effort)
+                self._bring_up_to_date(worker, *kept, effort)
             reply = self._answer(worker, job, effort, what, time.monotonic() + most_seconds)
         except (EOFError, OSError):
             worker.end()
@@ -146,17 +147,20 @@ class Workers:
         reply: Reply = self._decoder.decode(worker.receive())
         return reply
 
-    def _bring_up_to_date(self, worker: _Worker, kept: Kept, effort: Effort) -> None:
+    def _bring_up_to_date(self, worker: _Worker, kept: Kept, plan: Plan, effort: Effort) -> None:
         worker.start_if_ended()
         start = time.perf_counter()
-        delta = kept.delta(worker.generation)
+        delta = kept.delta(worker.generation, plan)
         if delta is None:
             return
         job = Keep(delta.anew, delta.gone, delta.quads, delta.graphs)
         worker.generation = -1  # until it is done
-        reply = self._answer(worker, job, effort, "the evaluator to take in what is kept", math.inf)
+        try:
+            reply = self._answer(worker, job, effort, "the evaluator to take in what is kept", math.inf)
+        except (EOFError, OSError):
+            raise NotKept("what is kept ended the evaluator", for_good=True) from None
         if isinstance(reply, Failed):
-            raise reply.error()
+            raise NotKept(f"an evaluator cannot hold what is kept: {reply.message}", for_good=True)
         worker.generation = delta.generation
         effort.note("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
 
@@ -192,7 +196,6 @@ class _Worker:
         self._arguments = [str(memory), str(files)]
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._start()
 
     def _start(self) -> Connection:
         ours, theirs = socket.socketpair()

@@ -217,8 +217,12 @@ class Directory:
             version=f"{ring.epoch}-{(sum(marks.values()) + others) % _WRAP:016x}",
             taken=self._changes,
             marks=marks,
-            unmarked=None if self._listings is None else frozenset(shown),
+            unmarked=frozenset(shown) if self._knows_all(usable) else None,
         )
+
+    def _knows_all(self, nodes: Collection[str]) -> bool:
+        """Whether all nodes have told what they hold."""
+        return self._listings is not None and all(map(self._own.was_listed, nodes))
 
     def _takes_away(self, node: Node, shown: Collection[str]) -> bool:
         """Whether graphs that nobody placed are gone with a node, as far as that can be known.

@@ -66,11 +66,13 @@ def rank(
         return (*rank(graph, digest, rest, owners), *([Alike(LOST, tuple(sorted(gone)))] if gone else ()))
     current = [node for node in owners if node in held and held[node].digest == digest]
     current += sorted(node for node, copy in held.items() if copy.digest == digest and node not in current)
-    ranked = [Alike(mark(graph, digest), tuple(current))] if current else []
+    # With the version: what goes back to what it was has another mark than before, since in between it was something else.
+    newest = str(max((held[node].version for node in current), default=0))
+    ranked = [Alike(mark(graph, digest, newest), tuple(current))] if current else []
     if len(current) < len(held):
         stale = [node for node, copy in held.items() if copy.digest and copy.digest != digest]
         stale.sort(key=lambda node: (held[node].version, node), reverse=True)
-        ranked += [Alike(mark(graph, held[node].digest), (node,)) for node in stale]
+        ranked += [Alike(mark(graph, held[node].digest, str(held[node].version)), (node,)) for node in stale]
     return tuple(ranked)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topology.federation.analysis import analyse
+from topology.federation.errors import NotKept
 from topology.federation.jobs import Keep
 from topology.federation.kept import Kept, covering, wanted
 from topology.federation.kept_store import KeptStore
@@ -18,6 +19,7 @@ from topology.federation.sources import Snapshot, Source
 
 A = Source("a", "http://a/")
 EVERYTHING = (Pattern(ANY_NAMED_GRAPH),)
+SEES_NOTHING = analyse("ASK {}")
 LONG = 1000.0
 Content = dict[str, frozenset[str]]
 
@@ -42,7 +44,7 @@ def kept_of(content: Content, marks: dict[str, int], unmarked: frozenset[str] = 
 def store_of(kept: Kept, generation: int = -1, store: KeptStore | None = None) -> tuple[KeptStore, int]:
     """An evaluator's store, brought up to date."""
     store = store or KeptStore()
-    delta = kept.delta(generation)
+    delta = kept.delta(generation, SEES_NOTHING)
     if delta is None:
         return store, generation
     store.change(Keep(delta.anew, delta.gone, delta.quads, delta.graphs))
@@ -54,6 +56,15 @@ def content(store: KeptStore) -> Content:
         name.value: frozenset(quad.subject.value[4:] for quad in store.store.quads_for_pattern(None, None, None, name))  # type: ignore[union-attr]
         for name in store.store.named_graphs()
     }
+
+
+def test_what_is_forgotten_in_the_meantime_is_not_answered_from() -> None:
+    kept = kept_of({"urn:g": frozenset("a")}, {"urn:g": 1})
+    plan = analyse("ASK { ?s <urn:p> ?o }")
+    assert kept.delta(-1, plan) is not None
+    kept.forget()
+    with pytest.raises(NotKept):
+        kept.delta(-1, plan)
 
 
 def test_nothing_is_kept_at_first() -> None:
@@ -144,7 +155,7 @@ def test_when_it_grows_beyond_its_room_all_is_forgotten() -> None:
 def test_an_evaluator_that_holds_all_lacks_nothing() -> None:
     kept = kept_of({"urn:g": frozenset("a")}, {"urn:g": 1})
     _, generation = store_of(kept)
-    assert kept.delta(generation) is None
+    assert kept.delta(generation, SEES_NOTHING) is None
 
 
 STATES = st.lists(

@@ -157,7 +157,11 @@ def test_before_anything_is_known_there_is_nothing() -> None:
 
 
 CLAIMS = {"1": claim(), "2": claim("urn:other", "theirs")}
-COPIES = copies(a="new", b="new") | copies("urn:other", b="theirs", c="theirs")
+# Copies of one write have its version.
+COPIES = {
+    key: copy._replace(version=7)
+    for key, copy in (copies(a="new", b="new") | copies("urn:other", b="theirs", c="theirs")).items()
+}
 
 
 class TestVersion:
@@ -182,7 +186,12 @@ class TestVersion:
         assert self.version(avoid=avoid) == self.version()
 
     def test_nor_on_whether_all_copies_are_there_yet(self) -> None:
-        assert self.version(copies=copies(a="new") | copies("urn:other", c="theirs")) == self.version()
+        some = {key: COPIES[key] for key in (placement_key("a", G), placement_key("c", "urn:other"))}
+        assert self.version(copies=some) == self.version()
+
+    def test_what_is_as_it_was_before_is_something_new(self) -> None:
+        again = {key: copy._replace(version=9) for key, copy in COPIES.items()}
+        assert self.version(copies=again) != self.version()
 
     @pytest.mark.parametrize(
         "changed",
