@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import quote_plus
 
 from topology.federation.plan import Block, Dataset, Pattern
 
@@ -19,6 +20,7 @@ _MARKED = re.compile(r"\0(\d+)\0")
 _MOST_BRANCHES = 200
 # Servers bound what they read of a form; Jetty, below Fuseki, at 200,000 bytes unless told otherwise.
 _MOST_TEXT = 100_000
+_MOST_SENT = 190_000
 
 Terms = frozenset[str] | None
 """The N-Triples forms of the terms that can stand somewhere; ``None``: any."""
@@ -84,7 +86,7 @@ def request(
     texts += [_block_text(kind, block, dataset.graphs_of(block)) for kind, block in kinds.items()]
     columns = _columns(max((block.width for block in blocks), default=0))
     text = _query(columns, texts, names)
-    if len(text) > _MOST_TEXT:
+    if len(text) > _MOST_TEXT or len(quote_plus(text)) > _MOST_SENT:
         everything = _Branch(None, None, None, None)
         kinds, columns = {}, _columns(0)
         text = _query(columns, [_text(everything)], names if names == frozenset() else None)

@@ -80,7 +80,7 @@ class Rows:
                 self._add_matches(_Places(self, source), number, body, blocks)
             else:
                 self._add_quads(_Places(self, source), number, body)
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
         self._origins.append((source, len(self.default), len(self.named)))
         self._check_size()

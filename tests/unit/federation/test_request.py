@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote_plus
+
 import pyoxigraph
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Dataset, Pattern
+from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Dataset, Pattern
 from topology.federation.request import request
 
 ALL = Dataset(None, None)
@@ -88,4 +90,68 @@ def test_patterns_are_merged(patterns: list[Pattern], branches: int) -> None:
 def test_a_long_request_asks_for_more_rather_than_being_refused() -> None:
     asked = request([Pattern("", f"<urn:{'x' * 1000}{n}>") for n in range(500)], (), ALL)
     assert asked and len(asked.text) < 100_000
+    assert len(rows(asked.text)) == 81
+
+
+JOIN = Block(
+    DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"), ("?1", "<urn:b>", "?2"), ("?2", "<urn:c>", "?3")), ((3, ("<urn:a>",)),)
+)
+PLAIN = Block(DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"),), ((1, ("<urn:b>", "<urn:c>")),))
+LOOP = Block(DEFAULT_GRAPH, (("?0", "<urn:a>", "?0"),))
+TESTED = Block(DEFAULT_GRAPH, (("?0", "?1", "?2"),), (), ("\0002\000 = <urn:a> || \0000\000 = \0002\000",))
+
+
+def test_matches_of_blocks_come_with_their_kind_and_all_their_variables() -> None:
+    asked = request([Pattern("urn:g", "<urn:a>")], (), ALL, [JOIN, LOOP])
+    assert asked and asked.columns == ("k", "s", "p", "o", "v3", "g")
+    assert list(asked.blocks.values()) == [JOIN, LOOP]
+    found = rows(asked.text)
+    kinds = {kind.decode(): block for kind, block in asked.blocks.items()}
+    assert {row[0] for row in found} == {None, *kinds}
+    joined = [row for row in found if row[0] is not None and kinds[row[0]] is JOIN]
+    assert len(joined) == 27 * 3 and {row[4] for row in joined} == {"<urn:a>"}
+    assert len([row for row in found if row[0] is not None and kinds[row[0]] is LOOP]) == 9
+    assert {(row[1], row[5]) for row in found if row[0] is None} == {("<urn:a>", "<urn:g>")}
+
+
+def test_blocks_that_only_choose_terms_are_asked_for_as_quads() -> None:
+    asked = request((), (), ALL, [PLAIN])
+    assert asked and not asked.blocks and asked.columns == ("s", "p", "o", "g")
+    assert {row[1:3] for row in rows(asked.text)} == {("<urn:a>", "<urn:b>"), ("<urn:a>", "<urn:c>")}
+
+
+def test_watched_blocks_are_told_from_others() -> None:
+    asked = request((), (), ALL, [PLAIN], [PLAIN])
+    assert asked and list(asked.blocks.values()) == [PLAIN]
+    assert {(row[1], row[2]) for row in rows(asked.text)} == {(f"<urn:{s}>", f"<urn:{o}>") for s in "abc" for o in "bc"}
+
+
+def test_conditions_are_about_the_block_s_variables() -> None:
+    asked = request((), (), ALL, [TESTED])
+    assert asked
+    assert {(row[1], row[3]) for row in rows(asked.text)} == {
+        (s, o) for s, _, o, _ in rows("SELECT ?s ?p ?o ?g { GRAPH ?g { ?s ?p ?o } }") if o == "<urn:a>" or s == o
+    }
+
+
+def test_no_terms_to_choose_from_match_nothing() -> None:
+    nothing = Block(DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"),), ((0, ()),))
+    for watched in ((), (nothing,)):
+        asked = request((), (), ALL, [nothing], watched)
+        assert asked and rows(asked.text) == set()
+
+
+def test_blocks_look_where_the_dataset_says() -> None:
+    dataset = Dataset(frozenset({"urn:h"}), frozenset({"urn:g"}))
+    asked = request((), (), dataset, [JOIN, LOOP, Block("urn:i", LOOP.triples)])
+    assert asked and asked.graphs == {"urn:h"}
+    assert {row[-1] for row in rows(asked.text)} == {"<urn:h>"}
+    assert request((), (), Dataset(frozenset(), None), [JOIN, PLAIN], [PLAIN]) is None
+
+
+def test_a_form_that_servers_would_refuse_is_not_sent() -> None:
+    """They count its bytes as they are sent: letters that are not ASCII take six or more."""
+    names = tuple(f"<urn:{'ж' * 100}{n}>" for n in range(500))
+    asked = request((), (), ALL, [Block(DEFAULT_GRAPH, (("?0", "?1", "?2"),), ((0, names),))])
+    assert asked and len(quote_plus(asked.text)) < 200_000
     assert len(rows(asked.text)) == 81

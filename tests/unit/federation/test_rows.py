@@ -6,6 +6,7 @@ import pyoxigraph
 import pytest
 
 from topology.federation.errors import SourceFailed, TooLarge
+from topology.federation.plan import DEFAULT_GRAPH, Block
 from topology.federation.rows import Rows
 from topology.federation.sources import Snapshot, Source
 from topology.federation.terms import skolem_label, skolem_suffix
@@ -162,3 +163,105 @@ def test_too_many_quads_are_refused() -> None:
     pulled.add(A, 0, row() * 2)
     with pytest.raises(TooLarge, match="more than 2 triples"):
         pulled.add(B, 1, row())
+
+
+JOIN = Block(DEFAULT_GRAPH, (("?0", "<urn:p>", "?1"), ("?1", "<urn:q>", '"?x"'), ("?1", "?2", "?3")))
+BLOCKS = {b"<urn:block:0>": JOIN}
+
+
+def match(*terms: str, kind: str = "<urn:block:0>", graph: str = "<urn:g>") -> bytes:
+    return "\t".join((kind, *terms, graph)).encode() + b"\n"
+
+
+def watching(snapshot: Snapshot | None = None) -> Rows:
+    return Rows(snapshot or Snapshot((A, B)), lambda graph: False, lambda graph: True, SKOLEM, 100, [JOIN])
+
+
+def test_a_match_of_a_block_is_the_quads_that_its_patterns_matched() -> None:
+    pulled = rows()
+    pulled.add(A, 0, match("<urn:s>", "<urn:t>", "<urn:r>", "5"), BLOCKS)
+    assert {str(quad.triple) for quad in parsed(pulled)} == {
+        "<urn:s> <urn:p> <urn:t>",
+        '<urn:t> <urn:q> "?x"',
+        f'<urn:t> <urn:r> "5"^^<{XSD}integer>',
+    }
+
+
+def test_quads_of_many_matches_count_once() -> None:
+    pulled = rows()
+    pulled.add(A, 0, b"".join(match("<urn:s>", "<urn:t>", "<urn:r>", str(n)) for n in range(10)), BLOCKS)
+    assert len(pulled) == 12
+
+
+def test_rows_without_a_kind_are_quads_and_names_of_graphs() -> None:
+    pulled = rows()
+    pulled.add(
+        A,
+        0,
+        match("<urn:s>", "<urn:p>", "true", "", kind="") + match("", "", "", "", kind="", graph="<urn:h>"),
+        BLOCKS,
+    )
+    assert {str(quad.object) for quad in parsed(pulled)} == {f'"true"^^<{XSD}boolean>'}
+    assert pulled.graphs == {"urn:h"}
+
+
+def test_matches_in_graphs_that_are_read_elsewhere_are_left_out_and_not_watched() -> None:
+    pulled = watching(Snapshot((A, B), {"urn:g": "b"}))
+    pulled.add(A, 0, match("<urn:stale>", "<urn:t>", "<urn:r>", "5"), BLOCKS)
+    assert (len(pulled), pulled.terms[JOIN][0]) == (0, set())
+    pulled.add(B, 1, match("<urn:s>", "<urn:t>", "<urn:r>", "5"), BLOCKS)
+    assert (len(pulled), pulled.terms[JOIN][0]) == (3, {"<urn:s>"})
+
+
+def test_watched_terms_are_those_that_nodes_can_be_asked_for_again() -> None:
+    pulled = watching()
+    pulled.add(A, 0, match(f"<{SKOLEM}a>", "_:b", "<urn:r>", "5"), BLOCKS)
+    pulled.add(B, 1, match("<urn:s>", "<urn:t>", "<urn:r>", '"5"'), BLOCKS)
+    assert pulled.terms == {
+        JOIN: {
+            0: {f"<{SKOLEM}a>", "<urn:s>"},
+            1: {"_:b", "<urn:t>"},
+            2: {"<urn:r>"},
+            3: {f'"5"^^<{XSD}integer>', '"5"'},
+        }
+    }
+    assert {str(quad.subject) for quad in parsed(pulled)} == {"_:ga", "_:n0_b", "<urn:s>", "<urn:t>"}
+
+
+def test_a_watched_block_without_matches_is_known_to_have_none() -> None:
+    pulled = watching()
+    pulled.add(A, 0, b"", BLOCKS)
+    assert pulled.terms == {JOIN: {number: set() for number in range(4)}}
+
+
+def test_blank_nodes_of_a_block_s_constants_are_those_of_the_quads() -> None:
+    block = Block(DEFAULT_GRAPH, ((f"<{SKOLEM}a>", "<urn:p>", "?0"), ("?0", "<urn:q>", f"<{SKOLEM}a>")))
+    pulled = rows()
+    body = match(f"<{SKOLEM}b>", "", "")
+    pulled.add(A, 0, body, {b"<urn:block:0>": block})
+    assert {(str(quad.subject), str(quad.object)) for quad in parsed(pulled)} == {("_:ga", "_:gb"), ("_:gb", "_:ga")}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        match("<urn:s>", "<urn:t>", "<urn:r>", "5", kind="<urn:block:7>"),
+        match("<urn:s>"),
+        match("<urn:s>", "<urn:t>", "<urn:r>", "5x"),
+        match("<urn:s>", "<urn:t>", "<urn:r>", "5", graph="g"),
+        b"\xff\n",
+        b"<urn:g>\n",
+    ],
+)
+def test_rows_that_are_no_matches_are_the_fault_of_the_node(body: bytes) -> None:
+    with pytest.raises(SourceFailed) as caught:
+        rows().add(B, 0, body, BLOCKS)
+    assert caught.value.sources == {"b"}
+
+
+def test_what_is_mended_is_the_node_s_that_sent_it() -> None:
+    pulled = rows()
+    pulled.add(A, 0, row(object_="<urn:no iri>"))
+    pulled.add(B, 1, row(object_='"\\q"'))
+    with pytest.raises(SourceFailed, match="node b sends what is no RDF"):
+        pulled.mend()
