@@ -14,7 +14,7 @@ TIMEOUT = 0 if LONG else 300
 """Seconds for one test; 0: no end."""
 
 rounds = settings(
-    max_examples=LONG or 120,
+    max_examples=LONG or 100,
     derandomize=not LONG,
     database=None,
     deadline=None,
@@ -23,5 +23,5 @@ rounds = settings(
 )
 """The settings of a test that asks random queries."""
 
-few_rounds = settings(rounds, max_examples=LONG or 40)
+few_rounds = settings(rounds, max_examples=LONG or 25)
 """The same for a test of which each round takes long."""

@@ -28,7 +28,7 @@ from topology.ring import RingView
 
 GRAPHS = [f"{EX}moving/{n}" for n in range(4)]
 STATES = 3
-SECONDS = 4.0
+SECONDS = 3.0
 # How long the word of a write is on its way: from the node to the gateway, and from the router to a node.
 ON_THE_WAY = 0.03
 
