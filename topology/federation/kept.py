@@ -190,7 +190,7 @@ class Kept:
             NotKept: That is not kept any more.
         """
         with self._lock:
-            if not self.covers(plan):
+            if not self._version or not self.covers(plan):  # the names of graphs need no patterns
                 raise NotKept("what the query can see is not kept any more")
             if generation == self._generation:
                 return None

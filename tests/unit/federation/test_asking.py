@@ -254,6 +254,17 @@ def test_what_was_answered_before_a_change_is_asked_for_again(
     assert len(nodes.asked) == 6
 
 
+def test_after_a_change_slow_nodes_are_asked_again_and_what_they_sent_before_is_not_used(
+    asking: Asking, nodes: Nodes, directory: Directory
+) -> None:
+    hang(nodes, "a")
+    assert answers(asking) == ("bc", ())
+    directory.taken += 1
+    nodes.hanging["a"].set()
+    assert answers(asking) == ("abc", ())
+    assert [name for name, _ in nodes.asked].count("a") == 2
+
+
 def test_nodes_that_are_not_needed_take_turns(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
     assert [answers(make(nodes, threads, Directory(), turn=turn)) for turn in range(4)] == [
         ("bc", ()),
