@@ -191,10 +191,15 @@ class Asking:
         overdue = {waiting[future].id for future in pending if now >= self._due(waiting[future], future)}
         if len(overdue) < len(pending):
             return
-        others = self._snapshot_for(self._failed | self._slow | overdue)
-        nothing_lost = set(others.missing) <= set(snapshot.missing)
+        # Nodes that were slow before may be the only ones to take the place of these.
+        asked = {source.id for source, words in list(self._answers) if words == text}
+        for slow in (self._slow, self._slow & asked):
+            others = self._snapshot_for(self._failed | slow | overdue)
+            nothing_lost = set(others.missing) <= set(snapshot.missing)
+            if others.sources and nothing_lost:
+                break
         if others.sources and (nothing_lost or now >= self._last_moment(waiting, pending, text)):
-            self._slow |= overdue
+            self._slow = slow | overdue
             self._spared = frozenset()
             raise OtherNodes
 
