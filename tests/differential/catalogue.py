@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from itertools import compress
 from urllib.parse import quote
 
 import urllib3
@@ -52,9 +51,9 @@ class Catalogue:
             put(nodes[1], name, turtle)
         for name, turtle in world.provided.items():
             put(nodes[-1], name, turtle)
-        for name, halves in world.halves.items():
-            put(nodes[0], name, halves[0])
-            put(nodes[-1], name, halves[1])
+        for name, turtle in world.doubled.items():
+            put(nodes[0], name, turtle)
+            put(nodes[-1], name, turtle)
 
     def place(self, name: str, turtle: str, first: int = 0) -> None:
         """Put a graph on its owners, or a new description in place of the old one.
@@ -104,6 +103,8 @@ class Catalogue:
             name: next((owner for owner in owners if owner not in avoided), "") for name, owners in self.owners.items()
         }
         marks = {name: self._marks[name] for name, holder in holders.items() if holder}
+        either = (self.sources[0].id, self.sources[-1].id)
+        holders |= {name: next((one for one in either if one not in avoided), "") for name in self.world.doubled}
         own = frozenset(self._own(avoided))
         missing = self.missing(avoided)
         return Snapshot(
@@ -121,7 +122,8 @@ class Catalogue:
         lost = {name for name, owners in self.owners.items() if avoided.issuperset(owners)}
         first, last = self.sources[0].id, self.sources[-1].id
         missing = {owner for name in lost for owner in self.owners[name]}
-        missing |= avoided & ({first, last} if self.world.halves else {last} if self.world.provided else set())
+        missing |= avoided & {last} if self.world.provided else set()
+        missing |= {first, last} if self.world.doubled and avoided >= {first, last} else set()
         return tuple(sorted(missing))
 
     def reference(self, avoided: frozenset[str] = frozenset()) -> Reference:
@@ -133,9 +135,9 @@ class Catalogue:
 
     def _own(self, avoided: frozenset[str]) -> dict[str, str]:
         """What providers put on the nodes that are not avoided."""
-        here = self.sources[0].id not in avoided, self.sources[-1].id not in avoided
-        halves = {name: "".join(compress(texts, here)) for name, texts in self.world.halves.items() if any(here)}
-        return {**(self.world.provided if here[1] else {}), **halves}
+        first, last = self.sources[0].id, self.sources[-1].id
+        doubled = {} if avoided >= {first, last} else self.world.doubled
+        return {**({} if last in avoided else self.world.provided), **doubled}
 
 
 def _sources(nodes: Sequence[str]) -> tuple[Source, ...]:

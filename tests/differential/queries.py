@@ -92,8 +92,8 @@ QUERIES = {
     "star with a filter in GRAPH": "SELECT ?g ?t { GRAPH ?g { ?o a :Offering ; :title ?t ; :theme :t1 "
     "FILTER(CONTAINS(LCASE(?t), 'titel') || STRSTARTS(?t, 'Title 4')) } }",
     "star of subjects in two graphs": "SELECT * { ?p a :Provider ; :name ?n . ?o :provider ?p ; :theme :t1 }",
-    "star over a graph in two halves": "SELECT * { GRAPH ?g { ?x :seen ?y ; :title ?t } }",
-    "chain over a graph in two halves": "SELECT * { GRAPH <provided/3> { ?t a :Theme ; :next ?x . ?x :title ?y } }",
+    "star over a graph on two nodes": "SELECT * { GRAPH ?g { ?x :seen ?y ; :title ?t } }",
+    "chain over a graph on two nodes": "SELECT * { GRAPH <provided/3> { ?t a :Theme ; :next ?x . ?x :title ?y } }",
     "chain over graphs": "SELECT * { :o1 :asset ?a . ?a :part ?b . ?b :part ?c . ?c :label ?l }",
     "chain in one graph": "SELECT * { GRAPH ?g { :o1 :asset ?a . ?a :label ?l } }",
     "chain in GRAPH that ends in another graph": "SELECT * { GRAPH ?g { :o1 :asset ?a . ?a :part ?b . ?b :label ?l } }",

@@ -25,8 +25,8 @@ from tests.servers.process import free_port
 from tests.waiting import eventually
 from topology.federation.engine import Answer, Engine
 
-PLACED = replace(FEATURES, provided={}, halves={})
-OWN = replace(FEATURES, halves={})
+PLACED = replace(FEATURES, provided={}, doubled={})
+OWN = replace(FEATURES, doubled={})
 IN_TIME = 5.0  # seconds
 ASKED = [
     "star",

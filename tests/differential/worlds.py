@@ -22,7 +22,7 @@ class World:
         placed: Those that Catena placed, two copies of each.
         stale: Old copies of some of these, each on a node that does not own its graph any more.
         provided: Those that a provider put on the last node, which Catena does not know.
-        halves: Those that providers put on the first node and on the last, one half here and one there; some triples on both.
+        doubled: Those that providers put on the first node and on the last, so that Catena knows them from listings only.
         deleted: Those of which a node still has a copy.
     """
 
@@ -30,16 +30,12 @@ class World:
     placed: Mapping[str, str]
     stale: Mapping[str, str] = field(default_factory=dict)
     provided: Mapping[str, str] = field(default_factory=dict)
-    halves: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    doubled: Mapping[str, str] = field(default_factory=dict)
     deleted: Mapping[str, str] = field(default_factory=dict)
 
 
 def _made(turtles: Mapping[str, str]) -> dict[str, str]:
     return {f"{EX}{name}": PREFIXES + turtle for name, turtle in turtles.items()}
-
-
-def _made_halves(turtles: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    return {f"{EX}{name}": (PREFIXES + one, PREFIXES + other) for name, (one, other) in turtles.items()}
 
 
 FEATURES = World(
@@ -50,12 +46,10 @@ FEATURES = World(
         | {"graph/odd": ":o0 :code 'old' , 'x'@fr ; :title 'an old title' ."}
     ),
     provided=provided(),
-    halves=_made_halves(
+    doubled=_made(
         {
-            "provided/3": (
-                ":o3 :seen :own . :t0 a :Theme ; :title 'Theme'@en . :p0 a :Provider .",
-                ":o3 :seen :own ; :title 'Third'@en . :t0 :next :o3 .",
-            )
+            "provided/3": ":o3 :seen :own . :t0 a :Theme ; :title 'Theme'@en . :p0 a :Provider ."
+            " :o3 :seen :own ; :title 'Third'@en . :t0 :next :o3 . [] :name 'twice' ; :seen :o3 ."
         }
     ),
     deleted=_made({"graph/deleted": ":o99 a :Offering ; :title 'deleted' ; :theme :t0 ; :provider :p0 ; :next :o0 ."}),
@@ -80,13 +74,8 @@ TANGLED = World(
     ),
     stale=_made({"g/1": ":a :p :stranger ; :n 3 . :stranger :q :b .", "g/5": ":e :n 'old' ; :p :b ."}),
     provided=_made({"g/own": ":c :p [ :q :b ; :n 'X'@en ] . _:b :q _:b ; :n 1e0 , 'x' . :a :p :b , _:b ."}),
-    halves=_made_halves(
-        {
-            "g/both": (
-                ":e :p :b . :a :p :b . :b :n 'x' , '2.00'^^xsd:decimal .",
-                ":e :p :b . :b :q :c ; :n 'x' . :c :n 'y' .",
-            )
-        }
+    doubled=_made(
+        {"g/both": ":e :p :b . :a :p :b . :b :n 'x' , '2.00'^^xsd:decimal . :e :q [ :n 'y' ] . :b :q :c . :c :n 'y' ."}
     ),
     deleted=_made({"g/deleted": ":a :p :c . :b :n 1 . :c :q :c ."}),
 )
