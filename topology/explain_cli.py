@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from catena_core.dead_letters_cli import printable
 from catena_core.errors import CatenaError, UsageError
 from topology import settings
-from topology.federation.explain import Explanation, as_text
+from topology.federation.http.explain import Explanation, as_text
 from topology.web import Response, UnsafeError, WebClient, WebError
 
 # Gateways read no more of a request, and say themselves what they waited for.

@@ -7,7 +7,7 @@ from typing import Any
 import pyoxigraph
 from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat
 
-from topology.federation.terms import skolem_label
+from topology.federation.pulling.terms import skolem_label
 from topology.skolem import PREFIX, skolem_iri
 
 EX = "https://example.org/"

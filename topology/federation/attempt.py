@@ -6,17 +6,17 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from topology.federation.asking import Asking
 from topology.federation.effort import Effort
 from topology.federation.errors import UnreadableQuads
-from topology.federation.jobs import Evaluate
-from topology.federation.kept import Kept
-from topology.federation.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
-from topology.federation.request import Request, request
-from topology.federation.rows import Rows
-from topology.federation.semi_joins import Found, SemiJoin, WidePatterns, in_rounds
+from topology.federation.evaluating.jobs import Evaluate
+from topology.federation.evaluating.workers import Workers
+from topology.federation.keeping.kept import Kept
+from topology.federation.pulling.asking import Asking
+from topology.federation.pulling.request import Request, request
+from topology.federation.pulling.rows import Rows
+from topology.federation.pulling.semi_joins import Found, SemiJoin, WidePatterns, in_rounds
+from topology.federation.reading.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
 from topology.federation.sources import Snapshot, Source
-from topology.federation.workers import Workers
 
 
 @dataclass(frozen=True)

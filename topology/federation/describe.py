@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from topology.federation.attempt import Attempt
-from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
-from topology.federation.terms import skolem_suffix
+from topology.federation.pulling.terms import skolem_suffix
+from topology.federation.reading.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
 
 _TSV = "text/tab-separated-values"
 _MOST_RESOURCES = 1000

@@ -15,25 +15,25 @@ from typing import NamedTuple, TypeVar
 
 import pyoxigraph
 
-from topology.federation import results
-from topology.federation.asking import Asking, OtherNodes
 from topology.federation.attempt import Attempt
 from topology.federation.describe import describe
 from topology.federation.effort import Effort, Hold, Limits, Step
 from topology.federation.errors import NotKept, QuerySyntaxError, SourceFailed, TooLarge
-from topology.federation.formats import Format, choose
-from topology.federation.keeping import Keeping, Later, Pull, Work
-from topology.federation.kept import Kept
-from topology.federation.nodes import Nodes
-from topology.federation.plan import ANY_NAMED_GRAPH, Dataset, Pattern, Plan
-from topology.federation.reasons import reasons
-from topology.federation.results import Results, TextStore
-from topology.federation.rows import Rows
-from topology.federation.semi_joins import WidePatterns
-from topology.federation.services import check_services
-from topology.federation.shapes import shape_of, with_words
+from topology.federation.evaluating.workers import Workers
+from topology.federation.http.formats import Format, choose
+from topology.federation.keeping import results
+from topology.federation.keeping.keeping import Keeping, Later, Pull, Work
+from topology.federation.keeping.kept import Kept
+from topology.federation.keeping.results import Results, TextStore
+from topology.federation.pulling.asking import Asking, OtherNodes
+from topology.federation.pulling.nodes import Nodes
+from topology.federation.pulling.rows import Rows
+from topology.federation.pulling.semi_joins import WidePatterns
+from topology.federation.reading.plan import ANY_NAMED_GRAPH, Dataset, Pattern, Plan
+from topology.federation.reading.reasons import reasons
+from topology.federation.reading.services import check_services
+from topology.federation.reading.shapes import shape_of, with_words
 from topology.federation.sources import Snapshot
-from topology.federation.workers import Workers
 from topology.skolem import PREFIX
 
 Result = TypeVar("Result")

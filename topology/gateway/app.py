@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import flask
 
-from topology.federation import problems
-from topology.federation.conditional import revalidated
 from topology.federation.engine import Engine
-from topology.federation.protocol import sparql_blueprint
+from topology.federation.http import problems
+from topology.federation.http.conditional import revalidated
+from topology.federation.http.protocol import sparql_blueprint
 from topology.gateway.cross_origin import allow_other_origins
 from topology.gateway.json_responses import in_json
 from topology.gateway.listing import Finder, Listed, Listing

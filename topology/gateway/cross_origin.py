@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import flask
 
-from topology.federation.protocol import COMPLETENESS
+from topology.federation.http.protocol import COMPLETENESS
 
 _READABLE = f"{COMPLETENESS}, ETag, Link, Retry-After"
 # What browsers send unasked needs no permission. Old ones do not know the star, and none counts Authorization among it.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import flask
 
-from topology.federation.conditional import revalidated
+from topology.federation.http.conditional import revalidated
 from topology.gateway.json_responses import in_json
 from topology.gateway.listing import Finder, Listed
 from topology.ring import RingView

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 import flask
 import msgspec
 
-from topology.federation.bodies import read_body
-from topology.federation.conditional import revalidated, wants_fresh
 from topology.federation.engine import Engine
-from topology.federation.formats import JSON_LD, choose_for_graph
-from topology.federation.problems import problem
-from topology.federation.protocol import told_of, with_charset
+from topology.federation.http.bodies import read_body
+from topology.federation.http.conditional import revalidated, wants_fresh
+from topology.federation.http.formats import JSON_LD, choose_for_graph
+from topology.federation.http.problems import problem
+from topology.federation.http.protocol import told_of, with_charset
 from topology.gateway.json_responses import in_json
 from topology.gateway.listing import Finder, Listed
 from topology.json_errors import NOT_JSON

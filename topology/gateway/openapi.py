@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 from catena_core.version import __version__
-from topology.federation import problems
-from topology.federation.formats import GRAPH_NAMES, GRAPHS, SOLUTION_NAMES, SOLUTIONS
-from topology.federation.protocol import COMPLETENESS, PATHS
+from topology.federation.http import problems
+from topology.federation.http.formats import GRAPH_NAMES, GRAPHS, SOLUTION_NAMES, SOLUTIONS
+from topology.federation.http.protocol import COMPLETENESS, PATHS
 from topology.gateway.offerings import DEFAULT_LIMIT, MOST_LIMIT
 
 Json = dict[str, Any]

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from topology.federation.analysis import analyse
 from topology.federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
-from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from topology.federation.reading.analysis import analyse
+from topology.federation.reading.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
 
 PREFIX = (
     "PREFIX : <urn:> PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> "

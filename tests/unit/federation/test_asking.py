@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.waiting import eventually
-from topology.federation.asking import Asking, OtherNodes
 from topology.federation.effort import Effort, Limits
 from topology.federation.errors import QueryCancelled, QueryTimeout, SourceFailed
-from topology.federation.request import Request
+from topology.federation.pulling.asking import Asking, OtherNodes
+from topology.federation.pulling.request import Request
 from topology.federation.sources import Snapshot, Source
 
 REQUEST = Request("SELECT 1", (), {}, None)

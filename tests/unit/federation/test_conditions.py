@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyoxigraph
 import pytest
 
-from topology.federation.analysis import analyse
-from topology.federation.plan import Dataset
-from topology.federation.request import request
+from topology.federation.pulling.request import request
+from topology.federation.reading.analysis import analyse
+from topology.federation.reading.plan import Dataset
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 PROLOGUE = f"PREFIX : <urn:> PREFIX xsd: <{XSD}> "

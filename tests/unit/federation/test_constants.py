@@ -7,7 +7,7 @@ import rdflib
 from rdflib import BNode, Literal, URIRef, Variable
 from rdflib.term import Node
 
-from topology.federation.constants import Constants
+from topology.federation.reading.constants import Constants
 from topology.skolem import PREFIX
 
 SKOLEM = URIRef(f"{PREFIX}0123/c14n0")

@@ -261,7 +261,7 @@ def test_services_are_refused(nodes: list[Node], engine: Engine) -> None:
 def test_plans_are_kept(nodes: list[Node], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     text = COUNT + " # once"
     plan = engine.plan(text)
-    monkeypatch.setattr("topology.federation.workers.Workers.analyse", None)
+    monkeypatch.setattr("topology.federation.evaluating.workers.Workers.analyse", None)
     assert engine.plan(text) is plan
 
 

@@ -11,8 +11,8 @@ import pytest
 from tests.unit.federation.node import running_nodes
 from topology.federation.effort import Step
 from topology.federation.engine import Answer, Engine
-from topology.federation.explain import Explanation, as_text, explanation
-from topology.federation.plan import Plan
+from topology.federation.http.explain import Explanation, as_text, explanation
+from topology.federation.reading.plan import Plan
 from topology.federation.sources import Snapshot, Source
 
 PULL = "SELECT ?s ?p ?o ?g WHERE { { GRAPH ?g { ?s ?p ?o } } }"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topology.federation.errors import QuerySyntaxError
-from topology.federation.forms import Parameters, read_form
+from topology.federation.http.forms import Parameters, read_form
 
 QUERIES = [
     "SELECT * WHERE { ?s ?p ?o }",

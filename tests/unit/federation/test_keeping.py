@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.waiting import eventually
-from topology.federation.analysis import analyse
 from topology.federation.errors import SourceFailed, TooLarge
-from topology.federation.keeping import Keeping, Pull, Work
-from topology.federation.kept import Kept
-from topology.federation.plan import Pattern
-from topology.federation.rows import Rows
+from topology.federation.keeping.keeping import Keeping, Pull, Work
+from topology.federation.keeping.kept import Kept
+from topology.federation.pulling.rows import Rows
+from topology.federation.reading.analysis import analyse
+from topology.federation.reading.plan import Pattern
 from topology.federation.sources import Snapshot, Source
 
 A = Source("a", "http://a/")

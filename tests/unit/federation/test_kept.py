@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topology.federation.analysis import analyse
 from topology.federation.errors import NotKept
-from topology.federation.jobs import Keep
-from topology.federation.kept import Kept, covering, wanted
-from topology.federation.kept_store import KeptStore
-from topology.federation.plan import ANY_NAMED_GRAPH, Pattern
-from topology.federation.rows import Rows
+from topology.federation.evaluating.jobs import Keep
+from topology.federation.evaluating.kept_store import KeptStore
+from topology.federation.keeping.kept import Kept, covering, wanted
+from topology.federation.pulling.rows import Rows
+from topology.federation.reading.analysis import analyse
+from topology.federation.reading.plan import ANY_NAMED_GRAPH, Pattern
 from topology.federation.sources import Snapshot, Source
 
 A = Source("a", "http://a/")

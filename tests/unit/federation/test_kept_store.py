@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pyoxigraph import DefaultGraph, NamedNode
 
 from topology.federation.errors import UnreadableQuads
-from topology.federation.jobs import Keep
-from topology.federation.kept_store import KeptStore
+from topology.federation.evaluating.jobs import Keep
+from topology.federation.evaluating.kept_store import KeptStore
 
 GRAPHS = ("urn:g", "urn:h", "urn:no iri")
 CONTENTS = st.dictionaries(st.sampled_from(GRAPHS), st.frozensets(st.sampled_from("abc"), max_size=3))

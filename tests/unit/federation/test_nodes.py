@@ -12,9 +12,9 @@ from tests.unit.federation.test_engine import put
 from tests.waiting import eventually
 from topology.federation.effort import Effort, Limits
 from topology.federation.errors import FederationError, QueryCancelled, QueryTimeout, SourceFailed, TooLarge
-from topology.federation.nodes import Nodes, _Manners
-from topology.federation.plan import Dataset, Pattern
-from topology.federation.request import Request, request
+from topology.federation.pulling.nodes import Nodes, _Manners
+from topology.federation.pulling.request import Request, request
+from topology.federation.reading.plan import Dataset, Pattern
 from topology.federation.sources import Source
 
 

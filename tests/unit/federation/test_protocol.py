@@ -15,10 +15,10 @@ from werkzeug.test import TestResponse
 
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
-from topology.federation.conditional import wants_fresh
 from topology.federation.effort import Limits
 from topology.federation.engine import Engine
-from topology.federation.protocol import COMPLETENESS, PATHS, sparql_blueprint
+from topology.federation.http.conditional import wants_fresh
+from topology.federation.http.protocol import COMPLETENESS, PATHS, sparql_blueprint
 from topology.federation.sources import Snapshot, Source
 
 SELECT = "SELECT ?s { ?s <urn:p> ?o FILTER(?o + 1 > 1 && ?o < 5) }"

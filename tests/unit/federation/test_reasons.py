@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from topology.federation.analysis import analyse
-from topology.federation.reasons import reasons
+from topology.federation.reading.analysis import analyse
+from topology.federation.reading.reasons import reasons
 
 PREFIX = "PREFIX : <urn:> "
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from topology.federation.plan import Dataset
-from topology.federation.results import Result, Results, key
+from topology.federation.keeping.results import Result, Results, key
+from topology.federation.reading.plan import Dataset
 
 ANSWER = Result('{"é": "\\n"}\n\n'.encode(), "A")
 

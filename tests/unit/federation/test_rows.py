@@ -6,10 +6,10 @@ import pyoxigraph
 import pytest
 
 from topology.federation.errors import SourceFailed, TooLarge
-from topology.federation.plan import DEFAULT_GRAPH, Block
-from topology.federation.rows import Rows
+from topology.federation.pulling.rows import Rows
+from topology.federation.pulling.terms import skolem_label, skolem_suffix
+from topology.federation.reading.plan import DEFAULT_GRAPH, Block
 from topology.federation.sources import Snapshot, Source
-from topology.federation.terms import skolem_label, skolem_suffix
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
 A, B = Source("a", "http://a/"), Source("b", "http://b/")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topology.federation.plan import DEFAULT_GRAPH, Block, Dataset, Pattern
-from topology.federation.request import request
-from topology.federation.rows import Rows
-from topology.federation.semi_joins import MOST_TERMS, Found, Narrowed, SemiJoin, WidePatterns, in_rounds
+from topology.federation.pulling.request import request
+from topology.federation.pulling.rows import Rows
+from topology.federation.pulling.semi_joins import MOST_TERMS, Found, Narrowed, SemiJoin, WidePatterns, in_rounds
+from topology.federation.reading.plan import DEFAULT_GRAPH, Block, Dataset, Pattern
 from topology.federation.sources import Snapshot, Source
 
 ALL = Dataset(None, None)

@@ -20,12 +20,12 @@ from catena_core.logs import LinkLogger
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
 from tests.waiting import eventually
-from topology.federation.analysis import analyse
 from topology.federation.engine import Engine
 from topology.federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, ServerStopping, ServiceFailed
-from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
-from topology.federation.protocol import sparql_blueprint
-from topology.federation.services import check_services
+from topology.federation.http.protocol import sparql_blueprint
+from topology.federation.reading.analysis import analyse
+from topology.federation.reading.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from topology.federation.reading.services import check_services
 from topology.federation.sources import Snapshot, Source
 from topology.gateway.engine import make_engine
 from topology.settings import load

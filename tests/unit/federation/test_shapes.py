@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from tests.differential.queries import DATASETS, PROLOGUE, QUERIES
-from topology.federation.analysis import analyse
-from topology.federation.plan import Block, Plan
-from topology.federation.shapes import shape_of, with_words
+from topology.federation.reading.analysis import analyse
+from topology.federation.reading.plan import Block, Plan
+from topology.federation.reading.shapes import shape_of, with_words
 from topology.skolem import PREFIX
 
 ALIKE = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyoxigraph
 import pytest
 
-from topology.federation.tokens import QueryText
+from topology.federation.reading.tokens import QueryText
 
 
 @pytest.mark.parametrize(

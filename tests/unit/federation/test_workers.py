@@ -16,8 +16,8 @@ import pytest
 
 from topology.federation.effort import Effort, Limits
 from topology.federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, TooLarge
-from topology.federation.jobs import Evaluate
-from topology.federation.workers import Workers
+from topology.federation.evaluating.jobs import Evaluate
+from topology.federation.evaluating.workers import Workers
 
 JSON = "application/sparql-results+json"
 QUADS = b"".join(b"<urn:%d> <urn:p> <urn:%d> .\n" % (n, n * 7 % 3000) for n in range(3000))
@@ -105,7 +105,7 @@ def test_a_result_that_is_too_large_is_refused(workers: Workers) -> None:
 def test_a_query_that_rdflib_takes_too_long_for_is_answered_with_a_wide_plan(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("topology.federation.workers._ANALYSIS_SECONDS", 0.0)
+    monkeypatch.setattr("topology.federation.evaluating.workers._ANALYSIS_SECONDS", 0.0)
     plan = workers.analyse("SELECT * { ?s <urn:p> ?o }", soon())
     assert "too long" in plan.pulls_everything
 
@@ -166,7 +166,7 @@ def test_processes_end_with_their_server() -> None:
     script = textwrap.dedent("""
         import threading, time
         from tests.unit.federation.test_workers import ENDLESS, QUADS, job, soon
-        from topology.federation.workers import Workers
+        from topology.federation.evaluating.workers import Workers
         workers = Workers(2, 0)
         workers.analyse("ASK {}", soon(30))
         threading.Thread(target=lambda: workers.evaluate(job(ENDLESS, QUADS), soon(60)), daemon=True).start()

@@ -14,7 +14,7 @@ from tests.unit.links.making import described
 from tests.unit.links.serving import Serving
 from tests.unit.topology.sandbox_servers import Sandbox
 from topology.federation.engine import Engine
-from topology.federation.formats import GRAPHS, SOLUTIONS
+from topology.federation.http.formats import GRAPHS, SOLUTIONS
 from topology.gateway.openapi import describe
 
 G = "https://p.example/1"

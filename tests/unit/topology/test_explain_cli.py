@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from tests.unit.topology.odd_server import OddServer, closed_port, saying, saying_json
 from topology.cli import main
-from topology.federation.explain import Explanation, as_text
+from topology.federation.http.explain import Explanation, as_text
 
 QUERY = "SELECT * { ?s ?p ?o }"
 PLAN: Explanation = {

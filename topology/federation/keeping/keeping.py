@@ -11,9 +11,9 @@ from contextlib import suppress
 from itertools import count
 
 from topology.federation.errors import FederationError, TooLarge
-from topology.federation.kept import Kept, covering, wanted
-from topology.federation.plan import Pattern, Plan
-from topology.federation.rows import Rows
+from topology.federation.keeping.kept import Kept, covering, wanted
+from topology.federation.pulling.rows import Rows
+from topology.federation.reading.plan import Pattern, Plan
 from topology.federation.sources import Snapshot
 
 # More graphs than these are brought up to date behind the queries' backs.

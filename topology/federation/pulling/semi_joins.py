@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pyoxigraph
 
-from topology.federation.plan import DEFAULT_GRAPH, Block, Pattern
+from topology.federation.reading.plan import DEFAULT_GRAPH, Block, Pattern
 
 MOST_TERMS = 300
 _MOST_ROUNDS = 4

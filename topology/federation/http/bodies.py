@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flask
 
-from topology.federation.problems import RequestTooLarge, UnsupportedMediaType
+from topology.federation.http.problems import RequestTooLarge, UnsupportedMediaType
 
 
 def read_body(request: flask.Request, most_bytes: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topology.federation.plan import DEFAULT_GRAPH, Plan
+from topology.federation.reading.plan import DEFAULT_GRAPH, Plan
 
 
 def reasons(plan: Plan, tier: str) -> tuple[str, ...]:

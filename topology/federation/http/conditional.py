@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import flask
 
-from topology.federation.problems import problem
+from topology.federation.http.problems import problem
 
 
 def revalidated(response: flask.Response, request: flask.Request) -> flask.Response:

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Sequence
 from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from topology.federation.conditions import Condition
-from topology.federation.constants import Constants, number_test
-from topology.federation.plan import Block
+from topology.federation.reading.conditions import Condition
+from topology.federation.reading.constants import Constants, number_test
+from topology.federation.reading.plan import Block
 
 Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
 """Subject, predicate or the predicates to choose from, and object."""

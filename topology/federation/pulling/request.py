@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from topology.federation.plan import Block, Dataset, Pattern
+from topology.federation.reading.plan import Block, Dataset, Pattern
 
 QUAD = ("s", "p", "o")
 _KIND, _GRAPH = "k", "g"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from catena_core.dead_letters_cli import printable
-from topology.federation.query_layout import lay_out
+from topology.federation.http.query_layout import lay_out
 
 if TYPE_CHECKING:  # for explanations of other processes are shown without an engine
     from topology.federation.effort import Step

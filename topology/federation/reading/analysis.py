@@ -24,12 +24,12 @@ from rdflib.plugins.sparql.parser import parseQuery
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Variable
 
-from topology.federation.constants import Constants
 from topology.federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
-from topology.federation.plan import FORMS, Plan
-from topology.federation.services import service_tokens
-from topology.federation.tokens import QueryText, Token
-from topology.federation.visible import Visible
+from topology.federation.reading.constants import Constants
+from topology.federation.reading.plan import FORMS, Plan
+from topology.federation.reading.services import service_tokens
+from topology.federation.reading.tokens import QueryText, Token
+from topology.federation.reading.visible import Visible
 
 _IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
 _POSITION = re.compile(r"(?:error )?at (\d+):(\d+): (.*)", re.DOTALL)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from topology.federation.plan import Dataset
+from topology.federation.reading.plan import Dataset
 
 _LARGEST = 256 * 1024
 _SHORTEST = 0.01  # seconds; Redis refuses less than a thousandth

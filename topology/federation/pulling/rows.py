@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pyoxigraph
 
 from topology.federation.errors import SourceFailed, TooLarge
-from topology.federation.plan import Block
+from topology.federation.pulling.terms import in_full, iri, skolem_label
+from topology.federation.reading.plan import Block
 from topology.federation.sources import Snapshot, Source
-from topology.federation.terms import in_full, iri, skolem_label
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
 _WRITTEN_IN_FULL = (b"<", b'"', b"_")

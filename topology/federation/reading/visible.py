@@ -16,10 +16,10 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, S
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from topology.federation.blocks import Triple, blocks, simple
-from topology.federation.conditions import Condition, Conditions
-from topology.federation.constants import Constants
-from topology.federation.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
+from topology.federation.reading.blocks import Triple, blocks, simple
+from topology.federation.reading.conditions import Condition, Conditions
+from topology.federation.reading.constants import Constants
+from topology.federation.reading.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
 
 Step = tuple[Identifier, Identifier | Path, Identifier]
 """A triple pattern, or a path between two nodes."""

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from catena_core.dead_letters_cli import printable
-from topology.federation.tokens import QueryText, Token
+from topology.federation.reading.tokens import QueryText, Token
 
 _INDENT = 2
 _MOST_INDENTS = 12

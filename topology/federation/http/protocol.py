@@ -11,16 +11,16 @@ from urllib.parse import quote
 import flask
 import msgspec
 
-from topology.federation import problems
-from topology.federation.bodies import read_body
-from topology.federation.conditional import revalidated, wants_fresh
 from topology.federation.engine import Answer, Engine
 from topology.federation.errors import FederationError, NotAcceptable, QuerySyntaxError, SourceFailed, UpdateRefused
-from topology.federation.explain import as_text, explanation
-from topology.federation.formats import choose, choose_for_graph, named
-from topology.federation.forms import Parameters, read_form, read_text
-from topology.federation.plan import Form
-from topology.federation.service_description import service_description
+from topology.federation.http import problems
+from topology.federation.http.bodies import read_body
+from topology.federation.http.conditional import revalidated, wants_fresh
+from topology.federation.http.explain import as_text, explanation
+from topology.federation.http.formats import choose, choose_for_graph, named
+from topology.federation.http.forms import Parameters, read_form, read_text
+from topology.federation.http.service_description import service_description
+from topology.federation.reading.plan import Form
 from topology.federation.sources import Snapshot
 
 PATHS = ("/sparql", "/catalogue/sparql")

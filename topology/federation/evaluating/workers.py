@@ -16,9 +16,9 @@ import msgspec
 
 from topology.federation.effort import Effort
 from topology.federation.errors import NotKept, QueryTimeout, ServerStopping, TooLarge
-from topology.federation.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
-from topology.federation.kept import Kept
-from topology.federation.plan import Plan
+from topology.federation.evaluating.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from topology.federation.keeping.kept import Kept
+from topology.federation.reading.plan import Plan
 
 _ANALYSIS_SECONDS = 5.0
 # Seconds between two looks at whether anybody still waits for an answer.
@@ -201,7 +201,7 @@ class _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "topology.federation.worker", str(theirs.fileno()), *self._arguments],
+                [sys.executable, "-m", "topology.federation.evaluating.worker", str(theirs.fileno()), *self._arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

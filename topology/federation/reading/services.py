@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from topology.federation.errors import QueryRefused
-from topology.federation.tokens import QueryText, Token
+from topology.federation.reading.tokens import QueryText, Token
 
 # No comparison goes on with "scheme://", and without brackets, quotes and "#" it makes no difference which of both it is.
 _PLAIN_IRI = re.compile(r"<(?:[A-Za-z][A-Za-z0-9+.-]*://[^>]*|[A-Za-z0-9_.:/%~-]*)>")

@@ -19,7 +19,7 @@ from pyparsing import ParseResults
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Literal, Variable
 
-from topology.federation.constants import XSD, Constants, number_test
+from topology.federation.reading.constants import XSD, Constants, number_test
 
 _LANGUAGE_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 # What every regular expression language reads as the same letters, in both cases: "k" and "s" have a third form in Unicode.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyoxigraph
 
-from topology.federation.formats import Format
+from topology.federation.http.formats import Format
 
 _PREFIXES = {
     "sd": "http://www.w3.org/ns/sparql-service-description#",

@@ -14,7 +14,7 @@ import urllib3
 from catena_core.version import __version__
 from topology.federation.effort import Effort
 from topology.federation.errors import QueryCancelled, QueryTimeout, SourceFailed
-from topology.federation.request import Request
+from topology.federation.pulling.request import Request
 from topology.federation.sources import Source
 from topology.web import UnsafeError, check_address
 

@@ -9,7 +9,7 @@ import pyoxigraph
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store
 
 from topology.federation.errors import UnreadableQuads
-from topology.federation.jobs import Keep
+from topology.federation.evaluating.jobs import Keep
 
 
 class KeptStore:

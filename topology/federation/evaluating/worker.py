@@ -1,4 +1,6 @@
-"""A process that reads and evaluates the queries of strangers: ``python -m topology.federation.worker FD BYTES FILES``.
+"""A process that reads and evaluates the queries of strangers.
+
+    python -m topology.federation.evaluating.worker FD BYTES FILES
 
 A query can ask for endless work, run the parser's stack over (5,000 opening braces end the process), or make the evaluator
 call other servers (pyoxigraph does for SERVICE). So none of that happens in the server's own process: this one can be ended,
@@ -22,10 +24,10 @@ from multiprocessing.connection import Connection
 import msgspec
 import pyoxigraph
 
-from topology.federation.analysis import analyse
 from topology.federation.errors import FederationError, NotAcceptable, QueryRefused, ServiceFailed, TooLarge
-from topology.federation.jobs import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
-from topology.federation.kept_store import KeptStore, add_graphs, read_quads
+from topology.federation.evaluating.jobs import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from topology.federation.evaluating.kept_store import KeptStore, add_graphs, read_quads
+from topology.federation.reading.analysis import analyse
 
 _RDF_XML = "application/rdf+xml"
 _MOST_SHOWN = 200

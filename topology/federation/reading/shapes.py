@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from topology.federation.plan import Plan
-from topology.federation.tokens import QueryText
+from topology.federation.reading.plan import Plan
+from topology.federation.reading.tokens import QueryText
 from topology.skolem import PREFIX
 
 # Words that no parser reads in another way than they are written; shorter ones may be flags.

@@ -15,8 +15,8 @@ from typing import NoReturn
 
 from topology.federation.effort import Effort
 from topology.federation.errors import QueryTimeout, SourceFailed
-from topology.federation.nodes import Nodes
-from topology.federation.request import Request
+from topology.federation.pulling.nodes import Nodes
+from topology.federation.pulling.request import Request
 from topology.federation.sources import Snapshot, Source
 
 # Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from werkzeug.http import parse_accept_header
 
 from topology.federation.errors import NotAcceptable
-from topology.federation.plan import Form
+from topology.federation.reading.plan import Form
 
 JSON_LD = "application/ld+json"
 SOLUTIONS = {

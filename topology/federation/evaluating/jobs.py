@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from topology.federation import errors
-from topology.federation.plan import Plan
+from topology.federation.reading.plan import Plan
 
 
 class Analyse(msgspec.Struct, frozen=True, tag=True):

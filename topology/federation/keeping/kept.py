@@ -15,10 +15,10 @@ from itertools import product
 from typing import NamedTuple
 
 from topology.federation.errors import NotKept
-from topology.federation.plan import ANY_NAMED_GRAPH, Pattern, Plan
-from topology.federation.rows import Rows
+from topology.federation.pulling.rows import Rows
+from topology.federation.pulling.terms import iri
+from topology.federation.reading.plan import ANY_NAMED_GRAPH, Pattern, Plan
 from topology.federation.sources import Snapshot
-from topology.federation.terms import iri
 
 # The part of the time for which graphs count as known at whose beginning they are pulled anew already, so that no query waits.
 _AHEAD = 0.3

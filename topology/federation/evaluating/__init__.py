@@ -1,0 +1,1 @@
+"""Processes that read and evaluate what strangers wrote, and can be ended."""

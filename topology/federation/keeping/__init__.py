@@ -1,0 +1,1 @@
+"""What earlier queries found, kept for later ones."""

@@ -1,0 +1,1 @@
+"""Asking the nodes for quads, and keeping one copy of each graph."""
