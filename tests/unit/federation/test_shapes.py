@@ -76,6 +76,11 @@ def test_words_that_filters_take_in_other_ways_have_other_shapes() -> None:
     assert len({shape_of(text).text for text in ODD[:3]}) == 3
 
 
+def test_an_address_before_a_path_in_brackets_is_no_function() -> None:
+    assert shape_of("ASK { <https://a.example/1> (<urn:x:p>|<urn:x:q>)* ?x }").words
+    assert not shape_of("ASK { ?s ?p ?o FILTER(<https://a.example/f>(?o)) }").words
+
+
 def test_a_query_that_uses_stand_ins_keeps_its_words() -> None:
     stand_in = next(iter(shape_of(ALIKE[0]).words))
     text = ALIKE[0].replace("?o", f"'{stand_in}'", 1)

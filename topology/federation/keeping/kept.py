@@ -216,7 +216,7 @@ def wanted(plan: Plan) -> tuple[Pattern, ...]:
 
 def _with_others(pattern: Pattern) -> Pattern:
     if pattern.predicate is None:
-        return Pattern(ANY_NAMED_GRAPH, *_terms(pattern))
+        return Pattern(ANY_NAMED_GRAPH)  # all that is said of one thing: the next query asks for another one
     kind = pattern.object if pattern.predicate == _TYPE else None  # there are many things, of few kinds
     return Pattern(ANY_NAMED_GRAPH, None, pattern.predicate, kind)
 

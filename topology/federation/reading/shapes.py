@@ -11,13 +11,13 @@ and which letters it has, since not all have just two cases.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from topology.federation.reading.plan import Plan
-from topology.federation.reading.tokens import QueryText
+from topology.federation.reading.tokens import QueryText, Token
 from topology.skolem import PREFIX
 
 # Words that no parser reads in another way than they are written; shorter ones may be flags.
@@ -63,18 +63,12 @@ def shape_of(text: str) -> Shape:
     parts: list[str] = []
     done = 0
     for n, token in enumerate(tokens):
-        before = tokens[n - 1].keyword if n else ""
         following = tokens[n + 1].text if n + 1 < len(tokens) else ""
         replacement = None
         if token.kind == "string" and following != "^" and _WORDS.fullmatch(token.text[1:-1]):
             word = token.text[1:-1]
             replacement = f'"{stand_ins.setdefault(word, _stand_in(word, len(stand_ins)))}"'
-        elif (
-            token.kind == "iri"
-            and before not in _BEFORE_KEPT
-            and following != "("
-            and not (n and tokens[n - 1].text == "^")
-        ):
+        elif token.kind == "iri" and not _is_kept(tokens, n):
             address = token.text[1:-1]
             if _ADDRESS.fullmatch(address) and not address.startswith((PREFIX, _W3C, *namespaces)):
                 replacement = f"<{stand_ins.setdefault(address, f'urn:standin:q{len(stand_ins)}q')}>"
@@ -91,6 +85,14 @@ def shape_of(text: str) -> Shape:
     if any(stand_in in text for stand_in in stand_ins.values()):
         return Shape(text, {})  # somebody knows how stand-ins look
     return Shape("".join([*parts, text[done:]]), {stand_in: word for word, stand_in in stand_ins.items()})
+
+
+def _is_kept(tokens: Sequence[Token], n: int) -> bool:
+    """Whether an IRI has to stay: it names a graph of the dataset, a service, a datatype or a function."""
+    before = tokens[n - 1] if n else None
+    begins_a_triple = before is not None and before.text in ("{", "}", ".")
+    is_called = n + 1 < len(tokens) and tokens[n + 1].text == "(" and not begins_a_triple
+    return is_called or (before is not None and (before.keyword in _BEFORE_KEPT or before.text == "^"))
 
 
 def with_words(plan: Plan, words: Mapping[str, str]) -> Plan:
