@@ -181,7 +181,7 @@ class Settings:
     sparql_cache_ttl: float = _setting(
         "60",
         _seconds_or_none,
-        "seconds that a result is kept for the same query, as long as no graph changes; 0: none is kept",
+        "seconds that results are kept, as long as no graph changes, and quads that nobody placed; 0: nothing is kept",
     )
     sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
     sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")

@@ -78,7 +78,7 @@ def _sparql(path: str) -> Json:
                 },
             },
         },
-        **_problems(400, 403, 405, 406, 422, 500, 503, 504),
+        **_problems(400, 403, 405, 406, 422, 500, 502, 503, 504),
     }
     protocol = _referred("parameters", "default-graph-uri", "named-graph-uri", "format", "output", "explain")
     fields = _parameters()
@@ -282,6 +282,7 @@ def _responses() -> Json:
         415: "The body is of a media type that is not read.",
         422: "Answering takes more data, memory or depth than one query may use.",
         500: "Something is wrong with the gateway.",
+        502: "Another server, which the query calls by SERVICE, failed.",
         503: "Nodes that hold a part of the answer do not give it; try again.",
         504: "It took too long; the detail says what was waited for.",
     }
