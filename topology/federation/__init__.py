@@ -8,10 +8,10 @@ that is exact. In the order in which a query passes them:
   ``service_description``: what else HTTP is told; ``explain``, ``query_layout``: what was done for a query;
 - ``engine``: the story of one query, with what it may use (``effort``), what stands where (``sources``), and what can go wrong
   (``errors``);
-- ``reading``: ``shapes``: queries that differ in their words only are read once; ``tokens``, ``services``, ``analysis``,
-  ``plan``: which servers the query calls, and what it can see; ``visible`` finds the patterns, ``blocks`` the joins and
-  ``conditions`` the filters that are left to the nodes, ``constants`` the terms that all of them know by the same name;
-  ``reasons``: why so;
+- ``plans``: each query is read once; ``reading``: ``shapes``: those that differ in their words only are as well;
+  ``tokens``, ``services``, ``analysis``, ``plan``: which servers the query calls, and what it can see; ``visible`` finds the
+  patterns, ``blocks`` the joins and ``conditions`` the filters that are left to the nodes, ``constants`` the terms that all of
+  them know by the same name; ``reasons``: why so;
 - ``keeping``: ``results``: whole answers of earlier queries; ``keeping``, ``kept``: quads of earlier queries;
 - ``attempt``: the query over one snapshot of the nodes; ``describe``: DESCRIBE, which sees data beyond its patterns;
 - ``pulling``: ``semi_joins``: joins over the default graph, in rounds; ``asking``, ``nodes``, ``request``: asking the nodes,

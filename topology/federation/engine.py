@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,13 +16,14 @@ import pyoxigraph
 from topology.federation.attempt import Attempt
 from topology.federation.describe import describe
 from topology.federation.effort import Effort, Hold, Limits, Step
-from topology.federation.errors import NotKept, QuerySyntaxError, SourceFailed, TooLarge
+from topology.federation.errors import NotKept, QuerySyntaxError, SourceFailed
 from topology.federation.evaluating.workers import Workers
 from topology.federation.http.formats import Format, choose
 from topology.federation.keeping import results
 from topology.federation.keeping.keeping import Keeping, Later, Pull, Work
 from topology.federation.keeping.kept import Kept
 from topology.federation.keeping.results import Results, TextStore
+from topology.federation.plans import Plans
 from topology.federation.pulling.asking import Asking, OtherNodes
 from topology.federation.pulling.nodes import Nodes
 from topology.federation.pulling.rows import Rows
@@ -32,7 +31,6 @@ from topology.federation.pulling.semi_joins import WidePatterns
 from topology.federation.reading.plan import ANY_NAMED_GRAPH, Dataset, Pattern, Plan
 from topology.federation.reading.reasons import reasons
 from topology.federation.reading.services import check_services
-from topology.federation.reading.shapes import shape_of, with_words
 from topology.federation.sources import Snapshot
 from topology.skolem import PREFIX
 
@@ -49,9 +47,6 @@ _MOST_KEPT = 1_000_000
 _BYTES_SENT_FOR_A_QUAD = 1000
 # So many of the largest queries may hold what nodes sent at the same time.
 _QUERIES_THAT_FIT = 2
-_PLANS_KEPT = 1000
-_MOST_TEXT = 1024 * 1024
-_MOST_TEXT_KEPT = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -138,8 +133,7 @@ class Engine:
         self._kept = Kept(worker_memory // _BYTES_FOR_A_KEPT_QUAD if worker_memory else _MOST_KEPT, cache_ttl)
         self._keeping = Keeping(self._kept) if cache_ttl else None
         self._results = Results(store, cache_ttl) if store is not None and cache_ttl else None
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
-        self._lock = threading.Lock()
+        self._plans = Plans(self._workers)
         self._turns = count()
 
     def plan(self, text: str) -> Plan:
@@ -231,6 +225,14 @@ class Engine:
 
         return self._with_failover(snapshot_for, effort, answer, None if fresh else next(self._turns))
 
+    def close(self) -> None:
+        """Stop everything; queries under way fail."""
+        if self._keeping:
+            self._keeping.close()
+        self._workers.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._nodes.close()
+
     def _with_failover(
         self,
         snapshot_for: Callable[[frozenset[str]], Snapshot],
@@ -266,14 +268,6 @@ class Engine:
             wide=self._wide,
             first_number=first_number,
         )
-
-    def close(self) -> None:
-        """Stop everything; queries under way fail."""
-        if self._keeping:
-            self._keeping.close()
-        self._workers.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._nodes.close()
 
     def _answer(self, text: str, attempt: Attempt, chosen: Format, keep: _Keep) -> Answer:
         snapshot, plan = attempt.snapshot, attempt.plan
@@ -348,43 +342,9 @@ class Engine:
         return Dataset(None if self.union_default_graph else frozenset(), None)
 
     def _plan(self, text: str, effort: Effort) -> Plan:
-        plan = self._read(text, effort)
+        plan = self._plans.of(text, effort)
         check_services(plan.services, self.services)
         return plan
-
-    def _read(self, text: str, effort: Effort) -> Plan:
-        if len(text) > _MOST_TEXT:
-            raise TooLarge(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
-        if (plan := self._plan_kept(text)) is not None:
-            return plan
-        shape = shape_of(text)
-        plan = self._plan_kept(shape.text) if shape.text != text else None
-        if plan is None:
-            try:
-                plan = self._workers.analyse(shape.text, effort)
-            except QuerySyntaxError:
-                if shape.text == text:
-                    raise
-                return self._workers.analyse(text, effort)  # which tells the right place
-            self._keep_plan(shape.text, plan)
-        plan = with_words(plan, shape.words)
-        self._keep_plan(text, plan)
-        return plan
-
-    def _plan_kept(self, text: str) -> Plan | None:
-        with self._lock:
-            if text not in self._plans:
-                return None
-            self._plans.move_to_end(text)
-            return self._plans[text]
-
-    def _keep_plan(self, text: str, plan: Plan) -> None:
-        if len(text) > _MOST_TEXT_KEPT:
-            return
-        with self._lock:
-            self._plans[text] = plan
-            while len(self._plans) > _PLANS_KEPT:
-                self._plans.popitem(last=False)
 
 
 def _check_iri(graph: str) -> None:
