@@ -33,8 +33,8 @@ class Gateway(CatalogueLink):
     graphs that it holds; a graph on several nodes counts once.
 
     Settings: HOST_ADDRESS (0.0.0.0), HOST_PORT (3030), SPARQL_TIMEOUT (60 s), NODE_TIMEOUT (10 s), SPARQL_PARTIAL (1),
-    SPARQL_CACHE_TTL (60 s), SPARQL_WORKERS (2), SPARQL_MEMORY (4096 MiB), SPARQL_RESULT_MAX_BYTES, SPARQL_SERVICES; for a
-    fixed set of nodes OPERATOR_PROVIDED, CATALOGUE_LIST, NODE_HEALTH_CHECK_INTERVAL (30 s).
+    SPARQL_CACHE_TTL (60 s; without Kafka 0), SPARQL_WORKERS (2), SPARQL_MEMORY (4096 MiB), SPARQL_RESULT_MAX_BYTES,
+    SPARQL_SERVICES; for a fixed set of nodes OPERATOR_PROVIDED, CATALOGUE_LIST, NODE_HEALTH_CHECK_INTERVAL (30 s).
     """
 
     inputs = (topics.RING, topics.OFFERINGS, topics.PLACEMENTS)
@@ -44,7 +44,7 @@ class Gateway(CatalogueLink):
         super().setup()
         settings = self.settings
         self._is_fixed = self.kafka_endpoint is None and settings.mode is Mode.OPERATOR
-        self._engine = make_engine(settings, self.logger, shares_results=not self._is_fixed)
+        self._engine = make_engine(settings, self.logger, is_told=not self._is_fixed)
         self._app = self._over_fixed_nodes() if self._is_fixed else self._over_catalogue()
         try:
             self._server = make_server(self._app, settings.host_address, settings.host_port)

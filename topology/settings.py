@@ -60,11 +60,11 @@ def _seconds(text: str) -> float:
     return number
 
 
-def _seconds_or_none(text: str) -> float:
+def _seconds_or_auto(text: str) -> float | None:
     try:
-        return 0.0 if float(text) == 0 else _seconds(text)
+        return None if text == "auto" else 0.0 if float(text) == 0 else _seconds(text)
     except ValueError:
-        raise ValueError("a number of seconds, or 0")
+        raise ValueError("a number of seconds, 0, or auto")
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -178,10 +178,10 @@ class Settings:
     sparql_partial: bool = _setting(
         "1", _switch, "1: answers that may lack graphs are given and say so; 0: they are refused with status 503"
     )
-    sparql_cache_ttl: float = _setting(
-        "60",
-        _seconds_or_none,
-        "seconds that results are kept, as long as no graph changes, and quads that nobody placed; 0: nothing is kept",
+    sparql_cache_ttl: float | None = _setting(
+        "auto",
+        _seconds_or_auto,
+        "seconds that answers, and quads that nobody placed, are kept; 0: not; auto: 60 with Kafka, without it not",
     )
     sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
     sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")

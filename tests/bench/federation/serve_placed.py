@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def main() -> None:
     }
     directory.changed()
     holdings.follow(ring)
-    engine = make_engine(chosen, logger, shares_results=False)
+    engine = make_engine(replace(chosen, redis_host=""), logger, is_told=True)
     app = create_app(engine, directory, lambda: ring, partial_answers=chosen.sparql_partial)
     server = make_server(app, "127.0.0.1", int(sys.argv[2]))
 

@@ -62,17 +62,26 @@ class Directory:
     Attributes:
         copies: The nodes of each graph, in the order in which they are read.
         taken: As in ``Snapshot.taken``.
+        unmarked: As in ``Snapshot.unmarked``.
     """
 
     copies: dict[str, str] = field(default_factory=lambda: dict(COPIES))
     taken: int = 0
+    unmarked: frozenset[str] = frozenset()
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         every = sorted({node for nodes in self.copies.values() for node in nodes})
         holders = {graph: next((n for n in nodes if n not in avoid), "") for graph, nodes in self.copies.items()}
         lost = {node for graph, holder in holders.items() if not holder for node in self.copies[graph]}
         sources = tuple(Source(node, f"http://{node}/") for node in every if node not in avoid)
-        return Snapshot(sources, holders, missing=tuple(sorted(lost)), version=f"v{sorted(lost)}", taken=self.taken)
+        return Snapshot(
+            sources,
+            holders,
+            missing=tuple(sorted(lost)),
+            version=f"v{sorted(lost)}",
+            taken=self.taken,
+            unmarked=self.unmarked,
+        )
 
 
 @pytest.fixture
@@ -272,6 +281,15 @@ def test_nodes_that_are_not_needed_take_turns(nodes: Nodes, threads: ThreadPoolE
         ("ab", ()),
         ("bc", ()),
     ]
+
+
+def test_where_providers_have_graphs_of_their_own_all_nodes_are_needed(
+    nodes: Nodes, threads: ThreadPoolExecutor
+) -> None:
+    """What they add is seen at once."""
+    directory = Directory()
+    directory.unmarked = frozenset({"urn:own"})
+    assert answers(make(nodes, threads, directory, turn=0)) == ("abc", ())
 
 
 def test_a_node_that_was_not_needed_is_when_another_fails(nodes: Nodes, threads: ThreadPoolExecutor) -> None:

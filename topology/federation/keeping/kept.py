@@ -22,6 +22,9 @@ from topology.federation.sources import Snapshot
 
 # The part of the time for which graphs count as known at whose beginning they are pulled anew already, so that no query waits.
 _AHEAD = 0.3
+# Seconds for which graphs that nobody placed count as known: so many, or so many times what pulling took, whichever is longer.
+_LEAST = 5.0
+_TIMES_PULLING = 20
 _TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 
 
@@ -60,7 +63,7 @@ class Kept:
 
     Args:
         most_quads: How many may be kept.
-        seconds: For how long a graph counts as known of which nobody says when it changes.
+        seconds: For how long a graph counts as known at most of which nobody says when it changes.
 
     Attributes:
         most_quads: How many may be kept.
@@ -80,6 +83,7 @@ class Kept:
         self._unmarked: frozenset[str] = frozenset()
         self._version = ""
         self._until = 0.0
+        self._lasts = self._seconds
         self._generation = getattr(self, "_generation", 0) + 1
         self._began = self._generation
         self._count = 0
@@ -107,18 +111,18 @@ class Kept:
 
     def is_ageing(self) -> bool:
         """Whether graphs of which nobody says when they change should be pulled anew soon."""
-        return bool(self._unmarked) and time.monotonic() > self._until - _AHEAD * self._seconds
+        return bool(self._unmarked) and time.monotonic() > self._until - _AHEAD * self._lasts
 
     def seconds_left(self) -> float:
         """For how long an answer from what is kept may be kept itself."""
-        return min(self._until - time.monotonic(), self._seconds) if self._unmarked else self._seconds
+        return self._until - time.monotonic() if self._unmarked else self._seconds
 
     def changed(self, snapshot: Snapshot) -> frozenset[str]:
         """The graphs to pull anew for a snapshot."""
         unmarked = snapshot.unmarked or frozenset()
         with self._lock:
             found = {graph for graph, mark in snapshot.marks.items() if self._marks.get(graph) != mark}
-            ageing = time.monotonic() > self._until - _AHEAD * self._seconds
+            ageing = time.monotonic() > self._until - _AHEAD * self._lasts
             return frozenset(found | (unmarked if ageing else unmarked - self._unmarked))
 
     def update(self, snapshot: Snapshot, changed: frozenset[str], rows: Rows, began: float) -> None:
@@ -139,7 +143,7 @@ class Kept:
             for name, quads in _by_graph(rows).items():
                 self._graphs[name] = _Graph(generation, quads)
             if unmarked <= changed:
-                self._until = began + self._seconds
+                self._last_from(began)
             self._note(snapshot)
 
     def replace(self, snapshot: Snapshot, rows: Rows, patterns: tuple[Pattern, ...], began: float) -> bool:
@@ -161,9 +165,15 @@ class Kept:
             self._began = self._generation
             self._graphs = {name: _Graph(self._generation, quads) for name, quads in _by_graph(rows).items()}
             self._patterns, self._lookup = patterns, frozenset(patterns)
-            self._until = began + self._seconds
+            self._last_from(began)
             self._note(snapshot)
             return True
+
+    def _last_from(self, began: float) -> None:
+        """Look at graphs that nobody placed again soon, but without doing little else."""
+        pulling = time.monotonic() - began
+        self._lasts = min(self._seconds, max(_LEAST, _TIMES_PULLING * pulling))
+        self._until = began + self._lasts
 
     def _note(self, snapshot: Snapshot) -> None:
         # What came of graphs that nobody lists, not yet or not any more, ages as well.

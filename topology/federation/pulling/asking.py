@@ -223,7 +223,8 @@ class Asking:
 
     def _not_needed(self, whole: Snapshot, turn: int) -> frozenset[str]:
         """A node whose graphs all stand on others and say the same there: with two copies of each, one can be left out."""
-        if len(whole.sources) < 2 or not whole.version or len(whole.holders) > _MOST_GRAPHS_TO_CHOOSE_FROM:
+        knows_all = bool(whole.version) and whole.unmarked == frozenset()  # providers may add to what they put there
+        if len(whole.sources) < 2 or not knows_all or len(whole.holders) > _MOST_GRAPHS_TO_CHOOSE_FROM:
             return frozenset()
         node = frozenset({whole.sources[turn % len(whole.sources)].id})
         others = self._snapshot_for(node)
