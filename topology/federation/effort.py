@@ -133,14 +133,14 @@ class Effort:
         with self._lock:
             if self._ended:
                 raise QueryCancelled("the query has ended")
-            if self._hold:
-                self._hold.take(size)
-            self._spent += size
-            if self._spent > self.limits.most_pulled_bytes:
+            if self._spent + size > self.limits.most_pulled_bytes:
                 most = self.limits.most_pulled_bytes
                 raise TooLarge(
                     f"the nodes would have to send more than {most} bytes for this query; make its patterns narrower"
                 )
+            if self._hold:
+                self._hold.take(size)
+            self._spent += size
 
     def note(self, what: str, source: str, text: str, rows: int, size: int, start: float) -> None:
         """Remember a step that began at ``start``, by ``time.perf_counter()``."""

@@ -21,7 +21,7 @@ from topology.federation.evaluating.workers import Workers
 from topology.federation.http.formats import Format, choose
 from topology.federation.keeping import results
 from topology.federation.keeping.keeping import Keeping, Later, Pull, Work
-from topology.federation.keeping.kept import Kept
+from topology.federation.keeping.kept import AT_LEAST, Kept
 from topology.federation.keeping.results import Results, TextStore
 from topology.federation.plans import Plans
 from topology.federation.pulling.asking import Asking, OtherNodes
@@ -284,11 +284,11 @@ class Engine:
         if body is not None:
             tier = "kept"
         elif plan.form == "DESCRIBE":
-            tier, body, seconds = "B", describe(attempt, text, chosen.media_type), math.inf
+            tier, body, seconds = "B", describe(attempt, text, chosen.media_type), _seconds_it_holds(snapshot)
         else:
             tier = "A" if plan.blocks or plan.joins else "B"
             rows = attempt.pull_for_query()
-            body, seconds = attempt.evaluate(text, rows, chosen.media_type), math.inf
+            body, seconds = attempt.evaluate(text, rows, chosen.media_type), _seconds_it_holds(snapshot)
         missing = attempt.missing()
         if key and self._results and not missing:
             self._results.put(key, results.Result(body, tier), seconds)
@@ -345,6 +345,13 @@ class Engine:
         plan = self._plans.of(text, effort)
         check_services(plan.services, self.services)
         return plan
+
+
+def _seconds_it_holds(snapshot: Snapshot) -> float:
+    """For how long an answer may be kept: nobody tells when graphs change that nobody placed, or which there are."""
+    if snapshot.unmarked is None:
+        return 0.0
+    return AT_LEAST if snapshot.unmarked else math.inf
 
 
 def _check_iri(graph: str) -> None:

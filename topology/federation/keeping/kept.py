@@ -23,7 +23,7 @@ from topology.federation.sources import Snapshot
 # The part of the time for which graphs count as known at whose beginning they are pulled anew already, so that no query waits.
 _AHEAD = 0.3
 # Seconds for which graphs that nobody placed count as known: so many, or so many times what pulling took, whichever is longer.
-_LEAST = 5.0
+AT_LEAST = 5.0
 _TIMES_PULLING = 20
 _TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 
@@ -172,7 +172,7 @@ class Kept:
     def _last_from(self, began: float) -> None:
         """Look at graphs that nobody placed again soon, but without doing little else."""
         pulling = time.monotonic() - began
-        self._lasts = min(self._seconds, max(_LEAST, _TIMES_PULLING * pulling))
+        self._lasts = min(self._seconds, max(AT_LEAST, _TIMES_PULLING * pulling))
         self._until = began + self._lasts
 
     def _note(self, snapshot: Snapshot) -> None:
