@@ -154,8 +154,16 @@ def test_dataset_clauses_are_read_as_the_evaluator_reads_them() -> None:
     [
         ("SELECT ?x {\n  ?a ?b ?c }\nLIMIT x", 3, 7),
         ("SELECT ?x { ?s ?p ?o } GROUP BY ?s", 1, 35),
-        ("hello", 1, 6),
+        ("hello", 1, 1),
         ("", 1, 1),
+        ("SELEC * { ?s ?p ?o }", 1, 1),
+        ("SELECT * { ?s 'e' ?o }", 1, 15),
+        ("SELECT * {\n ?s ?p ?o .\n FILTER(?o > )\n}", 3, 14),
+        ("SELECT * { ?s ?p ?o } ORDER ?s", 1, 29),
+        ("SELECT * { ?s ?p ?o . } }", 1, 25),
+        ("SELECT * { ?s ?p ?o", 1, 20),
+        ("SELECT * { GRAPH ?g { ?s ?p ?o FILTER(CONTAINS(?o 'x')) } }", 1, 51),
+        ("SELECT * { SERVICE <https://a.example/> { ?s ?p ?o } FILTER }", 1, 61),
     ],
 )
 def test_errors_tell_where(text: str, line: int, column: int) -> None:

@@ -314,8 +314,7 @@ class TestRefusals:
             text = f"SELECT * {{\n {call} ?s }}"
             with pytest.raises(QuerySyntaxError) as caught:
                 engine.plan(text)
-            with pytest.raises(SyntaxError, match=f"error at {caught.value.line}:{caught.value.column}: "):
-                pyoxigraph.Store().query(text)
+            assert (caught.value.line, caught.value.column) == (2, text.splitlines()[1].rindex("}") + 1)
         assert not service.queries
 
     def test_where_characters_are_escaped(self, engine: Engine, service: Node) -> None:
@@ -499,7 +498,7 @@ class TestProtocol:
     def test_the_setting_names_the_hosts(self, service: Node) -> None:
         host = urlsplit(service.url).netloc
         settings = load({"SPARQL_SERVICES": f"A.example, {host}", "SPARQL_WORKERS": "1"}, file="there is none")
-        engine = make_engine(settings, LinkLogger("test"), shares_results=False)
+        engine = make_engine(settings, LinkLogger("test"), is_told=False)
         try:
             assert engine.plan(ALL_CALLS["joined"].replace("URL", service.url)).services == (service.url,)
             assert engine.plan("ASK { SERVICE <http://a.example/sparql> {} }").services

@@ -24,18 +24,15 @@ from rdflib.plugins.sparql.parser import parseQuery
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Variable
 
-from topology.federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
+from topology.federation.errors import QueryRefused, UpdateRefused
 from topology.federation.reading.constants import Constants
 from topology.federation.reading.plan import FORMS, Plan
 from topology.federation.reading.services import service_tokens
+from topology.federation.reading.syntax_errors import syntax_error
 from topology.federation.reading.tokens import QueryText, Token
 from topology.federation.reading.visible import Visible
 
 _IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
-_POSITION = re.compile(r"(?:error )?at (\d+):(\d+): (.*)", re.DOTALL)
-# Quoted tokens are kept, so that "[" does not begin a class.
-_CHARACTER_CLASS = re.compile(r"""("(?:\\.|[^"\\])*")|\[(?:'(?:\\.|[^'\\])*'|[^\]'])*\]""")
-_MOST_SHOWN = 200
 
 
 def analyse(text: str, deeply: bool = True) -> Plan:
@@ -93,10 +90,11 @@ def _check(query: QueryText) -> list[Token]:
     if query.is_update:
         raise UpdateRefused("this is a query endpoint: updates go to the ledger, not here")
     called = service_tokens(query)
+    text = _calling_nobody(query, called)
     try:
-        pyoxigraph.Store().query(_calling_nobody(query, called))
+        pyoxigraph.Store().query(text)
     except SyntaxError as error:
-        raise _syntax_error(str(error)) from None
+        raise syntax_error(text, str(error), query.text) from None
     except RuntimeError as error:
         # The evaluator begins at once. Functions that it does not know come first, then the variables without a server.
         if not called or "service name" not in str(error):
@@ -112,22 +110,6 @@ def _calling_nobody(query: QueryText, called: Sequence[Token]) -> str:
     for token in reversed(called):
         text = f"{text[: token.start]}?{'_' * max(len(token.text) - 1, 1)}{text[token.end :]}"
     return text
-
-
-def _syntax_error(message: str) -> QuerySyntaxError:
-    """The parser's complaint, without the character classes and with no more alternatives than a reader can use."""
-    found = _POSITION.match(message)
-    if not found:
-        return QuerySyntaxError(message[:_MOST_SHOWN])
-    alternatives = _CHARACTER_CLASS.sub(r"\1", found[3].removeprefix("expected").removeprefix(" one of")).split(", ")
-    alternatives = [" ".join(alternative.split()) for alternative in alternatives if alternative.strip(" |\n")]
-    sentences = [alternative for alternative in alternatives if re.search("[a-z] [a-z]", alternative)]
-    said = (
-        ", ".join(sentences) or f"expected one of {', '.join(alternatives)}" if alternatives else "this is not expected"
-    )
-    if len(said) > _MOST_SHOWN:
-        said = said[:_MOST_SHOWN].rsplit(", ", 1)[0] + ", …"
-    return QuerySyntaxError(said, int(found[1]), int(found[2]))
 
 
 def _graph_names(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
