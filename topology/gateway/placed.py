@@ -62,8 +62,12 @@ def rank(
     """
     if lost:
         rest = {node: copy for node, copy in held.items() if node not in lost}
-        gone = [node for node in lost if held[node].digest]
-        return (*rank(graph, digest, rest, owners), *([Alike(LOST, tuple(sorted(gone)))] if gone else ()))
+        gone = sorted(node for node in lost if held[node].digest)
+        # Other marks than before: what was read of these nodes lately may have lacked the graph.
+        others = [
+            Alike(mark(graph, str(alike.mark), *gone), alike.nodes) for alike in rank(graph, digest, rest, owners)
+        ]
+        return (*others, *([Alike(LOST, tuple(gone))] if gone else ()))
     current = [node for node in owners if node in held and held[node].digest == digest]
     current += sorted(node for node, copy in held.items() if copy.digest == digest and node not in current)
     # With the version: what goes back to what it was has another mark than before, since in between it was something else.

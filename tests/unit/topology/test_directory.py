@@ -16,6 +16,7 @@ from topology import records
 from topology.federation.sources import Source
 from topology.gateway.directory import Copy, Directory, decode_copy, take_snapshot
 from topology.gateway.own import Listing
+from topology.gateway.placed import rank
 from topology.records import (
     Node,
     NodeState,
@@ -550,3 +551,14 @@ class TestDirectory:
         finally:
             stop.set()
             changing.join()
+
+
+def test_what_is_left_of_a_graph_when_a_node_has_lost_it_has_another_mark() -> None:
+    """What was read of that node lately, and may be kept, may have lacked the graph."""
+    held = {"a": Copy("new", 1), "b": Copy("new", 1)}
+
+    (whole,) = rank(G, "new", held, ("a", "b"))
+    left, lost = rank(G, "new", held, ("a", "b"), lost=("b",))
+
+    assert (whole.nodes, left.nodes, lost.nodes) == (("a", "b"), ("a",), ("b",))
+    assert left.mark != whole.mark

@@ -150,9 +150,13 @@ class SemiJoin:
         return (ends or bool(block.conditions)) and block not in self.wide
 
     def _joined(self, narrowed: Narrowed) -> set[int]:
-        """The variables that a pattern shares with others, by their numbers in the join."""
+        """The variables that a pattern shares with others, by their numbers in the join; none that could be a literal."""
+        triples = self.join.triples
         return {
-            number for number in narrowed.numbers if sum(f"?{number}" in triple for triple in self.join.triples) > 1
+            number
+            for number in narrowed.numbers
+            if sum(f"?{number}" in triple for triple in triples) > 1
+            and any(f"?{number}" in triple[:2] for triple in triples)
         }
 
     def _narrowed(self, place: int) -> Narrowed:
