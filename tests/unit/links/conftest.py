@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.topology.odd_server import OddServer, odd_server
 from tests.unit.topology.sandbox_servers import Sandbox, running_booth, running_node
+from topology.federation.engine import Engine
 from topology.settings import Settings
 
 
@@ -67,3 +68,11 @@ def booth() -> Iterator[Sandbox]:
     """A booth of the sandbox that lists three offerings."""
     with running_booth(3) as booth:
         yield booth
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """What a gateway answers queries with."""
+    engine = Engine(timeout=20, source_timeout=1, workers=1)
+    yield engine
+    engine.close()

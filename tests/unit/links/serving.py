@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import flask
 from flask.testing import FlaskClient
 
+from tests.unit.links.making import described
+from tests.unit.topology.sandbox_servers import Sandbox
 from topology.catalogue import CatalogueNode
 from topology.description import Description
 from topology.federation.engine import Engine
@@ -15,6 +18,8 @@ from topology.gateway.directory import Copy, Directory
 from topology.records import Node, NodeState, OfferingHead, Ring, placement_key
 from topology.ring import RingView
 from topology.web import WebClient
+
+G = "https://p.example/1"
 
 
 class Serving:
@@ -28,6 +33,16 @@ class Serving:
         self._claims: dict[str, OfferingHead] = {}
         self._copies: dict[str, Copy] = {}
         self.directory.claims, self.directory.copies = self._claims, self._copies
+
+    @classmethod
+    def over(cls, engine: Engine, nodes: Iterable[Sandbox]) -> Serving:
+        """A gateway over nodes a, b …, with one offering, at address 0xa, on all of them."""
+        serving = cls(engine)
+        for name, node in zip("abc", nodes, strict=False):
+            serving.has(name, node.url)
+            serving.place(name, described(G))
+        serving.list("0xa", described(G))
+        return serving
 
     @property
     def view(self) -> RingView:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from urllib.request import urlopen
 
 import pyoxigraph as ox
@@ -16,7 +15,7 @@ from catena_core.testing import LinkDriver
 from links.gateway import Gateway
 from tests.unit.links.conftest import Environment
 from tests.unit.links.making import described
-from tests.unit.links.serving import Serving
+from tests.unit.links.serving import G, Serving
 from tests.unit.topology.odd_server import closed_port
 from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
@@ -26,26 +25,13 @@ from topology.federation.engine import Engine
 from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
 from topology.web import WebClient
 
-G = "https://p.example/1"
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=20, source_timeout=1, workers=1)
-    yield engine
-    engine.close()
 
 
 @pytest.fixture
 def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
     """A gateway over two nodes, with one offering on both of them."""
-    serving = Serving(engine)
-    for name, node in zip("ab", nodes, strict=True):
-        serving.has(name, node.url)
-        serving.place(name, described(G))
-    serving.list("0xa", described(G))
-    return serving
+    return Serving.over(engine, nodes)
 
 
 def same_graph(body: bytes, description: Description) -> bool:

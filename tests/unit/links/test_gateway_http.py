@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from tests.unit.links.making import described
-from tests.unit.links.serving import Serving
+from tests.unit.links.serving import G, Serving
 from tests.unit.topology.sandbox_servers import Sandbox
 from tests.waiting import eventually
 from topology.federation.engine import Engine
@@ -24,25 +23,13 @@ from topology.gateway.directory import Copy
 from topology.gateway.listing import Listed, list_offerings
 from topology.records import OfferingHead, placement_key
 
-G = "https://p.example/1"
 EVERY_PATH = ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/catalogue/sparql")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=20, source_timeout=1, workers=1)
-    yield engine
-    engine.close()
 
 
 @pytest.fixture
 def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
     """A gateway over two nodes, with one offering on both of them, and a third that is down with another."""
-    serving = Serving(engine)
-    for name, node in zip("ab", nodes, strict=True):
-        serving.has(name, node.url)
-        serving.place(name, described(G))
-    serving.list("0xa", described(G))
+    serving = Serving.over(engine, nodes)
     serving.has("c", "http://c.invalid/catalogue", "down")
     serving.note("c", described("https://p.example/2"))
     serving.list("0xb", described("https://p.example/2"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import openapi_spec_validator
@@ -17,7 +16,6 @@ from topology.federation.engine import Engine
 from topology.federation.http.formats import GRAPHS, SOLUTIONS
 from topology.gateway.openapi import describe
 
-G = "https://p.example/1"
 SELECT = {"query": "SELECT * { ?s ?p ?o }"}
 CONSTRUCT = {"query": "CONSTRUCT WHERE { ?s ?p ?o }"}
 NOT_ALWAYS = {"ETag", "Catena-Completeness"}
@@ -78,20 +76,9 @@ CALLS: list[_Call] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=20, source_timeout=1, workers=1)
-    yield engine
-    engine.close()
-
-
 @pytest.fixture
 def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
-    serving = Serving(engine)
-    for name, node in zip("ab", nodes, strict=True):
-        serving.has(name, node.url)
-        serving.place(name, described(G))
-    serving.list("0xa", described(G))
+    serving = Serving.over(engine, nodes)
     serving.list("0xb", described("https://p.example/2"))
     return serving
 
