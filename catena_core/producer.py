@@ -122,6 +122,7 @@ class MessageProducer:
         Raises:
             CodecError: It is too large.
             DeliveryError: The producer cannot send any more.
+            StoppedError: It is closed: whoever sends has outlived the link.
         """
         if self._held:
             self._open.wait()
@@ -133,8 +134,8 @@ class MessageProducer:
             try:
                 self._produce(topic, value, key)
                 return
-            except (BufferError, KafkaException):
-                pass
+            except (BufferError, KafkaException, RuntimeError):
+                pass  # comes again, and is told well
         self.send(Message(topic, value, key))
 
     def send_now(self, message: Message) -> None:
@@ -157,6 +158,10 @@ class MessageProducer:
                 return
             except BufferError:
                 self.serve(0.05)
+            except RuntimeError as error:
+                if not self._closing:
+                    raise
+                raise StoppedError from error  # its client is closed
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
                     raise DeliveryError(
@@ -231,6 +236,10 @@ class MessageProducer:
             self._at_end(f"the producer is at its end: {error}")
             time.sleep(min(timeout, 0.05))
             return len(self.client)
+        except RuntimeError:
+            if not self._closing:
+                raise
+            return 0  # its client is closed, which is done only once nothing is left
 
     def partition_count(self, topic: str) -> int:
         """How many partitions the topic has.

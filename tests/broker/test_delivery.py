@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 
+import pytest
+
 from catena_core import Electron, Link
-from catena_core.errors import RejectedError
+from catena_core.errors import RejectedError, StoppedError
 from tests.waiting import eventually
 
 
@@ -145,6 +147,36 @@ def test_an_electron_whose_transform_never_ended_is_delivered_again(broker, run)
     run(link(Upper, broker, source, target))
     values = {message.value() for message in broker.read(target, 2, settle=0.5)}
     assert b"SECOND" in values
+
+
+def test_a_transform_that_outlives_its_link_is_told_that_it_is_over(broker, run):
+    """It is neither tried again nor set aside: nothing could be sent, and another instance has the electron by now."""
+    source, target, dead = broker.topic("in"), broker.topic("out"), broker.topic("dead")
+    broker.produce(source, [("a", "slow")])
+
+    class Deaf(Link):
+        drain_timeout = 0.2
+        dead_letter_topic = dead
+        reached, ended = threading.Event(), threading.Event()
+        told = ()
+
+        def transform(self, electron):
+            self.reached.set()
+            self.ended.wait(60)
+            with pytest.raises(StoppedError):
+                self.send("too late")
+            self.told += (electron.value,)
+            return electron.value
+
+    deaf = run(link(Deaf, broker, source, target))
+    assert deaf.reached.wait(20)
+    run.stop(deaf)
+    deaf.ended.set()
+    eventually(lambda: deaf.told == ("slow",))
+    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("lane")])
+    assert (deaf.told, deaf.status) == (("slow",), 0)
+    run(link(Upper, broker, source, target))
+    assert [message.value() for message in broker.read(target, 1, settle=0.5)] == [b"SLOW"]
 
 
 def test_kill_9_loses_nothing(broker, tmp_path):

@@ -15,6 +15,8 @@ from tests.chaos.fleet import Fleet
 from tests.servers import Kafka, kafka_server
 
 ELECTRONS = 10_000
+# How many are there before a process is killed; then as many more, so that none is killed that has nothing to do.
+PORTION = 500
 DELIVERIES = ("at_least_once", "exactly_once")
 SEED = 7
 
@@ -48,9 +50,9 @@ def _suffer(kafka: Kafka, fault: str, folder: Path) -> dict[str, Fleet | BaseExc
     both_at_work = threading.Barrier(len(DELIVERIES) + 1)
 
     def live(delivery: str) -> None:
-        fleet = Fleet(kafka.bootstrap, delivery, folder, _DURATION, SEED)
+        fleet = Fleet(kafka.bootstrap, delivery, folder, _DURATION, ELECTRONS, SEED)
         try:
-            fleet.feed(ELECTRONS)
+            fleet.feed(PORTION if fault == "kill" else ELECTRONS)
             fleet.start()
             _FAULTS[fault](fleet, both_at_work)
             fleet.finish(60)
@@ -76,11 +78,13 @@ def _suffer(kafka: Kafka, fault: str, folder: Path) -> dict[str, Fleet | BaseExc
 
 
 def _kill(fleet: Fleet, _: threading.Barrier) -> None:
-    until = time.monotonic() + 90
+    until = time.monotonic() + 120
     fleet.progress(1.0)
     while not fleet.done and time.monotonic() < until:
+        fleet.feed(PORTION)
         fleet.kill_one()
         fleet.progress(1.0)
+    fleet.feed(ELECTRONS)
 
 
 def _freeze(fleet: Fleet, _: threading.Barrier) -> None:

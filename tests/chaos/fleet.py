@@ -46,10 +46,11 @@ class Fleet:
         delivery: ``"at_least_once"`` or ``"exactly_once"``.
         folder: Where the processes log.
         seconds: How long a copy takes.
+        count: How many electrons there are to copy in all.
         seed: Decides who is hurt.
     """
 
-    def __init__(self, bootstrap: str, delivery: str, folder: Path, seconds: float, seed: int) -> None:
+    def __init__(self, bootstrap: str, delivery: str, folder: Path, seconds: float, count: int, seed: int) -> None:
         suffix = uuid.uuid4().hex[:8]
         self.source, self.target, self.group = f"in-{suffix}", f"out-{suffix}", f"copies-{suffix}"
         self.bootstrap = bootstrap
@@ -57,6 +58,8 @@ class Fleet:
         self.ended: Counter[int] = Counter()  # by status: processes that ended although nobody had killed them
         self._folder = folder
         self._random = random.Random(seed)
+        self._numbers = set(range(count))
+        self._fed = 0
         self._environment = {**os.environ, "COPY_SECONDS": str(seconds)}
         self._command = [sys.executable, str(PROGRAM), "-k", bootstrap, "--delivery", delivery, "--rpc-threads", "0"]
         self._command += ["-i", self.source, "-o", self.target, "-g", self.group]
@@ -64,6 +67,8 @@ class Fleet:
         self._logs: dict[int, Path] = {}
         self._ready: deque[subprocess.Popen[bytes]] = deque()
         self._running: list[subprocess.Popen[bytes]] = []
+        # Idempotent, or else a batch that is sent again may come after later ones.
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "enable.idempotence": True})
         ensure(bootstrap, [TopicSpec(self.source, PARTITIONS), TopicSpec(self.target, PARTITIONS)])
         self._arrivals = Consumer(
             {
@@ -80,14 +85,13 @@ class Fleet:
         self.arrived: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
 
     def feed(self, count: int) -> None:
-        """Produce the numbers from 0 on, each under one of the keys."""
-        # Idempotent, or else a batch that is sent again may come after later ones.
-        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True})
-        for number in range(count):
-            producer.produce(self.source, str(number), f"k{number % KEYS}")
-            producer.poll(0)
-        assert producer.flush(30) == 0
-        self._numbers = range(count)
+        """Produce so many of the numbers, each under one of the keys, from where it stopped the last time."""
+        until = min(self._fed + count, len(self._numbers))
+        for number in range(self._fed, until):
+            self._producer.produce(self.source, str(number), f"k{number % KEYS}")
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+        self._fed = until
 
     def start(self, count: int = 3) -> None:
         """Let so many processes more join the group."""
@@ -157,7 +161,7 @@ class Fleet:
     @property
     def missing(self) -> set[int]:
         """The numbers that have not arrived."""
-        return set(self._numbers) - {number for numbers in self.arrived.values() for number, _ in numbers}
+        return self._numbers - {number for numbers in self.arrived.values() for number, _ in numbers}
 
     @property
     def done(self) -> bool:
@@ -165,9 +169,10 @@ class Fleet:
         return not self.missing
 
     def finish(self, timeout: float) -> None:
-        """Leave the processes in peace until all has arrived, then end them and read what there is to the end."""
+        """Leave the processes in peace until all is done, then end them and read what there is to the end."""
         until = time.monotonic() + timeout
-        while not self.done and time.monotonic() < until:
+        # What has arrived may be under way once more: from one that froze, and from the one that has its partition now.
+        while not (self.done and not self._look_up_offsets()) and time.monotonic() < until:
             self.read(0.5)
         time.sleep(1.0)  # what comes twice may still be on its way
         for process in self._running:
@@ -175,7 +180,7 @@ class Fleet:
         statuses = [process.wait(20) for process in self._running]
         self._running.clear()
         self._read_to_the_end()
-        self._look_up_offsets()
+        self._uncommitted = self._look_up_offsets()
         assert set(statuses) == {0}, f"not ended cleanly: {statuses}"
 
     def close(self) -> None:
@@ -253,7 +258,7 @@ class Fleet:
             ends += self._take(self._arrivals.consume(1000, 0.2))
         assert ends == PARTITIONS, "the output has no end: a transaction is open"
 
-    def _look_up_offsets(self) -> None:
+    def _look_up_offsets(self) -> dict[int, tuple[int, int]]:
         places = [TopicPartition(self.source, number) for number in range(PARTITIONS)]
         group = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group, "log_level": 0})
         try:
@@ -261,6 +266,4 @@ class Fleet:
         finally:
             group.close()
         ends = {place.partition: self._arrivals.get_watermark_offsets(place, timeout=10)[1] for place in places}
-        self._uncommitted = {
-            number: (committed[number], ends[number]) for number in ends if committed[number] != ends[number]
-        }
+        return {number: (committed[number], ends[number]) for number in ends if committed[number] != ends[number]}

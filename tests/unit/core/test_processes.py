@@ -1,5 +1,6 @@
 """``--processes N``: children that are ended together, whoever dies, and take ports of their own."""
 
+import contextlib
 import os
 import re
 import signal
@@ -135,16 +136,31 @@ def test_each_takes_the_next_ports(monkeypatch):
 
 
 def test_a_child_that_cannot_start_ends_all_of_them():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
+    # Both of their ports, since the first child to fail may be either, and has the other ended.
+    with two_adjacent_ports() as (first, second):
         ended = subprocess.run(
-            [sys.executable, "-c", PROGRAM, "--processes", "2", "--metrics-port", port],
+            [sys.executable, "-c", PROGRAM, "--processes", "2", "--metrics-port", str(first)],
             capture_output=True,
             text=True,
             timeout=30,
         )
     assert ended.returncode == 1
-    assert f"cannot serve metrics on port {port}" in ended.stderr
-    assert "choose another with --metrics-port" in ended.stderr
+    assert re.search(
+        f"cannot serve metrics on port ({first}|{second}) .*choose another with --metrics-port", ended.stderr
+    )
+
+
+@contextlib.contextmanager
+def two_adjacent_ports():
+    """Hold a port and the one after it, so that nothing else can be served there."""
+    for _ in range(100):
+        with socket.create_server(("127.0.0.1", 0)) as one:
+            number = one.getsockname()[1]
+            try:
+                other = socket.create_server(("127.0.0.1", number + 1))
+            except (OSError, OverflowError):
+                continue
+            with other:
+                yield number, number + 1
+                return
+    raise AssertionError("no two adjacent ports are free")
