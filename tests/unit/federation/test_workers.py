@@ -102,12 +102,24 @@ def test_a_result_that_is_too_large_is_refused(workers: Workers) -> None:
     assert works(workers)
 
 
-def test_a_query_that_rdflib_takes_too_long_for_is_answered_with_a_wide_plan(
-    workers: Workers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("topology.federation.evaluating.workers._ANALYSIS_SECONDS", 0.0)
-    plan = workers.analyse("SELECT * { ?s <urn:p> ?o }", soon())
+def test_a_query_that_rdflib_takes_too_long_for_is_answered_with_a_wide_plan(workers: Workers) -> None:
+    values = " ".join(f"<urn:{n}>" for n in range(80_000))
+    plan = workers.analyse(f"SELECT * {{ ?s ?p ?o VALUES ?s {{ {values} }} }}", soon(60))
     assert "too long" in plan.pulls_everything
+    assert not workers.analyse("SELECT * { ?s <urn:p> ?o }", soon()).pulls_everything
+
+
+def test_time_in_which_a_worker_does_not_run_is_not_its_analysis() -> None:
+    """As on a busy machine: plans are kept, so a wide one would be felt long after."""
+    workers = Workers(1, 0)
+    try:
+        process = workers._all[0]._process
+        assert process
+        os.kill(process.pid, signal.SIGSTOP)
+        threading.Timer(7, os.kill, (process.pid, signal.SIGCONT)).start()
+        assert not workers.analyse("SELECT * { ?s <urn:p> ?o }", soon(60)).pulls_everything
+    finally:
+        workers.close()
 
 
 def test_a_worker_that_died_while_idle_is_replaced() -> None:

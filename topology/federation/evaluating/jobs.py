@@ -13,11 +13,9 @@ class Analyse(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         text: What was sent as a query.
-        deeply: Whether to find its patterns; if not, the plan pulls everything.
     """
 
     text: str
-    deeply: bool = True
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):

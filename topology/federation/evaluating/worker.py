@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
+from types import FrameType
 
 import msgspec
 import pyoxigraph
@@ -28,7 +29,10 @@ from topology.federation.errors import FederationError, NotAcceptable, QueryRefu
 from topology.federation.evaluating.jobs import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
 from topology.federation.evaluating.kept_store import KeptStore, add_graphs, read_quads
 from topology.federation.reading.analysis import analyse
+from topology.federation.reading.plan import Plan
 
+# Of processor time, which a busy machine does not use up.
+_ANALYSIS_SECONDS = 5.0
 _RDF_XML = "application/rdf+xml"
 _MOST_SHOWN = 200
 
@@ -56,7 +60,7 @@ def main() -> None:
 def _do(job: Job, kept: KeptStore) -> Reply:
     try:
         if isinstance(job, Analyse):
-            return Planned(analyse(job.text, job.deeply))
+            return Planned(_plan(job.text))
         if isinstance(job, Keep):
             kept.change(job)
             return Done()
@@ -67,6 +71,27 @@ def _do(job: Job, kept: KeptStore) -> Reply:
         return Failed.of(TooLarge("answering this query takes too much memory"))
     except Exception as error:  # one query's trouble is not the next one's
         return Failed.of(QueryRefused(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
+
+
+def _plan(text: str) -> Plan:
+    """What a query can see. rdflib's parser takes long for some; without it the plan is wide, and as right."""
+    signal.signal(signal.SIGVTALRM, _give_up)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, _ANALYSIS_SECONDS)
+        try:
+            return analyse(text)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    except _TakesTooLong:
+        return analyse(text, deeply=False)
+
+
+class _TakesTooLong(BaseException):
+    """Raised in the middle of an analysis; no `Exception`, which parsers catch."""
+
+
+def _give_up(number: int, frame: FrameType | None) -> None:
+    raise _TakesTooLong
 
 
 def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:

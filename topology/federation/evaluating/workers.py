@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import queue
 import socket
@@ -15,12 +14,11 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from topology.federation.effort import Effort
-from topology.federation.errors import NotKept, QueryTimeout, ServerStopping, TooLarge
+from topology.federation.errors import NotKept, ServerStopping, TooLarge
 from topology.federation.evaluating.jobs import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
 from topology.federation.keeping.kept import Kept
 from topology.federation.reading.plan import Plan
 
-_ANALYSIS_SECONDS = 5.0
 # Seconds between two looks at whether anybody still waits for an answer.
 _LOOK_EVERY = 0.1
 # Connections, and what resolving names and reading certificates takes.
@@ -65,13 +63,7 @@ class Workers:
             QueryRefused: It is not one to answer.
             QueryTimeout: Reading it, or waiting for a worker, took too long.
         """
-        try:
-            reply = self._do(Analyse(text), effort, "the query's analysis", _ANALYSIS_SECONDS)
-        except QueryTimeout:
-            if time.monotonic() >= effort.deadline:
-                raise
-            # rdflib's parser takes exponential time for some nestings; without it the plan is wide, and as right.
-            reply = self._do(Analyse(text, deeply=False), effort, "the query's analysis")
+        reply = self._do(Analyse(text), effort, "the query's analysis")
         assert isinstance(reply, Planned)
         return reply.plan
 
@@ -115,9 +107,7 @@ class Workers:
         for worker in (*self._all, self._caller):
             worker.end()
 
-    def _do(
-        self, job: Job, effort: Effort, what: str, most_seconds: float = math.inf, kept: tuple[Kept, Plan] | None = None
-    ) -> Reply:
+    def _do(self, job: Job, effort: Effort, what: str, kept: tuple[Kept, Plan] | None = None) -> Reply:
         idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
         worker = _take(idle, effort, what)
         try:
@@ -125,7 +115,7 @@ class Workers:
                 raise ServerStopping("this server is stopping")
             if kept is not None:
                 self._bring_up_to_date(worker, *kept, effort)
-            reply = self._answer(worker, job, effort, what, time.monotonic() + most_seconds)
+            reply = self._answer(worker, job, effort, what)
         except (EOFError, OSError):
             worker.end()
             raise TooLarge("the query ended its evaluator: it takes too much memory, or is nested too deeply") from None
@@ -138,12 +128,10 @@ class Workers:
             raise reply.error()
         return reply
 
-    def _answer(self, worker: _Worker, job: Job, effort: Effort, what: str, until: float) -> Reply:
+    def _answer(self, worker: _Worker, job: Job, effort: Effort, what: str) -> Reply:
         worker.send(self._encoder.encode(job))
-        while not worker.has_answered(min(_LOOK_EVERY, max(until - time.monotonic(), 0))):
+        while not worker.has_answered(_LOOK_EVERY):
             effort.check(what)
-            if time.monotonic() > until:
-                raise QueryTimeout(f"waited for {what}")
         reply: Reply = self._decoder.decode(worker.receive())
         return reply
 
@@ -156,7 +144,7 @@ class Workers:
         job = Keep(delta.anew, delta.gone, delta.quads, delta.graphs)
         worker.generation = -1  # until it is done
         try:
-            reply = self._answer(worker, job, effort, "the evaluator to take in what is kept", math.inf)
+            reply = self._answer(worker, job, effort, "the evaluator to take in what is kept")
         except (EOFError, OSError):
             raise NotKept("what is kept ended the evaluator", for_good=True) from None
         if isinstance(reply, Failed):
