@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from topology.federation.effort import Effort
 from topology.federation.errors import UnreadableQuads
@@ -32,7 +32,7 @@ class Attempt:
         asking: Asks the nodes.
         workers: Evaluate.
         wide: Patterns that match too much to narrow others.
-        asked: What the nodes were asked.
+        went_by: What the nodes were asked, and the snapshot by which each time.
         first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
     """
 
@@ -44,7 +44,7 @@ class Attempt:
     asking: Asking
     workers: Workers
     wide: WidePatterns
-    asked: list[Request] = field(default_factory=list)
+    went_by: list[tuple[Snapshot, Request]] = field(default_factory=list)
     first_number: int = 0
 
     def pull_for_query(self) -> Rows:
@@ -97,14 +97,21 @@ class Attempt:
             self.effort.limits.most_triples,
             watched,
         )
-        asked = request(patterns, graph_names, self.dataset, blocks, watched)
-        if asked:
-            self.asked.append(asked)
-            for number, (source, body) in enumerate(self._ask(asked), self.first_number):
+        snapshot, dataset, number = self.snapshot, self.dataset, self.first_number
+        while asked := request(patterns, graph_names, dataset, blocks, watched):
+            self.went_by.append((snapshot, asked))
+            answers = self._ask(asked, snapshot)
+            now, moved = self.asking.moved(snapshot)
+            rows.snapshot = replace(snapshot, withheld=snapshot.withheld | moved)
+            for source, body in answers:
                 start, before = time.perf_counter(), len(rows)
                 rows.add(source, number, body, asked.blocks)
                 self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
-        self.asking.check_moves(self.snapshot)
+                number += 1
+            if not moved:
+                break
+            # It is asked for again, where it is now; all else has been read whole.
+            snapshot, dataset = replace(now, only=moved), self.dataset.within(moved)
         return rows
 
     def evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
@@ -141,12 +148,12 @@ class Attempt:
 
         None when only graphs were asked for that live nodes are known to hold.
         """
-        live = {source.id for source in self.snapshot.sources}
-        known = all(
-            asked.graphs is not None and all(self.snapshot.holders.get(graph) in live for graph in asked.graphs)
-            for asked in self.asked
-        )
-        return () if known else self.snapshot.missing
+        missing: set[str] = set()
+        for snapshot, asked in self.went_by:
+            live = {source.id for source in snapshot.sources}
+            if asked.graphs is None or any(snapshot.holders.get(graph) not in live for graph in asked.graphs):
+                missing.update(snapshot.missing)
+        return tuple(sorted(missing))
 
     def _evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
         start = time.perf_counter()
@@ -166,10 +173,11 @@ class Attempt:
         self.effort.note("evaluate", "", text, len(rows), len(quads), start)
         return result
 
-    def _ask(self, asked: Request) -> list[tuple[Source, bytes]]:
+    def _ask(self, asked: Request, snapshot: Snapshot) -> list[tuple[Source, bytes]]:
         """What every node that may hold a wanted graph answers."""
-        sources = [source for source in self.snapshot.sources if self._concerns(source, asked)]
-        return self.asking.ask(self.snapshot, sources, asked)
-
-    def _concerns(self, source: Source, asked: Request) -> bool:
-        return asked.graphs is None or any(self.snapshot.keeps(graph, source.id) for graph in asked.graphs)
+        sources = [
+            source
+            for source in snapshot.sources
+            if asked.graphs is None or any(snapshot.keeps(graph, source.id) for graph in asked.graphs)
+        ]
+        return self.asking.ask(snapshot, sources, asked)

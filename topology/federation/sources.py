@@ -36,6 +36,7 @@ class Snapshot:
         taken: Another number after each change of what stands where; answers of nodes from before may lack what has moved.
         marks: For each graph of which it is known when it changes: a number that stands for what it says.
         unmarked: All other graphs, as far as nodes list them; ``None`` where nobody asks them.
+        only: The graphs that are looked at; ``None``: all.
     """
 
     sources: tuple[Source, ...]
@@ -46,6 +47,7 @@ class Snapshot:
     taken: int = field(default=0, compare=False)
     marks: Mapping[str, int] = field(default_factory=dict)
     unmarked: frozenset[str] | None = None
+    only: frozenset[str] | None = None
 
     def keeps(self, graph: str, source: str) -> bool:
         """Whether the rows of a graph are taken from a node.
@@ -54,4 +56,5 @@ class Snapshot:
             graph: The IRI of the named graph.
             source: The id of the node.
         """
-        return graph not in self.withheld and self.holders.get(graph, source) == source
+        looked_at = self.only is None or graph in self.only
+        return looked_at and graph not in self.withheld and self.holders.get(graph, source) == source

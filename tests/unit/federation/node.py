@@ -65,6 +65,10 @@ class Node:
         self.store.remove_graph(name)
         self.store.extend(pyoxigraph.Quad(t.subject, t.predicate, t.object, name) for t in triples)
 
+    def delete(self, graph: str) -> None:
+        """Delete a graph."""
+        self.store.remove_graph(pyoxigraph.NamedNode(graph))
+
     def stop(self) -> None:
         """Stop listening."""
         self.stopping.set()

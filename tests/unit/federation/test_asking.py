@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -263,15 +263,71 @@ def test_what_was_answered_before_a_change_is_asked_for_again(
     assert len(nodes.asked) == 6
 
 
-def test_after_a_change_slow_nodes_are_asked_again_and_what_they_sent_before_is_not_used(
+def test_after_a_change_what_slow_nodes_sent_before_is_not_used_and_they_are_left_out_as_long_as_others_have_all(
     asking: Asking, nodes: Nodes, directory: Directory
 ) -> None:
     hang(nodes, "a")
     assert answers(asking) == ("bc", ())
     directory.taken += 1
     nodes.hanging["a"].set()
+    assert answers(asking) == ("bc", ())
+    directory.taken += 1
+    directory.copies["urn:new"] = "a"
     assert answers(asking) == ("abc", ())
     assert [name for name, _ in nodes.asked].count("a") == 2
+
+
+@pytest.mark.parametrize(("copies", "missing"), [(COPIES, ()), ({"urn:a": "a", "urn:b": "b"}, ("a",))])
+def test_where_something_changes_all_the_time_a_node_that_hangs_is_not_waited_for_again_and_again(
+    nodes: Nodes, threads: ThreadPoolExecutor, copies: dict[str, str], missing: tuple[str, ...]
+) -> None:
+    class Restless(Directory):
+        def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
+            self.taken += 1
+            return super().snapshot(avoid)
+
+    hang(nodes, "a")
+    asking = make(nodes, threads, Restless(dict(copies)))
+    found, lost = answers(asking)
+    assert ("a" in found, lost) == (False, missing)
+    assert [name for name, _ in nodes.asked].count("a") == 1
+
+
+def test_what_has_moved_is_told_and_what_was_answered_before_is_asked_for_again(
+    asking: Asking, nodes: Nodes, directory: Directory
+) -> None:
+    before = asking.snapshot()
+    assert asking.moved(before) == (before, frozenset())
+    asking.ask(before, before.sources, REQUEST)
+    directory.taken += 1
+    assert asking.moved(before)[1] == frozenset()
+    directory.copies |= {"urn:ab": "ca", "urn:new": "c"}
+    directory.taken += 1
+    now, moved = asking.moved(before)
+    assert (now.holders["urn:ab"], moved) == ("c", {"urn:ab"})
+    assert asking.moved(replace(before, only=frozenset({"urn:bc"})))[1] == frozenset()
+    asking.ask(now, now.sources, REQUEST)
+    assert len(nodes.asked) == 6
+
+
+def test_what_was_read_from_a_node_that_is_gone_now_has_not_moved(asking: Asking, directory: Directory) -> None:
+    before = asking.snapshot()
+    directory.taken += 1
+    directory.copies["urn:ab"] = ""
+    assert asking.moved(before)[1] == frozenset()
+
+
+def test_what_has_moved_to_a_node_that_was_not_needed_is_asked_for_there(
+    nodes: Nodes, threads: ThreadPoolExecutor, directory: Directory
+) -> None:
+    asking = make(nodes, threads, directory, turn=0)
+    before = asking.snapshot()
+    assert [source.id for source in before.sources] == ["b", "c"]
+    directory.taken += 1
+    directory.copies["urn:bc"] = "a"
+    with pytest.raises(OtherNodes):
+        asking.moved(before)
+    assert [source.id for source in asking.snapshot().sources] == ["a", "b", "c"]
 
 
 def test_nodes_that_are_not_needed_take_turns(nodes: Nodes, threads: ThreadPoolExecutor) -> None:

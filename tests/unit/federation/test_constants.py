@@ -44,7 +44,7 @@ def test_terms_that_all_nodes_know_by_one_name(term: Node, written: str) -> None
     "term",
     [
         Variable("x"),
-        BNode(),
+        BNode("b0"),
         Literal("1", datatype=rdflib.XSD.integer),
         Literal("01", datatype=rdflib.XSD.integer),
         Literal("1.0", datatype=rdflib.XSD.double),

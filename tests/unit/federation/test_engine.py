@@ -184,6 +184,31 @@ def test_a_node_may_speak_json_only(nodes: list[Node], engine: Engine) -> None:
     assert len(names) == 7
 
 
+@pytest.mark.parametrize("query", [COUNT, "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s a <urn:C> ; <urn:p> ?o } }"])
+def test_graphs_that_move_all_the_time_are_all_there(nodes: list[Node], engine: Engine, query: str) -> None:
+    """Each snapshot is outdated when it has been taken: the next graph has moved, and is gone where it was."""
+    holders = {graph: n % 3 for n, graph in enumerate(GRAPHS)}
+    for n, graph in enumerate(GRAPHS):
+        nodes[(n + 1) % 3].delete(graph)
+    taken = 0
+
+    def restless(avoided: frozenset[str]) -> Snapshot:
+        nonlocal taken
+        taken += 1
+        sources = tuple(Source(f"node{n}", node.url) for n, node in enumerate(nodes))
+        outdated = Snapshot(sources, {graph: f"node{n}" for graph, n in holders.items()}, taken=taken)
+        number, graph = taken % len(GRAPHS), GRAPHS[taken % len(GRAPHS)]
+        old, holders[graph] = holders[graph], (holders[graph] + 1) % 3
+        put(nodes[holders[graph]], graph, f"<urn:s{number}> <urn:p> 1, 2 ; a <urn:C> .")
+        nodes[old].delete(graph)
+        return outdated
+
+    for _ in range(10):
+        before = taken
+        assert value(engine.query_with_failover(query, restless).body) == "12"
+        assert taken - before < 50
+
+
 def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:
     engine = Engine(timeout=3, source_timeout=10, workers=1)
     try:

@@ -244,11 +244,10 @@ def test_an_update_that_never_ends_holds_up_writes_alone(slow: Server) -> None:
     endless = f"INSERT {{ <x:s> <x:p> ?n }} WHERE {{ {ENDLESS} }}"
     body = b"<x:o> a <https://w3id.org/sedimark/ontology#Offering> ."
     with ThreadPoolExecutor(2) as pool:
-        waiting = [
-            pool.submit(lambda: slow.post("update", data={"update": endless})),
-            pool.submit(lambda: slow.put("manager", data=body, headers={"Content-Type": "text/turtle"})),
-        ]
+        waiting = [pool.submit(lambda: slow.post("update", data={"update": endless}))]
         try:
+            time.sleep(1)  # by then it is being done
+            waiting.append(pool.submit(lambda: slow.put("manager", data=body, headers={"Content-Type": "text/turtle"})))
             time.sleep(0.3)
             assert slow.get("health", timeout=3).status_code == 200
             assert slow.get("data?default", timeout=3).status_code == 200

@@ -41,7 +41,7 @@ class Keeping:
         self._kept = kept
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keeping")
         self._changing = threading.Lock()
-        self._numbers = count(1_000_000, 1_000)
+        self._numbers = count(1_000_000, 1_000_000)
         self._seen: OrderedDict[tuple[Pattern, ...], bool] = OrderedDict()
         self._wanted: set[Pattern] = set()
         self._refused: set[Pattern] = set()

@@ -27,8 +27,6 @@ _LOOK_EVERY = 0.1
 _LEAST_WAIT_FOR_THE_ONLY_ONE = 1.0
 _MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
 _TIMES_USUAL = 20
-# How often a query starts again because graphs have moved.
-_MOST_MOVES = 3
 # With more graphs, working out a snapshot without a node takes longer than it saves.
 _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 
@@ -65,7 +63,9 @@ class Asking:
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
-        self._moves = 0
+        self._given_up: frozenset[str] = (
+            frozenset()
+        )  # slow ones that are not waited for although they alone have something
         whole = snapshot_for(frozenset())
         self._taken = whole.taken
         suspects = nodes.suspects(source.id for source in whole.sources)
@@ -77,31 +77,53 @@ class Asking:
         """The nodes to go on with: without those that failed or are slow, or that nobody needs."""
         snapshot = self._snapshot_for(self._failed | self._slow | self._spared)
         if snapshot.taken != self._taken:
-            # Others may have to be asked now, and answers from before may lack what has moved since.
-            self._slow = self._spared = frozenset()
-            self._answers, self._took = {}, {}
-            snapshot = self._snapshot_for(self._failed)
-            self._taken = snapshot.taken
+            self._reconsider()
+            snapshot = self._snapshot_for(self._failed | self._slow)
+            self._forget_answers(snapshot)
         return snapshot
 
-    def check_moves(self, snapshot: Snapshot) -> None:
-        """Start again if a graph is read elsewhere by now: it may have been deleted where it was asked for, just before.
+    def moved(self, snapshot: Snapshot) -> tuple[Snapshot, frozenset[str]]:
+        """The nodes as they are now, and which graphs are read elsewhere by now: they may have been deleted before the answer.
 
-        A node that is still the one to read from had it all the time: a copy is told to go when others have been acknowledged.
+        A node that is still the one to read from had the graph all the time: a copy is told to go when others have been
+        acknowledged.
 
         Args:
-            snapshot: The one that the query went by.
+            snapshot: The one that nodes were asked by; only the graphs that it looks at are told of.
 
         Raises:
-            OtherNodes: Start again.
+            OtherNodes: Start again: a node has to be asked that was not.
         """
         now = self._snapshot_for(self._failed | self._slow | self._spared)
-        if now.taken == snapshot.taken or self._moves == _MOST_MOVES:
-            return
-        holders = now.holders
-        if any(holders.get(graph, holder) != holder for graph, holder in snapshot.holders.items()):
-            self._moves += 1
-            raise OtherNodes
+        if now.taken == snapshot.taken:
+            return now, frozenset()
+        left_out = self._slow | self._spared
+        if left_out and not set(now.missing) <= set(snapshot.missing):
+            self._reconsider()
+            if self._slow | self._spared != left_out:
+                raise OtherNodes
+        live, before = {source.id for source in now.sources}, snapshot.holders
+        moved = frozenset(
+            graph
+            for graph in (before if snapshot.only is None else snapshot.only)
+            if (holder := now.holders.get(graph)) in live and holder != before.get(graph)
+        )
+        if moved:
+            self._forget_answers(now)
+        return now, moved
+
+    def _reconsider(self) -> None:
+        """See which nodes can still be done without after a change.
+
+        Slow ones are not asked again for every change: where offerings come in, something changes all the time.
+        """
+        if not self._can_spare(self._snapshot_for(self._failed), self._slow):
+            self._slow = self._given_up
+        self._spared = frozenset()
+
+    def _forget_answers(self, now: Snapshot) -> None:
+        """Those of before may lack what has moved since."""
+        self._answers, self._took, self._taken = {}, {}, now.taken
 
     def ask(self, snapshot: Snapshot, sources: Iterable[Source], request: Request) -> list[tuple[Source, bytes]]:
         """What nodes answer. What was answered once is not asked again.
@@ -201,6 +223,8 @@ class Asking:
         if others.sources and (nothing_lost or now >= self._last_moment(waiting, pending, text)):
             self._slow = slow | overdue
             self._spared = frozenset()
+            if not nothing_lost:
+                self._given_up |= overdue
             raise OtherNodes
 
     def _due(self, source: Source, future: Future[bytes]) -> float:

@@ -25,7 +25,7 @@ class Rows:
     """The quads pulled for one query.
 
     Args:
-        snapshot: Which graphs are read from which node.
+        snapshot: Which graphs are read from which node, to begin with.
         to_default: Whether a graph's triples belong into the default graph.
         to_named: Whether a graph can be reached by GRAPH.
         skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
@@ -33,6 +33,7 @@ class Rows:
         watched: Blocks whose variables' terms are to be known.
 
     Attributes:
+        snapshot: Which graphs are read from which node by what is added next.
         default: Triples of the default graph: N-Triples lines without the final dot.
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
@@ -49,7 +50,7 @@ class Rows:
         most: int,
         watched: Iterable[Block] = (),
     ) -> None:
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self._to_default = to_default
         self._to_named = to_named
         self._skolem = b"<" + skolem.encode()
@@ -182,7 +183,7 @@ class Rows:
     def place(self, graph: bytes, source: Source) -> int:
         """Where the rows of a graph from a node belong; 0: nowhere."""
         name = iri(graph)
-        if not self._snapshot.keeps(name, source.id):
+        if not self.snapshot.keeps(name, source.id):
             return 0
         return _TO_DEFAULT * self._to_default(name) + _TO_NAMED * self._to_named(name)
 

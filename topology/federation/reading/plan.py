@@ -135,3 +135,11 @@ class Dataset(msgspec.Struct, frozen=True):
         if name == ANY_NAMED_GRAPH:
             return self.named
         return frozenset({name}) if self.named is None or name in self.named else frozenset()
+
+    def within(self, graphs: frozenset[str]) -> Dataset:
+        """As much of it as these graphs are."""
+        return msgspec.structs.replace(
+            self,
+            default=graphs if self.default is None else self.default & graphs,
+            named=graphs if self.named is None else self.named & graphs,
+        )
