@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?=
+# Most tests wait for something; with more than two side by side, those that measure time would wait for each other.
+PYTEST_ARGS ?= --numprocesses 2
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -29,6 +30,8 @@ from tests.servers import redis_server as run_redis_server
 
 MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "mongodb": "mongodb", "fuseki": "fuseki"}
 NEEDS = "needs "
+# The folders all of whose files share what is costly to set up.
+SHARING = {"chaos"}
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +113,13 @@ def _revive(server: Server) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones."""
+    """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones.
+
+    Where tests are run side by side, those of one file, which share what is costly to set up, stay in one process.
+    """
     for item in items:
+        folder = item.path.parent
+        item.add_marker(pytest.mark.xdist_group(folder.name if folder.name in SHARING else str(item.path)))
         for fixture, marker in MARKER_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
@@ -159,9 +167,12 @@ class _Terminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         reporter, capture = self._plugins.getplugin("terminalreporter"), self._plugins.getplugin("capturemanager")
-        if reporter and capture:
+        if capture:
             with capture.global_and_fixture_disabled():
-                reporter.write_line(self.format(record))
+                if reporter:
+                    reporter.write_line(self.format(record))
+                else:  # one of several processes, whose reporter is in the first
+                    print(f"\n{self.format(record)}", file=sys.stderr, flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
