@@ -112,6 +112,7 @@ class MessageProducer:
         self._awaited: list[Arrival] = []
         self._asked = threading.Condition()
         self._closing = False
+        self._left = False
         self._close_by = math.inf
         self._deliveries = threading.Thread(target=self._deliver, name="deliveries", daemon=True)
         self._deliveries.start()
@@ -252,6 +253,10 @@ class MessageProducer:
             raise KafkaException(found.error)
         return len(found.partitions)
 
+    def leave(self) -> None:
+        """Leave the client, which is stuck and would not even close, to itself with all that it has queued."""
+        self._left = True
+
     def renew(self) -> None:
         """Go on with a new client, and leave the old one, which is stuck, to itself with all that it has queued."""
         self.client = Producer(self._settings)
@@ -270,7 +275,7 @@ class MessageProducer:
         self._deliveries.join(timeout)
         self.flush(max(0.0, deadline - time.monotonic()))
         left = len(self.client)
-        if not left and self._failure is None:
+        if not left and self._failure is None and not self._left:
             with suppress(KafkaException, RuntimeError):
                 self.client.close()  # its threads end now, not when it is collected some time
         return left

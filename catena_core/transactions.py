@@ -10,6 +10,7 @@ aborted is tried again with the same outputs: no transform runs twice for it.
 from __future__ import annotations
 
 import itertools
+import math
 import queue
 import threading
 import time
@@ -29,6 +30,9 @@ from catena_core.producer import MAX_MESSAGE_BYTES, MessageProducer
 
 # Seconds that one request of a transaction may take before it is asked for again.
 _REQUEST_TIMEOUT = 5.0
+
+# How often such a request is made.
+_ATTEMPTS = 12
 
 # Seconds after which a request that knows its timeout is taken for one that never returns.
 _NEVER = 2 * _REQUEST_TIMEOUT
@@ -116,7 +120,7 @@ class ExactlyOnce:
         Raises:
             KafkaException: Kafka does not give it.
         """
-        self._producer.client.init_transactions(60)
+        self._insist(lambda: self._producer.client.init_transactions(_REQUEST_TIMEOUT))
 
     def sink(self, batch: Batch | None) -> Sink:
         """Where the outputs of a batch go; ``None``: into the next transaction."""
@@ -212,12 +216,14 @@ class ExactlyOnce:
             metadata = self._consumer.consumer_group_metadata()
             if not self._is_member:  # looked up again, since only now the metadata is known to be a member's
                 raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
-            _insist(lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT)))
+            self._insist(
+                lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT))
+            )
         self._flush()
         if self._producer.tell_refused() or self._producer.failures != failures:
             raise KafkaException(KafkaError(KafkaError._FAIL, "a message was not delivered"))
         # Until it is known whether it is committed, neither is right: to go on, and to make it again.
-        _insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT), self._stop)
+        self._insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT), math.inf, at_the_end=2)
 
     def _send(self, message: Message) -> None:
         while (identity := _identity(message)) in self._refused:
@@ -257,24 +263,61 @@ class ExactlyOnce:
         )
         self._producer.tell_refused()
         try:
-            _insist(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
+            self._insist(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
         except KafkaException as further:
             if further.args[0].fatal():
                 self._fail(DeliveryError(f"transactions are at an end: {further.args[0].str()}"))
                 return True
+            if self._stop.is_set():
+                return self._left_to_kafka()
             self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
         return False
 
+    def _insist(self, request: Callable[[], object], attempts: float = _ATTEMPTS, at_the_end: int = 1) -> None:
+        """Make a request of a transaction, again where Kafka says that this may help.
+
+        Args:
+            request: The request.
+            attempts: How often to make it.
+            at_the_end: How often, once the link is to stop. Kafka ends what is left open, after its timeout or when
+                somebody takes the transactional id.
+
+        Raises:
+            KafkaException: It does not help, or not in so many attempts.
+        """
+        for attempt in itertools.count(1):
+            try:
+                request()
+                return
+            except KafkaException as exception:
+                at_the_end -= self._stop.is_set()
+                if not exception.args[0].retriable() or attempt >= attempts or at_the_end <= 0:
+                    raise
+                time.sleep(0.05)
+
     def _start_anew(self) -> bool:
-        """Go on with a new client; taking the transactional id, it ends what the one that is stuck left open."""
+        """Go on with a new client, if at all; taking the transactional id, it ends what the one that is stuck left open."""
         self._metrics.transaction("aborted")
+        if self._stop.is_set():
+            return self._left_to_kafka()
         self._logger.log("Kafka's client is stuck in a transaction; going on with a new one", level="warning")
         self._producer.renew()
         try:
             self.begin()
         except KafkaException as exception:
+            if self._stop.is_set():
+                return self._left_to_kafka()
+            self._producer.leave()
             self._fail(DeliveryError(f"Kafka gives no transactions any more: {exception.args[0].str()}"))
         return False
+
+    def _left_to_kafka(self) -> bool:
+        """End without the client, which would wait for Kafka when it is closed."""
+        self._producer.leave()
+        self._logger.log(
+            "Kafka does not answer; the last transaction is left open, and Kafka will abort it", level="warning"
+        )
+        return True
 
 
 class _StuckError(Exception):
@@ -287,28 +330,6 @@ _Identity = tuple[str, bytes | None, bytes | None]
 def _identity(message: Message) -> _Identity:
     """What tells messages apart for as long as a transaction is tried."""
     return message.topic, message.value, message.key
-
-
-def _insist(request: Callable[[], object], until: threading.Event | None = None, attempts: int = 12) -> None:
-    """Make a request of a transaction, again where Kafka says that this may help.
-
-    Args:
-        request: The request.
-        until: Ask again, after so many attempts, too, until this is set.
-        attempts: How often to ask.
-
-    Raises:
-        KafkaException: It does not help, or not in so many attempts.
-    """
-    for attempt in itertools.count(1):
-        try:
-            request()
-            return
-        except KafkaException as exception:
-            over = attempt >= attempts and (until is None or until.is_set())
-            if over or not exception.args[0].retriable():
-                raise
-            time.sleep(0.05)
 
 
 def _in_time(request: Callable[[], object]) -> None:

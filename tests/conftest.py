@@ -30,8 +30,6 @@ from tests.servers import redis_server as run_redis_server
 
 MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "mongodb": "mongodb", "fuseki": "fuseki"}
 NEEDS = "needs "
-# The folders all of whose files share what is costly to set up.
-SHARING = {"chaos"}
 
 
 @pytest.fixture(scope="session")
@@ -113,13 +111,8 @@ def _revive(server: Server) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones.
-
-    Where tests are run side by side, those of one file, which share what is costly to set up, stay in one process.
-    """
+    """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones."""
     for item in items:
-        folder = item.path.parent
-        item.add_marker(pytest.mark.xdist_group(folder.name if folder.name in SHARING else str(item.path)))
         for fixture, marker in MARKER_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)

@@ -66,9 +66,10 @@ class Fleet:
         self._command += [item for name, value in PROPERTIES.items() for item in ("-X", f"{name}={value}")]
         self._logs: dict[int, Path] = {}
         self._ready: deque[subprocess.Popen[bytes]] = deque()
-        self._running: list[subprocess.Popen[bytes]] = []
+        self.running: list[subprocess.Popen[bytes]] = []  # those that may work; others are ready to take their place
         # Idempotent, or else a batch that is sent again may come after later ones.
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "enable.idempotence": True})
+        producing = {"bootstrap.servers": bootstrap, "linger.ms": 20, "enable.idempotence": True, "log_level": 0}
+        self._producer = Producer(producing)
         ensure(bootstrap, [TopicSpec(self.source, PARTITIONS), TopicSpec(self.target, PARTITIONS)])
         self._arrivals = Consumer(
             {
@@ -107,12 +108,12 @@ class Fleet:
             process = self._ready.popleft()
             assert process.stdin
             process.stdin.close()  # it may start
-            self._running.append(process)
+            self.running.append(process)
 
     def kill_one(self) -> None:
         """End one of the processes at work as a crash would, and start another."""
         victim = self._random.choice(self._at_work())
-        self._running.remove(victim)
+        self.running.remove(victim)
         victim.kill()
         victim.wait()
         self.faults += 1
@@ -144,18 +145,18 @@ class Fleet:
 
     def _at_work(self) -> list[subprocess.Popen[bytes]]:
         """The processes that have transformed something; the newcomers are only about to join."""
-        old = [process for process in self._running if b" took " in self._logs[process.pid].read_bytes()]
-        return old or self._running
+        old = [process for process in self.running if b" took " in self._logs[process.pid].read_bytes()]
+        return old or self.running
 
     def read(self, seconds: float) -> None:
         """Take in what arrives within so many seconds."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._take(self._arrivals.consume(1000, min(left, 0.1)))
-        for process in list(self._running):
+        for process in list(self.running):
             if (status := process.poll()) is not None:
                 self.ended[status] += 1
-                self._running.remove(process)
+                self.running.remove(process)
                 self.start(1)
 
     @property
@@ -175,20 +176,21 @@ class Fleet:
         while not (self.done and not self._look_up_offsets()) and time.monotonic() < until:
             self.read(0.5)
         time.sleep(1.0)  # what comes twice may still be on its way
-        for process in self._running:
+        for process in self.running:
             process.terminate()
-        statuses = [process.wait(20) for process in self._running]
-        self._running.clear()
+        statuses = [process.wait(20) for process in self.running]
+        self.running.clear()
         self._read_to_the_end()
         self._uncommitted = self._look_up_offsets()
         assert set(statuses) == {0}, f"not ended cleanly: {statuses}"
 
     def close(self) -> None:
         """Kill what still runs."""
-        for process in [*self._running, *self._ready]:
+        for process in [*self.running, *self._ready]:
             process.kill()
             process.wait()
         self._arrivals.close()
+        self._producer.close()
 
     @property
     def doubled(self) -> dict[int, list[int]]:

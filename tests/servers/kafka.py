@@ -134,8 +134,8 @@ def _settings(listen: str, port: int, controller_port: int) -> dict[str, str]:
         "group.consumer.session.timeout.ms": "10000",
         "group.consumer.min.session.timeout.ms": "1000",
         # The controller lets a killed broker back in only when its old session has run out: 9 s unless told.
-        "broker.heartbeat.interval.ms": "200",
-        "broker.session.timeout.ms": "2000",
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "6000",
     }
 
 
