@@ -192,23 +192,29 @@ def mixed(rows: list[dict[str, str]]) -> dict[str, list[set[str]]]:
 
 
 def check(asking: Asking, moving: Moving) -> None:
-    """Ask for a while, from two threads, and look at every answer."""
+    """Ask for a while, from two threads, and look at every answer.
+
+    A node that is slow on a machine that is busy, too, may be given up. Then the answer says so, and may lack whole graphs.
+    """
     until = time.monotonic() + SECONDS
 
-    def ask_on(_: int) -> list[object]:
+    def ask_on(_: int) -> tuple[int, list[object]]:
         wrong: list[object] = []
-        asked = 0
+        whole, asked = 0, 0
         while time.monotonic() < until or asked < len(TEXTS):
             for name, text in TEXTS.items():
                 rows, missing = asking(text, moving)
-                asked += 1
-                if mixed(rows) or missing:
-                    wrong.append((name, mixed(rows), missing))
-        return wrong
+                asked, whole = asked + 1, whole + (not missing)
+                found = mixed(rows)
+                if any(found.values()) or (found and not missing):
+                    wrong.append((name, found, missing))
+        return whole, wrong
 
     with ThreadPoolExecutor(2) as threads:
-        wrong = [one for found in threads.map(ask_on, range(2)) for one in found]
+        answers = list(threads.map(ask_on, range(2)))
+    wrong = [one for _, found in answers for one in found]
     assert not wrong, wrong[:5]
+    assert sum(whole for whole, _ in answers) >= len(TEXTS)
 
 
 def test_a_description_is_seen_as_it_was_or_as_it_is(asking: Asking, moving: Moving) -> None:

@@ -102,6 +102,7 @@ class Attempt:
             self.went_by.append((snapshot, asked))
             answers = self._ask(asked, snapshot)
             now, moved = self.asking.moved(snapshot)
+            self.went_by.append((now, asked))  # nodes may be gone meanwhile that alone had something
             rows.snapshot = replace(snapshot, withheld=snapshot.withheld | moved)
             for source, body in answers:
                 start, before = time.perf_counter(), len(rows)

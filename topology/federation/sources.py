@@ -34,6 +34,7 @@ class Snapshot:
         version: Names what the placed graphs say: the same text wherever the same is known, from whichever copies it is read,
             and another one after each change. Empty when that is not known.
         taken: Another number after each change of what stands where; answers of nodes from before may lack what has moved.
+        touched: For graphs of whose offering or copies something has changed: the ``taken`` since when that is known.
         marks: For each graph of which it is known when it changes: a number that stands for what it says.
         unmarked: All other graphs, as far as nodes list them; ``None`` where nobody asks them.
         only: The graphs that are looked at; ``None``: all.
@@ -45,6 +46,7 @@ class Snapshot:
     missing: tuple[str, ...] = ()
     version: str = ""
     taken: int = field(default=0, compare=False)
+    touched: Mapping[str, int] = field(default_factory=dict, compare=False)
     marks: Mapping[str, int] = field(default_factory=dict)
     unmarked: frozenset[str] | None = None
     only: frozenset[str] | None = None

@@ -54,6 +54,7 @@ class Directory:
         self._losses = Losses(lambda node: [graph for graph, nodes in self._nodes.items() if node in nodes])
         self._crowded: set[str] = set()
         self._epoch, self._replicas = -1, 0
+        self._touched: dict[str, int] = {}
         self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
 
     def changed(self, *_: Any) -> None:
@@ -93,7 +94,7 @@ class Directory:
         if claim is not None:
             return claim.graph
         with self._taking:
-            self._refresh()
+            self._refresh(self._changes)
             return identifier if identifier in self._choices else None
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
@@ -107,13 +108,13 @@ class Directory:
             kept = self._snapshots.get(avoid)
             if kept is not None and kept[0] == changes:
                 return kept[1]
-            snapshot = self._take(*self._refresh(), avoid)
+            snapshot = self._take(*self._refresh(changes), avoid, changes)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
             self._snapshots[avoid] = (changes, snapshot)
             return snapshot
 
-    def _refresh(self) -> tuple[RingView, Listings]:
-        """Work out anew what has changed; returns the ring and the listings that it holds for."""
+    def _refresh(self, changes: int) -> tuple[RingView, Listings]:
+        """Work out anew what has changed, by so many changes; returns the ring and the listings that it holds for."""
         ring = self._ring()
         listings = self._listings() if self._listings is not None else {}
         with self._noting:
@@ -130,6 +131,7 @@ class Directory:
                     # Only what has more copies than owners loses some without that new ones come first, which would be noted.
                     changed |= self._crowded
             self._epoch, self._replicas = ring.epoch, replicas
+        self._touched.update(dict.fromkeys(changed, changes))
         self._own.discard([graph for graph in changed if self._work_out(graph, ring)])
         self._own.refresh(listings)
         return ring, listings
@@ -181,7 +183,7 @@ class Directory:
     def _copy(self, node: str, graph: str) -> Copy | None:
         return self.copies.get(records.placement_key(node, graph))
 
-    def _take(self, ring: RingView, listings: Listings, avoid: frozenset[str]) -> Snapshot:
+    def _take(self, ring: RingView, listings: Listings, avoid: frozenset[str], changes: int) -> Snapshot:
         # What a node listed before it went says nothing of what it has come back with.
         returned = {name for name, listing in listings.items() if listing.graphs is not None and not listing.is_current}
         usable = {node.id for node in ring.nodes.values() if node.state == "up"} - returned - avoid
@@ -215,7 +217,8 @@ class Directory:
             withheld=frozenset(self._withheld),
             missing=tuple(sorted(missing)),
             version=f"{ring.epoch}-{(sum(marks.values()) + others) % _WRAP:016x}",
-            taken=self._changes,
+            taken=changes,
+            touched=self._touched.copy(),
             marks=marks,
             unmarked=frozenset(shown) if self._knows_all(usable) else None,
         )

@@ -97,7 +97,7 @@ class FixedDirectory:
             self._refresh(listings)
             # What a node listed before it went says nothing of what it has come back with.
             current = {name for name, listing in listings.items() if listing.is_current}
-            snapshot = self._take(ring, current, avoid)
+            snapshot = self._take(ring, current, avoid, changes)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
             self._snapshots[avoid] = (changes, snapshot)
             return snapshot
@@ -121,7 +121,7 @@ class FixedDirectory:
                     self._marks[graph] = mark("own", graph)
         self._listed = listed
 
-    def _take(self, ring: RingView, current: set[str], avoid: frozenset[str]) -> Snapshot:
+    def _take(self, ring: RingView, current: set[str], avoid: frozenset[str], changes: int) -> Snapshot:
         usable = {node.id for node in ring.nodes.values() if node.state == "up"} & current - avoid
         holders: dict[str, str] = {}
         missing = set(ring.nodes.keys() - self._listed.keys())
@@ -136,6 +136,6 @@ class FixedDirectory:
             holders=holders,
             missing=tuple(sorted(missing)),
             version=f"fixed-{marks % _WRAP:016x}",
-            taken=self._changes,
+            taken=changes,
             unmarked=readable,
         )

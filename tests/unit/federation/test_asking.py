@@ -63,11 +63,13 @@ class Directory:
         copies: The nodes of each graph, in the order in which they are read.
         taken: As in ``Snapshot.taken``.
         unmarked: As in ``Snapshot.unmarked``.
+        touched: As in ``Snapshot.touched``.
     """
 
     copies: dict[str, str] = field(default_factory=lambda: dict(COPIES))
     taken: int = 0
     unmarked: frozenset[str] = frozenset()
+    touched: dict[str, int] = field(default_factory=dict)
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         every = sorted({node for nodes in self.copies.values() for node in nodes})
@@ -81,6 +83,7 @@ class Directory:
             version=f"v{sorted(lost)}",
             taken=self.taken,
             unmarked=self.unmarked,
+            touched=dict(self.touched),
         )
 
 
@@ -308,6 +311,17 @@ def test_what_has_moved_is_told_and_what_was_answered_before_is_asked_for_again(
     assert asking.moved(replace(before, only=frozenset({"urn:bc"})))[1] == frozenset()
     asking.ask(now, now.sources, REQUEST)
     assert len(nodes.asked) == 6
+
+
+def test_what_may_have_been_away_and_is_back_is_asked_for_again(asking: Asking, directory: Directory) -> None:
+    directory.touched = {"urn:bc": 0}
+    before = asking.snapshot()
+    directory.taken = 2
+    directory.touched["urn:ab"] = 2
+    now, moved = asking.moved(before)
+    assert moved == {"urn:ab"}
+    directory.taken = 3
+    assert asking.moved(replace(now, only=moved))[1] == frozenset()
 
 
 def test_what_was_read_from_a_node_that_is_gone_now_has_not_moved(asking: Asking, directory: Directory) -> None:

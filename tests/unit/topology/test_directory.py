@@ -118,6 +118,21 @@ def test_a_node_that_left_the_ring_with_the_only_copy_is_named() -> None:
     assert take_snapshot(ring(b="up"), {"1": claim()}, copies(a="new")).missing == ("a",)
 
 
+def test_what_has_been_away_and_is_back_is_known_to_have_been_touched() -> None:
+    directory = Directory(lambda: THREE)
+    directory.claims, held = {"1": claim(), "2": claim("https://p.example/2")}, copies(a="new", b="new")
+    directory.copies = {**held, **copies("https://p.example/2", a="new")}
+    before = directory.snapshot()
+    key, copy = next(iter(held.items()))
+    del directory.copies[key]
+    directory.copy_changed(key, copy, None)
+    directory.copies[key] = copy
+    directory.copy_changed(key, None, copy)
+    after = directory.snapshot()
+    assert after.holders == before.holders
+    assert [graph for graph, taken in after.touched.items() if taken > before.taken] == [G]
+
+
 def test_nodes_to_avoid_are_as_good_as_down() -> None:
     snapshot = take_snapshot(THREE, {"1": claim()}, copies(a="new", b="new"), frozenset("a"))
 

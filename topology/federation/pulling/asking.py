@@ -83,10 +83,10 @@ class Asking:
         return snapshot
 
     def moved(self, snapshot: Snapshot) -> tuple[Snapshot, frozenset[str]]:
-        """The nodes as they are now, and which graphs are read elsewhere by now: they may have been deleted before the answer.
+        """The nodes as they are now, and which graphs may have been deleted where they were read, before that node answered.
 
-        A node that is still the one to read from had the graph all the time: a copy is told to go when others have been
-        acknowledged.
+        Those are the graphs that are read elsewhere now, or that something has happened to: they may have been away and back.
+        All others were there all the time: a copy is told to go when others have been acknowledged.
 
         Args:
             snapshot: The one that nodes were asked by; only the graphs that it looks at are told of.
@@ -97,16 +97,15 @@ class Asking:
         now = self._snapshot_for(self._failed | self._slow | self._spared)
         if now.taken == snapshot.taken:
             return now, frozenset()
-        left_out = self._slow | self._spared
-        if left_out and not set(now.missing) <= set(snapshot.missing):
+        if self._slow | self._spared and not set(now.missing) <= set(snapshot.missing):
             self._reconsider()
-            if self._slow | self._spared != left_out:
-                raise OtherNodes
+            raise OtherNodes
         live, before = {source.id for source in now.sources}, snapshot.holders
         moved = frozenset(
             graph
             for graph in (before if snapshot.only is None else snapshot.only)
-            if (holder := now.holders.get(graph)) in live and holder != before.get(graph)
+            if (holder := now.holders.get(graph)) in live
+            and (holder != before.get(graph) or now.touched.get(graph, 0) > snapshot.taken)
         )
         if moved:
             self._forget_answers(now)
