@@ -32,7 +32,7 @@ class Attempt:
         asking: Asks the nodes.
         workers: Evaluate.
         wide: Patterns that match too much to narrow others.
-        went_by: What the nodes were asked, and the snapshot by which each time.
+        went_by: What the nodes were asked, with the snapshots before the question and after the answers.
         first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
     """
 

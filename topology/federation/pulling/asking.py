@@ -63,9 +63,8 @@ class Asking:
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
-        self._given_up: frozenset[str] = (
-            frozenset()
-        )  # slow ones that are not waited for although they alone have something
+        # Slow ones that are not waited for although they alone have something.
+        self._given_up: frozenset[str] = frozenset()
         whole = snapshot_for(frozenset())
         self._taken = whole.taken
         suspects = nodes.suspects(source.id for source in whole.sources)
