@@ -1,10 +1,10 @@
-"""One query over one snapshot of the nodes."""
+"""One query over the nodes, from pulling to evaluating."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from topology.federation.effort import Effort
 from topology.federation.errors import UnreadableQuads
@@ -13,6 +13,7 @@ from topology.federation.evaluating.workers import Workers
 from topology.federation.keeping.kept import Kept
 from topology.federation.pulling.asking import Asking
 from topology.federation.pulling.request import Request, request
+from topology.federation.pulling.rounds import Round, as_read
 from topology.federation.pulling.rows import Rows
 from topology.federation.pulling.semi_joins import Found, SemiJoin, WidePatterns, in_rounds
 from topology.federation.reading.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
@@ -21,19 +22,19 @@ from topology.federation.sources import Snapshot, Source
 
 @dataclass(frozen=True)
 class Attempt:
-    """One query over one snapshot: pulls quads, and evaluates queries over them.
+    """One query over certain nodes: pulls quads, and evaluates queries over them.
 
     Attributes:
         plan: What the query can see.
         dataset: Where it looks.
-        snapshot: Which graphs are read from which node.
+        snapshot: Which graphs are read from which node, to begin with.
         effort: What it may use.
         skolem: How IRIs begin that stand for blank nodes.
         asking: Asks the nodes.
         workers: Evaluate.
         wide: Patterns that match too much to narrow others.
-        went_by: What the nodes were asked, with the snapshots before the question and after the answers.
         first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
+        rounds: What the nodes have been asked, and what had moved when they had answered.
     """
 
     plan: Plan
@@ -44,8 +45,8 @@ class Attempt:
     asking: Asking
     workers: Workers
     wide: WidePatterns
-    went_by: list[tuple[Snapshot, Request]] = field(default_factory=list)
     first_number: int = 0
+    rounds: list[Round] = field(default_factory=list)
 
     def pull_for_query(self) -> Rows:
         """All that the query can see, as little of it as its plan allows; raises what :meth:`pull` does."""
@@ -90,29 +91,31 @@ class Attempt:
         reads_default = DEFAULT_GRAPH in looked_into
         reads_named = bool(graph_names) or bool(looked_into - {DEFAULT_GRAPH})
         rows = Rows(
-            self.snapshot,
             lambda graph: reads_default and (default is None or graph in default),
             lambda graph: reads_named and (named is None or graph in named),
             self.skolem,
             self.effort.limits.most_triples,
             watched,
         )
-        snapshot, dataset, number = self.snapshot, self.dataset, self.first_number
-        while asked := request(patterns, graph_names, dataset, blocks, watched):
-            self.went_by.append((snapshot, asked))
+        # What has moved in an earlier pull is not to be found out once more; answers that are there already are no older.
+        snapshot = self.rounds[-1].before if self.rounds else self.snapshot
+        number, only, told = self.first_number, None, True
+        while asked := request(patterns, graph_names, self.dataset, blocks, watched, only):
             answers = self._ask(asked, snapshot)
-            now, moved = self.asking.moved(snapshot)
-            self.went_by.append((now, asked))  # nodes may be gone meanwhile that alone had something
-            rows.snapshot = replace(snapshot, withheld=snapshot.withheld | moved)
+            now, moved = self.asking.moved(snapshot, asked.graphs)
+            done = Round(snapshot, asked, now, moved)
+            self.rounds.append(done)
             for source, body in answers:
                 start, before = time.perf_counter(), len(rows)
-                rows.add(source, number, body, asked.blocks)
+                rows.add(source, number, body, done.counts(source), asked.blocks)
                 self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
                 number += 1
+            told &= watched <= set(asked.blocks.values())
             if not moved:
                 break
-            # It is asked for again, where it is now; all else has been read whole.
-            snapshot, dataset = replace(now, only=moved), self.dataset.within(moved)
+            snapshot, only = now, moved
+        if not told:
+            rows.terms.clear()  # there are others
         return rows
 
     def evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
@@ -149,12 +152,17 @@ class Attempt:
 
         None when only graphs were asked for that live nodes are known to hold.
         """
-        missing: set[str] = set()
-        for snapshot, asked in self.went_by:
-            live = {source.id for source in snapshot.sources}
-            if asked.graphs is None or any(snapshot.holders.get(graph) not in live for graph in asked.graphs):
-                missing.update(snapshot.missing)
-        return tuple(sorted(missing))
+        return tuple(sorted({node for done in self.rounds for node in done.missing()}))
+
+    def as_read(self) -> Snapshot:
+        """The snapshot with the marks of what was read in the end; see :func:`~.pulling.rounds.as_read`."""
+        return as_read(self.snapshot, self.rounds)
+
+    def is_of_one_version(self) -> bool:
+        """Whether the nodes were asked and had answered while the catalogue said the same all the time."""
+        return all(
+            snapshot.version == self.snapshot.version for done in self.rounds for snapshot in (done.before, done.now)
+        )
 
     def _evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
         start = time.perf_counter()

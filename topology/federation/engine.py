@@ -20,13 +20,12 @@ from topology.federation.errors import NotKept, QuerySyntaxError, SourceFailed
 from topology.federation.evaluating.workers import Workers
 from topology.federation.http.formats import Format, choose
 from topology.federation.keeping import results
-from topology.federation.keeping.keeping import Keeping, Later, Pull, Work
+from topology.federation.keeping.keeping import Keeping, Later, Pull, Pulled, Work
 from topology.federation.keeping.kept import AT_LEAST, Kept
 from topology.federation.keeping.results import Results, TextStore
 from topology.federation.plans import Plans
 from topology.federation.pulling.asking import Asking, OtherNodes
 from topology.federation.pulling.nodes import Nodes
-from topology.federation.pulling.rows import Rows
 from topology.federation.pulling.semi_joins import WidePatterns
 from topology.federation.reading.plan import ANY_NAMED_GRAPH, Dataset, Pattern, Plan
 from topology.federation.reading.reasons import reasons
@@ -290,7 +289,7 @@ class Engine:
             rows = attempt.pull_for_query()
             body, seconds = attempt.evaluate(text, rows, chosen.media_type), _seconds_it_holds(snapshot)
         missing = attempt.missing()
-        if key and self._results and not missing:
+        if key and self._results and not missing and attempt.is_of_one_version():
             self._results.put(key, results.Result(body, tier), seconds)
         return Answer(body, chosen.content_type, missing, plan, attempt.effort.steps, tier, reasons(plan, tier))
 
@@ -318,9 +317,10 @@ class Engine:
     def _pull_for(self, effort: Effort, asking: Asking) -> Pull:
         def pull(
             snapshot: Snapshot, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None, first_number: int
-        ) -> Rows:
-            dataset = Dataset(frozenset(), graphs)
-            return self._attempt(_NO_PLAN, dataset, snapshot, effort, asking, first_number).pull(patterns)
+        ) -> Pulled:
+            attempt = self._attempt(_NO_PLAN, Dataset(frozenset(), graphs), snapshot, effort, asking, first_number)
+            rows = attempt.pull(patterns)
+            return Pulled(rows, attempt.as_read())
 
         return pull
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -33,11 +34,12 @@ class Snapshot:
         missing: Ids of nodes that are not live although graphs may be lost from the answer through that.
         version: Names what the placed graphs say: the same text wherever the same is known, from whichever copies it is read,
             and another one after each change. Empty when that is not known.
-        taken: Another number after each change of what stands where; answers of nodes from before may lack what has moved.
-        touched: For graphs of whose offering or copies something has changed: the ``taken`` since when that is known.
+        taken: A higher number after each change of what stands where; answers of nodes from before may lack what has moved.
+        touched: For graphs that have come to a node or gone from one: the ``taken`` since when that is known.
+        doubtful: Graphs that their holders may not have any more, since they do not list them, or are about to delete them;
+            no better copy can be read.
         marks: For each graph of which it is known when it changes: a number that stands for what it says.
         unmarked: All other graphs, as far as nodes list them; ``None`` where nobody asks them.
-        only: The graphs that are looked at; ``None``: all.
     """
 
     sources: tuple[Source, ...]
@@ -47,9 +49,9 @@ class Snapshot:
     version: str = ""
     taken: int = field(default=0, compare=False)
     touched: Mapping[str, int] = field(default_factory=dict, compare=False)
+    doubtful: frozenset[str] = frozenset()
     marks: Mapping[str, int] = field(default_factory=dict)
     unmarked: frozenset[str] | None = None
-    only: frozenset[str] | None = None
 
     def keeps(self, graph: str, source: str) -> bool:
         """Whether the rows of a graph are taken from a node.
@@ -58,5 +60,24 @@ class Snapshot:
             graph: The IRI of the named graph.
             source: The id of the node.
         """
-        looked_at = self.only is None or graph in self.only
-        return looked_at and graph not in self.withheld and self.holders.get(graph, source) == source
+        return graph not in self.withheld and self.holders.get(graph, source) == source
+
+    def surely_has(self, graph: str) -> bool:
+        """Whether a graph is known to stand on the node that it is read from.
+
+        Args:
+            graph: The IRI of the named graph.
+        """
+        return self.is_live(self.holders.get(graph, "")) and graph not in self.doubtful
+
+    def is_live(self, node: str) -> bool:
+        """Whether a node is asked.
+
+        Args:
+            node: Its id.
+        """
+        return node in self._live
+
+    @cached_property
+    def _live(self) -> frozenset[str]:
+        return frozenset(source.id for source in self.sources)

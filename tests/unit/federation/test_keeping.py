@@ -9,7 +9,7 @@ import pytest
 
 from tests.waiting import eventually
 from topology.federation.errors import SourceFailed, TooLarge
-from topology.federation.keeping.keeping import Keeping, Pull, Work
+from topology.federation.keeping.keeping import Keeping, Pull, Pulled, Work
 from topology.federation.keeping.kept import Kept
 from topology.federation.pulling.rows import Rows
 from topology.federation.reading.analysis import analyse
@@ -48,15 +48,16 @@ class Catalogue:
 
     def pull(
         self, snapshot: Snapshot, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None, number: int
-    ) -> Rows:
+    ) -> Pulled:
         self.pulled.append((frozenset(patterns), graphs))
         if self.error:
             raise self.error
-        rows = Rows(snapshot, lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
+        rows = Rows(lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
         for graph in snapshot.marks:
             if patterns and (graphs is None or graph in graphs):
-                rows.add(A, number, f"<urn:s>\t<urn:p>\t{snapshot.marks[graph]}\t<{graph}>\n".encode())
-        return rows
+                line = f"<urn:s>\t<urn:p>\t{snapshot.marks[graph]}\t<{graph}>\n".encode()
+                rows.add(A, number, line, lambda graph: True)
+        return Pulled(rows, snapshot)
 
     def later(self, work: Work) -> None:
         assert self.allowed.wait(30)

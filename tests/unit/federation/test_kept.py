@@ -25,9 +25,10 @@ Content = dict[str, frozenset[str]]
 
 
 def rows(content: Content) -> Rows:
-    pulled = Rows(Snapshot((A,)), lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
+    pulled = Rows(lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
     for graph, names in content.items():
-        pulled.add(A, 0, b"".join(f"<urn:{name}>\t<urn:p>\t1\t<{graph}>\n".encode() for name in sorted(names)))
+        lines = b"".join(f"<urn:{name}>\t<urn:p>\t1\t<{graph}>\n".encode() for name in sorted(names))
+        pulled.add(A, 0, lines, lambda graph: True)
     return pulled
 
 

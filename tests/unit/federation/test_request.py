@@ -93,6 +93,20 @@ def test_a_long_request_asks_for_more_rather_than_being_refused() -> None:
     assert len(rows(asked.text)) == 81
 
 
+def test_graphs_to_look_into_are_not_listed_when_that_is_too_long() -> None:
+    only = frozenset(f"urn:{'x' * 100}{n}" for n in range(1000)) | {"urn:g"}
+    asked = request([Pattern("", "<urn:a>")], (), ALL, [JOIN], (), only)
+    assert asked and asked.graphs == only and list(asked.blocks.values()) == [JOIN]
+    assert {row[1] for row in rows(asked.text) if row[0] is None} == {"<urn:a>"}
+    assert {row[-1] for row in rows(asked.text)} == {"<urn:g>", "<urn:h>", "<urn:i>"}
+
+
+def test_only_some_graphs_may_be_looked_into() -> None:
+    asked = request([Pattern("")], [ANY_NAMED_GRAPH], ALL, (), (), frozenset({"urn:g"}))
+    assert asked and asked.graphs == {"urn:g"}
+    assert {row[-1] for row in rows(asked.text)} == {"<urn:g>"}
+
+
 JOIN = Block(
     DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"), ("?1", "<urn:b>", "?2"), ("?2", "<urn:c>", "?3")), ((3, ("<urn:a>",)),)
 )

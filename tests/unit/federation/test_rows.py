@@ -9,15 +9,19 @@ from topology.federation.errors import SourceFailed, TooLarge
 from topology.federation.pulling.rows import Rows
 from topology.federation.pulling.terms import skolem_label, skolem_suffix
 from topology.federation.reading.plan import DEFAULT_GRAPH, Block
-from topology.federation.sources import Snapshot, Source
+from topology.federation.sources import Source
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
 A, B = Source("a", "http://a/"), Source("b", "http://b/")
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
 
-def rows(snapshot: Snapshot | None = None, *, default: bool = False, named: bool = True, most: int = 100) -> Rows:
-    return Rows(snapshot or Snapshot((A, B)), lambda graph: default, lambda graph: named, SKOLEM, most)
+def rows(*, default: bool = False, named: bool = True, most: int = 100) -> Rows:
+    return Rows(lambda graph: default, lambda graph: named, SKOLEM, most)
+
+
+def anything(graph: str) -> bool:
+    return True
 
 
 def row(
@@ -48,7 +52,7 @@ def parsed(pulled: Rows) -> set[pyoxigraph.Quad]:
 )
 def test_short_forms_of_literals(written: str, value: str, datatype: str | None) -> None:
     pulled = rows()
-    pulled.add(A, 0, row(object_=written))
+    pulled.add(A, 0, row(object_=written), anything)
     expected = pyoxigraph.NamedNode(XSD + datatype if datatype else "urn:t")
     assert {quad.object for quad in parsed(pulled)} == {pyoxigraph.Literal(value, datatype=expected)}
 
@@ -72,47 +76,38 @@ def test_literals_arrive_as_they_are(literal: pyoxigraph.Literal) -> None:
     body = found.serialize(format=pyoxigraph.QueryResultsFormat.TSV)
     assert body
     pulled = rows()
-    pulled.add(A, 0, body.partition(b"\n")[2])
+    pulled.add(A, 0, body.partition(b"\n")[2], anything)
     assert parsed(pulled) == {quad}
 
 
-def test_each_graph_is_read_from_its_holder() -> None:
-    pulled = rows(Snapshot((A, B), {"urn:g": "a", "urn:h": "b"}, frozenset({"urn:deleted"})))
-    for number, source in enumerate((A, B)):
-        for graph in ("urn:g", "urn:h", "urn:own", "urn:deleted"):
-            pulled.add(source, number, row(object_=f"<urn:{source.id}>", graph=f"<{graph}>"))
-    assert {(str(quad.graph_name)[1:-1], str(quad.object)[1:-1]) for quad in parsed(pulled)} == {
-        ("urn:g", "urn:a"),
-        ("urn:h", "urn:b"),
-        ("urn:own", "urn:a"),
-        ("urn:own", "urn:b"),
-    }
-
-
-def test_a_withheld_graph_is_not_shown_although_it_has_a_holder() -> None:
-    assert not Snapshot((A,), {"urn:g": "a"}, frozenset({"urn:g"})).keeps("urn:g", "a")
+def test_graphs_that_do_not_count_are_left_out() -> None:
+    pulled = rows()
+    pulled.add(
+        A, 0, row(graph="<urn:g>") + row(graph="<urn:h>") + row(graph="<urn:\\u00E9>"), {"urn:g", "urn:é"}.__contains__
+    )
+    assert {str(quad.graph_name)[1:-1] for quad in parsed(pulled)} == {"urn:g", "urn:é"}
 
 
 def test_rows_go_where_the_query_looks() -> None:
     default, named, both = rows(default=True, named=False), rows(), rows(default=True)
     for pulled in (default, named, both):
-        pulled.add(A, 0, row())
+        pulled.add(A, 0, row(), anything)
     assert [quad.graph_name for quad in parsed(default)] == [pyoxigraph.DefaultGraph()]
     assert [quad.graph_name for quad in parsed(named)] == [pyoxigraph.NamedNode("urn:g")]
     assert len(parsed(both)) == 2
 
 
 def test_names_of_graphs() -> None:
-    pulled = rows(Snapshot((A, B), {"urn:g": "a", "urn:é": "b"}))
-    pulled.add(A, 0, "\t\t\t<urn:g>\n\t\t\t<urn:é>\n".encode())
-    pulled.add(B, 0, b"\t\t\t<urn:g>\n\t\t\t<urn:\\u00E9>\n")
+    pulled = rows()
+    pulled.add(A, 0, "\t\t\t<urn:g>\n\t\t\t<urn:é>\n".encode(), {"urn:g"}.__contains__)
+    pulled.add(B, 0, b"\t\t\t<urn:g>\n\t\t\t<urn:\\u00E9>\n", {"urn:é"}.__contains__)
     assert (pulled.graphs, pulled.quads()) == ({"urn:g", "urn:é"}, b"")
 
 
 def test_blank_nodes_of_two_nodes_are_not_the_same() -> None:
     pulled = rows()
-    pulled.add(A, 0, row("_:b", object_="_:c") + row("_:c"))
-    pulled.add(B, 1, row("_:b"))
+    pulled.add(A, 0, row("_:b", object_="_:c") + row("_:c"), anything)
+    pulled.add(B, 1, row("_:b"), anything)
     assert pulled.has_blank_nodes
     assert len({quad.subject for quad in parsed(pulled)}) == 3
     assert {str(quad.object) for quad in parsed(pulled)} & {str(quad.subject) for quad in parsed(pulled)} == {"_:n0_c"}
@@ -120,9 +115,9 @@ def test_blank_nodes_of_two_nodes_are_not_the_same() -> None:
 
 def test_skolem_iris_are_the_same_blank_node_everywhere() -> None:
     pulled = rows()
-    pulled.add(A, 0, row(f"<{SKOLEM}abc/c1>"))
-    pulled.add(B, 1, row(object_=f"<{SKOLEM}abc/c1>"))
-    pulled.add(B, 1, row(f"<{SKOLEM}abc/c2>", f"<{SKOLEM}abc/c1>", f'"<{SKOLEM}abc/c1>"', f"<{SKOLEM}g>"))
+    pulled.add(A, 0, row(f"<{SKOLEM}abc/c1>"), anything)
+    pulled.add(B, 1, row(object_=f"<{SKOLEM}abc/c1>"), anything)
+    pulled.add(B, 1, row(f"<{SKOLEM}abc/c2>", f"<{SKOLEM}abc/c1>", f'"<{SKOLEM}abc/c1>"', f"<{SKOLEM}g>"), anything)
     quads = parsed(pulled)
     assert {str(quad.subject) for quad in quads} == {"_:gabc_2Fc1", "_:gabc_2Fc2", "<urn:s>"}
     assert {str(quad.object) for quad in quads} == {"_:gabc_2Fc1", "<urn:o>", f'"<{SKOLEM}abc/c1>"'}
@@ -154,15 +149,15 @@ def test_labels_of_other_blank_nodes_are_told_from_them() -> None:
 )
 def test_rows_that_are_no_quads_are_the_fault_of_the_node(body: bytes) -> None:
     with pytest.raises(SourceFailed) as caught:
-        rows().add(B, 0, body)
+        rows().add(B, 0, body, anything)
     assert caught.value.sources == {"b"}
 
 
 def test_too_many_quads_are_refused() -> None:
     pulled = rows(most=2)
-    pulled.add(A, 0, row() * 2)
+    pulled.add(A, 0, row() * 2, anything)
     with pytest.raises(TooLarge, match="more than 2 triples"):
-        pulled.add(B, 1, row())
+        pulled.add(B, 1, row(), anything)
 
 
 JOIN = Block(DEFAULT_GRAPH, (("?0", "<urn:p>", "?1"), ("?1", "<urn:q>", '"?x"'), ("?1", "?2", "?3")))
@@ -173,13 +168,13 @@ def match(*terms: str, kind: str = "<urn:block:0>", graph: str = "<urn:g>") -> b
     return "\t".join((kind, *terms, graph)).encode() + b"\n"
 
 
-def watching(snapshot: Snapshot | None = None) -> Rows:
-    return Rows(snapshot or Snapshot((A, B)), lambda graph: False, lambda graph: True, SKOLEM, 100, [JOIN])
+def watching() -> Rows:
+    return Rows(lambda graph: False, lambda graph: True, SKOLEM, 100, [JOIN])
 
 
 def test_a_match_of_a_block_is_the_quads_that_its_patterns_matched() -> None:
     pulled = rows()
-    pulled.add(A, 0, match("<urn:s>", "<urn:t>", "<urn:r>", "5"), BLOCKS)
+    pulled.add(A, 0, match("<urn:s>", "<urn:t>", "<urn:r>", "5"), anything, BLOCKS)
     assert {str(quad.triple) for quad in parsed(pulled)} == {
         "<urn:s> <urn:p> <urn:t>",
         '<urn:t> <urn:q> "?x"',
@@ -189,7 +184,7 @@ def test_a_match_of_a_block_is_the_quads_that_its_patterns_matched() -> None:
 
 def test_quads_of_many_matches_count_once() -> None:
     pulled = rows()
-    pulled.add(A, 0, b"".join(match("<urn:s>", "<urn:t>", "<urn:r>", str(n)) for n in range(10)), BLOCKS)
+    pulled.add(A, 0, b"".join(match("<urn:s>", "<urn:t>", "<urn:r>", str(n)) for n in range(10)), anything, BLOCKS)
     assert len(pulled) == 12
 
 
@@ -199,24 +194,25 @@ def test_rows_without_a_kind_are_quads_and_names_of_graphs() -> None:
         A,
         0,
         match("<urn:s>", "<urn:p>", "true", "", kind="") + match("", "", "", "", kind="", graph="<urn:h>"),
+        anything,
         BLOCKS,
     )
     assert {str(quad.object) for quad in parsed(pulled)} == {f'"true"^^<{XSD}boolean>'}
     assert pulled.graphs == {"urn:h"}
 
 
-def test_matches_in_graphs_that_are_read_elsewhere_are_left_out_and_not_watched() -> None:
-    pulled = watching(Snapshot((A, B), {"urn:g": "b"}))
-    pulled.add(A, 0, match("<urn:stale>", "<urn:t>", "<urn:r>", "5"), BLOCKS)
+def test_matches_in_graphs_that_do_not_count_are_left_out_and_not_watched() -> None:
+    pulled = watching()
+    pulled.add(A, 0, match("<urn:stale>", "<urn:t>", "<urn:r>", "5"), {"urn:h"}.__contains__, BLOCKS)
     assert (len(pulled), pulled.terms[JOIN][0]) == (0, set())
-    pulled.add(B, 1, match("<urn:s>", "<urn:t>", "<urn:r>", "5"), BLOCKS)
+    pulled.add(B, 1, match("<urn:s>", "<urn:t>", "<urn:r>", "5"), anything, BLOCKS)
     assert (len(pulled), pulled.terms[JOIN][0]) == (3, {"<urn:s>"})
 
 
 def test_watched_terms_are_those_that_nodes_can_be_asked_for_again() -> None:
     pulled = watching()
-    pulled.add(A, 0, match(f"<{SKOLEM}a>", "_:b", "<urn:r>", "5"), BLOCKS)
-    pulled.add(B, 1, match("<urn:s>", "<urn:t>", "<urn:r>", '"5"'), BLOCKS)
+    pulled.add(A, 0, match(f"<{SKOLEM}a>", "_:b", "<urn:r>", "5"), anything, BLOCKS)
+    pulled.add(B, 1, match("<urn:s>", "<urn:t>", "<urn:r>", '"5"'), anything, BLOCKS)
     assert pulled.terms == {
         JOIN: {
             0: {f"<{SKOLEM}a>", "<urn:s>"},
@@ -230,7 +226,7 @@ def test_watched_terms_are_those_that_nodes_can_be_asked_for_again() -> None:
 
 def test_a_watched_block_without_matches_is_known_to_have_none() -> None:
     pulled = watching()
-    pulled.add(A, 0, b"", BLOCKS)
+    pulled.add(A, 0, b"", anything, BLOCKS)
     assert pulled.terms == {JOIN: {number: set() for number in range(4)}}
 
 
@@ -238,7 +234,7 @@ def test_blank_nodes_of_a_block_s_constants_are_those_of_the_quads() -> None:
     block = Block(DEFAULT_GRAPH, ((f"<{SKOLEM}a>", "<urn:p>", "?0"), ("?0", "<urn:q>", f"<{SKOLEM}a>")))
     pulled = rows()
     body = match(f"<{SKOLEM}b>", "", "")
-    pulled.add(A, 0, body, {b"<urn:block:0>": block})
+    pulled.add(A, 0, body, anything, {b"<urn:block:0>": block})
     assert {(str(quad.subject), str(quad.object)) for quad in parsed(pulled)} == {("_:ga", "_:gb"), ("_:gb", "_:ga")}
 
 
@@ -255,13 +251,13 @@ def test_blank_nodes_of_a_block_s_constants_are_those_of_the_quads() -> None:
 )
 def test_rows_that_are_no_matches_are_the_fault_of_the_node(body: bytes) -> None:
     with pytest.raises(SourceFailed) as caught:
-        rows().add(B, 0, body, BLOCKS)
+        rows().add(B, 0, body, anything, BLOCKS)
     assert caught.value.sources == {"b"}
 
 
 def test_what_is_mended_is_the_node_s_that_sent_it() -> None:
     pulled = rows()
-    pulled.add(A, 0, row(object_="<urn:no iri>"))
-    pulled.add(B, 1, row(object_='"\\q"'))
+    pulled.add(A, 0, row(object_="<urn:no iri>"), anything)
+    pulled.add(B, 1, row(object_='"\\q"'), anything)
     with pytest.raises(SourceFailed, match="node b sends what is no RDF"):
         pulled.mend()

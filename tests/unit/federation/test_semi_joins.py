@@ -13,7 +13,7 @@ from topology.federation.pulling.request import request
 from topology.federation.pulling.rows import Rows
 from topology.federation.pulling.semi_joins import MOST_TERMS, Found, Narrowed, SemiJoin, WidePatterns, in_rounds
 from topology.federation.reading.plan import DEFAULT_GRAPH, Block, Dataset, Pattern
-from topology.federation.sources import Snapshot, Source
+from topology.federation.sources import Source
 
 ALL = Dataset(None, None)
 A = Source("a", "http://a/")
@@ -154,14 +154,14 @@ PATTERNS = st.tuples(ENDS, st.sampled_from([LINKS, KIND]), ENDS)
 
 
 def pull(store: pyoxigraph.Store, blocks: Sequence[Block], watched: Sequence[Block]) -> Rows:
-    rows = Rows(Snapshot((A,)), lambda graph: True, lambda graph: False, "urn:skolem:", 1000, watched)
+    rows = Rows(lambda graph: True, lambda graph: False, "urn:skolem:", 1000, watched)
     asked = request((), (), ALL, blocks, watched)
     if asked:
         found = store.query(asked.text)
         assert isinstance(found, pyoxigraph.QuerySolutions)
         body = found.serialize(format=pyoxigraph.QueryResultsFormat.TSV)
         assert body is not None
-        rows.add(A, 0, body.partition(b"\n")[2], asked.blocks)
+        rows.add(A, 0, body.partition(b"\n")[2], lambda graph: True, asked.blocks)
     return rows
 
 

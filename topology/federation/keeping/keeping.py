@@ -9,6 +9,7 @@ from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
+from typing import NamedTuple
 
 from topology.federation.errors import FederationError, TooLarge
 from topology.federation.keeping.kept import Kept, covering, wanted
@@ -21,7 +22,21 @@ _MOST_AT_ONCE = 50
 _PATTERNS_REMEMBERED = 2000
 _WAIT_FOR_ANOTHER = 0.05
 
-Pull = Callable[[Snapshot, tuple[Pattern, ...], "frozenset[str] | None", int], Rows]
+
+class Pulled(NamedTuple):
+    """Matches of patterns.
+
+    Attributes:
+        rows: The quads.
+        snapshot: What they show of the graphs that were asked for, and of the others what the snapshot says that nodes were
+            asked by.
+    """
+
+    rows: Rows
+    snapshot: Snapshot
+
+
+Pull = Callable[[Snapshot, tuple[Pattern, ...], "frozenset[str] | None", int], Pulled]
 """Pulls the matches of patterns in some graphs, or all, by a snapshot; the number tells blank nodes of answers apart."""
 
 Work = Callable[[Snapshot, Pull], None]
@@ -116,11 +131,11 @@ class Keeping:
     def _bring_up_to_date(self, snapshot: Snapshot, pull: Pull) -> None:
         began, changed = time.monotonic(), self._kept.changed(snapshot)
         try:
-            rows = self._pulled(snapshot, pull, self._kept.patterns if changed else (), changed)
+            rows, shown = self._pulled(snapshot, pull, self._kept.patterns if changed else (), changed)
         except TooLarge:
             self.give_up()  # or every query would meet it again
             raise
-        self._kept.update(snapshot, changed, rows, began)
+        self._kept.update(shown, changed, rows, began)
 
     def _extend(self, snapshot: Snapshot, pull: Pull) -> None:
         """Pull all anew: what is kept of one graph comes in one answer of one node, so that it is of one state."""
@@ -128,7 +143,8 @@ class Keeping:
             new, began = frozenset(self._wanted), time.monotonic()
             patterns = _widest({*self._kept.patterns, *new})
             try:
-                fits = self._kept.replace(snapshot, self._pulled(snapshot, pull, patterns, None), patterns, began)
+                rows, shown = self._pulled(snapshot, pull, patterns, None)
+                fits = self._kept.replace(shown, rows, patterns, began)
             except TooLarge:
                 fits = False
             self._wanted -= new
@@ -137,10 +153,10 @@ class Keeping:
 
     def _pulled(
         self, snapshot: Snapshot, pull: Pull, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None
-    ) -> Rows:
-        rows = pull(snapshot, patterns, graphs, next(self._numbers))
-        rows.mend()
-        return rows
+    ) -> Pulled:
+        pulled = pull(snapshot, patterns, graphs, next(self._numbers))
+        pulled.rows.mend()
+        return pulled
 
 
 def _widest(patterns: Set[Pattern]) -> tuple[Pattern, ...]:

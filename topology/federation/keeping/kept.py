@@ -129,7 +129,7 @@ class Kept:
         """Take in what was pulled anew of some graphs, and what is gone.
 
         Args:
-            snapshot: What it was pulled by.
+            snapshot: What is kept by then.
             changed: The graphs of which all patterns' matches were pulled, each in one answer.
             rows: What was pulled: quads of named graphs.
             began: When pulling began, by ``time.monotonic()``.
@@ -150,7 +150,7 @@ class Kept:
         """Keep the matches of other patterns, in place of what was kept.
 
         Args:
-            snapshot: What it was pulled by.
+            snapshot: What is kept by then.
             rows: The matches of all patterns in all graphs, those of one graph in one answer.
             patterns: All patterns.
             began: When pulling began, by ``time.monotonic()``.

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from topology.federation.effort import Effort
 from topology.federation.errors import QueryTimeout, SourceFailed
+from topology.federation.pulling import moves
 from topology.federation.pulling.nodes import Nodes
 from topology.federation.pulling.request import Request
 from topology.federation.sources import Snapshot, Source
@@ -81,41 +82,31 @@ class Asking:
             self._forget_answers(snapshot)
         return snapshot
 
-    def moved(self, snapshot: Snapshot) -> tuple[Snapshot, frozenset[str]]:
-        """The nodes as they are now, and which graphs may have been deleted where they were read, before that node answered.
-
-        Those are the graphs that are read elsewhere now, or that something has happened to: they may have been away and back.
-        All others were there all the time: a copy is told to go when others have been acknowledged.
+    def moved(self, before: Snapshot, graphs: frozenset[str] | None = None) -> tuple[Snapshot, frozenset[str]]:
+        """The nodes as they are now, and which graphs have to be asked for again, by that snapshot.
 
         Args:
-            snapshot: The one that nodes were asked by; only the graphs that it looks at are told of.
+            before: The one that nodes were asked by.
+            graphs: Those that they were asked for; ``None``: all.
 
         Raises:
             OtherNodes: Start again: a node has to be asked that was not.
         """
         now = self._snapshot_for(self._failed | self._slow | self._spared)
-        if now.taken == snapshot.taken:
-            return now, frozenset()
-        if self._slow | self._spared and not set(now.missing) <= set(snapshot.missing):
+        if now.taken != before.taken and self._slow | self._spared and not set(now.missing) <= set(before.missing):
             self._reconsider()
             raise OtherNodes
-        live, before = {source.id for source in now.sources}, snapshot.holders
-        moved = frozenset(
-            graph
-            for graph in (before if snapshot.only is None else snapshot.only)
-            if (holder := now.holders.get(graph)) in live
-            and (holder != before.get(graph) or now.touched.get(graph, 0) > snapshot.taken)
-        )
-        if moved:
+        again = moves.moved(before, now, graphs)
+        if again:
             self._forget_answers(now)
-        return now, moved
+        return now, again
 
     def _reconsider(self) -> None:
         """See which nodes can still be done without after a change.
 
         Slow ones are not asked again for every change: where offerings come in, something changes all the time.
         """
-        if not self._can_spare(self._snapshot_for(self._failed), self._slow):
+        if not self._can_spare(self._snapshot_for(self._failed | self._given_up), self._slow):
             self._slow = self._given_up
         self._spared = frozenset()
 

@@ -59,6 +59,7 @@ def request(
     dataset: Dataset,
     blocks: Iterable[Block] = (),
     watched: Container[Block] = (),
+    only: frozenset[str] | None = None,
 ) -> Request | None:
     """The request for the quads of a dataset that match any of some patterns, or take part in a match of some blocks.
 
@@ -68,10 +69,33 @@ def request(
         dataset: Where the patterns look.
         blocks: As in ``Plan.blocks``.
         watched: Those of them whose rows have to be told from others.
+        only: The only graphs of the dataset to look into; ``None``: all.
 
     Returns:
-        The request, or ``None`` when nothing can be seen.
+        The request, or ``None`` when nothing can be seen. It may ask for more than it looks into.
     """
+    patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(blocks)
+    within = dataset if only is None else dataset.within(only)
+    exact = _request(patterns, graph_names, within, blocks, watched)
+    if exact is None or not _is_too_long(exact.text):
+        return exact
+    # A list of graphs can be too long, and the rest of it not.
+    unlisted = exact if only is None else _request(patterns, graph_names, dataset, blocks, watched)
+    assert unlisted is not None
+    if not _is_too_long(unlisted.text):
+        return unlisted._replace(graphs=exact.graphs)
+    everything = _text(_Branch(None, None, None, None))
+    names = frozenset[str]() if not graph_names else None
+    return Request(_query(_columns(0), [everything], names), _columns(0), {}, exact.graphs)
+
+
+def _request(
+    patterns: Iterable[Pattern],
+    graph_names: Iterable[str],
+    dataset: Dataset,
+    blocks: Iterable[Block],
+    watched: Container[Block],
+) -> Request | None:
     blocks = [block for block in blocks if dataset.graphs_of(block) != frozenset()]
     plain = [block for block in blocks if block not in watched and _is_plain(block)]
     blocks = [block for block in blocks if block not in plain]
@@ -86,11 +110,11 @@ def request(
     texts += [_block_text(kind, block, dataset.graphs_of(block)) for kind, block in kinds.items()]
     columns = _columns(max((block.width for block in blocks), default=0))
     text = _query(columns, texts, names)
-    if len(text) > _MOST_TEXT or len(quote_plus(text)) > _MOST_SENT:
-        everything = _Branch(None, None, None, None)
-        kinds, columns = {}, _columns(0)
-        text = _query(columns, [_text(everything)], names if names == frozenset() else None)
     return Request(text, columns, {kind.encode(): block for kind, block in kinds.items()}, graphs)
+
+
+def _is_too_long(text: str) -> bool:
+    return len(text) > _MOST_TEXT or len(quote_plus(text)) > _MOST_SENT
 
 
 def _columns(width: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import pyoxigraph
 from topology.federation.errors import SourceFailed, TooLarge
 from topology.federation.pulling.terms import in_full, iri, skolem_label
 from topology.federation.reading.plan import Block
-from topology.federation.sources import Snapshot, Source
+from topology.federation.sources import Source
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
 _WRITTEN_IN_FULL = (b"<", b'"', b"_")
@@ -25,7 +25,6 @@ class Rows:
     """The quads pulled for one query.
 
     Args:
-        snapshot: Which graphs are read from which node, to begin with.
         to_default: Whether a graph's triples belong into the default graph.
         to_named: Whether a graph can be reached by GRAPH.
         skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
@@ -33,7 +32,6 @@ class Rows:
         watched: Blocks whose variables' terms are to be known.
 
     Attributes:
-        snapshot: Which graphs are read from which node by what is added next.
         default: Triples of the default graph: N-Triples lines without the final dot.
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
@@ -43,14 +41,12 @@ class Rows:
 
     def __init__(
         self,
-        snapshot: Snapshot,
         to_default: Callable[[str], bool],
         to_named: Callable[[str], bool],
         skolem: str,
         most: int,
         watched: Iterable[Block] = (),
     ) -> None:
-        self.snapshot = snapshot
         self._to_default = to_default
         self._to_named = to_named
         self._skolem = b"<" + skolem.encode()
@@ -63,13 +59,21 @@ class Rows:
         self._watched = frozenset(watched)
         self._origins: list[tuple[Source, int, int]] = []
 
-    def add(self, source: Source, number: int, body: bytes, blocks: Mapping[bytes, Block] | None = None) -> None:
+    def add(
+        self,
+        source: Source,
+        number: int,
+        body: bytes,
+        counts: Callable[[str], bool],
+        blocks: Mapping[bytes, Block] | None = None,
+    ) -> None:
         """Take the rows of the graphs that are read from a node.
 
         Args:
             source: The node.
-            number: A number that no other node has in this query.
+            number: A number that no other answer has in this query.
             body: What it sent: TSV rows of ``Request.columns``.
+            counts: Whether a graph is read from this answer.
             blocks: As in ``Request.blocks``.
 
         Raises:
@@ -78,9 +82,9 @@ class Rows:
         """
         try:
             if blocks:
-                self._add_matches(_Places(self, source), number, body, blocks)
+                self._add_matches(_Places(self, counts), number, body, blocks)
             else:
-                self._add_quads(_Places(self, source), number, body)
+                self._add_quads(_Places(self, counts), number, body)
         except (ValueError, LookupError) as error:
             raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
         self._origins.append((source, len(self.default), len(self.named)))
@@ -180,11 +184,8 @@ class Rows:
             if object_.startswith(b"_:"):
                 yield object_[2:].decode()
 
-    def place(self, graph: bytes, source: Source) -> int:
-        """Where the rows of a graph from a node belong; 0: nowhere."""
-        name = iri(graph)
-        if not self.snapshot.keeps(name, source.id):
-            return 0
+    def place(self, name: str) -> int:
+        """Where the rows of a graph that counts belong; 0: nowhere."""
         return _TO_DEFAULT * self._to_default(name) + _TO_NAMED * self._to_named(name)
 
     def __len__(self) -> int:
@@ -213,13 +214,14 @@ def _template(triples: Iterable[tuple[str, str, str]]) -> list[tuple[bytes | int
 class _Places(dict[bytes, int]):
     """Where the rows of each graph belong, found out once for each."""
 
-    def __init__(self, rows: Rows, source: Source) -> None:
+    def __init__(self, rows: Rows, counts: Callable[[str], bool]) -> None:
         super().__init__()
         self._rows = rows
-        self._source = source
+        self._counts = counts
 
     def __missing__(self, graph: bytes) -> int:
-        place = self[graph] = self._rows.place(graph, self._source)
+        name = iri(graph)
+        place = self[graph] = self._rows.place(name) if self._counts(name) else 0
         return place
 
 

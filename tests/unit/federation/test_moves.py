@@ -1,0 +1,81 @@
+"""Which graphs have to be asked for once more after nodes have answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from topology.federation.pulling.moves import moved
+from topology.federation.sources import Snapshot, Source
+
+A, B = Source("a", "http://a/"), Source("b", "http://b/")
+G = "urn:g"
+
+
+def placed(node: str, mark: int = 1, **others: Any) -> dict[str, Any]:
+    return {"holders": {G: node}, "marks": {G: mark}, **others}
+
+
+OWN: dict[str, Any] = {}
+LISTED_TWICE = {"holders": {G: "a"}}
+WITHHELD = {"withheld": frozenset({G})}
+NOWHERE = {"holders": {G: ""}}
+TOUCHED = {"touched": {G: 2}}
+
+
+def has_moved(before: dict[str, Any], now: dict[str, Any], graphs: frozenset[str] | None = None) -> bool:
+    found = moved(Snapshot((A, B), taken=1, **before), Snapshot(**{"sources": (A, B), "taken": 2, **now}), graphs)
+    assert found <= {G}
+    return bool(found)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        pytest.param(placed("a"), placed("a", 2), id="written in its place"),
+        pytest.param(placed("a"), placed("b", 2), id="written on another node first"),
+        pytest.param(placed("a"), WITHHELD, id="withdrawn"),
+        pytest.param(placed("a"), NOWHERE, id="gone with its node: there is nobody to ask"),
+        pytest.param(placed("a"), placed("b", sources=(B,), doubtful=frozenset({G})), id="left in doubt"),
+        pytest.param(WITHHELD, WITHHELD, id="withdrawn before"),
+        pytest.param(OWN, OWN, id="nobody's"),
+        pytest.param(LISTED_TWICE, LISTED_TWICE, id="nobody's, on two nodes"),
+    ],
+)
+def test_what_was_there_all_the_time_or_is_nowhere_now_has_not_moved(
+    before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    assert not has_moved(before, now)
+    assert not has_moved(before, now, frozenset({G}))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        pytest.param(placed("a"), placed("b", **TOUCHED), id="come to another node"),
+        pytest.param(placed("a"), placed("a", **TOUCHED), id="away and back"),
+        pytest.param(placed("a"), placed("b", sources=(B,)), id="gone with its node, and on another one"),
+        pytest.param(placed("a"), OWN, id="known to nobody any more"),
+        pytest.param(OWN, placed("a"), id="placed meanwhile"),
+        pytest.param(OWN, LISTED_TWICE, id="listed by a second node"),
+        pytest.param(LISTED_TWICE, OWN, id="listed by one node only"),
+        pytest.param(LISTED_TWICE, {"holders": {G: "b"}}, id="nobody's, read elsewhere"),
+        pytest.param(NOWHERE, placed("a"), id="back with its node"),
+        pytest.param(WITHHELD, placed("a"), id="listed again"),
+        pytest.param(OWN, WITHHELD, id="withdrawn as soon as placed"),
+    ],
+)
+def test_what_came_or_went_or_is_read_in_another_way_has_moved(before: dict[str, Any], now: dict[str, Any]) -> None:
+    assert has_moved(before, now)
+    assert has_moved(before, now, frozenset({G}))
+    assert not has_moved(before, now, frozenset({"urn:h"}))
+
+
+def test_what_was_touched_before_the_nodes_were_asked_has_not_moved() -> None:
+    assert not has_moved(placed("a", touched={G: 1}), placed("a", touched={G: 1}))
+
+
+def test_nothing_has_moved_when_nothing_has_changed() -> None:
+    before = Snapshot((A, B), {G: "a"}, taken=1)
+    assert moved(before, Snapshot((A, B), {G: "b"}, taken=1), None) == frozenset()
