@@ -11,7 +11,7 @@ from topology import records
 from topology.federation.sources import Snapshot, Source
 from topology.gateway.losses import Losses
 from topology.gateway.own import Listings, OwnGraphs
-from topology.gateway.placed import LOST, Alike, Copy, by_rendezvous, decode_copy, mark, rank
+from topology.gateway.placed import DOUBTFUL, Alike, Copy, by_rendezvous, decode_copy, mark, rank
 from topology.records import Node, OfferingHead
 from topology.ring import RingView
 
@@ -45,6 +45,7 @@ class Directory:
         self._noting = threading.Lock()
         self._changes = 0
         self._changed: set[str] | None = None  # graphs; None: any of them
+        self._came_or_went: set[str] = set()
         # Where to look for a graph's claims and copies. There may be none there any more.
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._nodes: dict[str, tuple[str, ...]] = {}
@@ -72,13 +73,15 @@ class Directory:
                 if new is not None:
                     _add(self._addresses, new.graph, address)
 
-    def copy_changed(self, key: str, _old: Copy | None, new: Copy | None) -> None:
+    def copy_changed(self, key: str, old: Copy | None, new: Copy | None) -> None:
         """Note that a row of ``copies`` has changed."""
         node, graph = records.split_placement_key(key)
         with self._noting:
             self._changes += 1
             if self._changed is not None:
                 self._changed.add(graph)
+                if (old is not None and bool(old.digest)) != (new is not None and bool(new.digest)):
+                    self._came_or_went.add(graph)
                 if new is not None:
                     _add(self._nodes, graph, node)
                     self._losses.acknowledged(node, graph)
@@ -118,23 +121,39 @@ class Directory:
         ring = self._ring()
         listings = self._listings() if self._listings is not None else {}
         with self._noting:
+            changes = self._changes  # of which the last may not have been counted by the caller, but are taken here
             changed, self._changed = self._changed, set()
+            touched, self._came_or_went = self._came_or_went, set()
             replicas = len(ring.owners(""))
             if changed is None:
                 self._look_through_tables()
             again = self._losses.refresh(listings)
             if changed is None or replicas != self._replicas:
                 changed = self._addresses.keys() | self._nodes.keys() | self._choices.keys() | self._withheld
+                touched = set(changed)
             else:
                 changed |= again
                 if ring.epoch != self._epoch:
                     # Only what has more copies than owners loses some without that new ones come first, which would be noted.
                     changed |= self._crowded
+                    touched |= self._crowded
             self._epoch, self._replicas = ring.epoch, replicas
-        self._touched.update(dict.fromkeys(changed, changes))
-        self._own.discard([graph for graph in changed if self._work_out(graph, ring)])
+        known = []
+        for graph in changed:
+            before = self._readable(graph)
+            if self._work_out(graph, ring):
+                known.append(graph)
+                if graph in touched or self._readable(graph) != before:
+                    self._touched[graph] = changes
+            else:
+                self._touched.pop(graph, None)  # it is read in another way by now than any who saw it read it
+        self._own.discard(known)
         self._own.refresh(listings)
         return ring, listings
+
+    def _readable(self, graph: str) -> set[str]:
+        """The nodes that surely have a graph."""
+        return {node for number, nodes in self._choices.get(graph, ()) if number != DOUBTFUL for node in nodes}
 
     def _look_through_tables(self) -> None:
         self._addresses, self._nodes = {}, {}
@@ -158,8 +177,8 @@ class Directory:
         if claims:
             # Of several claims to one graph the earliest stands, by the address where times are equal: the router's rule.
             _, _, claim = claims[0] if len(claims) == 1 else min(claims, key=lambda found: found[:2])
-            lost = [node for node in held if self._losses.has_lost(node, graph)]
-            self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph), lost)
+            lost = self._losses.look_at(graph, held)
+            self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph), lost, self._losses.times(graph))
             if len(held) > self._replicas:
                 self._crowded.add(graph)
         elif held:
@@ -189,21 +208,26 @@ class Directory:
         usable = {node.id for node in ring.nodes.values() if node.state == "up"} - returned - avoid
         holders: dict[str, str] = {}
         marks: dict[str, int] = {}
+        doubtful: set[str] = set()
         missing: set[str] = set()
         for graph, choices in self._choices.items():
-            holder = ""
+            holder, found = "", DOUBTFUL
             for number, nodes in choices:
                 for node in nodes:
                     if node in usable:
-                        holder = node
+                        holder, found = node, number
                         break
                 if holder:
-                    marks[graph] = number
                     break
             if choices:
                 holders[graph] = holder
-                if not holder or number == LOST:
-                    missing.update(node for _, nodes in choices for node in nodes if node not in usable)
+            if found != DOUBTFUL:
+                marks[graph] = found
+            elif choices:
+                if holder:
+                    doubtful.add(graph)
+                all_nodes = {node for _, nodes in choices for node in nodes}
+                missing |= all_nodes - usable or all_nodes
         shown = self._own.places(usable)
         # Copies of one graph, as far as anybody can tell; blank nodes of both would be told apart.
         holders.update({graph: by_rendezvous(graph, nodes)[0] for graph, nodes in shown.items() if len(nodes) > 1})
@@ -219,6 +243,7 @@ class Directory:
             version=f"{ring.epoch}-{(sum(marks.values()) + others) % _WRAP:016x}",
             taken=changes,
             touched=self._touched.copy(),
+            doubtful=frozenset(doubtful),
             marks=marks,
             unmarked=frozenset(shown) if self._knows_all(usable) else None,
         )

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from topology import records
 from topology.records import Placement
 
-LOST = 0
-"""The mark of copies that their nodes do not list any more, though they may have them under another name."""
+DOUBTFUL = 0
+"""The mark of copies that may not be there any more."""
 
 
 class Copy(NamedTuple):
@@ -44,39 +44,49 @@ def decode_copy(_key: str, value: Any) -> Copy:
 
 
 def rank(
-    graph: str, digest: str, held: Mapping[str, Copy], owners: Sequence[str], lost: Collection[str] = ()
+    graph: str,
+    digest: str,
+    held: Mapping[str, Copy],
+    owners: Sequence[str],
+    lost: Collection[str] = (),
+    losses: int = 0,
 ) -> tuple[Alike, ...]:
     """The copies of a graph, the best first.
 
     Current ones come before all others, and among them those of owners, since the rest are about to be deleted. The ring's
     order of owners is another one for each graph, so the nodes share the reading as evenly as they share the graphs, and all
     gateways read a graph from the same one. While a new description is on its way there may be no current copy; the newest
-    that can be read serves then.
+    that can be read serves then, an owner's rather than another one.
+
+    At the end come, marked ``DOUBTFUL``, those that nodes have lost, and all but the owners' once these are all current: the
+    router has them deleted then.
 
     Args:
         graph: Its IRI.
         digest: What it is to hold by now.
         held: Its copies, by node.
         owners: The nodes that should hold it, the first one first.
-        lost: Nodes that do not list it any more, and come last.
+        lost: Nodes that do not list it any more.
+        losses: How often copies of it have been lost so far. What was read before a loss was known may have lacked the graph,
+            so the marks are others after each.
     """
-    if lost:
-        rest = {node: copy for node, copy in held.items() if node not in lost}
-        gone = sorted(node for node in lost if held[node].digest)
-        # Other marks than before: what was read of these nodes lately may have lacked the graph.
-        others = [
-            Alike(mark(graph, str(alike.mark), *gone), alike.nodes) for alike in rank(graph, digest, rest, owners)
-        ]
-        return (*others, *([Alike(LOST, tuple(gone))] if gone else ()))
-    current = [node for node in owners if node in held and held[node].digest == digest]
-    current += sorted(node for node, copy in held.items() if copy.digest == digest and node not in current)
+    is_settled = bool(owners) and all(node in held and held[node].digest == digest for node in owners)
+    surplus = [node for node in held if is_settled and node not in owners]
+    doubtful = [node for node, copy in held.items() if copy.digest and (node in lost or node in surplus)]
+    there = {node: copy for node, copy in held.items() if copy.digest and node not in lost}
+    suffix = (str(losses),) if losses else ()
+
+    current = [node for node in there if there[node].digest == digest]
     # With the version: what goes back to what it was has another mark than before, since in between it was something else.
-    newest = str(max((held[node].version for node in current), default=0))
-    ranked = [Alike(mark(graph, digest, newest), tuple(current))] if current else []
-    if len(current) < len(held):
-        stale = [node for node, copy in held.items() if copy.digest and copy.digest != digest]
-        stale.sort(key=lambda node: (held[node].version, node), reverse=True)
-        ranked += [Alike(mark(graph, held[node].digest, str(held[node].version)), (node,)) for node in stale]
+    newest = str(max((there[node].version for node in current), default=0))
+    current = [node for node in owners if node in current] + sorted(set(current) - {*owners, *doubtful})
+    ranked = [Alike(mark(graph, digest, newest, *suffix), tuple(current))] if current else []
+
+    stale = [node for node, copy in there.items() if copy.digest != digest and node not in doubtful]
+    stale.sort(key=lambda node: (there[node].version, node in owners, node), reverse=True)
+    ranked += [Alike(mark(graph, there[node].digest, str(there[node].version), *suffix), (node,)) for node in stale]
+    if doubtful:
+        ranked.append(Alike(DOUBTFUL, tuple(sorted(doubtful, key=lambda node: (node in lost, node)))))
     return tuple(ranked)
 
 

@@ -16,7 +16,7 @@ from topology import records
 from topology.federation.sources import Source
 from topology.gateway.directory import Copy, Directory, decode_copy, take_snapshot
 from topology.gateway.own import Listing
-from topology.gateway.placed import rank
+from topology.gateway.placed import DOUBTFUL, Alike, rank
 from topology.records import (
     Node,
     NodeState,
@@ -131,6 +131,64 @@ def test_what_has_been_away_and_is_back_is_known_to_have_been_touched() -> None:
     after = directory.snapshot()
     assert after.holders == before.holders
     assert [graph for graph, taken in after.touched.items() if taken > before.taken] == [G]
+
+
+def test_that_is_known_whenever_another_snapshot_was_taken_meanwhile() -> None:
+    """The changes may be noted after that one has counted them, and before it has taken them."""
+    held = copies(a="new", b="new")
+    key, copy = next(iter(held.items()))
+
+    def away_and_back() -> RingView:
+        if moving:
+            moving.clear()
+            directory.copy_changed(key, copy, None)
+            directory.copy_changed(key, None, copy)
+        return THREE
+
+    moving: list[bool] = []
+    directory = Directory(away_and_back)
+    directory.claims, directory.copies = {"1": claim()}, held
+    directory.snapshot()
+    before = directory.snapshot()
+    moving.append(True)
+    directory.snapshot(frozenset("c"))
+
+    assert directory.snapshot().touched[G] > before.taken
+
+
+def test_what_is_written_in_its_place_has_not_been_touched() -> None:
+    directory = Directory(lambda: THREE)
+    directory.claims, directory.copies = {"1": claim()}, copies(a="new", b="new")
+    before = directory.snapshot()
+    for number, digest in enumerate(("newer", "newest")):
+        old, directory.claims["1"] = directory.claims["1"], claim(digest=digest)
+        directory.claim_changed("1", old, directory.claims["1"])
+        for node in "ab":
+            key = placement_key(node, G)
+            copy, directory.copies[key] = directory.copies[key], Copy(digest, number + 5)
+            directory.copy_changed(key, copy, directory.copies[key])
+            assert directory.snapshot().touched.get(G, 0) <= before.taken
+    assert directory.snapshot().marks != before.marks
+
+
+def test_what_the_owners_have_all_has_been_touched_for_those_who_read_it_elsewhere() -> None:
+    """It may be deleted there before the word of that comes."""
+    first, second = THREE.owners(G)
+    (other,) = set("abc") - {first, second}
+    directory = Directory(lambda: THREE)
+    directory.claims, directory.copies = {"1": claim()}, copies(**{first: "old", second: "old", other: "new"})
+    before = directory.snapshot()
+    assert before.holders == {G: other}
+    for node in (first, second):
+        key = placement_key(node, G)
+        old, directory.copies[key] = directory.copies[key], Copy("new", 5)
+        directory.copy_changed(key, old, directory.copies[key])
+    now = directory.snapshot()
+
+    assert now.touched[G] > before.taken
+    without_owners = directory.snapshot(frozenset({first, second}))
+    assert (without_owners.holders, without_owners.doubtful) == ({G: other}, {G})
+    assert without_owners.missing == tuple(sorted((first, second)))
 
 
 def test_nodes_to_avoid_are_as_good_as_down() -> None:
@@ -396,13 +454,31 @@ class TestLostCopies:
         directory = self.directory(a="", b="")
 
         assert directory.snapshot().holders[G] in ("a", "b")
-        assert directory.snapshot().missing == ()
+
+    def test_but_it_is_told_to_be_in_doubt(self) -> None:
+        snapshot = self.directory(a="", b="").snapshot()
+
+        assert (snapshot.doubtful, snapshot.missing, snapshot.surely_has(G)) == ({G}, ("a", "b"), False)
+        assert self.directory(a="", b=G).snapshot().doubtful == frozenset()
+
+    def test_what_was_read_before_a_loss_was_known_is_never_current_again(self) -> None:
+        """It may have lacked the graph, and be kept, by a gateway that nobody asked anything while the copy was away."""
+        directory = self.directory(a=G, b=G)
+        before = directory.snapshot()
+        self.list(directory, a="", b=G)
+        without = directory.snapshot()
+        self.list(directory, a=G, b=G)
+        again = directory.snapshot()
+
+        assert before.version != without.version
+        assert again.version != before.version and again.marks[G] != before.marks[G]
+        assert again.touched[G] > without.touched[G] > before.taken
 
     def test_but_nodes_that_are_gone_with_a_better_one_are_missing(self) -> None:
         directory = self.directory(a="", b=G)
         without = directory.snapshot(frozenset("b"))
 
-        assert (without.holders, without.missing) == ({G: "a"}, ("b",))
+        assert (without.holders, without.missing, without.doubtful) == ({G: "a"}, ("b",), {G})
         assert without.version != directory.snapshot().version
 
     def test_a_node_that_is_back_is_not_read_before_it_has_said_what_it_holds_now(self) -> None:
@@ -573,7 +649,31 @@ def test_what_is_left_of_a_graph_when_a_node_has_lost_it_has_another_mark() -> N
     held = {"a": Copy("new", 1), "b": Copy("new", 1)}
 
     (whole,) = rank(G, "new", held, ("a", "b"))
-    left, lost = rank(G, "new", held, ("a", "b"), lost=("b",))
+    left, lost = rank(G, "new", held, ("a", "b"), lost=("b",), losses=1)
+    (back,) = rank(G, "new", held, ("a", "b"), losses=1)
 
-    assert (whole.nodes, left.nodes, lost.nodes) == (("a", "b"), ("a",), ("b",))
-    assert left.mark != whole.mark
+    assert (whole.nodes, left.nodes, lost) == (("a", "b"), ("a",), Alike(DOUBTFUL, ("b",)))
+    assert left.mark == back.mark != whole.mark
+
+
+def test_what_the_owners_have_all_is_about_to_be_deleted_elsewhere() -> None:
+    held = {node: Copy("new", 1) for node in "zab"}
+    with_owners_on_their_way = rank(G, "new", {**held, "a": Copy("old", 0)}, ("a", "b"))
+    settled = rank(G, "new", held, ("a", "b"))
+
+    assert [alike.nodes for alike in with_owners_on_their_way] == [("b", "z"), ("a",)]
+    assert settled == (Alike(with_owners_on_their_way[0].mark, ("a", "b")), Alike(DOUBTFUL, ("z",)))
+
+
+def test_nor_is_there_more_of_it_when_an_owner_has_lost_its_copy() -> None:
+    """The router knows nothing of that yet."""
+    held = {node: Copy("new", 1) for node in "zab"}
+
+    assert [alike.nodes for alike in rank(G, "new", held, ("a", "b"), lost=("a",))] == [("b",), ("z", "a")]
+
+
+def test_of_stale_copies_that_are_alike_an_owner_s_is_read() -> None:
+    """The others were about to be deleted when the new description came."""
+    ranked = rank(G, "newer", {node: Copy("new", 7) for node in "bcz"}, ("b", "c"))
+
+    assert [alike.nodes for alike in ranked] == [("c",), ("b",), ("z",)]
