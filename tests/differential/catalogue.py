@@ -150,7 +150,9 @@ _client = urllib3.PoolManager(retries=False, timeout=30)
 def put(node: str, name: str, turtle: str) -> None:
     """Replace a graph on a node, as its writer does."""
     address = f"{node}/data?graph={quote(name, safe='')}"
-    _done(_client.request("PUT", address, body=turtle.encode(), headers={"Content-Type": "text/turtle"}))
+    # Jena resolves the IRIs of Turtle, the absolute ones as well, but not those of N-Triples.
+    media_type = "application/n-triples" if "/./" in turtle else "text/turtle"
+    _done(_client.request("PUT", address, body=turtle.encode(), headers={"Content-Type": media_type}))
 
 
 def delete(node: str, name: str) -> None:

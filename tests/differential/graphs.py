@@ -27,7 +27,7 @@ def graphs() -> dict[str, str]:
     made[f"{EX}graph/copy"] = ":o0 a :Offering ; :theme :t0 . :p0 a :Provider . :o0 :title 'Title 0'@en ."
     made[f"{EX}graph/one"] = f"<{EX}graph/0> :about :o0 ."
     made[f"{EX}graph/typed"] = ":next a rdf:Property . :title a rdf:Property . :Offering a :Class . :Class a :Class ."
-    return {name: PREFIXES + turtle for name, turtle in made.items()}
+    return {name: PREFIXES + turtle for name, turtle in made.items()} | {f"{EX}graph/a/../dots": _dots()}
 
 
 def provided() -> dict[str, str]:
@@ -65,6 +65,12 @@ def _odd() -> str:
         "2020-01-01T00:00:00.000+00:00"^^xsd:dateTime , "1.50"^^xsd:decimal , .5 .
     :o1 :code "a", "b"@en . :o2 :code :o2 .
     """
+
+
+def _dots() -> str:
+    """N-Triples with IRIs that some servers resolve."""
+    said = [("o0", "dotted", "a/./b"), ("o0", "dotted", "b"), ("a/./b", "dotted", "a/../b"), ("a/./b", "next", "o1")]
+    return "".join(f"{' '.join(f'<{EX}{name}>' for name in triple)} .\n" for triple in said)
 
 
 def triples(turtle: str) -> list[pyoxigraph.Triple]:

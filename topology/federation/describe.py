@@ -42,6 +42,7 @@ def describe(attempt: Attempt, text: str, media_type: str) -> bytes:
     while "" not in resources and len(described | resources) <= _MOST_RESOURCES:
         described |= resources
         description = attempt.pull(Pattern(DEFAULT_GRAPH, resource) for resource in sorted(described))
+        description.keep_about(described)
         resources = {_asked_for(attempt, f"_:{label}") for label in description.blank_objects()} - described
         if not resources:
             return attempt.evaluate("CONSTRUCT WHERE { ?s ?p ?o }", description, media_type)

@@ -350,3 +350,14 @@ def test_the_steps_tell_where_the_time_went(nodes: list[Node], engine: Engine) -
     assert sorted((step.what, step.source) for step in steps) == sorted(
         [*(("ask", f"node{n}") for n in range(3)), *(("sift", f"node{n}") for n in range(3)), ("evaluate", "")]
     )
+
+
+def test_a_description_of_many_things_tells_of_nothing_else(nodes: list[Node], engine: Engine) -> None:
+    """Their names are too long for one request, which asks for everything then."""
+    names = [f"urn:{'x' * 200}{n}" for n in range(700)]
+    put(nodes[0], "urn:many", " ".join(f"<{name}> <urn:q> 1 ." for name in names))
+    text = f"DESCRIBE {' '.join(f'<{name}>' for name in names)}"
+    answer = engine.query(text, snapshot(nodes), accept="application/n-triples")
+    assert sorted(line.split(b" ")[0] for line in answer.body.splitlines()) == sorted(
+        f"<{name}>".encode() for name in names
+    )

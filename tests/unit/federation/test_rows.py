@@ -97,6 +97,16 @@ def test_rows_go_where_the_query_looks() -> None:
     assert len(parsed(both)) == 2
 
 
+def test_what_is_about_other_things_can_be_forgotten() -> None:
+    pulled = rows(default=True, named=False)
+    skolem = f"<{SKOLEM}abc/c1>"
+    pulled.add(A, 0, row("<urn:other>") + row("<urn:\\u00E9>") + row(skolem), anything)
+    pulled.add(B, 1, row("_:b") + row("<urn:s>", object_="<urn:other>") + row("<urn:other>"), anything)
+    pulled.keep_about({"<urn:s>", "<urn:é>", skolem})
+    label = skolem_label(b"abc/c1").decode()
+    assert {str(quad.subject) for quad in parsed(pulled)} == {"<urn:é>", f"_:{label}", "<urn:s>"}
+
+
 def test_names_of_graphs() -> None:
     pulled = rows()
     pulled.add(A, 0, "\t\t\t<urn:g>\n\t\t\t<urn:é>\n".encode(), {"urn:g"}.__contains__)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote_plus
 
 from topology.federation.reading.plan import Block, Dataset, Pattern
+from topology.federation.reading.written_alike import is_read_as_written
 
 QUAD = ("s", "p", "o")
 _KIND, _GRAPH = "k", "g"
@@ -185,7 +186,10 @@ def _text(branch: _Branch) -> str:
 
 
 def _values(column: str, terms: Terms) -> str:
-    return "" if terms is None else f"VALUES ?{column} {{ {' '.join(sorted(terms))} }} "
+    """The terms that a column can have; nothing where some servers would miss some, which asks for more than these."""
+    if terms is None or not all(map(is_read_as_written, terms)):
+        return ""
+    return f"VALUES ?{column} {{ {' '.join(sorted(terms))} }} "
 
 
 def _one(term: str | None) -> Terms:

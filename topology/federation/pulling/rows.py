@@ -158,6 +158,21 @@ class Rows:
             if place & _TO_NAMED:
                 self.named.append(line)
 
+    def keep_about(self, subjects: Iterable[str]) -> None:
+        """Forget the triples of the default graph about anything else: nodes may have been asked for more.
+
+        Args:
+            subjects: IRIs in angle brackets, as the nodes know them.
+        """
+        wanted = {self._labelled(subject.encode(), 0) for subject in subjects}
+        kept: list[bytes] = []
+        origins, start = [], 0
+        for source, end, named in self._origins:
+            kept += [line for line in self.default[start:end] if _subject(line) in wanted]
+            origins.append((source, len(kept), named))
+            start = end
+        self.default, self._origins = kept, origins
+
     def quads(self) -> bytes:
         """All of it as N-Quads, with labels that tell all blank nodes apart."""
         return _document([*self.default, *self.named])
@@ -209,6 +224,11 @@ class Rows:
 def _template(triples: Iterable[tuple[str, str, str]]) -> list[tuple[bytes | int, ...]]:
     """Triple patterns with the columns of their variables."""
     return [tuple(int(term[1:]) if term.startswith("?") else term.encode() for term in triple) for triple in triples]
+
+
+def _subject(line: bytes) -> bytes:
+    subject = line[: line.find(b"\t")]
+    return b"<%b>" % iri(subject).encode() if b"\\" in subject else subject
 
 
 class _Places(dict[bytes, int]):

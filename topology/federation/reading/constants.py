@@ -12,6 +12,7 @@ from typing import Any
 import pyoxigraph
 from rdflib.term import Literal, URIRef
 
+from topology.federation.reading.written_alike import is_read_as_written
 from topology.skolem import PREFIX
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
@@ -37,9 +38,9 @@ class Constants:
         """A term that all nodes know by the same name, in N-Triples form; ``None`` for whatever can match several terms.
 
         Numbers, dates and the like can: pyoxigraph takes "01" and "1" for the same integer, servers that match by term do
-        not. So can literals with a language tag, whose case may differ.
+        not. So can literals with a language tag, whose case may differ. An IRI that some servers resolve is none to them.
         """
-        if isinstance(term, URIRef) and str(term) in self._texts:
+        if isinstance(term, URIRef) and str(term) in self._texts and is_read_as_written(str(term)):
             return str(pyoxigraph.NamedNode(str(term)))
         if isinstance(term, Literal) and str(term) in self._texts and not term.language:
             datatype = str(term.datatype or XSD + "string")
