@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from topology.federation.pulling.moves import moved
 from topology.federation.sources import Snapshot, Source
@@ -79,3 +81,32 @@ def test_what_was_touched_before_the_nodes_were_asked_has_not_moved() -> None:
 def test_nothing_has_moved_when_nothing_has_changed() -> None:
     before = Snapshot((A, B), {G: "a"}, taken=1)
     assert moved(before, Snapshot((A, B), {G: "b"}, taken=1), None) == frozenset()
+
+
+GRAPHS = ["urn:g", "urn:h", "urn:i"]
+HOLDERS = st.dictionaries(st.sampled_from(GRAPHS), st.sampled_from(["a", "b", "c", ""]))
+NAMES = st.frozensets(st.sampled_from(GRAPHS))
+
+
+@st.composite
+def snapshots(draw: st.DrawFn, taken: int) -> Snapshot:
+    """As a directory takes them: what is withheld is read from nowhere, and only what is read has a mark."""
+    withheld = draw(NAMES)
+    holders = {graph: node for graph, node in draw(HOLDERS).items() if graph not in withheld}
+    return Snapshot(
+        draw(st.sampled_from([(A, B), (A,), (B,)])),
+        holders,
+        withheld,
+        taken=taken,
+        touched=draw(st.dictionaries(st.sampled_from(sorted(holders) or GRAPHS[:1]), st.integers(1, taken))),
+        doubtful=draw(NAMES) & holders.keys(),
+        marks={graph: 1 for graph, node in holders.items() if node and draw(st.booleans())},
+    )
+
+
+@given(snapshots(1), snapshots(2))
+def test_of_all_graphs_those_have_moved_that_have_when_they_are_asked_for_by_name(
+    before: Snapshot, now: Snapshot
+) -> None:
+    names = before.holders.keys() | now.holders.keys() | before.withheld | now.withheld
+    assert moved(before, now, None) == moved(before, now, frozenset(names))

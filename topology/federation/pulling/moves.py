@@ -23,19 +23,28 @@ def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> fro
     if now.taken == before.taken:
         return frozenset()
     if graphs is None:
-        graphs = frozenset(before.holders.keys() | now.holders.keys() | now.withheld)
+        graphs = _changed(before, now)
     return frozenset(graph for graph in graphs if _has_moved(graph, before, now))
 
 
+def _changed(before: Snapshot, now: Snapshot) -> frozenset[str]:
+    """The only graphs that may have moved, found in one go: there are many, and something changes for most queries."""
+    held, touched, taken = before.holders, now.touched, before.taken
+    changed = {
+        graph for graph, holder in now.holders.items() if held.get(graph) != holder or touched.get(graph, 0) > taken
+    }
+    return frozenset(changed | (held.keys() - now.holders.keys()) | (before.withheld ^ now.withheld))
+
+
 def _has_moved(graph: str, before: Snapshot, now: Snapshot) -> bool:
-    was_placed = graph in before.marks
     if graph in now.holders and not now.surely_has(graph):
         return False
-    if was_placed and graph in now.withheld:
-        return False  # it is not to be seen any more; what was read of it is of the time before
+    if graph in now.withheld:
+        # It is not to be seen any more. What one node sent of it is of the time before; of several it may be too much.
+        return _read_from(graph, before) is None
     if now.touched.get(graph, 0) > before.taken:
         return True
-    if was_placed and graph in now.marks:
+    if graph in before.marks and graph in now.marks:
         # Of copies that are written in their place now one is the newer, now the other; they are all there all the time.
         return not now.is_live(before.holders.get(graph, ""))
     return _read_from(graph, before) != _read_from(graph, now)
