@@ -97,7 +97,7 @@ class Directory:
         if claim is not None:
             return claim.graph
         with self._taking:
-            self._refresh(self._changes)
+            self._refresh()
             return identifier if identifier in self._choices else None
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
@@ -111,17 +111,17 @@ class Directory:
             kept = self._snapshots.get(avoid)
             if kept is not None and kept[0] == changes:
                 return kept[1]
-            snapshot = self._take(*self._refresh(changes), avoid, changes)
+            snapshot = self._take(*self._refresh(), avoid, changes)
             self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
             self._snapshots[avoid] = (changes, snapshot)
             return snapshot
 
-    def _refresh(self, changes: int) -> tuple[RingView, Listings]:
-        """Work out anew what has changed, by so many changes; returns the ring and the listings that it holds for."""
+    def _refresh(self) -> tuple[RingView, Listings]:
+        """Work out anew what has changed; returns the ring and the listings that it holds for."""
         ring = self._ring()
         listings = self._listings() if self._listings is not None else {}
         with self._noting:
-            changes = self._changes  # of which the last may not have been counted by the caller, but are taken here
+            changes = self._changes  # a snapshot may have counted fewer; all are taken here
             changed, self._changed = self._changed, set()
             touched, self._came_or_went = self._came_or_went, set()
             replicas = len(ring.owners(""))
