@@ -13,7 +13,7 @@ from topology.federation.evaluating.workers import Workers
 from topology.federation.keeping.kept import Kept
 from topology.federation.pulling.asking import Asking
 from topology.federation.pulling.request import Request, request
-from topology.federation.pulling.rounds import Round, as_read
+from topology.federation.pulling.rounds import Round, as_read, is_of_one_version
 from topology.federation.pulling.rows import Rows
 from topology.federation.pulling.semi_joins import Found, SemiJoin, WidePatterns, in_rounds
 from topology.federation.reading.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
@@ -160,9 +160,7 @@ class Attempt:
 
     def is_of_one_version(self) -> bool:
         """Whether the nodes were asked and had answered while the catalogue said the same all the time."""
-        return all(
-            snapshot.version == self.snapshot.version for done in self.rounds for snapshot in (done.before, done.now)
-        )
+        return is_of_one_version(self.snapshot, self.rounds)
 
     def _evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
         start = time.perf_counter()

@@ -36,6 +36,8 @@ class Snapshot:
             and another one after each change. Empty when that is not known.
         taken: A higher number after each change of what stands where; answers of nodes from before may lack what has moved.
         touched: For graphs that have come to a node or gone from one: the ``taken`` since when that is known.
+        gone: For graphs of which a copy has gone, or been lost: the ``taken`` since when that is known. What was read of them
+            before may have been read where they had just gone.
         doubtful: Graphs that their holders may not have any more, since they do not list them, or are about to delete them;
             no better copy can be read.
         marks: For each graph of which it is known when it changes: a number that stands for what it says.
@@ -49,6 +51,7 @@ class Snapshot:
     version: str = ""
     taken: int = field(default=0, compare=False)
     touched: Mapping[str, int] = field(default_factory=dict, compare=False)
+    gone: Mapping[str, int] = field(default_factory=dict, compare=False)
     doubtful: frozenset[str] = frozenset()
     marks: Mapping[str, int] = field(default_factory=dict)
     unmarked: frozenset[str] | None = None
@@ -77,6 +80,11 @@ class Snapshot:
             node: Its id.
         """
         return node in self._live
+
+    @cached_property
+    def last_gone(self) -> int:
+        """The highest number in ``gone``; 0 when there is none."""
+        return max(self.gone.values(), default=0)
 
     @cached_property
     def _live(self) -> frozenset[str]:

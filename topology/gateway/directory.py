@@ -45,7 +45,8 @@ class Directory:
         self._noting = threading.Lock()
         self._changes = 0
         self._changed: set[str] | None = None  # graphs; None: any of them
-        self._came_or_went: set[str] = set()
+        self._came: set[str] = set()
+        self._went: set[str] = set()
         # Where to look for a graph's claims and copies. There may be none there any more.
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._nodes: dict[str, tuple[str, ...]] = {}
@@ -56,6 +57,7 @@ class Directory:
         self._crowded: set[str] = set()
         self._epoch, self._replicas = -1, 0
         self._touched: dict[str, int] = {}
+        self._gone: dict[str, int] = {}
         self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
 
     def changed(self, *_: Any) -> None:
@@ -80,8 +82,9 @@ class Directory:
             self._changes += 1
             if self._changed is not None:
                 self._changed.add(graph)
-                if (old is not None and bool(old.digest)) != (new is not None and bool(new.digest)):
-                    self._came_or_went.add(graph)
+                was_there, is_there = (copy is not None and bool(copy.digest) for copy in (old, new))
+                if is_there != was_there:
+                    (self._came if is_there else self._went).add(graph)
                 if new is not None:
                     _add(self._nodes, graph, node)
                     self._losses.acknowledged(node, graph)
@@ -123,30 +126,35 @@ class Directory:
         with self._noting:
             changes = self._changes  # a snapshot may have counted fewer; all are taken here
             changed, self._changed = self._changed, set()
-            touched, self._came_or_went = self._came_or_went, set()
+            came, self._came = self._came, set()
+            went, self._went = self._went, set()
             replicas = len(ring.owners(""))
             if changed is None:
                 self._look_through_tables()
             again = self._losses.refresh(listings)
             if changed is None or replicas != self._replicas:
                 changed = self._addresses.keys() | self._nodes.keys() | self._choices.keys() | self._withheld
-                touched = set(changed)
+                went = set(changed)
             else:
                 changed |= again
                 if ring.epoch != self._epoch:
                     # Only what has more copies than owners loses some without that new ones come first, which would be noted.
                     changed |= self._crowded
-                    touched |= self._crowded
+                    went |= self._crowded
             self._epoch, self._replicas = ring.epoch, replicas
         known = []
         for graph in changed:
             before = self._readable(graph)
             if self._work_out(graph, ring):
                 known.append(graph)
-                if graph in touched or self._readable(graph) != before:
+                now = self._readable(graph)
+                if graph in went or not before or not before <= now:  # what is new may have been away
+                    self._gone[graph] = self._touched[graph] = changes
+                elif graph in came or now != before:
                     self._touched[graph] = changes
-            else:
-                self._touched.pop(graph, None)  # it is read in another way by now than any who saw it read it
+            else:  # it is read in another way by now than any who saw it read it
+                self._touched.pop(graph, None)
+                self._gone.pop(graph, None)
         self._own.discard(known)
         self._own.refresh(listings)
         return ring, listings
@@ -177,8 +185,8 @@ class Directory:
         if claims:
             # Of several claims to one graph the earliest stands, by the address where times are equal: the router's rule.
             _, _, claim = claims[0] if len(claims) == 1 else min(claims, key=lambda found: found[:2])
-            lost = self._losses.look_at(graph, held)
-            self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph), lost, self._losses.times(graph))
+            lost = [node for node in held if self._losses.has_lost(node, graph)]
+            self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph), lost)
             if len(held) > self._replicas:
                 self._crowded.add(graph)
         elif held:
@@ -243,6 +251,7 @@ class Directory:
             version=f"{ring.epoch}-{(sum(marks.values()) + others) % _WRAP:016x}",
             taken=changes,
             touched=self._touched.copy(),
+            gone=self._gone.copy(),
             doubtful=frozenset(doubtful),
             marks=marks,
             unmarked=frozenset(shown) if self._knows_all(usable) else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 from topology.gateway.own import Listing, Listings
@@ -26,8 +25,6 @@ class Losses:
         self._listings: dict[str, Listing] = {}
         self._acknowledged: dict[str, dict[str, float]] = {}
         self._since = math.inf
-        self._lost: dict[str, frozenset[str]] = {}
-        self._times: Counter[str] = Counter()
 
     def begin(self) -> None:
         """Take note that any copy may have been acknowledged just now."""
@@ -57,21 +54,8 @@ class Losses:
         self._listings = dict(listings)
         return again
 
-    def look_at(self, graph: str, nodes: Iterable[str]) -> frozenset[str]:
-        """See which of some nodes have lost the copies of a graph that they acknowledged; those more than last time count."""
-        lost = frozenset(node for node in nodes if self._has_lost(node, graph))
-        self._times[graph] += len(lost - self._lost.pop(graph, frozenset()))
-        if lost:
-            self._lost[graph] = lost
-        if not self._times[graph]:
-            del self._times[graph]
-        return lost
-
-    def times(self, graph: str) -> int:
-        """How many copies of a graph have been lost since this began, as far as it has been looked at."""
-        return self._times[graph]
-
-    def _has_lost(self, node: str, graph: str) -> bool:
+    def has_lost(self, node: str, graph: str) -> bool:
+        """Whether a node has lost the copy of a graph that it acknowledged."""
         listing = self._listings.get(node)
         if listing is None or listing.graphs is None or graph in listing.graphs:
             return False

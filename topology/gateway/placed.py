@@ -44,12 +44,7 @@ def decode_copy(_key: str, value: Any) -> Copy:
 
 
 def rank(
-    graph: str,
-    digest: str,
-    held: Mapping[str, Copy],
-    owners: Sequence[str],
-    lost: Collection[str] = (),
-    losses: int = 0,
+    graph: str, digest: str, held: Mapping[str, Copy], owners: Sequence[str], lost: Collection[str] = ()
 ) -> tuple[Alike, ...]:
     """The copies of a graph, the best first.
 
@@ -66,15 +61,14 @@ def rank(
         digest: What it is to hold by now.
         held: Its copies, by node.
         owners: The nodes that should hold it, the first one first.
-        lost: Nodes that do not list it any more.
-        losses: How often copies of it have been lost so far. What was read before a loss was known may have lacked the graph,
-            so the marks are others after each.
+        lost: Nodes that do not list it any more. Answers that were made of what they sent may have lacked it, so all marks are
+            others as long as there are any.
     """
     is_settled = bool(owners) and all(node in held and held[node].digest == digest for node in owners)
     surplus = [node for node in held if is_settled and node not in owners]
     doubtful = [node for node, copy in held.items() if copy.digest and (node in lost or node in surplus)]
     there = {node: copy for node, copy in held.items() if copy.digest and node not in lost}
-    suffix = (str(losses),) if losses else ()
+    suffix = sorted(node for node in doubtful if node in lost)
 
     current = [node for node in there if there[node].digest == digest]
     # With the version: what goes back to what it was has another mark than before, since in between it was something else.

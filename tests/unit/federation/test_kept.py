@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -110,6 +111,17 @@ def test_graphs_of_which_nobody_says_when_they_change_are_pulled_anew_in_time() 
     old.update(seen, known, rows({}), time.monotonic())
     assert old.is_current(seen)
     assert not old.is_ageing()
+
+
+def test_graphs_of_which_a_copy_has_gone_since_are_pulled_anew_whatever_their_marks() -> None:
+    """They may have been read where they had just gone."""
+    kept = kept_of({"urn:h": frozenset("a")}, {"urn:g": 1, "urn:h": 1})
+    later = replace(snapshot({"urn:g": 1, "urn:h": 1}), taken=7, gone={"urn:g": 5, "urn:h": 0, "urn:other": 6})
+    assert not kept.is_current(later)
+    assert kept.changed(later) == {"urn:g"}
+    kept.update(later, frozenset({"urn:g"}), rows({"urn:g": frozenset("a")}), time.monotonic())
+    assert kept.is_current(later)
+    assert kept.changed(later) == frozenset()
 
 
 def test_placed_graphs_do_not_age() -> None:

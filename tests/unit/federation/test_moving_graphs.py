@@ -211,3 +211,17 @@ class TestWhatIsKept:
 
         for _ in range(3):
             assert values(self.asked(engine, kept)) == ["h", "new"]
+
+    def test_nor_does_it_when_the_word_comes_when_all_has_been_read(self, nodes: Nodes, engine: Engine) -> None:
+        """The graph stands on the other node already, but the gateway does not know yet, nor that it is gone from the first."""
+        nodes.put(nodes.b, "urn:g", "<urn:s> <urn:p> 'g' .")
+        nodes.put(nodes.b, "urn:h", "<urn:s> <urn:p> 'h' .")
+        self.steady(nodes, "a", 1, "v1")
+        assert values(self.asked(engine, nodes, lambda answer: answer.tier == "kept" or answer.cached)) == ["h"]
+
+        word = {"touched": {"urn:g": nodes.after.taken + 1}, "gone": {"urn:g": nodes.after.taken + 1}}
+        known = self.known({"urn:g": "b", "urn:h": "b"}, {"urn:g": 1, "urn:h": 5}, "v1 of another epoch", **word)
+        nodes.know(known, known)
+
+        for _ in range(3):
+            assert values(self.asked(engine, nodes)) == ["g", "h"]

@@ -131,6 +131,18 @@ def test_what_has_been_away_and_is_back_is_known_to_have_been_touched() -> None:
     after = directory.snapshot()
     assert after.holders == before.holders
     assert [graph for graph, taken in after.touched.items() if taken > before.taken] == [G]
+    assert [graph for graph, taken in after.gone.items() if taken > before.taken] == [G]
+
+
+def test_what_comes_to_another_node_is_gone_from_none() -> None:
+    directory = Directory(lambda: THREE)
+    directory.claims, directory.copies = {"1": claim()}, copies(a="new")
+    before = directory.snapshot()
+    key = placement_key("b", G)
+    directory.copies[key] = Copy("new", 1)
+    directory.copy_changed(key, None, directory.copies[key])
+    after = directory.snapshot()
+    assert after.touched[G] > before.taken >= after.gone[G]
 
 
 def test_that_is_known_whenever_another_snapshot_was_taken_meanwhile() -> None:
@@ -461,7 +473,7 @@ class TestLostCopies:
         assert (snapshot.doubtful, snapshot.missing, snapshot.surely_has(G)) == ({G}, ("a", "b"), False)
         assert self.directory(a="", b=G).snapshot().doubtful == frozenset()
 
-    def test_what_was_read_before_a_loss_was_known_is_never_current_again(self) -> None:
+    def test_what_was_read_before_a_loss_was_known_is_known_to_be_gone_also_when_it_is_back(self) -> None:
         """It may have lacked the graph, and be kept, by a gateway that nobody asked anything while the copy was away."""
         directory = self.directory(a=G, b=G)
         before = directory.snapshot()
@@ -470,8 +482,8 @@ class TestLostCopies:
         self.list(directory, a=G, b=G)
         again = directory.snapshot()
 
-        assert before.version != without.version
-        assert again.version != before.version and again.marks[G] != before.marks[G]
+        assert before.marks != without.marks and before.version != without.version
+        assert again.gone[G] == without.gone[G] > before.taken
         assert again.touched[G] > without.touched[G] > before.taken
 
     def test_but_nodes_that_are_gone_with_a_better_one_are_missing(self) -> None:
@@ -649,11 +661,10 @@ def test_what_is_left_of_a_graph_when_a_node_has_lost_it_has_another_mark() -> N
     held = {"a": Copy("new", 1), "b": Copy("new", 1)}
 
     (whole,) = rank(G, "new", held, ("a", "b"))
-    left, lost = rank(G, "new", held, ("a", "b"), lost=("b",), losses=1)
-    (back,) = rank(G, "new", held, ("a", "b"), losses=1)
+    left, lost = rank(G, "new", held, ("a", "b"), lost=("b",))
 
     assert (whole.nodes, left.nodes, lost) == (("a", "b"), ("a",), Alike(DOUBTFUL, ("b",)))
-    assert left.mark == back.mark != whole.mark
+    assert left.mark != whole.mark
 
 
 def test_what_the_owners_have_all_is_about_to_be_deleted_elsewhere() -> None:

@@ -82,6 +82,7 @@ class Kept:
         self._marks: Mapping[str, int] = {}
         self._unmarked: frozenset[str] = frozenset()
         self._version = ""
+        self._taken = 0
         self._until = 0.0
         self._lasts = self._seconds
         self._generation = getattr(self, "_generation", 0) + 1
@@ -107,7 +108,8 @@ class Kept:
         """Whether what is kept is what a snapshot shows."""
         with self._lock:
             fresh = not self._unmarked or time.monotonic() < self._until
-            return fresh and bool(snapshot.version) and snapshot.version == self._version
+            says_the_same = bool(snapshot.version) and snapshot.version == self._version
+            return fresh and says_the_same and snapshot.last_gone <= self._taken
 
     def is_ageing(self) -> bool:
         """Whether graphs of which nobody says when they change should be pulled anew soon."""
@@ -122,6 +124,7 @@ class Kept:
         unmarked = snapshot.unmarked or frozenset()
         with self._lock:
             found = {graph for graph, mark in snapshot.marks.items() if self._marks.get(graph) != mark}
+            found |= {graph for graph, at in snapshot.gone.items() if at > self._taken and graph in snapshot.marks}
             ageing = time.monotonic() > self._until - _AHEAD * self._lasts
             return frozenset(found | (unmarked if ageing else unmarked - self._unmarked))
 
@@ -179,7 +182,7 @@ class Kept:
         # What came of graphs that nobody lists, not yet or not any more, ages as well.
         unlisted = {name for name, graph in self._graphs.items() if graph.quads and name not in snapshot.marks}
         self._marks, self._unmarked = snapshot.marks, (snapshot.unmarked or frozenset()) | unlisted
-        self._version = snapshot.version
+        self._version, self._taken = snapshot.version, snapshot.taken
         self._count = sum(graph.quads.count(b"\n") for graph in self._graphs.values())
         if self._count > self.most_quads:
             self._forget()

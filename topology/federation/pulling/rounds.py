@@ -46,6 +46,11 @@ class Round(NamedTuple):
         return missing
 
 
+def is_of_one_version(snapshot: Snapshot, rounds: Iterable[Round]) -> bool:
+    """Whether the catalogue said what a snapshot says before each of some rounds and after it."""
+    return all(done.before.version == done.now.version == snapshot.version for done in rounds)
+
+
 def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
     """A snapshot with the marks of what was read by some rounds that began with it, where these still hold at their end.
 
@@ -55,7 +60,7 @@ def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
         snapshot: The nodes as they were at the beginning.
         rounds: All that was asked since, one round after the other.
     """
-    if all(done.before.version == done.now.version == snapshot.version for done in rounds):
+    if is_of_one_version(snapshot, rounds):
         return snapshot
     marks = dict(snapshot.marks)
     for done in rounds:
