@@ -25,6 +25,7 @@ from catena_core.client import client_properties
 from catena_core.errors import CatenaError, UsageError
 from catena_core.logs import LinkLogger
 from catena_core.producer import MAX_MESSAGE_BYTES
+from catena_core.watermarks import watermarks
 
 # The headers that a message is given when it is put into the dead letters, and loses when it is put back.
 REASON_HEADERS = frozenset(
@@ -315,12 +316,9 @@ class DeadLetters:
 
     def _bounds(self, topic: str, number: int) -> tuple[int, int]:
         try:
-            bounds: tuple[int, int] = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, number), timeout=_ANSWER_TIMEOUT
-            )
+            return watermarks(self._consumer, topic, number, _ANSWER_TIMEOUT)
         except KafkaException as error:
             raise CatenaError(f"{topic}/{number} cannot be read: {error.args[0].str()}") from error
-        return bounds
 
     def _messages(self, spans: dict[Partition, tuple[int, int]]) -> Iterator[Any]:
         """The messages of each partition from the first offset of its span up to, but without, the last."""

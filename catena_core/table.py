@@ -13,6 +13,7 @@ from catena_core import codec
 from catena_core.client import client_properties
 from catena_core.errors import CatenaError
 from catena_core.logs import LinkLogger
+from catena_core.watermarks import watermarks
 
 Row = TypeVar("Row")
 
@@ -144,10 +145,7 @@ class Table(TableContent[Row]):
         deadline = time.monotonic() + timeout
         asking = Consumer(self._settings)  # the table's own is its reader's
         try:
-            ends = {
-                partition: asking.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=timeout)[1]
-                for partition in self._partitions
-            }
+            ends = {partition: watermarks(asking, self._topic, partition, timeout)[1] for partition in self._partitions}
         except KafkaException as error:
             raise CatenaError(f"the end of {self._topic} cannot be looked up: {error.args[0].str()}") from error
         finally:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from catena_core.calls.instances import HEARTBEAT
 from catena_core.calls.messages import Wire
@@ -22,14 +21,13 @@ from catena_core.client import client_properties
 from catena_core.errors import CatenaError, RPCError
 from catena_core.logs import LinkLogger
 from catena_core.topics import TopicSpec, ensure, is_embedded
+from catena_core.watermarks import REFUSED, watermarks
 
 TOPIC = "catena.rpc"
 
 _PARTITION = 0
 _RETENTION = 3600  # seconds; nobody reads what was said before they came
-_REFUSED = frozenset(
-    {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_EXCEPTION}
-)
+_LEADER_PATIENCE = 20.0
 # Apache Kafka answers a waiting reader when something arrives; the embedded broker only when the wait is over.
 _WAIT_ON_EMBEDDED = "10"
 _SAME_ERROR_AGAIN_AFTER = 30.0
@@ -141,7 +139,7 @@ class RpcService(Peer):
             raise RPCError(f"remote calls do not work here: {self._unavailable}")
 
     def _positioned_consumer(self) -> Consumer:
-        embedded = self._wait_for_leader()
+        embedded = is_embedded(self._producer.list_topics(timeout=10))
         consumer = Consumer(
             {
                 **client_properties(self._endpoint, self._logger, self._properties),
@@ -153,30 +151,10 @@ class RpcService(Peer):
                 **({"fetch.wait.max.ms": _WAIT_ON_EMBEDDED} if embedded else {}),
             }
         )
-        _first, end = consumer.get_watermark_offsets(TopicPartition(self._topic, _PARTITION), timeout=10)
+        _first, end = watermarks(consumer, self._topic, _PARTITION, _LEADER_PATIENCE)
         # An offset rather than OFFSET_END, which would be resolved at the first fetch, after the return of start().
         consumer.assign([TopicPartition(self._topic, _PARTITION, end)])
         return consumer
-
-    def _wait_for_leader(self) -> bool:
-        """Wait until the topic can be read, since one that was made this moment may not have a leader yet.
-
-        Returns:
-            Whether the broker is the embedded one.
-        """
-        for attempt in Retrying(
-            retry=retry_if_exception(_may_pass),
-            wait=wait_exponential(0.05, max=1),
-            stop=stop_after_delay(20),
-            reraise=True,
-        ):
-            with attempt:
-                cluster = self._producer.list_topics(self._topic, timeout=10)
-                topic = cluster.topics[self._topic]
-                trouble = topic.error or topic.partitions[_PARTITION].error
-                if trouble is not None:
-                    raise KafkaException(trouble)
-        return is_embedded(cluster)
 
     def _produce(self, wire: Wire, on_failure: OnFailure) -> None:
         if self._unavailable is not None:
@@ -185,7 +163,7 @@ class RpcService(Peer):
         def delivered(error: Any, _message: Any) -> None:
             if error is None:
                 return
-            if error.code() in _REFUSED:
+            if error.code() in REFUSED:
                 self._give_up(_text(error))
             on_failure(error.str())
 
@@ -219,7 +197,7 @@ class RpcService(Peer):
         error = message.error()
         if error is None:
             self.take(Wire(message.headers() or [], message.value()))
-        elif error.code() in _REFUSED:
+        elif error.code() in REFUSED:
             self._give_up(_text(error))
         elif time.monotonic() - self._told.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
             self._told[error.code()] = time.monotonic()
@@ -233,15 +211,11 @@ class RpcService(Peer):
         self._logger.log(f"going on without remote calls, because {self._unavailable}", level="warning")
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() not in _REFUSED
-
-
 def _reason(error: Exception) -> str:
     first = error.args[0] if error.args else error
     return _text(first) if isinstance(first, KafkaError) else str(first)
 
 
 def _text(error: KafkaError) -> str:
-    hint = "; allow this link to describe, read and write it" if error.code() in _REFUSED else ""
+    hint = "; allow this link to describe, read and write it" if error.code() in REFUSED else ""
     return f"{error.str()}{hint}"

@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from catena_core.watermarks import watermarks
 from tests.servers.process import free_port
 from tests.waiting import eventually
 
@@ -87,7 +88,7 @@ def everything(broker, topic):
     """Every message that a topic holds now; what is written meanwhile may be there, too."""
     consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": "reader", "enable.partition.eof": True})
     partitions = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
-    ends = {number: consumer.get_watermark_offsets(TopicPartition(topic, number), 10)[1] for number in partitions}
+    ends = {number: watermarks(consumer, topic, number, 10)[1] for number in partitions}
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
     messages, deadline = [], time.monotonic() + 30
     try:

@@ -2,7 +2,12 @@
 
 import time
 
+from confluent_kafka import Producer
+
 from catena_core import Electron, Link
+from catena_core.logs import LinkLogger
+from catena_core.table import Table
+from catena_core.topics import TopicSpec, ensure
 from tests.waiting import eventually
 
 from .test_delivery import link
@@ -151,12 +156,6 @@ def test_a_table_catches_up_with_what_others_wrote(broker, run):
 
 
 def test_a_table_catches_up_beyond_the_marks_of_transactions(kafka, run, topic_name):
-    from confluent_kafka import Producer
-
-    from catena_core.logs import LinkLogger
-    from catena_core.table import Table
-    from catena_core.topics import TopicSpec, ensure
-
     rows = topic_name("rows")
     ensure(kafka.bootstrap, [TopicSpec(rows, 2, compacted=True)])
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic_name("id")})
@@ -171,3 +170,15 @@ def test_a_table_catches_up_beyond_the_marks_of_transactions(kafka, run, topic_n
             assert table["key"] == f"row {number}"
     finally:
         table.close()
+
+
+def test_a_table_catches_up_though_its_topic_was_made_this_moment(kafka, topic_name):
+    # Of forty topics of so many partitions, fifteen had one of which the broker did not yet know that it led it.
+    for number in range(20):
+        rows = topic_name(f"rows-{number}")
+        ensure(kafka.bootstrap, [TopicSpec(rows, 30, compacted=True)])
+        table = Table(kafka.bootstrap, rows, LinkLogger("test"))
+        try:
+            table.catch_up(10)
+        finally:
+            table.close()
