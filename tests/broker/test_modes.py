@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from catena_core import Link
+from catena_core.watermarks import watermarks
 from tests.waiting import eventually
 
 from .making import arguments, keeps_offsets_of_transactions, link
@@ -104,7 +105,7 @@ class Watches(Link):
     def transform(self, electron):
         place = TopicPartition(electron.previous_topic, electron.partition)
         committed = self.group.committed([place], 10)[0].offset
-        stored = self.outputs.get_watermark_offsets(TopicPartition(self.output_topics[0], 0), 10)[1]
+        stored = watermarks(self.outputs, self.output_topics[0], 0, 10)[1]
         self.seen.append((electron.offset, committed, stored))
         return ["one", "two"]
 

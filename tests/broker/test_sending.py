@@ -8,10 +8,11 @@ import uuid
 from collections import Counter
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from catena_core import Electron, Link
 from catena_core.messages import reader
+from catena_core.watermarks import watermarks
 from tests.waiting import eventually
 
 from .making import link
@@ -42,7 +43,7 @@ class Ends:
         self._consumer.close()
 
     def count(self, topic, partition=0):
-        return self._consumer.get_watermark_offsets(TopicPartition(topic, partition), 5)[1]
+        return watermarks(self._consumer, topic, partition, 5)[1]
 
 
 class Returns(Link):
