@@ -10,11 +10,9 @@ Leader/Followers of Schmidt, Stal, Rohnert and Buschmann, "Pattern-Oriented Soft
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -22,7 +20,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from catena_core.assignment import Assignment, Batch, Partition
 from catena_core.client import consumer_properties
 from catena_core.delivery import AtLeastOnce, Delivery
-from catena_core.lanes import Lane
+from catena_core.errors import UsageError
+from catena_core.lane_pool import LanePool
 from catena_core.logs import LinkLogger
 from catena_core.metrics import ConsumerState, Metrics
 from catena_core.pausing import Pausing
@@ -123,13 +122,9 @@ class ConsumerLoop:
         self._logger = logger
         self._metrics = metrics
         self._watchdog = watchdog
-        self._keyed_lanes: list[Lane] = []
-        self._partition_lanes: dict[Partition, Lane] = {}
         self._assignments: dict[Partition, Assignment] = {}
-        self._finished: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._backlog: Backlog[Assignment] = Backlog(lambda topic: weight_of(input_mode, self._subscribed, topic))
         self._slice = max(1, min(self._batch_size, window // 10))
-        self._in_lanes = 0
         self._crowded_since: float | None = None
         self._starving = False
         self._turn = threading.Lock()  # whoever owns the consumer holds it
@@ -148,8 +143,8 @@ class ConsumerLoop:
         )
         self._pausing = Pausing(self._consumer, self._batch_size)
         self._positions = Positions(self._consumer, logger, watchdog, isinstance(delivery, ExactlyOnce))
-        if lanes != "partition":
-            self._keyed_lanes += [Lane(f"lane {number}", self._poll_in_lane) for number in range(int(lanes))]
+        self._lanes = LanePool(lanes, handler.process, self._poll_in_lane)
+        self._lanes.open()
         delivery.attach(self._consumer)
         metrics.read_consumer(self._state)
 
@@ -163,7 +158,9 @@ class ConsumerLoop:
         """
         if soon:
             self._lane_may_poll = False
-        lane = self._keyed_lanes[0]
+        lane = self._lanes.single
+        if lane is None:
+            raise UsageError("only a link with a single lane can have calls made between its electrons")
         if lane.is_current:
             call(*args)
         else:
@@ -200,17 +197,18 @@ class ConsumerLoop:
     @property
     def _lane_polls(self) -> bool:
         """Whether the lane polls by itself when it has nothing else to do."""
-        return self._lane_may_poll and len(self._keyed_lanes) == 1 and not self._takes_turns and not self._replay
+        return self._lane_may_poll and self._lanes.single is not None and not self._takes_turns and not self._replay
 
     def _poll_in_lane(self) -> None:
         """What a lane with nothing to do does: poll, until there is something, or tell that nothing more comes now."""
-        while self._lane_polls and not self._leaving and not self._keyed_lanes[0].depth:
+        lane = self._lanes.single
+        while lane is not None and self._lane_polls and not self._leaving and not lane.depth:
             if not self._turn.acquire(timeout=_ABSENCE):
                 continue
             try:
                 # The loop's own thread may have queued something before it let go: that comes first, since a partition that is
                 # revoked waits for what its lane has.
-                if not self._keyed_lanes[0].depth:
+                if not lane.depth:
                     self._round()
             except Exception as error:
                 self._failure = error
@@ -248,7 +246,7 @@ class ConsumerLoop:
         A pause makes Kafka's client throw away what it has fetched ahead. So where lanes are a little behind, nothing is read
         for a moment; only a partition of which too much waits for longer is paused, and the others go on.
         """
-        if not self._keyed_lanes:
+        if self._lanes.are_partitions:
             return False
         crowded = [assignment for assignment in self._assignments.values() if self._pausing.is_crowded(assignment)]
         if not crowded:
@@ -263,8 +261,8 @@ class ConsumerLoop:
         return False
 
     def _wait_for_lanes(self) -> None:
-        with suppress(queue.Empty):
-            self._finish(self._finished.get(timeout=_SHORT_PATIENCE))
+        if (batch := self._lanes.finished(_SHORT_PATIENCE)) is not None:
+            self._finish(batch)
 
     def _subscribe(self) -> None:
         wanted = tuple(self._topics())
@@ -310,7 +308,7 @@ class ConsumerLoop:
         """Wait for the next message, while outputs are no longer held back to be sent together with more."""
         self._starving = True
         try:
-            if not self._in_lanes:
+            if not self._lanes.in_lanes:
                 self._handler.idle()
             return self._consumer.poll(patience)
         finally:
@@ -345,8 +343,8 @@ class ConsumerLoop:
             if self._takes_turns:
                 self._backlog.add(partition[0], assignment, messages)
             else:
-                self._dispatch(batch)
-            if not self._keyed_lanes:
+                self._lanes.dispatch(batch)
+            if self._lanes.are_partitions:
                 self._pausing.review(assignment)
 
     # Handing out
@@ -354,7 +352,7 @@ class ConsumerLoop:
     @property
     def _takes_turns(self) -> bool:
         """Whether electrons wait for their turn before they go to lanes; if not, they go at once."""
-        if self._replay or not self._keyed_lanes:
+        if self._replay or self._lanes.are_partitions:
             return False
         several = len(self._subscribed) > 1 or any(topic.startswith("^") for topic in self._subscribed)
         return self._one_by_one or several or bool(self._backlog)
@@ -362,48 +360,18 @@ class ConsumerLoop:
     def _hand_out(self) -> None:
         while self._backlog and (room := self._room) > 0:
             assignment, messages = self._backlog.take(min(room, self._slice))
-            self._dispatch(Batch(assignment, messages, [message.offset() for message in messages]))
+            self._lanes.dispatch(Batch(assignment, messages, [message.offset() for message in messages]))
 
     @property
     def _room(self) -> int:
         if self._one_by_one:
             uncommitted = any(item.tracker.next_offset > item.committed for item in self._assignments.values())
-            return 0 if self._in_lanes or uncommitted else 1
-        return int(self._ahead) + 2 * self._slice - self._in_lanes
-
-    def _dispatch(self, batch: Batch) -> None:
-        """Give messages of one partition to their lanes."""
-        own = self._partition_lanes.get(batch.assignment.partition)
-        if own is not None:
-            self._put(own, batch)
-        elif len(self._keyed_lanes) == 1:
-            self._put(self._keyed_lanes[0], batch)
-        else:
-            by_lane: dict[int, tuple[list[Any], list[int]]] = {}
-            for message, offset in zip(batch.messages, batch.offsets, strict=True):
-                key = message.key()
-                number = (offset if key is None else hash(key)) % len(self._keyed_lanes)
-                messages, offsets = by_lane.setdefault(number, ([], []))
-                messages.append(message)
-                offsets.append(offset)
-            for number, (messages, offsets) in by_lane.items():
-                self._put(self._keyed_lanes[number], Batch(batch.assignment, messages, offsets))
-
-    def _put(self, lane: Lane, batch: Batch) -> None:
-        self._in_lanes += len(batch.messages)
-        batch.assignment.in_lanes += len(batch.messages)
-        lane.put(self._process, batch)
-
-    def _process(self, batch: Batch) -> None:
-        try:
-            self._handler.process(batch)
-        finally:
-            self._finished.put(batch)
+            return 0 if self._lanes.in_lanes or uncommitted else 1
+        return int(self._ahead) + 2 * self._slice - self._lanes.in_lanes
 
     def _take_finished(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._finish(self._finished.get_nowait())
+        while (batch := self._lanes.finished()) is not None:
+            self._finish(batch)
         now = time.monotonic()
         if now - self._measured_at > 0.25:
             rate = self._done_lately / (now - self._measured_at)
@@ -413,8 +381,6 @@ class ConsumerLoop:
 
     def _finish(self, batch: Batch) -> None:
         assignment = batch.assignment
-        self._in_lanes -= len(batch.messages)
-        assignment.in_lanes -= len(batch.messages)
         self._done_lately += batch.done
         assignment.waiting -= len(batch.messages)
         assignment.bytes_waiting -= batch.bytes
@@ -429,8 +395,7 @@ class ConsumerLoop:
         names = [(partition.topic, partition.partition) for partition in partitions]
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
-            if not self._keyed_lanes:
-                self._partition_lanes[name] = Lane(f"lane {name[0]}/{name[1]}", self._poll_in_lane)
+            self._lanes.assigned(name)
         if names:
             self._positions.assigned()
             self._logger.log(f"assigned {_listed(names)}", level="debug")
@@ -463,9 +428,7 @@ class ConsumerLoop:
             del self._assignments[assignment.partition]
             self._watchdog.forget(assignment.partition)
             self._metrics.forget(*assignment.partition)
-            lane = self._partition_lanes.pop(assignment.partition, None)
-            if lane is not None:
-                lane.close()
+            self._lanes.revoked(assignment.partition)
         if leaving:
             self._logger.log(f"revoked {_listed([assignment.partition for assignment in leaving])}", level="debug")
             self._metrics.rebalanced()
@@ -477,8 +440,8 @@ class ConsumerLoop:
             assignment.revoked = True
             self._backlog.drop(assignment)
         while any(assignment.in_lanes for assignment in leaving) and time.monotonic() < deadline:
-            with suppress(queue.Empty):
-                self._finish(self._finished.get(timeout=0.01))
+            if (batch := self._lanes.finished(0.01)) is not None:
+                self._finish(batch)
 
     def _leave(self) -> None:
         leaving = list(self._assignments.values())
@@ -487,8 +450,7 @@ class ConsumerLoop:
         self._delivery.settle(leaving, deadline)
         self._metrics.read_consumer(None)
         self._consumer.close()
-        for lane in [*self._keyed_lanes, *self._partition_lanes.values()]:
-            lane.close()
+        self._lanes.close()
 
     # What others ask
 
@@ -498,11 +460,10 @@ class ConsumerLoop:
             self._delivery.failed(error, [self._assignments[name] for name in names if name in self._assignments])
 
     def _state(self) -> ConsumerState:
-        lanes = [*self._keyed_lanes, *list(self._partition_lanes.values())]
         assignments = list(self._assignments.items())
         lags = {partition: assignment.lag for partition, assignment in assignments if assignment.lag >= 0}
         paused = sum(assignment.paused for _, assignment in assignments)
-        return ConsumerState(lags, {lane.name: lane.depth for lane in lanes}, paused)
+        return ConsumerState(lags, self._lanes.depths(), paused)
 
 
 def _listed(partitions: Sequence[Partition]) -> str:
