@@ -130,6 +130,8 @@ class ConsumerLoop:
         self._turn = threading.Lock()  # whoever owns the consumer holds it
         self._last_round = 0.0
         self._leaving = True
+        self._leave_by: float | None = None
+        self._has_left = False
         self._failure: Exception | None = None
         self._lane_may_poll = True
         self._done_lately = 0
@@ -392,6 +394,11 @@ class ConsumerLoop:
     # Rebalances
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._leaving:
+            # What comes while it closes librdkafka takes for the end of the assignment; a commit between that and its own end
+            # ends the process, by an assertion (https://github.com/confluentinc/librdkafka/issues/4027).
+            self._has_left = True
+            return
         names = [(partition.topic, partition.partition) for partition in partitions]
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
@@ -410,7 +417,7 @@ class ConsumerLoop:
                 consumer.assign(begin)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._release(partitions, commit=True)
+        self._release(partitions, commit=not self._has_left)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._release(partitions, commit=False)
@@ -419,7 +426,7 @@ class ConsumerLoop:
         """Give partitions up: stop their electrons where they stand, within one deadline for all, and commit."""
         names = [(partition.topic, partition.partition) for partition in partitions]
         leaving = [self._assignments[name] for name in names if name in self._assignments]
-        deadline = time.monotonic() + self._drain_timeout
+        deadline = self._leave_by or time.monotonic() + self._drain_timeout
         self._pausing.release(leaving)
         self._stop_work(leaving, deadline)
         if commit and leaving:
@@ -445,7 +452,7 @@ class ConsumerLoop:
 
     def _leave(self) -> None:
         leaving = list(self._assignments.values())
-        deadline = time.monotonic() + self._drain_timeout
+        self._leave_by = deadline = time.monotonic() + self._drain_timeout
         self._stop_work(leaving, deadline)
         self._delivery.settle(leaving, deadline)
         self._metrics.read_consumer(None)

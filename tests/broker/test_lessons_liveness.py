@@ -9,6 +9,7 @@ import pytest
 
 from catena_core import Electron, Link
 from catena_core.consumer import ConsumerLoop
+from catena_core.delivery import AtLeastOnce
 from tests.broker.observing import health, metric, record
 from tests.broker.test_delivery import link
 from tests.servers.process import free_port
@@ -191,6 +192,41 @@ def test_lesson_03_a_transform_that_waits_is_told_that_its_partition_is_gone(bro
     eventually(lambda: len(second.own) == 1, 10)
     eventually(lambda: sum(Waiting.counts.values()) == 3, 10)
     assert len(first.own) == 1
+
+
+def test_lesson_03_a_link_that_ends_amid_a_rebalance_commits_no_more(broker, run, monkeypatch):
+    """A commit after what was assigned meanwhile can end the whole process, by an assertion in Kafka's client."""
+    source, settled = broker.topic("in", partitions=2), Counter()
+    settle = AtLeastOnce.settle
+
+    class Waiting(Counting):
+        drain_timeout = 2.0
+        gate = threading.Event()
+
+        def transform(self, electron):
+            self.counts[electron.value] += 1
+            self.gate.wait(60)
+
+    def noted(delivery, assignments, deadline):
+        settled[delivery] += bool(assignments)
+        settle(delivery, assignments, deadline)
+
+    monkeypatch.setattr(AtLeastOnce, "settle", noted)
+    first, second = (run(quick(Waiting, broker, source)) for _ in range(2))
+    eventually(lambda: len(first.own) == len(second.own) == 1)
+    owned = set(first.own)
+    for topic, partition in owned:
+        broker.produce(topic, [(None, "value")], partition=partition)
+    eventually(lambda: Waiting.counts)
+    began = time.monotonic()
+    first.stop()  # it waits for its transform, and does not hear that the other partition is its own as well
+    run.stop(second)
+    run.stop(first)
+    assert time.monotonic() - began < 1.6 * Waiting.drain_timeout
+    assert sorted(settled.values()) == [1, 2]  # before it leaves; and in the regular way, once more when it does
+    Waiting.gate.set()
+    run(quick(Waiting, broker, source))
+    eventually(lambda: Waiting.counts["value"] == 2)
 
 
 def test_lesson_04_members_beyond_the_partitions_stand_by_and_step_in(broker, run):
