@@ -27,7 +27,9 @@ _EXAMPLES = (
 _SECTIONS = {item.name: item.metadata["section"] for item in fields(LinkOptions)}
 
 
-def command(name: str, description: str, defaults: LinkOptions, run: Run) -> click.Command:
+def command(
+    name: str, description: str, defaults: LinkOptions, run: Run, check: Callable[[LinkOptions], None] | None = None
+) -> click.Command:
     """Build the command line of a link.
 
     Args:
@@ -35,6 +37,7 @@ def command(name: str, description: str, defaults: LinkOptions, run: Run) -> cli
         description: What ``--help`` says of it: the docstring of the link's class.
         defaults: What holds where the command line is silent.
         run: Called with the options that then hold, and the arguments that are none of the library's.
+        check: Called with the options before; its ``UsageError`` is shown as any other of the command line.
 
     Returns:
         A command that reads ``sys.argv`` when called.
@@ -47,6 +50,8 @@ def command(name: str, description: str, defaults: LinkOptions, run: Run) -> cli
             if given["consumer_group"] is not None and given["uid_consumer_group"] is None:
                 given["uid_consumer_group"] = False  # who names a group means it
             options = defaults.overridden_by(given)
+            if check is not None:
+                check(options)
         except UsageError as error:
             raise click.UsageError(str(error)) from error
         run(options, list(arguments))

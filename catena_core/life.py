@@ -94,7 +94,7 @@ class Life:
             self._link.args = further
             self.run(options)
 
-        command(name, description, self._link.options, run)(
+        command(name, description, self._link.options, run, self._link.use)(
             list(arguments) if arguments is not None else None, prog_name=Path(sys.argv[0]).name or "link"
         )
 

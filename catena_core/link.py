@@ -497,6 +497,15 @@ class Link:
         self._stores.close()
 
     def use(self, link_options: LinkOptions) -> None:
-        """Take these options."""
+        """Take these options.
+
+        Raises:
+            UsageError: They give a link that replays its topics more than one lane.
+        """
+        if self.replay and (link_options.num_main_threads or 1) > 1:
+            raise UsageError(
+                f"{type(self).__name__} replays its topics, so it must have a single lane: leave out num_main_threads "
+                "(--main-threads)"
+            )
         self.options = link_options
         self._input_topics = link_options.input_topics

@@ -166,9 +166,13 @@ def test_without_kafka_a_link_says_how_to_name_it(caplog):
 
 
 def test_a_replaying_link_has_one_lane():
-    class Wrong(Link):
+    class Replays(Link):
         replay = True
+
+    class Wrong(Replays):
         lanes = 4
 
     with pytest.raises(UsageError, match="single lane"):
         Wrong()
+    with pytest.raises(UsageError, match="leave out num_main_threads"):
+        Replays(num_main_threads=2)
