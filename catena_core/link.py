@@ -305,16 +305,7 @@ class Link:
             wait: Whether the first call comes only after the interval.
             safe_stop: Whether the link's end waits for a call under way.
         """
-        name = getattr(target, "__name__", str(target))
-
-        def call() -> None:
-            try:
-                target(*(args or ()), **(kwargs or {}))
-            except StoppedError:
-                pass
-            except Exception as error:
-                self.logger.log(f"{name} failed: {error!r}", level="error")
-
+        name, call = self._logged(target, args, kwargs)
         return self._life.clock.repeat(
             call, interval, wait, self._life.stop, lambda run: self._life.launch(run, f"loop {name}", safe_stop)
         )
@@ -334,17 +325,8 @@ class Link:
             kwargs: Its keyword arguments.
             safe_stop: Whether the link's end waits for it.
         """
-        name = getattr(target, "__name__", str(target))
-
-        def run() -> None:
-            try:
-                target(*(args or ()), **(kwargs or {}))
-            except StoppedError:
-                pass
-            except Exception as error:
-                self.logger.log(f"{name} failed: {error!r}", level="error")
-
-        return self._life.launch(run, name, safe_stop)
+        name, call = self._logged(target, args, kwargs)
+        return self._life.launch(call, name, safe_stop)
 
     def launch_process(
         self,
@@ -509,3 +491,19 @@ class Link:
             )
         self.options = link_options
         self._input_topics = link_options.input_topics
+
+    def _logged(
+        self, target: Callable[..., Any], args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+    ) -> tuple[str, Callable[[], None]]:
+        """The name of what is to be called in a thread of its own, and a call of it that logs an error."""
+        name = getattr(target, "__name__", str(target))
+
+        def call() -> None:
+            try:
+                target(*(args or ()), **(kwargs or {}))
+            except StoppedError:
+                pass
+            except Exception as error:
+                self.logger.log(f"{name} failed: {error!r}", level="error")
+
+        return name, call
