@@ -394,7 +394,7 @@ class ConsumerLoop:
     # Rebalances
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._leaving:
+        if self._leave_by is not None:
             # What comes while it closes librdkafka takes for the end of the assignment; a commit between that and its own end
             # ends the process, by an assertion (https://github.com/confluentinc/librdkafka/issues/4027).
             self._has_left = True
