@@ -71,7 +71,7 @@ class Watching:
 @pytest.fixture
 def started(environment: Environment) -> Iterator[Callable[..., Watching]]:
     """A function that starts monitors, which are stopped in the end."""
-    environment(NODE_HEALTH_CHECK_INTERVAL="0.05", NODE_TIMEOUT="0.3", NODE_GRACE_PERIOD="0.5")
+    environment(NODE_HEALTH_CHECK_INTERVAL="0.05", NODE_TIMEOUT="1.5", NODE_GRACE_PERIOD="0.5")
     running: list[Watching] = []
 
     def start(*arguments: Any, **more: Any) -> Watching:
