@@ -32,8 +32,10 @@ REBALANCE_ERRORS = frozenset(
 )
 
 # How long a commit that cannot be put off is tried again, in seconds: a coordinator takes none between the moment when all have
-# joined and the one when it has heard from the leader who gets what.
+# joined and the one when it has heard from the leader who gets what; nor one of a generation that is over, while the client has
+# not heard of the next.
 _REBALANCE_PATIENCE = 0.5
+_SOON_OVER = frozenset({KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION})
 
 
 class Sink(Protocol):
@@ -135,7 +137,7 @@ class AtLeastOnce:
             self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
         except KafkaException as error:
             self.failed(error.args[0], present)
-            return bool(error.args[0].code() != KafkaError.REBALANCE_IN_PROGRESS)
+            return error.args[0].code() not in _SOON_OVER
         self._metrics.committed()
         return True
 
