@@ -283,7 +283,11 @@ class Link:
         return self._life.runtime.partition_count(topic)
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
-        """Run a call in the lane of a link that has a single one: between electrons, never beside one."""
+        """Run a call in the lane of a link that has a single one: between electrons, never beside one.
+
+        Raises:
+            UsageError: It has several lanes, or one for each partition.
+        """
         self._life.runtime.submit(function, *args)
 
     def loop(

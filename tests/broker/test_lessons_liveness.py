@@ -45,6 +45,18 @@ class Counting(Link):
         return Electron(electron.key, electron.value)
 
 
+class Held(Counting):
+    """Counts, and does not come back from its transform before its gate is opened."""
+
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        cls.gate = threading.Event()
+
+    def transform(self, electron):
+        self.counts[electron.value] += 1
+        self.gate.wait(60)
+
+
 def quick(kind, broker, source, target=None, more=(), **given):
     made = link(kind, broker, source, target, **given)
     made.use(made.options.overridden_by({"properties": {**made.options.properties, **QUICK, **dict(more)}}))
@@ -151,13 +163,8 @@ def test_lesson_03_a_revoke_ends_at_its_one_deadline_however_long_a_transform_ta
         release(self, partitions, commit)
         durations.append(time.monotonic() - began)
 
-    class Stuck(Counting):
+    class Stuck(Held):
         drain_timeout = 1.0
-        end = threading.Event()
-
-        def transform(self, electron):
-            self.counts[electron.value] += 1
-            self.end.wait(60)
 
     Stuck.lanes = lanes
     monkeypatch.setattr(ConsumerLoop, "_release", measured)
@@ -168,7 +175,7 @@ def test_lesson_03_a_revoke_ends_at_its_one_deadline_however_long_a_transform_ta
     second = run(quick(Stuck, broker, source))
     eventually(lambda: durations)
     eventually(lambda: second.own)
-    Stuck.end.set()
+    Stuck.gate.set()
     assert 0.8 < durations[0] < 1.7
 
 
@@ -197,13 +204,8 @@ def test_lesson_03_a_transform_that_waits_is_told_that_its_partition_is_gone(bro
 def test_lesson_03_a_link_ends_within_one_deadline_however_long_a_transform_takes(broker, run):
     source = broker.topic("in", partitions=1)
 
-    class Stuck(Counting):
+    class Stuck(Held):
         drain_timeout = 2.0
-        end = threading.Event()
-
-        def transform(self, electron):
-            self.counts[electron.value] += 1
-            self.end.wait(60)
 
     broker.produce(source, [(None, "value")])
     stuck = run(quick(Stuck, broker, source))
@@ -211,7 +213,7 @@ def test_lesson_03_a_link_ends_within_one_deadline_however_long_a_transform_take
     began = time.monotonic()
     run.stop(stuck)
     assert time.monotonic() - began < 1.7 * Stuck.drain_timeout
-    Stuck.end.set()
+    Stuck.gate.set()
 
 
 def test_lesson_03_a_link_that_ends_amid_a_rebalance_commits_no_more_once_it_was_given_partitions(
@@ -221,13 +223,8 @@ def test_lesson_03_a_link_that_ends_amid_a_rebalance_commits_no_more_once_it_was
     source, settled = broker.topic("in", partitions=2), Counter()
     settle = AtLeastOnce.settle
 
-    class Waiting(Counting):
+    class Waiting(Held):
         drain_timeout = 30.0
-        gate = threading.Event()
-
-        def transform(self, electron):
-            self.counts[electron.value] += 1
-            self.gate.wait(60)
 
     def noted(delivery, assignments, deadline):
         settled[delivery] += bool(assignments)
@@ -274,16 +271,18 @@ def test_lesson_04_members_beyond_the_partitions_stand_by_and_step_in(broker, ru
         assert len(messages) == 1500
 
 
-def test_lesson_04_a_rebalance_in_the_middle_of_a_batch_neither_loses_nor_repeats(broker, run):
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_lesson_04_a_rebalance_in_the_middle_of_a_batch_neither_loses_nor_repeats(broker, run, lanes):
     """A batch is left where it stands, committed up to there, and goes on from there elsewhere.
 
-    With several lanes, what one of them has done before the others did what comes before it is repeated.
+    Of two lanes, one may have done what comes after the other's; only that may be repeated.
     """
     source, target = broker.topic("in"), broker.topic("out")
 
     class Copy(Counting):
         pause = 0.002
 
+    Copy.lanes = lanes
     broker.produce(source, ((f"k{n}", f"v{n}") for n in range(3000)))
     first = run(quick(Copy, broker, source, target, more=patient(broker)))
     eventually(lambda: len(Copy.counts) > 100)
@@ -294,7 +293,7 @@ def test_lesson_04_a_rebalance_in_the_middle_of_a_batch_neither_loses_nor_repeat
     eventually(lambda: len(Copy.counts) == 3000)
     messages = broker.read(target, 3000, settle=0.3)
     assert len({message.value() for message in messages}) == 3000
-    if not broker.properties:
+    if not broker.properties and lanes == 1:
         assert len(messages) == 3000
 
 
