@@ -18,7 +18,7 @@ class Electron(msgspec.Struct):
 
     Attributes:
         key: Decides the partition, so electrons of one key stay in order; ``None`` spreads them evenly.
-        value: The content: any value that :mod:`catena_core.codec` can carry. ``None`` on a compacted topic is a
+        value: The content: any value that :mod:`catena_core.wire.codec` can carry. ``None`` on a compacted topic is a
             tombstone, which removes the key.
         topic: Where the electron is to go; ``None``: the link's first output topic.
         previous_topic: The topic that it was read from; ``None`` for a new one.

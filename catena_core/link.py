@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from catena_core.burial import DeadLetterLimits
-from catena_core.calls import Instances
-from catena_core.calls.peer import DEFAULT_TIMEOUT
+from catena_core.dead_letters.policy import DeadLetterLimits
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, StoppedError, UsageError
-from catena_core.life import Life, unique_name
-from catena_core.logs import LinkLogger
+from catena_core.lifecycle import Life, unique_name
+from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import LinkOptions
-from catena_core.results import to_electrons
-from catena_core.stores import LinkStores
+from catena_core.rpc import Instances
+from catena_core.rpc.peer import DEFAULT_TIMEOUT
+from catena_core.stores.link_stores import LinkStores
 from catena_core.table import TableContent
+from catena_core.transforming.results import to_electrons
 
 if TYPE_CHECKING:
-    from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector
+    from catena_core.stores import AerospikeConnector, MongoDBConnector, RedisConnector
 
 
 class Link:
@@ -155,17 +155,17 @@ class Link:
 
     @property
     def mongodb(self) -> MongoDBConnector | None:
-        """MongoDB, where an endpoint was given; see :mod:`catena_core.connectors`."""
+        """MongoDB, where an endpoint was given; see :mod:`catena_core.stores`."""
         return self._stores.mongodb
 
     @property
     def aerospike(self) -> AerospikeConnector | None:
-        """Aerospike, where an endpoint was given; see :mod:`catena_core.connectors`."""
+        """Aerospike, where an endpoint was given; see :mod:`catena_core.stores`."""
         return self._stores.aerospike
 
     @property
     def redis(self) -> RedisConnector | None:
-        """Redis, where an endpoint was given; see :mod:`catena_core.connectors`."""
+        """Redis, where an endpoint was given; see :mod:`catena_core.stores`."""
         return self._stores.redis
 
     @property
@@ -240,7 +240,7 @@ class Link:
         kwargs: Mapping[str, Any] | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> Any:
-        """Call a method of another link that is marked with :func:`~catena_core.calls.rpc`, and wait for its result.
+        """Call a method of another link that is marked with :func:`~catena_core.rpc.rpc`, and wait for its result.
 
         Args:
             to: The uid of an instance; or a class's name or a consumer group, of which one instance that is alive is called.

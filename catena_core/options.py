@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from catena_core.errors import UsageError
-from catena_core.logs import LEVELS
+from catena_core.monitoring.logs import LEVELS
 
 INPUT_MODES = ("parity", "exp")
 DELIVERIES = ("at_least_once", "exactly_once")

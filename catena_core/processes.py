@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import LinkOptions
 
 # The variable that tells a process which of them it is.

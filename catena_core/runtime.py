@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaException
 
-from catena_core.assignment import Batch, Partition
-from catena_core.burial import dead_output, without_value
-from catena_core.calls import Peer, RpcService
-from catena_core.consumer import ConsumerLoop
-from catena_core.delivery import AtLeastOnce, Delivery, ReadOnly
+from catena_core.consuming.assignment import Batch, Partition
+from catena_core.consuming.lanes import Lane
+from catena_core.consuming.loop import ConsumerLoop
+from catena_core.dead_letters.policy import dead_output, without_value
+from catena_core.delivery.at_least_once import AtLeastOnce, Delivery, ReadOnly
+from catena_core.delivery.exactly_once import ExactlyOnce
+from catena_core.delivery.producer import MessageProducer
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, StoppedError, UsageError
-from catena_core.lanes import Lane
-from catena_core.messages import Message
-from catena_core.monitoring import Monitoring
+from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
-from catena_core.producer import MessageProducer
+from catena_core.rpc import Peer, RpcService
 from catena_core.table import Table, TableContent
-from catena_core.transactions import ExactlyOnce
-from catena_core.transformer import Outgoing, Transformer
+from catena_core.transforming.transformer import Outgoing, Transformer
+from catena_core.wire.message import Message
 
 if TYPE_CHECKING:
     from catena_core.link import Link

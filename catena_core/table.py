@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from catena_core import codec
-from catena_core.client import client_properties
 from catena_core.errors import CatenaError
-from catena_core.logs import LinkLogger
-from catena_core.watermarks import watermarks
+from catena_core.kafka.client import client_properties
+from catena_core.kafka.watermarks import watermarks
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.wire import codec
 
 Row = TypeVar("Row")
 

@@ -23,19 +23,19 @@ TARGET = Path(__file__).parent / "reference.md"
 SECTIONS = (
     ("Links", "catena_core.link", ("Link",)),
     ("Electrons", "catena_core.electron", ("Electron",)),
-    ("Remote calls", "catena_core.calls.methods", ("rpc", "Context")),
-    ("Remote calls", "catena_core.calls.instances", ("Instances", "Instance")),
-    ("Dead letters", "catena_core.burial", ("DeadLetterLimits", "DeadLetterLimitError")),
+    ("Remote calls", "catena_core.rpc.methods", ("rpc", "Context")),
+    ("Remote calls", "catena_core.rpc.instances", ("Instances", "Instance")),
+    ("Dead letters", "catena_core.dead_letters.policy", ("DeadLetterLimits", "DeadLetterLimitError")),
     ("Tables", "catena_core.table", ("TableContent",)),
     ("Topics", "catena_core.topics", ("ensure", "TopicSpec")),
-    ("Stores", "catena_core.connectors.store", ("Store",)),
-    ("Stores", "catena_core.connectors.mongodb", ("MongoDBConnector",)),
-    ("Stores", "catena_core.connectors.aerospike", ("AerospikeConnector",)),
-    ("Stores", "catena_core.connectors.redis", ("RedisConnector",)),
-    ("Testing", "catena_core.testing", ("LinkDriver",)),
-    ("Testing", "catena_core.calls.local", ("LocalRpc",)),
-    ("Testing", "catena_core.pytest_plugin", ("catena_broker", "run_link")),
-    ("Testing", "catena_core.testing_on_broker", ("TestBroker", "RunLink")),
+    ("Stores", "catena_core.stores.store", ("Store",)),
+    ("Stores", "catena_core.stores.mongodb", ("MongoDBConnector",)),
+    ("Stores", "catena_core.stores.aerospike", ("AerospikeConnector",)),
+    ("Stores", "catena_core.stores.redis", ("RedisConnector",)),
+    ("Testing", "catena_core.testing.driver", ("LinkDriver",)),
+    ("Testing", "catena_core.rpc.local", ("LocalRpc",)),
+    ("Testing", "catena_core.testing.pytest_plugin", ("catena_broker", "run_link")),
+    ("Testing", "catena_core.testing.broker", ("TestBroker", "RunLink")),
     ("Testing", "catena_core.embedded", ("EmbeddedBroker",)),
 )
 
@@ -107,7 +107,7 @@ def _described(item: Any, level: int) -> Iterator[str]:
 
 def _import(item: Any) -> str:
     """From where it is imported: the shortest way."""
-    for package in ("catena_core", "catena_core.calls", "catena_core.connectors"):
+    for package in ("catena_core", "catena_core.rpc", "catena_core.stores", "catena_core.testing"):
         if item.name in importlib.import_module(package).__all__:
             return f"{package}.{item.name}"
     return str(item.path)

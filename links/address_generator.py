@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from catena_core import Electron
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink, now_in_milliseconds
-from topology.ledger import Ledger
+from topology.clients.http import UnsafeError, WebClient, WebError
+from topology.clients.ledger import Ledger
 from topology.records import AddressEvent
-from topology.web import UnsafeError, WebClient, WebError
 
 # A listing that has lost this many addresses, and more than half of them, is believed when the next one says the same: a
 # ledger that has a bad moment must not empty the catalogue.

@@ -14,13 +14,13 @@ import msgspec
 from catena_core import Electron
 from catena_core.errors import RejectedError, UsageError
 from topology import records, topics
-from topology.cache import Cache
 from topology.catalogue_link import CatalogueLink, now_in_milliseconds
-from topology.description import Description, read_description
+from topology.clients.http import Response, UnsafeError, WebClient
+from topology.clients.ledger import Ledger, LedgerEntry, NotListedError
+from topology.clients.redis_cache import Cache
 from topology.json_errors import NOT_JSON
-from topology.ledger import Ledger, LedgerEntry, NotListedError
+from topology.rdf.offering_graph import Description, read_description
 from topology.records import AddressEvent, Offering, OfferingHead
-from topology.web import Response, UnsafeError, WebClient
 
 _ACCEPT = "application/ld+json, application/json;q=0.9"
 _VALIDATORS_KEPT = 7 * 24 * 3600.0

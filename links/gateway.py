@@ -11,12 +11,12 @@ import flask
 from catena_core.errors import UsageError
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
-from topology.gateway.app import create_app
-from topology.gateway.directory import Directory, decode_copy
+from topology.gateway.api.app import create_app
+from topology.gateway.api.server import make_server
 from topology.gateway.engine import make_engine
-from topology.gateway.fixed import FixedCatalogue
-from topology.gateway.holdings import Holdings
-from topology.gateway.server import make_server
+from topology.gateway.fixed.catalogue import FixedCatalogue
+from topology.gateway.replicas.inventory import Holdings
+from topology.gateway.replicas.selector import Directory, decode_copy
 from topology.membership import CatalogueList
 from topology.ring import RingView
 from topology.settings import Mode

@@ -13,12 +13,12 @@ from typing import Any
 
 from catena_core import Electron
 from topology import records, topics
-from topology.catalogue import CatalogueNode, Protocol
 from topology.catalogue_link import CatalogueLink
+from topology.clients.http import WebClient
+from topology.clients.node import CatalogueNode, Protocol
 from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes
 from topology.records import RING_KEY, Node, OfferingHead, Ring
 from topology.settings import Mode
-from topology.web import WebClient
 
 _MOST_AT_ONCE = 64
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from catena_core import Electron
 from catena_core.errors import CatenaError
 from topology import records, topics
-from topology.catalogue import CatalogueNode, FailedError, RefusedError
 from topology.catalogue_link import CatalogueLink
+from topology.clients.http import UnsafeError, WebClient, WebError
+from topology.clients.node import CatalogueNode, FailedError, RefusedError
 from topology.records import REFUSED_DELETE, Node, Placement, Write, placement_key
 from topology.ring import RingView
-from topology.web import UnsafeError, WebClient, WebError
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 _MOST_FAILURES = 8

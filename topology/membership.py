@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from catena_core.errors import CatenaError
+from topology.clients.http import UnsafeError, WebClient, WebError, check_address
 from topology.json_errors import NOT_JSON
 from topology.settings import Settings
-from topology.web import UnsafeError, WebClient, WebError, check_address
 
 _PROFILES_AT_ONCE = 32
 # Seconds after which a provider that did not answer is asked for its profile again.

@@ -19,7 +19,7 @@ DEAD_LETTERS = "catena.dead-letters"
 _GRAPH_PARTITIONS = 12
 _WRITE_PARTITIONS = 4
 
-# A graph travels in one message; topology.description bounds it below this.
+# A graph travels in one message; topology.rdf.offering_graph bounds it below this.
 _GRAPH_BYTES = 16 * 1024 * 1024
 
 SPECS = (

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from catena_core import Electron, Link
-from topology.web import WebClient
+from topology.clients.http import WebClient
 
 _PUBLIC = "http://api.open-notify.org/iss-now.json"
 

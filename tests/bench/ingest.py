@@ -73,9 +73,7 @@ def cpu_seconds(runner: int) -> dict[str, float]:
         except (OSError, IndexError):
             continue
         if int(stat[1]) == runner:
-            name = next(
-                (part.rpartition(".")[2] for part in command if part.startswith(("links.", "topology.sandbox."))), "?"
-            )
+            name = next((part.rpartition(".")[2] for part in command if part.startswith(("links.", "sandbox."))), "?")
         elif folder.name == str(runner):
             name = "runner and embedded broker"
         else:

@@ -11,7 +11,7 @@ from collections import Counter
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-import catena_core.consumer
+import catena_core.consuming.loop
 
 
 def committed(broker, group, topic, partitions=1):
@@ -67,5 +67,5 @@ def record(monkeypatch):
         "store_offsets consumer_group_metadata close"
     )
     kind = type("RecordingConsumer", (Consumer,), {name: recorded(name) for name in names.split()})
-    monkeypatch.setattr(catena_core.consumer, "Consumer", kind)
+    monkeypatch.setattr(catena_core.consuming.loop, "Consumer", kind)
     return calls

@@ -8,11 +8,12 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
-from catena_core import Electron, Link, dead_letters
+from catena_core import Electron, Link
+from catena_core.dead_letters import replay
 from catena_core.errors import UsageError
 from catena_core.topics import TopicSpec, ensure
 from tests.waiting import eventually
-from topology.cli import main
+from topology.cli.main import main
 
 
 @pytest.fixture
@@ -209,7 +210,7 @@ def test_a_letter_without_its_value_is_not_put_back_as_a_tombstone(broker, lette
     topic = letters([(0, b"a", None, {"original-topic": source, "value-left-out": "17000000 bytes"})])
     said = catena("replay", "--all", "-t", topic, "--yes")
     assert "1 stand there without their value" in said and "nothing to replay" in said
-    with dead_letters.DeadLetters(broker.endpoint) as client:
+    with replay.DeadLetters(broker.endpoint) as client:
         found, _ = client.read([topic])
         with pytest.raises(UsageError, match="0:0 stands there without its value"):
             client.replay(found)
@@ -270,7 +271,7 @@ def test_wrong_names_say_what_would_be_right(letters, catena):
 
 
 def test_no_kafka_says_so(monkeypatch):
-    monkeypatch.setattr(dead_letters, "_ANSWER_TIMEOUT", 1.0)
+    monkeypatch.setattr(replay, "_ANSWER_TIMEOUT", 1.0)
     result = CliRunner().invoke(main, ["dead-letters", "list", "-k", "127.0.0.1:1"])
     assert result.exit_code == 1 and "no Kafka broker answers at 127.0.0.1:1" in result.output
     result = CliRunner().invoke(main, ["dead-letters", "list"], env={"KAFKA_ENDPOINT": ""})

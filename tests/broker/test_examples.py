@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from catena_core.watermarks import watermarks
+from catena_core.kafka.watermarks import watermarks
 from tests.servers.process import free_port
 from tests.waiting import eventually
 

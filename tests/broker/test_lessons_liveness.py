@@ -8,8 +8,8 @@ from importlib.metadata import requires, version
 import pytest
 
 from catena_core import Electron, Link
-from catena_core.consumer import ConsumerLoop
-from catena_core.delivery import AtLeastOnce
+from catena_core.consuming.loop import ConsumerLoop
+from catena_core.delivery.at_least_once import AtLeastOnce
 from tests.broker.observing import health, metric, record
 from tests.broker.test_delivery import link
 from tests.servers.process import free_port

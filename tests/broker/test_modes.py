@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from catena_core import Link
-from catena_core.watermarks import watermarks
+from catena_core.kafka.watermarks import watermarks
 from tests.waiting import eventually
 
 from .making import arguments, keeps_offsets_of_transactions, link

@@ -167,9 +167,10 @@ def test_a_link_that_does_not_stop_is_named_with_its_threads(pytester, monkeypat
     pytester.makepyfile(
         """
         import threading
-        from catena_core import Link, testing_on_broker
+        from catena_core.testing import broker
+        from catena_core import Link
 
-        testing_on_broker._STOP_PATIENCE = 0.5
+        broker._STOP_PATIENCE = 0.5
 
         class Stuck(Link):
             def finish(self):

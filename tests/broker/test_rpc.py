@@ -21,8 +21,8 @@ from confluent_kafka.admin import (
 )
 
 from catena_core import Link, errors
-from catena_core.calls import RpcService, rpc
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.rpc import RpcService, rpc
 from catena_core.topics import TopicSpec, ensure
 from tests.servers import kafka as kafka_module
 from tests.servers import kafka_server
@@ -32,8 +32,8 @@ from .test_delivery import link
 
 PROCESS = """
 import sys, time
-from catena_core.logs import LinkLogger
-from catena_core.calls import RpcService, rpc
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.rpc import RpcService, rpc
 
 class Remote:
     @rpc

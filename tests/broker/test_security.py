@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka import Producer
 
 from catena_core import Electron, Link
-from catena_core.calls import rpc
 from catena_core.errors import UsageError
+from catena_core.rpc import rpc
 from catena_core.topics import TopicSpec, ensure
 from tests.servers import kafka_server
 from tests.waiting import eventually

@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka import Consumer
 
 from catena_core import Electron, Link
-from catena_core.messages import reader
-from catena_core.watermarks import watermarks
+from catena_core.kafka.watermarks import watermarks
+from catena_core.wire.message import reader
 from tests.waiting import eventually
 
 from .making import link

@@ -5,7 +5,7 @@ import time
 from confluent_kafka import Producer
 
 from catena_core import Electron, Link
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
 from catena_core.table import Table
 from catena_core.topics import TopicSpec, ensure
 from tests.waiting import eventually

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import urllib3
 
+from federation.source_selection import Snapshot, Source
 from tests.differential.reference import Reference
 from tests.differential.worlds import World
-from topology.federation.sources import Snapshot, Source
-from topology.gateway.placed import mark
+from topology.gateway.replicas.ranking import mark
 
 
 class Catalogue:
@@ -203,9 +203,7 @@ def sandbox_processes(count: int) -> Iterator[list[SandboxNode]]:
 
 @contextmanager
 def _sandbox_process() -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "topology.sandbox.node", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-m", "sandbox.node", "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from federation.engine import Answer, Engine
+from federation.source_selection import Snapshot
 from tests.differential.grammar import PROLOGUE, Query
 from tests.differential.reference import Reference, Result
-from topology.federation.engine import Answer, Engine
-from topology.federation.sources import Snapshot
 
 ACCEPT = "application/sparql-results+json, application/n-triples"
 SLOW = 2.0  # seconds of evaluation after which a random query is not worth its time

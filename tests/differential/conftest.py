@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from federation.engine import Engine
 from tests.differential.catalogue import Catalogue, sandbox_nodes
 from tests.differential.worlds import FEATURES, World
 from tests.servers import Fuseki, fuseki_server
-from topology.federation.engine import Engine
 
 KINDS = [
     "three sandbox nodes",

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.engine import Answer, Engine
+from federation.source_selection import Snapshot
 from tests.differential.catalogue import Catalogue, put
 from tests.differential.comparison import ask, compare, same
 from tests.differential.grammar import Query, queries
@@ -17,8 +19,6 @@ from tests.differential.graphs import EX, PREFIXES
 from tests.differential.reference import Result
 from tests.differential.rounds import TIMEOUT, few_rounds
 from tests.differential.worlds import TANGLED, World
-from topology.federation.engine import Answer, Engine
-from topology.federation.sources import Snapshot
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 import requests
 
+from federation.engine import Answer, Engine
 from tests.differential.catalogue import Catalogue, SandboxNode, sandbox_processes
 from tests.differential.comparison import ACCEPT
 from tests.differential.faulty import FAILURES, HANGS, Proxy, proxies
@@ -23,7 +24,6 @@ from tests.differential.worlds import FEATURES
 from tests.servers import Fuseki
 from tests.servers.process import free_port
 from tests.waiting import eventually
-from topology.federation.engine import Answer, Engine
 
 PLACED = replace(FEATURES, provided={}, doubled={})
 OWN = replace(FEATURES, doubled={})

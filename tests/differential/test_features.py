@@ -7,12 +7,12 @@ from itertools import islice
 
 import pytest
 
+from federation.engine import Engine
+from federation.source_selection import Snapshot
 from tests.differential.catalogue import Catalogue
 from tests.differential.comparison import ACCEPT
 from tests.differential.queries import DATASETS, ORDERED, PROLOGUE, QUERIES
 from tests.differential.reference import Result
-from topology.federation.engine import Engine
-from topology.federation.sources import Snapshot
 
 ANALYSIS_GIVES_UP = {"code point escapes"}
 

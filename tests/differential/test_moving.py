@@ -18,11 +18,11 @@ from itertools import cycle
 import pytest
 import requests
 
+from federation.engine import Engine
 from tests.differential.catalogue import delete, put, update
 from tests.differential.graphs import EX, PREFIXES
-from topology.federation.engine import Engine
-from topology.gateway.directory import Copy, Directory
-from topology.gateway.own import Listing
+from topology.gateway.replicas.selector import Copy, Directory
+from topology.gateway.replicas.unmanaged import Listing
 from topology.records import Node, OfferingHead, Ring, placement_key
 from topology.ring import RingView
 

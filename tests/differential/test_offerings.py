@@ -8,12 +8,12 @@ from pathlib import Path
 import pyoxigraph
 import pytest
 
+from federation.engine import Engine
+from federation.source_selection import Snapshot, Source
+from sandbox.offerings import generate, load
 from tests.differential.reference import Reference, Result
 from tests.unit.federation.node import Node, running_nodes
-from topology.description import read_description
-from topology.federation.engine import Engine
-from topology.federation.sources import Snapshot, Source
-from topology.sandbox.offerings import generate, load
+from topology.rdf.offering_graph import read_description
 
 EXAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "offerings_100.jsonld"
 SANDBOX_OFFERINGS = 30

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from federation.engine import Engine
 from tests.differential.catalogue import Catalogue
 from tests.differential.comparison import ask, compare, expected
 from tests.differential.grammar import Query, queries
 from tests.differential.rounds import TIMEOUT, rounds
 from tests.differential.worlds import TANGLED, TIDY, World
-from topology.federation.engine import Engine
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from federation.skolem import PREFIX
+
 from tests.differential.graphs import EX, PREFIXES, graphs, provided
-from topology.skolem import PREFIX
 
 
 @dataclass(frozen=True)

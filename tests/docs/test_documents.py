@@ -9,10 +9,10 @@ import click
 import pytest
 
 from catena_core import Link
-from catena_core.command import command
+from catena_core.cli import command
 from catena_core.embedded import main as embedded
 from catena_core.options import LinkOptions
-from topology.cli import main as catena
+from topology.cli.main import main as catena
 
 from .running import DOCUMENTS, ROOT
 

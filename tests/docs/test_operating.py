@@ -2,7 +2,7 @@
 
 import re
 
-from catena_core.metrics import Metrics
+from catena_core.monitoring.metrics import Metrics
 
 from .log_lines import logged_lines
 from .running import ROOT

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from catena_core.connectors import AerospikeConnector, Key, MongoDBConnector, RedisConnector, Store
 from catena_core.errors import CodecError, UsageError
+from catena_core.stores import AerospikeConnector, Key, MongoDBConnector, RedisConnector, Store
 from tests.fake_aerospike import FakeCluster
 from tests.servers import MongoDB, Redis
 from tests.servers.process import free_port

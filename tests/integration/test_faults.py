@@ -29,7 +29,7 @@ class Node:
 
     def start(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "topology.sandbox.node", "--port", self._port],
+            [sys.executable, "-m", "sandbox.node", "--port", self._port],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -45,7 +45,7 @@ class Node:
 @pytest.fixture
 def running(tmp_path):
     nodes = [Node() for _ in range(3)]
-    with server("topology.sandbox.booth", "booth ", "--count", "40") as (booth, _):
+    with server("sandbox.booth", "booth ", "--count", "40") as (booth, _):
         listed = catalogue_list(tmp_path / "nodes.json", [node.url for node in nodes])
         up = Up(DLT_BASE_URL=booth, OPERATOR_PROVIDED="1", CATALOGUE_LIST=listed, REDIS_HOST="")
         try:
@@ -121,9 +121,9 @@ def test_a_hung_node_delays_no_other(running):
 
 @pytest.mark.redis
 def test_redis_may_go_and_come_back(redis_server, caplog):
-    from catena_core.logs import LinkLogger
-    from topology import cache as module
-    from topology.cache import Cache
+    from catena_core.monitoring.logs import LinkLogger
+    from topology.clients import redis_cache as module
+    from topology.clients.redis_cache import Cache
 
     module_wait = module._RETRY_AFTER
     module._RETRY_AFTER = 0.2

@@ -89,7 +89,7 @@ def gateway(tmp_path):
 @pytest.fixture
 def two_nodes():
     """Two nodes, with four graphs on both of them and one on the second alone."""
-    with server("topology.sandbox.node", "node ") as one, server("topology.sandbox.node", "node ") as other:
+    with server("sandbox.node", "node ") as one, server("sandbox.node", "node ") as other:
         for number in range(4):
             for url, _ in (one, other):
                 put(url, f"urn:g{number}")

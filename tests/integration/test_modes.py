@@ -16,15 +16,15 @@ from .test_topology import assert_placed, documents_of
 
 @pytest.fixture
 def two_nodes():
-    with server("topology.sandbox.node", "node ") as (one, _), server("topology.sandbox.node", "node ") as (two, _):
+    with server("sandbox.node", "node ") as (one, _), server("sandbox.node", "node ") as (two, _):
         yield one, two
 
 
 def test_nodes_are_inferred_from_owners_and_new_ones_join_while_running(two_nodes):
     own, others = two_nodes
     with (
-        server("topology.sandbox.booth", "booth ", "--count", "20") as (booth, _),
-        server("topology.sandbox.booth", "booth ", "--count", "3", "--seed", "9", "--catalogue-url", others) as (
+        server("sandbox.booth", "booth ", "--count", "20") as (booth, _),
+        server("sandbox.booth", "booth ", "--count", "3", "--seed", "9", "--catalogue-url", others) as (
             other,
             _,
         ),
@@ -48,7 +48,7 @@ def test_nodes_are_inferred_from_owners_and_new_ones_join_while_running(two_node
 
 def test_centralised_sends_everything_to_the_global_catalogue(two_nodes):
     node, _ = two_nodes
-    with server("topology.sandbox.booth", "booth ", "--count", "20") as (booth, _):
+    with server("sandbox.booth", "booth ", "--count", "20") as (booth, _):
         up = Up(
             DLT_BASE_URL=booth,
             CENTRALISED="1",
@@ -65,7 +65,7 @@ def test_centralised_sends_everything_to_the_global_catalogue(two_nodes):
 
 def test_the_list_of_nodes_is_read_again_when_it_changes(two_nodes, tmp_path):
     one, two = two_nodes
-    with server("topology.sandbox.booth", "booth ", "--count", "20") as (booth, _):
+    with server("sandbox.booth", "booth ", "--count", "20") as (booth, _):
         listed = catalogue_list(tmp_path / "nodes.json", [one])
         up = Up(DLT_BASE_URL=booth, OPERATOR_PROVIDED="1", CATALOGUE_LIST=listed, REDIS_HOST="")
         try:

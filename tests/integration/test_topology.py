@@ -159,7 +159,7 @@ def parts(request):
     """Broker option, settings and nodes: embedded with sandbox nodes, or Apache Kafka, Redis and Fuseki."""
     with contextlib.ExitStack() as stack:
         if request.param == "embedded":
-            nodes = [stack.enter_context(server("topology.sandbox.node", "node "))[0] for _ in range(3)]
+            nodes = [stack.enter_context(server("sandbox.node", "node "))[0] for _ in range(3)]
             yield (), {"REDIS_HOST": ""}, nodes
         else:
             kafka = request.getfixturevalue("own_kafka")
@@ -185,7 +185,7 @@ def own_kafka():
 def test_from_the_ledgers_listing_to_a_federated_answer(parts, tmp_path):
     arguments, settings, nodes = parts
     offerings = ("--offerings", str(REAL_OFFERINGS)) if REAL_OFFERINGS.is_file() else ("--count", "100")
-    with server("topology.sandbox.booth", "booth ", *offerings) as (booth, _):
+    with server("sandbox.booth", "booth ", *offerings) as (booth, _):
         listed = catalogue_list(tmp_path / "nodes.json", nodes)
         up = Up(
             ("--scale", "fetcher=2", "--scale", "writer=2", *arguments),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from catena_core.logs import LinkLogger
-from topology.cache import Cache
-from topology.federation.effort import Limits
-from topology.federation.engine import Engine
+from catena_core.monitoring.logs import LinkLogger
+from federation.budget import Limits
+from federation.engine import Engine
+from topology.clients.redis_cache import Cache
 from topology.settings import Settings
 
 _MEBIBYTE = 1024 * 1024

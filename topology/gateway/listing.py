@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from federation.source_selection import Snapshot
 from topology import records
-from topology.federation.sources import Snapshot
-from topology.gateway.directory import Copy, Directory
+from topology.gateway.replicas.selector import Copy, Directory
 from topology.records import OfferingHead
 
 _REST = 10  # times what making a list took

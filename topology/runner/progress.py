@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
 from catena_core.table import Table
 from topology import records, topics
 from topology.records import AddressEvent, Placement, Ring

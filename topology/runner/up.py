@@ -124,12 +124,12 @@ class Runner:
         if own_nodes:
             for name, value in _SANDBOX_PACE.items():
                 variables.setdefault(name, value)
-            nodes = [self._server(f"node_{n + 1}", "topology.sandbox.node") for n in range(SANDBOX_NODES)]
+            nodes = [self._server(f"node_{n + 1}", "sandbox.node") for n in range(SANDBOX_NODES)]
         if own_booth:
             offerings = settings.load(variables, file=os.devnull).sandbox_offerings
             option = ["--count", offerings] if offerings.isdigit() else ["--offerings", offerings]
             seed = ["--seed", variables.get("SANDBOX_SEED", "1")]
-            booth = self._server("booth", "topology.sandbox.booth", *option, *seed)
+            booth = self._server("booth", "sandbox.booth", *option, *seed)
         if own_nodes:
             listed = {
                 node.name: {"id": node.name, "catalogue_url": url, "base_url": url.rpartition("/")[0]}

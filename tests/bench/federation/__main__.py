@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import click
 from rich.console import Console
 
+from sandbox.offerings import SandboxOffering
 from tests.bench.federation import comunica, load, memory, servers, timing
 from tests.bench.federation.client import Client
 from tests.bench.federation.offerings import offerings, words
@@ -21,8 +22,7 @@ from tests.bench.federation.report import FRESH, NORMAL, SINGLE, Results, show
 from tests.bench.links.report import machine
 from tests.servers import ServerUnavailable
 from tests.servers.fuseki import VERSION as FUSEKI_VERSION
-from topology.description import Description
-from topology.sandbox.offerings import SandboxOffering
+from topology.rdf.offering_graph import Description
 
 CLIENTS = 32
 LOAD_ROUNDS = 2

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from federation import skolem
 from tests.bench.federation.checking import read, size
 from tests.bench.federation.client import Client, Reply
 from tests.bench.federation.queries import Query, Words
 from tests.differential.reference import Result
 from tests.servers.cache import cached
-from topology import skolem
 
 PACKAGE, VERSION = "@comunica/query-sparql", "5.4.1"
 TIMEOUT = 10.0

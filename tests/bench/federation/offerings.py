@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyoxigraph
 
+from federation import skolem
+from sandbox.offerings import SandboxOffering, generate
 from tests.bench.federation.queries import PROLOGUE, Words
-from topology import skolem
-from topology.description import Description, read_description
-from topology.sandbox.offerings import SandboxOffering, generate
+from topology.rdf.offering_graph import Description, read_description
 
 _SKOLEM_IRI = re.compile(f"<{re.escape(skolem.PREFIX)}([0-9a-z]+)/([0-9a-z]+)>")
 _MOST_OF_EACH = 1000

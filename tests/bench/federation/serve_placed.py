@@ -18,14 +18,14 @@ from typing import Any
 
 import msgspec
 
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
 from tests.bench.federation.placed import Placed
 from topology import settings
-from topology.gateway.app import create_app
-from topology.gateway.directory import Copy, Directory
+from topology.gateway.api.app import create_app
+from topology.gateway.api.server import make_server
 from topology.gateway.engine import make_engine
-from topology.gateway.holdings import Holdings
-from topology.gateway.server import make_server
+from topology.gateway.replicas.inventory import Holdings
+from topology.gateway.replicas.selector import Copy, Directory
 from topology.records import placement_key
 from topology.ring import RingView
 

@@ -17,15 +17,15 @@ import click
 import msgspec
 import urllib3
 
+from sandbox.offerings import SandboxOffering
 from tests.bench.federation.offerings import as_quads, as_shown, portions
 from tests.bench.federation.placed import Placed
 from tests.differential.catalogue import sandbox_nodes
 from tests.servers import fuseki_server
 from tests.servers.process import free_port
-from topology.description import Description
+from topology.rdf.offering_graph import Description
 from topology.records import Node, OfferingHead, Placement, Ring
 from topology.ring import RingView
-from topology.sandbox.offerings import SandboxOffering
 
 ROOT = Path(__file__).resolve().parents[3]
 COUNT, REPLICAS, VIRTUAL_NODES = 3, 2, 150

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from federation.skolem import skolem_iri
+
 from tests.bench.federation.comunica import difference
 from tests.differential.reference import Result, Row
-from topology.skolem import skolem_iri
 
 
 def result(*rows: Row, names: tuple[str, ...] = ("x",)) -> Result:

@@ -8,7 +8,7 @@ import pytest
 from tests.bench.federation.offerings import as_quads, as_shown, offerings, portions, words
 from tests.bench.federation.queries import DEFAULT, NAMED, QUERIES, Query, Words
 from tests.differential.reference import Result
-from topology.description import Description
+from topology.rdf.offering_graph import Description
 
 OFFERINGS = 60
 MANY = 500

@@ -10,8 +10,8 @@ import aerospike
 import pytest
 from aerospike import exception
 
-from catena_core.connectors import AerospikeConnector
 from catena_core.errors import UsageError
+from catena_core.stores import AerospikeConnector
 from tests.fake_aerospike import FakeCluster
 from tests.servers.process import free_port
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catena_core import codec
 from catena_core.errors import CodecError
+from catena_core.wire import codec
 
 
 @dataclasses.dataclass(frozen=True)

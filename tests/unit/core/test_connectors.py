@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from catena_core.connectors import AerospikeConnector, MongoDBConnector, RedisConnector
-from catena_core.connectors.connector import Connector, addresses
 from catena_core.errors import UsageError
+from catena_core.stores import AerospikeConnector, MongoDBConnector, RedisConnector
+from catena_core.stores.connector import Connector, addresses
 
 CONNECTORS: tuple[type[Any], ...] = (MongoDBConnector, AerospikeConnector, RedisConnector)
 
@@ -63,7 +63,7 @@ def test_redis_is_one_server() -> None:
 def test_a_missing_client_is_named_with_what_installs_it(
     package: str, connector: type[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "catena_core.connectors.mongodb_client", raising=False)
+    monkeypatch.delitem(sys.modules, "catena_core.stores.mongodb_client", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     extra = "mongodb" if package == "pymongo" else "aerospike"
 

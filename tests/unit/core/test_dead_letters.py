@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catena_core import codec
-from catena_core.dead_letters import MARKER, DeadLetter, Replayed, _is_marker, _marked, _merged, to_letter
-from catena_core.dead_letters_cli import _readable, printable
+from catena_core.dead_letters.cli import _readable, printable
+from catena_core.dead_letters.replay import MARKER, DeadLetter, Replayed, _is_marker, _marked, _merged, to_letter
+from catena_core.wire import codec
 
 
 class Message:

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from catena_core.assignment import Assignment
-from catena_core.delivery import AtLeastOnce
-from catena_core.logs import LinkLogger
-from catena_core.metrics import Metrics
+from catena_core.consuming.assignment import Assignment
+from catena_core.delivery.at_least_once import AtLeastOnce
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.monitoring.metrics import Metrics
 
 
 class Coordinator:

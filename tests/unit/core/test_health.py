@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from catena_core.errors import UsageError
-from catena_core.health import Health, HealthServer
-from catena_core.logs import LinkLogger
-from catena_core.metrics import Metrics
-from catena_core.watchdog import Watchdog, stacks
+from catena_core.monitoring.health import Health, HealthServer
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.monitoring.metrics import Metrics
+from catena_core.monitoring.watchdog import Watchdog, stacks
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import pytest
 from click.testing import CliRunner
 
 from catena_core import Electron, Link
-from catena_core.command import command
+from catena_core.cli import command
 from catena_core.errors import UsageError
 from catena_core.options import LinkOptions
-from catena_core.results import read_result
 from catena_core.testing import LinkDriver
+from catena_core.transforming.results import read_result
 
 
 class Words(Link):

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from catena_core.logs import LinkLogger, configure
+from catena_core.monitoring.logs import LinkLogger, configure
 
 
 @pytest.fixture

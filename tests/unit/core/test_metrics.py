@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from catena_core.metrics import BUCKETS, ConsumerState, Metrics
+from catena_core.monitoring.metrics import BUCKETS, ConsumerState, Metrics
 
 
 def value(metrics, name, **labels):

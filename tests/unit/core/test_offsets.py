@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catena_core.offsets import OffsetTracker
+from catena_core.consuming.offset_tracker import OffsetTracker
 
 
 def test_nothing_dispatched_commits_nothing():

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from catena_core import Link
-from catena_core.command import command
+from catena_core.cli import command
 from catena_core.errors import UsageError
 from catena_core.options import LinkOptions
 

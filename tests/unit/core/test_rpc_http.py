@@ -9,11 +9,11 @@ import time
 import pytest
 import requests
 
-from catena_core.calls import Methods, rpc
-from catena_core.calls.http import MAX_BODY_BYTES, HttpServer
-from catena_core.calls.json_rpc import MAX_BATCH_LENGTH
 from catena_core.errors import UsageError
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.rpc import Methods, rpc
+from catena_core.rpc.http import MAX_BODY_BYTES, HttpServer
+from catena_core.rpc.json_rpc import MAX_BATCH_LENGTH
 
 
 class Calculator:

@@ -8,14 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from catena_core import codec, errors
-from catena_core.calls import LocalRpc, backlog, rpc
-from catena_core.calls import instances as instances_module
-from catena_core.calls import messages as messages_module
-from catena_core.calls.instances import Instances
-from catena_core.calls.messages import Alive, Gone, Request, Wire, read_envelope, to_wire
-from catena_core.calls.peer import Peer
-from catena_core.logs import LinkLogger
+from catena_core import errors
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.rpc import LocalRpc, backlog, rpc
+from catena_core.rpc import instances as instances_module
+from catena_core.rpc import messages as messages_module
+from catena_core.rpc.instances import Instances
+from catena_core.rpc.messages import Alive, Gone, Request, Wire, read_envelope, to_wire
+from catena_core.rpc.peer import Peer
+from catena_core.wire import codec
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from catena_core.calls import Context, Methods, rpc
 from catena_core.errors import InternalError, InvalidParamsError, MethodNotFoundError, RPCError, UsageError
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.rpc import Context, Methods, rpc
 
 CALLER = Context("uid-7", "counters")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from catena_core.scheduling import Backlog, weight_of
+from catena_core.consuming.fair_queue import Backlog, weight_of
 
 TOPICS = ("a", "b", "c")
 OWNERS = [(topic, number) for topic in TOPICS for number in range(2)]

@@ -6,8 +6,8 @@ import datetime
 import pytest
 
 from catena_core import Electron, Link, rpc
-from catena_core.calls import LocalRpc
 from catena_core.errors import CodecError, InternalError, MethodNotFoundError, StoppedError, UsageError
+from catena_core.rpc import LocalRpc
 from catena_core.testing import LinkDriver
 
 NOON = 1_800_000_000.0

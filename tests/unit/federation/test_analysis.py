@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from topology.federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
-from topology.federation.reading.analysis import analyse
-from topology.federation.reading.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
 
 PREFIX = (
     "PREFIX : <urn:> PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> "

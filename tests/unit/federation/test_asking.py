@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from federation.budget import Effort, Limits
+from federation.errors import QueryCancelled, QueryTimeout, SourceFailed
+from federation.fetching.hedging import Asking, OtherNodes
+from federation.fetching.subquery import Request
+from federation.source_selection import Snapshot, Source
 from tests.waiting import eventually
-from topology.federation.effort import Effort, Limits
-from topology.federation.errors import QueryCancelled, QueryTimeout, SourceFailed
-from topology.federation.pulling.asking import Asking, OtherNodes
-from topology.federation.pulling.request import Request
-from topology.federation.sources import Snapshot, Source
 
 REQUEST = Request("SELECT 1", (), {}, None)
 OTHER = Request("SELECT 2", (), {}, None)

@@ -7,10 +7,10 @@ from rdflib import BNode, Literal, URIRef, Variable
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 from rdflib.term import Identifier
 
-from topology.federation.reading.blocks import Triple, blocks, simple
-from topology.federation.reading.conditions import Condition
-from topology.federation.reading.constants import Constants
-from topology.federation.reading.plan import Block
+from federation.analysis.bgp_pushdown import Triple, blocks, simple
+from federation.analysis.filter_pushdown import Condition
+from federation.analysis.plan import Block
+from federation.analysis.portable_terms import Constants
 
 S, X, Z = map(Variable, "soz")
 P, Q, C = (URIRef(f"urn:{name}") for name in "pqC")

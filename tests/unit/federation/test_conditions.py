@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyoxigraph
 import pytest
 
-from topology.federation.pulling.request import request
-from topology.federation.reading.analysis import analyse
-from topology.federation.reading.plan import Dataset
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import Dataset
+from federation.fetching.subquery import request
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 PROLOGUE = f"PREFIX : <urn:> PREFIX xsd: <{XSD}> "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import rdflib
+from federation.skolem import PREFIX
 from rdflib import BNode, Literal, URIRef, Variable
 from rdflib.term import Node
 
-from topology.federation.reading.constants import Constants
-from topology.skolem import PREFIX
+from federation.analysis.portable_terms import Constants
 
 SKOLEM = URIRef(f"{PREFIX}0123/c14n0")
 OWN = URIRef("urn:datatype")

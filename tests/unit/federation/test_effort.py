@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from topology.federation.effort import Effort, Hold, Limits
-from topology.federation.errors import QueryCancelled, QueryTimeout, TooBusy, TooLarge
+from federation.budget import Effort, Hold, Limits
+from federation.errors import QueryCancelled, QueryTimeout, TooBusy, TooLarge
 
 
 def test_it_goes_on_while_there_is_time() -> None:

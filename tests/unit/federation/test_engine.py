@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pyoxigraph
 import pytest
 
-from tests.unit.federation.node import Node, running_nodes
-from topology.federation.effort import Limits
-from topology.federation.engine import Engine
-from topology.federation.errors import (
+from federation.budget import Limits
+from federation.engine import Engine
+from federation.errors import (
     NotAcceptable,
     QueryRefused,
     QuerySyntaxError,
@@ -21,7 +20,8 @@ from topology.federation.errors import (
     SourceFailed,
     TooLarge,
 )
-from topology.federation.sources import Snapshot, Source
+from federation.source_selection import Snapshot, Source
+from tests.unit.federation.node import Node, running_nodes
 
 GRAPHS = [f"urn:g{n}" for n in range(6)]
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s <urn:p> ?o }"
@@ -286,7 +286,7 @@ def test_services_are_refused(nodes: list[Node], engine: Engine) -> None:
 def test_plans_are_kept(nodes: list[Node], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     text = COUNT + " # once"
     plan = engine.plan(text)
-    monkeypatch.setattr("topology.federation.evaluating.workers.Workers.analyse", None)
+    monkeypatch.setattr("federation.evaluation.pool.Workers.analyse", None)
     assert engine.plan(text) is plan
 
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from federation.analysis.plan import Plan
+from federation.budget import Step
+from federation.engine import Answer, Engine
+from federation.protocol.explain import Explanation, as_text, explanation
+from federation.source_selection import Snapshot, Source
 from tests.unit.federation.node import running_nodes
-from topology.federation.effort import Step
-from topology.federation.engine import Answer, Engine
-from topology.federation.http.explain import Explanation, as_text, explanation
-from topology.federation.reading.plan import Plan
-from topology.federation.sources import Snapshot, Source
 
 PULL = "SELECT ?s ?p ?o ?g WHERE { { GRAPH ?g { ?s ?p ?o } } }"
 OTHER_PULL = "SELECT ?s ?p ?o ?g WHERE { { VALUES ?g { <urn:g1> } GRAPH ?g { ?s ?p ?o } } }"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.federation.errors import NotAcceptable
-from topology.federation.http.formats import GRAPHS, SOLUTIONS, choose, choose_for_graph, named
-from topology.federation.reading.plan import Form
+from federation.analysis.plan import Form
+from federation.errors import NotAcceptable
+from federation.protocol.negotiation import GRAPHS, SOLUTIONS, choose, choose_for_graph, named
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.federation.errors import QuerySyntaxError
-from topology.federation.http.forms import Parameters, read_form
+from federation.errors import QuerySyntaxError
+from federation.protocol.parameters import Parameters, read_form
 
 QUERIES = [
     "SELECT * WHERE { ?s ?p ?o }",

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import Pattern
+from federation.caching.quad_cache import Kept
+from federation.caching.refresh import Keeping, Pull, Pulled, Work
+from federation.errors import SourceFailed, TooLarge
+from federation.fetching.merge import Rows
+from federation.source_selection import Snapshot, Source
 from tests.waiting import eventually
-from topology.federation.errors import SourceFailed, TooLarge
-from topology.federation.keeping.keeping import Keeping, Pull, Pulled, Work
-from topology.federation.keeping.kept import Kept
-from topology.federation.pulling.rows import Rows
-from topology.federation.reading.analysis import analyse
-from topology.federation.reading.plan import Pattern
-from topology.federation.sources import Snapshot, Source
 
 A = Source("a", "http://a/")
 TITLES = analyse("SELECT * { ?s <urn:title> ?o }")

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topology.federation.errors import NotKept
-from topology.federation.evaluating.jobs import Keep
-from topology.federation.evaluating.kept_store import KeptStore
-from topology.federation.keeping.kept import Kept, covering, wanted
-from topology.federation.pulling.rows import Rows
-from topology.federation.reading.analysis import analyse
-from topology.federation.reading.plan import ANY_NAMED_GRAPH, Pattern
-from topology.federation.sources import Snapshot, Source
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import ANY_NAMED_GRAPH, Pattern
+from federation.caching.quad_cache import Kept, covering, wanted
+from federation.errors import NotKept
+from federation.evaluation.cached_store import KeptStore
+from federation.evaluation.messages import Keep
+from federation.fetching.merge import Rows
+from federation.source_selection import Snapshot, Source
 
 A = Source("a", "http://a/")
 EVERYTHING = (Pattern(ANY_NAMED_GRAPH),)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyoxigraph import DefaultGraph, NamedNode
 
-from topology.federation.errors import UnreadableQuads
-from topology.federation.evaluating.jobs import Keep
-from topology.federation.evaluating.kept_store import KeptStore
+from federation.errors import UnreadableQuads
+from federation.evaluation.cached_store import KeptStore
+from federation.evaluation.messages import Keep
 
 GRAPHS = ("urn:g", "urn:h", "urn:no iri")
 CONTENTS = st.dictionaries(st.sampled_from(GRAPHS), st.frozensets(st.sampled_from("abc"), max_size=3))

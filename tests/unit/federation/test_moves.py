@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.federation.pulling.moves import moved
-from topology.federation.sources import Snapshot, Source
+from federation.fetching.staleness import moved
+from federation.source_selection import Snapshot, Source
 
 A, B = Source("a", "http://a/"), Source("b", "http://b/")
 G = "urn:g"

@@ -10,9 +10,9 @@ from typing import Any
 import pyoxigraph
 import pytest
 
+from federation.engine import Answer, Engine
+from federation.source_selection import Snapshot, Source
 from tests.unit.federation.node import Node, running_nodes
-from topology.federation.engine import Answer, Engine
-from topology.federation.sources import Snapshot, Source
 
 VALUES = "SELECT ?o { ?s <urn:p> ?o } ORDER BY ?o"
 MANY = 1500  # so many graphs cannot be listed in one request

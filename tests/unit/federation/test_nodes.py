@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from federation.analysis.plan import Dataset, Pattern
+from federation.budget import Effort, Limits
+from federation.errors import FederationError, QueryCancelled, QueryTimeout, SourceFailed, TooLarge
+from federation.fetching.endpoints import Nodes, _Manners
+from federation.fetching.subquery import Request, request
+from federation.source_selection import Source
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
 from tests.waiting import eventually
-from topology.federation.effort import Effort, Limits
-from topology.federation.errors import FederationError, QueryCancelled, QueryTimeout, SourceFailed, TooLarge
-from topology.federation.pulling.nodes import Nodes, _Manners
-from topology.federation.pulling.request import Request, request
-from topology.federation.reading.plan import Dataset, Pattern
-from topology.federation.sources import Source
 
 
 def everything() -> Request:

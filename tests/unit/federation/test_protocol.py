@@ -13,13 +13,13 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from federation.budget import Limits
+from federation.engine import Engine
+from federation.protocol.etag import wants_fresh
+from federation.protocol.sparql import COMPLETENESS, PATHS, sparql_blueprint
+from federation.source_selection import Snapshot, Source
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
-from topology.federation.effort import Limits
-from topology.federation.engine import Engine
-from topology.federation.http.conditional import wants_fresh
-from topology.federation.http.protocol import COMPLETENESS, PATHS, sparql_blueprint
-from topology.federation.sources import Snapshot, Source
 
 SELECT = "SELECT ?s { ?s <urn:p> ?o FILTER(?o + 1 > 1 && ?o < 5) }"
 CONSTRUCT = "CONSTRUCT WHERE { ?s <urn:p> ?o }"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.federation.http.query_layout import lay_out
+from federation.protocol.query_layout import lay_out
 
 PULL = (
     "SELECT ?s ?p ?o ?g WHERE { { VALUES ?p { <urn:p> } GRAPH ?g { ?s ?p ?o } } UNION { GRAPH ?g { ?s <urn:q> ?o } } UNION "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from topology.federation.reading.analysis import analyse
-from topology.federation.reading.reasons import reasons
+from federation.analysis.analyse import analyse
+from federation.analysis.reasons import reasons
 
 PREFIX = "PREFIX : <urn:> "
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.federation.pulling.request import request
-from topology.federation.reading.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Dataset, Pattern
+from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Dataset, Pattern
+from federation.fetching.subquery import request
 
 ALL = Dataset(None, None)
 TERMS = [None, *(f"<urn:{name}>" for name in "abc")]

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from topology.federation.keeping.results import Result, Results, key
-from topology.federation.reading.plan import Dataset
+from federation.analysis.plan import Dataset
+from federation.caching.result_cache import Result, Results, key
 
 ANSWER = Result('{"é": "\\n"}\n\n'.encode(), "A")
 

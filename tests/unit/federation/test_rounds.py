@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from topology.federation.pulling.request import Request
-from topology.federation.pulling.rounds import Round, as_read
-from topology.federation.sources import Snapshot, Source
+from federation.fetching.rounds import Round, as_read
+from federation.fetching.subquery import Request
+from federation.source_selection import Snapshot, Source
 
 A, B = Source("a", "http://a/"), Source("b", "http://b/")
 ALL = Request("SELECT 1", (), {}, None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyoxigraph
 import pytest
 
-from topology.federation.errors import SourceFailed, TooLarge
-from topology.federation.pulling.rows import Rows
-from topology.federation.pulling.terms import skolem_label, skolem_suffix
-from topology.federation.reading.plan import DEFAULT_GRAPH, Block
-from topology.federation.sources import Source
+from federation.analysis.plan import DEFAULT_GRAPH, Block
+from federation.errors import SourceFailed, TooLarge
+from federation.fetching.merge import Rows
+from federation.fetching.terms import skolem_label, skolem_suffix
+from federation.source_selection import Source
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
 A, B = Source("a", "http://a/"), Source("b", "http://b/")

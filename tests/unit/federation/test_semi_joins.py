@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topology.federation.pulling.request import request
-from topology.federation.pulling.rows import Rows
-from topology.federation.pulling.semi_joins import MOST_TERMS, Found, Narrowed, SemiJoin, WidePatterns, in_rounds
-from topology.federation.reading.plan import DEFAULT_GRAPH, Block, Dataset, Pattern
-from topology.federation.sources import Source
+from federation.analysis.plan import DEFAULT_GRAPH, Block, Dataset, Pattern
+from federation.fetching.merge import Rows
+from federation.fetching.semi_join import MOST_TERMS, Found, Narrowed, SemiJoin, WidePatterns, in_rounds
+from federation.fetching.subquery import request
+from federation.source_selection import Source
 
 ALL = Dataset(None, None)
 A = Source("a", "http://a/")

@@ -16,17 +16,17 @@ import pyoxigraph
 import pytest
 from flask.testing import FlaskClient
 
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from federation.analysis.services import check_services
+from federation.engine import Engine
+from federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, ServerStopping, ServiceFailed
+from federation.protocol.sparql import sparql_blueprint
+from federation.source_selection import Snapshot, Source
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
 from tests.waiting import eventually
-from topology.federation.engine import Engine
-from topology.federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, ServerStopping, ServiceFailed
-from topology.federation.http.protocol import sparql_blueprint
-from topology.federation.reading.analysis import analyse
-from topology.federation.reading.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
-from topology.federation.reading.services import check_services
-from topology.federation.sources import Snapshot, Source
 from topology.gateway.engine import make_engine
 from topology.settings import load
 

@@ -11,15 +11,15 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import requests
 
+from federation.engine import Engine
 from tests.unit.federation.node import Node, running_nodes
 from tests.unit.federation.test_engine import put
 from tests.waiting import eventually
 from topology import records
-from topology.federation.engine import Engine
-from topology.gateway.app import create_app
-from topology.gateway.directory import Copy, Directory
-from topology.gateway.own import Listing
-from topology.gateway.server import make_server
+from topology.gateway.api.app import create_app
+from topology.gateway.api.server import make_server
+from topology.gateway.replicas.selector import Copy, Directory
+from topology.gateway.replicas.unmanaged import Listing
 from topology.records import OfferingHead, Ring
 from topology.ring import RingView
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from federation.skolem import PREFIX
 
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import Block, Plan
+from federation.analysis.query_template import shape_of, with_words
 from tests.differential.queries import DATASETS, PROLOGUE, QUERIES
-from topology.federation.reading.analysis import analyse
-from topology.federation.reading.plan import Block, Plan
-from topology.federation.reading.shapes import shape_of, with_words
-from topology.skolem import PREFIX
 
 ALIKE = [
     'SELECT * { GRAPH ?g { ?o <urn:x:title> ?t FILTER(CONTAINS(LCASE(?t), "water")) } } LIMIT 10 OFFSET 20',

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.federation.pulling.terms import in_full, iri, skolem_label, skolem_suffix
+from federation.fetching.terms import in_full, iri, skolem_label, skolem_suffix
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=0x21, exclude_categories=["Cs"]), max_size=20))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyoxigraph
 import pytest
 
-from topology.federation.reading.tokens import QueryText
+from federation.analysis.lexer import QueryText
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from topology.federation.effort import Effort, Limits
-from topology.federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, TooLarge
-from topology.federation.evaluating.jobs import Evaluate
-from topology.federation.evaluating.workers import Workers
+from federation.budget import Effort, Limits
+from federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, TooLarge
+from federation.evaluation.messages import Evaluate
+from federation.evaluation.pool import Workers
 
 JSON = "application/sparql-results+json"
 QUADS = b"".join(b"<urn:%d> <urn:p> <urn:%d> .\n" % (n, n * 7 % 3000) for n in range(3000))
@@ -178,7 +178,7 @@ def test_processes_end_with_their_server() -> None:
     script = textwrap.dedent("""
         import threading, time
         from tests.unit.federation.test_workers import ENDLESS, QUADS, job, soon
-        from topology.federation.evaluating.workers import Workers
+        from federation.evaluation.pool import Workers
         workers = Workers(2, 0)
         workers.analyse("ASK {}", soon(30))
         threading.Thread(target=lambda: workers.evaluate(job(ENDLESS, QUADS), soon(60)), daemon=True).start()

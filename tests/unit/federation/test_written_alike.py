@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from topology.federation.reading.written_alike import is_read_as_written
+from federation.analysis.canonical_literals import is_read_as_written
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import pytest
 
+from federation.engine import Engine
 from tests.unit.topology.odd_server import OddServer, odd_server
 from tests.unit.topology.sandbox_servers import Sandbox, running_booth, running_node
-from topology.federation.engine import Engine
 from topology.settings import Settings
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from catena_core import Electron
 from topology import records
-from topology.description import Description, read_description
+from topology.rdf.offering_graph import Description, read_description
 from topology.records import Node, NodeState, Offering, Ring
 
 OFFERING = "https://w3id.org/sedimark/ontology#Offering"

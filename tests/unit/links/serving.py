@@ -8,16 +8,16 @@ from typing import Any
 import flask
 from flask.testing import FlaskClient
 
+from federation.engine import Engine
 from tests.unit.links.making import described
 from tests.unit.topology.sandbox_servers import Sandbox
-from topology.catalogue import CatalogueNode
-from topology.description import Description
-from topology.federation.engine import Engine
-from topology.gateway.app import create_app
-from topology.gateway.directory import Copy, Directory
+from topology.clients.http import WebClient
+from topology.clients.node import CatalogueNode
+from topology.gateway.api.app import create_app
+from topology.gateway.replicas.selector import Copy, Directory
+from topology.rdf.offering_graph import Description
 from topology.records import Node, NodeState, OfferingHead, Ring, placement_key
 from topology.ring import RingView
-from topology.web import WebClient
 
 G = "https://p.example/1"
 

@@ -20,11 +20,11 @@ from links.router import Router
 from links.writer import Writer
 from tests.unit.links.making import offering
 from topology import records, topics
-from topology.catalogue import FailedError, RefusedError
-from topology.gateway.directory import decode_copy, take_snapshot
+from topology.clients.http import WebError
+from topology.clients.node import FailedError, RefusedError
+from topology.gateway.replicas.selector import decode_copy, take_snapshot
 from topology.records import RING_KEY, Node, NodeState, Offering, Ring, Write
 from topology.ring import RingView
-from topology.web import WebError
 
 PARTITIONS = 3
 INPUTS = (topics.OFFERINGS, topics.PLACEMENTS)

@@ -18,11 +18,11 @@ from tests.unit.links.making import OFFERING, described, document, values
 from tests.unit.topology.odd_server import Handler, OddServer, saying, saying_json
 from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
-from topology.description import read_description
-from topology.ledger import NotListedError
+from topology.clients.http import WebError
+from topology.clients.ledger import NotListedError
+from topology.rdf.offering_graph import read_description
 from topology.records import AddressEvent, Offering
 from topology.topics import graph_partition
-from topology.web import WebError
 
 PARTITIONS = 12
 ONE, OTHER = "https://p.example/1", "https://p.example/other"

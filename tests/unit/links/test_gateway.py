@@ -12,6 +12,7 @@ import pytest
 
 from catena_core.errors import UsageError
 from catena_core.testing import LinkDriver
+from federation.engine import Engine
 from links.gateway import Gateway
 from tests.unit.links.conftest import Environment
 from tests.unit.links.making import described
@@ -19,11 +20,10 @@ from tests.unit.links.serving import G, Serving
 from tests.unit.topology.odd_server import closed_port
 from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
-from topology.catalogue import CatalogueNode
-from topology.description import Description, canonical_text
-from topology.federation.engine import Engine
+from topology.clients.http import WebClient
+from topology.clients.node import CatalogueNode
+from topology.rdf.offering_graph import Description, canonical_text
 from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
-from topology.web import WebClient
 
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 

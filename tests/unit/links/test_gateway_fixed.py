@@ -16,16 +16,16 @@ import pytest
 import urllib3
 
 from catena_core.errors import CatenaError
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
+from federation.engine import Engine
 from links.gateway import Gateway
 from tests.integration.running import server
 from tests.servers import fuseki_server
 from tests.unit.links.conftest import Environment
 from tests.unit.topology.odd_server import closed_port
 from tests.waiting import eventually
-from topology.federation.engine import Engine
-from topology.gateway.app import create_app
-from topology.gateway.fixed import FixedCatalogue
+from topology.gateway.api.app import create_app
+from topology.gateway.fixed.catalogue import FixedCatalogue
 from topology.membership import CatalogueList
 
 TRIPLES = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
@@ -62,7 +62,7 @@ def clear(url: str) -> None:
 
 
 def start_node(stack: ExitStack, *arguments: str) -> Process:
-    return Process(*stack.enter_context(server("topology.sandbox.node", "node ", *arguments)))
+    return Process(*stack.enter_context(server("sandbox.node", "node ", *arguments)))
 
 
 def fill(urls: list[str], graphs: int = 9) -> None:

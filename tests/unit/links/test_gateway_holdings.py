@@ -16,9 +16,9 @@ from tests.unit.links.making import described
 from tests.unit.topology.sandbox_servers import Sandbox
 from tests.waiting import eventually
 from topology import records, topics
-from topology.catalogue import CatalogueNode
+from topology.clients.http import WebClient
+from topology.clients.node import CatalogueNode
 from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
-from topology.web import WebClient
 
 G = "https://p.example/1"
 GRAPHS = "SELECT DISTINCT ?g { GRAPH ?g { ?s ?p ?o } } ORDER BY ?g"

@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from federation.engine import Engine
+from federation.source_selection import Snapshot, Source
 from tests.unit.links.making import described
 from tests.unit.links.serving import G, Serving
 from tests.unit.topology.sandbox_servers import Sandbox
 from tests.waiting import eventually
-from topology.federation.engine import Engine
-from topology.federation.sources import Snapshot, Source
 from topology.gateway import listing
-from topology.gateway.app import create_app
-from topology.gateway.directory import Copy
+from topology.gateway.api.app import create_app
 from topology.gateway.listing import Listed, list_offerings
+from topology.gateway.replicas.selector import Copy
 from topology.records import OfferingHead, placement_key
 
 EVERY_PATH = ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/catalogue/sparql")

@@ -9,12 +9,12 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from werkzeug.test import TestResponse
 
+from federation.engine import Engine
+from federation.protocol.negotiation import GRAPHS, SOLUTIONS
 from tests.unit.links.making import described
 from tests.unit.links.serving import Serving
 from tests.unit.topology.sandbox_servers import Sandbox
-from topology.federation.engine import Engine
-from topology.federation.http.formats import GRAPHS, SOLUTIONS
-from topology.gateway.openapi import describe
+from topology.gateway.api.openapi import describe
 
 SELECT = {"query": "SELECT * { ?s ?p ?o }"}
 CONSTRUCT = {"query": "CONSTRUCT WHERE { ?s ?p ?o }"}

@@ -16,13 +16,13 @@ from urllib.request import urlopen
 import flask
 import pytest
 
+from federation.engine import Engine
 from tests.unit.links.making import described
 from tests.unit.links.serving import Serving
 from tests.unit.topology.sandbox_servers import Sandbox
 from tests.waiting import eventually
-from topology.federation.engine import Engine
-from topology.gateway.app import MAX_REQUEST_BYTES
-from topology.gateway.server import make_server
+from topology.gateway.api.app import MAX_REQUEST_BYTES
+from topology.gateway.api.server import make_server
 
 G = "https://p.example/1"
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"

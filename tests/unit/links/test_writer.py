@@ -19,9 +19,9 @@ from tests.unit.links.making import described, ring
 from tests.unit.topology.odd_server import Handler, OddServer, closed_port, saying
 from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
-from topology.catalogue import CatalogueNode
+from topology.clients.http import WebClient
+from topology.clients.node import CatalogueNode
 from topology.records import REFUSED_DELETE, RING_KEY, Node, Placement, Write, placement_key
-from topology.web import WebClient
 
 G = "https://p.example/1"
 TOPIC = topics.writes_topic("n").name

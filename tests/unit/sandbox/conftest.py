@@ -45,8 +45,8 @@ class Server:
 
 @contextmanager
 def started(module: str, *arguments: str) -> Iterator[Server]:
-    """`python -m topology.sandbox.<module>` on a free port, killed at the end if it has not stopped by then."""
-    command = [sys.executable, "-m", f"topology.sandbox.{module}", *arguments]
+    """`python -m sandbox.<module>` on a free port, killed at the end if it has not stopped by then."""
+    command = [sys.executable, "-m", f"sandbox.{module}", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
     try:
         assert process.stdout is not None

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from sandbox.offerings import SandboxOffering, generate
 from tests.unit.sandbox.conftest import Server, started
-from topology.sandbox.offerings import SandboxOffering, generate
 
 JSON_LD = {"Content-Type": "application/ld+json"}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pyoxigraph import CanonicalizationAlgorithm, Dataset, Quad, RdfFormat, parse, serialize
 
+from sandbox.offerings import generate
 from tests.unit.sandbox.conftest import Server
-from topology.sandbox.offerings import generate
 
 TURTLE = {"Content-Type": "text/turtle"}
 N_QUADS = {"Content-Type": "application/n-quads", "Accept": "application/n-quads"}

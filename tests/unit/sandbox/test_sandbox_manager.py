@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 from pyoxigraph import BlankNode, NamedNode, RdfFormat, Triple, parse, serialize
 
+from sandbox.offerings import SandboxOffering, generate
 from tests.unit.sandbox.conftest import Server
-from topology.sandbox.offerings import SandboxOffering, generate
 
 TURTLE = {"Content-Type": "text/turtle"}
 PREFIXES = "@prefix s: <https://w3id.org/sedimark/ontology#> . @prefix x: <https://x.example/> .\n"

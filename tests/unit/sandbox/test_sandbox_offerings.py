@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pyoxigraph import BlankNode, CanonicalizationAlgorithm, Dataset, Literal, Quad, RdfFormat, parse
 
-from topology.sandbox.offerings import Json, SandboxOffering, address_of, generate, load, split
-from topology.sandbox.rdf import OFFERING, TYPE
+from sandbox.offerings import Json, SandboxOffering, address_of, generate, load, split
+from sandbox.rdf import OFFERING, TYPE
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "data"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from topology.sandbox.outbound import reaches_out
+from sandbox.outbound import reaches_out
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pyoxigraph import BlankNode, RdfFormat
 
-from topology.sandbox.offerings import generate
-from topology.sandbox.rdf import MAXIMUM_NESTING, SMALL, Description, is_quick, parse_bounded
+from sandbox.offerings import generate
+from sandbox.rdf import MAXIMUM_NESTING, SMALL, Description, is_quick, parse_bounded
 
 
 def nested(depth: int) -> bytes:

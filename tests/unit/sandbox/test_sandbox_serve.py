@@ -73,7 +73,7 @@ def test_a_node_with_a_directory_keeps_its_data(tmp_path: Path) -> None:
 
 def refusal(module: str, *arguments: str) -> str:
     """What a server that cannot start says: its last line on standard error."""
-    command = [sys.executable, "-m", f"topology.sandbox.{module}", *arguments]
+    command = [sys.executable, "-m", f"sandbox.{module}", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=CHECKOUT, env={**os.environ})
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr
@@ -98,12 +98,12 @@ def test_a_file_without_offerings_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["booth", "node"])
 def test_help_tells_the_endpoints_and_options(module: str) -> None:
-    command = [sys.executable, "-m", f"topology.sandbox.{module}", "--help"]
+    command = [sys.executable, "-m", f"sandbox.{module}", "--help"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=CHECKOUT).stdout
     assert "PUT        /faults" in told or "PUT    /faults" in told
     assert "--port" in told
 
 
 def test_rdflib_is_not_loaded() -> None:
-    code = "import sys, topology.sandbox.booth, topology.sandbox.node; sys.exit('rdflib' in sys.modules)"
+    code = "import sys, sandbox.booth, sandbox.node; sys.exit('rdflib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, timeout=30, check=False).returncode == 0

@@ -12,10 +12,10 @@ from urllib.request import Request, urlopen
 
 from aiohttp import web
 
-from topology.sandbox import booth as booths
-from topology.sandbox import node as nodes
-from topology.sandbox import offerings
-from topology.sandbox.serve import listen, url_of
+from sandbox import booth as booths
+from sandbox import node as nodes
+from sandbox import offerings
+from sandbox.serve import listen, url_of
 
 
 class Sandbox:

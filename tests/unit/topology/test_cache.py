@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
 from tests.unit.topology.odd_server import closed_port
-from topology.cache import Cache
+from topology.clients.redis_cache import Cache
 
 
 class Log(LinkLogger):

@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pyoxigraph as ox
 import pytest
 
+from sandbox import offerings
 from tests.unit.topology.odd_server import Handler, OddServer, closed_port, saying, saying_json
 from tests.unit.topology.sandbox_servers import Sandbox
-from topology.catalogue import CatalogueNode, FailedError, Protocol, RefusedError
-from topology.description import Description, read_description
-from topology.sandbox import offerings
-from topology.web import UnsafeError, WebClient, WebError
+from topology.clients.http import UnsafeError, WebClient, WebError
+from topology.clients.node import CatalogueNode, FailedError, Protocol, RefusedError
+from topology.rdf.offering_graph import Description, read_description
 
 PROTOCOLS: list[Protocol] = ["sedimark", "graph-store"]
 ODD_NAME = "https://p.example/offering?a=1&b=ü#frag+ment"

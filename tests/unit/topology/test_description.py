@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catena_core.errors import RejectedError
-from topology import skolem
-from topology.description import Description, canonical_text, read_description, to_json_ld
-from topology.sandbox import offerings
+from federation import skolem
+from sandbox import offerings
+from topology.rdf.offering_graph import Description, canonical_text, read_description, to_json_ld
 
 CHECKOUT = Path(__file__).parents[3]
 SOURCE = "https://provider.example/descriptions/1"
@@ -439,7 +439,7 @@ class TestSymmetry:
         script = f"""
 import pyoxigraph as ox
 from catena_core.errors import RejectedError
-from topology.description import canonical_text
+from topology.rdf.offering_graph import canonical_text
 count, shape = 5000, {shape!r}
 node = [ox.BlankNode(f"b{{n}}") for n in range(count)]
 p = ox.NamedNode("urn:p")

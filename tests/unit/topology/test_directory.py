@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catena_core.table import TableContent
+from federation.source_selection import Source
 from topology import records
-from topology.federation.sources import Source
-from topology.gateway.directory import Copy, Directory, decode_copy, take_snapshot
-from topology.gateway.own import Listing
-from topology.gateway.placed import DOUBTFUL, Alike, rank
+from topology.gateway.replicas.ranking import DOUBTFUL, Alike, rank
+from topology.gateway.replicas.selector import Copy, Directory, decode_copy, take_snapshot
+from topology.gateway.replicas.unmanaged import Listing
 from topology.records import (
     Node,
     NodeState,

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 import pytest
 from click.testing import CliRunner
 
+from federation.protocol.explain import Explanation, as_text
 from tests.unit.topology.odd_server import OddServer, closed_port, saying, saying_json
-from topology.cli import main
-from topology.federation.http.explain import Explanation, as_text
+from topology.cli.main import main
 
 QUERY = "SELECT * { ?s ?p ?o }"
 PLAN: Explanation = {
@@ -152,7 +152,7 @@ def test_it_says_how_to_start_a_gateway_where_none_answers() -> None:
 
 
 def test_it_does_not_wait_for_ever(gateway: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("topology.explain_cli._SECONDS_BEYOND_TIMEOUT", 0.1)
+    monkeypatch.setattr("topology.cli.explain._SECONDS_BEYOND_TIMEOUT", 0.1)
     gateway.answers["POST /sparql"] = gateway.hang
 
     assert "does not answer within 0.3 s" in explain("-u", gateway.url, QUERY, status=1, env={"SPARQL_TIMEOUT": "0.2"})

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.source_selection import Source
 from tests.waiting import eventually
-from topology.federation.sources import Source
-from topology.gateway.fixed_directory import FixedDirectory
+from topology.gateway.fixed.selector import FixedDirectory
 from topology.gateway.listing import Listed
-from topology.gateway.own import Listing
+from topology.gateway.replicas.unmanaged import Listing
 from topology.records import Node, NodeState, Ring
 from topology.ring import RingView
 

@@ -8,14 +8,14 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from catena_core.logs import LinkLogger
+from catena_core.monitoring.logs import LinkLogger
 from tests.unit.topology.odd_server import Answer, Handler, OddServer, closed_port, odd_server, saying
 from tests.unit.topology.sandbox_servers import Sandbox
 from tests.waiting import eventually
-from topology.gateway.holdings import Holdings, pause_after, read_listing
+from topology.clients.http import WebError
+from topology.gateway.replicas.inventory import Holdings, pause_after, read_listing
 from topology.records import Node, NodeState, Ring
 from topology.ring import RingView
-from topology.web import WebError
 
 TSV = "text/tab-separated-values"
 
@@ -247,7 +247,7 @@ def test_changes_are_told_and_nothing_else(make: Callable[..., Holdings], server
 def test_a_node_that_cannot_be_listed_is_told_of_once(
     make: Callable[..., Holdings], fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("topology.gateway.holdings._SHARE", 0)
+    monkeypatch.setattr("topology.gateway.replicas.inventory._SHARE", 0)
     with odd_server() as server:
         server.answers["/c/sparql"] = {
             "hangs": server.hang,

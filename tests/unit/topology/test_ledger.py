@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.topology.odd_server import OddServer, closed_port, saying, saying_json
 from tests.unit.topology.sandbox_servers import Sandbox
-from topology.ledger import Ledger, LedgerEntry, NotListedError
-from topology.web import UnsafeError, WebClient, WebError
+from topology.clients.http import UnsafeError, WebClient, WebError
+from topology.clients.ledger import Ledger, LedgerEntry, NotListedError
 
 WHOLE = {"descriptionUri": "https://p.example/d", "descriptionHash": "ab", "owner": "0x1", "name": "One"}
 

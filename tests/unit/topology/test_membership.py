@@ -14,9 +14,9 @@ import pytest
 from tests.unit.topology.odd_server import OddServer, closed_port, odd_server, saying, saying_json
 from tests.unit.topology.sandbox_servers import Sandbox
 from topology import membership
+from topology.clients.http import WebClient
 from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes, read_catalogue_list
 from topology.settings import Settings
-from topology.web import WebClient
 
 TEMPLATE = "{scheme}://{host}:3030/catalogue"
 

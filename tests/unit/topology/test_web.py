@@ -13,7 +13,7 @@ import pycurl
 import pytest
 
 from tests.unit.topology.odd_server import Handler, OddServer, closed_port, saying
-from topology.web import Response, UnsafeError, WebClient, WebError, check_address, to_uri
+from topology.clients.http import Response, UnsafeError, WebClient, WebError, check_address, to_uri
 
 LIMIT = 100_000
 METADATA = "169.254.169.254"

@@ -1,0 +1,1 @@
+"""Consuming: polling Kafka, dispatching electrons to lanes, and committing finished offsets."""

@@ -1,0 +1,447 @@
+"""Dead letters: what failed for good, read again, and put back where it came from.
+
+A dead letter is a message as it came, with the reason in headers. What has been replayed is remembered in the topic of the
+dead letters itself: a marker, behind the letters in their own partition, names their offsets. It needs no place of its own,
+holds single letters as well as all of them, and cannot expire before the letters that it is about, as the committed offsets
+of a consumer group would, which Kafka forgets a week after the last commit. Letters are marked once Kafka has acknowledged
+them; should the process end between the two, at most the last batch of them is replayed again.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from catena_core.delivery.producer import MAX_MESSAGE_BYTES
+from catena_core.errors import CatenaError, UsageError
+from catena_core.kafka.client import client_properties
+from catena_core.kafka.watermarks import watermarks
+from catena_core.monitoring.logs import LinkLogger
+
+# The headers that a message is given when it is put into the dead letters, and loses when it is put back.
+REASON_HEADERS = frozenset(
+    {
+        "error",
+        "error-type",
+        "link",
+        "original-topic",
+        "original-partition",
+        "original-offset",
+        "attempts",
+        "failed-at",
+    }
+)
+# Counts how often a message has been replayed; should it fail again, its next dead letter says so.
+REPLAYED = "replayed"
+# Says that a letter stands there without the value it had, which was too large for the topic.
+VALUE_LEFT_OUT = "value-left-out"
+# Says that a message in a topic of dead letters is none, but tells which of them were replayed.
+MARKER = "dead-letter-marker"
+
+SUFFIX = "dead-letters"
+
+_ANSWER_TIMEOUT = 10.0
+_SILENCE_TIMEOUT = 30.0
+_BATCH = 500
+
+Partition = tuple[str, int]
+Position = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What is known of one dead letter, without its key and value.
+
+    Attributes:
+        topic: The topic of dead letters it stands in.
+        partition: The partition there.
+        offset: The offset there.
+        failed_at: When it was given up, in seconds since 1970.
+        link: The link that gave it up; this and what follows is ``None`` where the letter does not say.
+        original_topic: The topic it came from.
+        original_partition: The partition it came from.
+        original_offset: The offset it had there.
+        error_type: The name of the exception's class.
+        error: What the exception said.
+        attempts: How often it was tried.
+        replays: How often it had been replayed before it failed this time.
+        complete: Whether it has its value; without it, it cannot be put back, since it would be taken for a tombstone.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    failed_at: float
+    link: str | None
+    original_topic: str | None
+    original_partition: int | None
+    original_offset: int | None
+    error_type: str | None
+    error: str | None
+    attempts: int | None
+    replays: int
+    complete: bool
+
+    @property
+    def position(self) -> Position:
+        """Where it stands: topic, partition and offset."""
+        return self.topic, self.partition, self.offset
+
+
+class Replayed:
+    """Which dead letters were replayed already."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[Partition, list[tuple[int, int]]] = defaultdict(list)
+        self._sorted = True
+
+    def add(self, partition: Partition, ranges: Iterable[tuple[int, int]]) -> None:
+        """Note ranges of offsets, both ends included."""
+        self._ranges[partition] += ranges
+        self._sorted = False
+
+    def __contains__(self, letter: DeadLetter) -> bool:
+        if not self._sorted:
+            self._ranges = defaultdict(list, {name: _merged(ranges) for name, ranges in self._ranges.items()})
+            self._sorted = True
+        ranges = self._ranges.get((letter.topic, letter.partition), [])
+        index = bisect_right(ranges, letter.offset, key=lambda bounds: bounds[0]) - 1
+        return index >= 0 and letter.offset <= ranges[index][1]
+
+
+class _Marker(msgspec.Struct):
+    replayed: list[tuple[int, int]]
+
+
+class DeadLetters:
+    """Reads and replays dead letters; a context manager that holds a connection to Kafka.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        properties: Further librdkafka properties.
+
+    Raises:
+        UsageError: There is no such property.
+        CatenaError: No Kafka answers.
+    """
+
+    def __init__(self, endpoint: str, properties: Mapping[str, str] | None = None) -> None:
+        self._endpoint = endpoint
+        client = client_properties(endpoint, LinkLogger("dead-letters"), dict(properties or {}))
+        try:
+            self._producer = Producer(
+                {
+                    "enable.idempotence": True,
+                    "compression.type": "lz4",
+                    # That of the links' own producer, so that a key goes where the link would have put it.
+                    "partitioner": "murmur2_random",
+                    "message.max.bytes": MAX_MESSAGE_BYTES,
+                    **client,
+                }
+            )
+            self._consumer = Consumer(
+                {
+                    **client,
+                    "group.id": "dead-letters",  # librdkafka wants one; nothing is committed, no group is joined
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": 100,
+                }
+            )
+        except KafkaException as error:
+            raise UsageError(f"a librdkafka property is wrong: {error.args[0].str()}; see -X") from error
+        try:
+            metadata = self._consumer.list_topics(timeout=_ANSWER_TIMEOUT)
+        except KafkaException as error:
+            self._consumer.close()
+            raise CatenaError(
+                f"no Kafka broker answers at {endpoint} ({error.args[0].str()}); "
+                "start one, or name the right address with -k HOST:PORT"
+            ) from error
+        self._partitions: dict[str, int] = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+    def __enter__(self) -> DeadLetters:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def topics(self, name: str | None = None) -> tuple[str, ...]:
+        """The topics to look into.
+
+        Args:
+            name: One topic; ``None``: all whose names end in ``dead-letters``.
+
+        Raises:
+            UsageError: There is no such topic.
+        """
+        found = tuple(sorted(topic for topic in self._partitions if topic.endswith(SUFFIX)))
+        if name is None:
+            return found
+        if name not in self._partitions:
+            raise UsageError(
+                f"there is no topic {name}; "
+                + (f"dead letters stand in {', '.join(found)}" if found else f"nor any whose name ends in {SUFFIX}")
+            )
+        return (name,)
+
+    def exists(self, topic: str) -> bool:
+        """Whether Kafka has this topic."""
+        return topic in self._partitions
+
+    def read(self, topics: Sequence[str]) -> tuple[list[DeadLetter], Replayed]:
+        """All dead letters of these topics by time of failure, and which of them were replayed.
+
+        Raises:
+            CatenaError: Kafka does not answer.
+        """
+        letters, replayed = [], Replayed()
+        partitions = {}
+        for topic in topics:
+            for number in range(self._partitions[topic]):
+                first, end = self._bounds(topic, number)
+                if first < end:
+                    partitions[topic, number] = (first, end)
+        for message in self._messages(partitions):
+            if _is_marker(message):
+                replayed.add((message.topic(), message.partition()), _marked(message))
+            else:
+                letters.append(to_letter(message))
+        letters.sort(key=lambda letter: (letter.failed_at, letter.position))
+        return letters, replayed
+
+    def messages(self, letters: Iterable[DeadLetter]) -> Iterator[tuple[DeadLetter, Any]]:
+        """Read the messages of dead letters again, in the order of each partition; those that are gone are left out.
+
+        Yields:
+            Each letter with the message of confluent-kafka.
+
+        Raises:
+            CatenaError: Kafka does not answer.
+        """
+        wanted = {letter.position: letter for letter in letters}
+        offsets: dict[Partition, list[int]] = defaultdict(list)
+        for topic, number, offset in wanted:
+            offsets[topic, number].append(offset)
+        spans = {partition: (min(numbers), max(numbers) + 1) for partition, numbers in offsets.items()}
+        for message in self._messages(spans):
+            letter = wanted.get((message.topic(), message.partition(), message.offset()))
+            if letter is not None:
+                yield letter, message
+
+    def replay(
+        self, letters: Sequence[DeadLetter], to: str | None = None, progress: Callable[[int], None] = lambda _n: None
+    ) -> int:
+        """Put messages back as they came, each into the partition it came from, and remember that.
+
+        They lose the headers that say why they failed, and gain one, ``replayed``, that counts how often they were.
+
+        Args:
+            letters: Which; each must be complete, and say its original topic unless ``to`` is given.
+            to: A topic to put them all into, by key, in place of their own.
+            progress: Called with the number of letters just replayed, after each batch.
+
+        Returns:
+            How many were replayed; less than were asked for if some are gone meanwhile.
+
+        Raises:
+            UsageError: One is not complete, or does not say where it came from; nothing has been replayed then.
+            CatenaError: Kafka did not take one; what it took before is remembered.
+        """
+        for letter in letters:
+            if not letter.complete or (to is None and letter.original_topic is None):
+                raise UsageError(
+                    f"the dead letter at {letter.partition}:{letter.offset} "
+                    + ("does not say where it came from" if letter.complete else "stands there without its value")
+                )
+        replayed = 0
+        remaining = iter(sorted(letters, key=lambda letter: letter.position))
+        while batch := list(islice(remaining, _BATCH)):
+            deliveries = _Deliveries(self._producer)
+            try:
+                for letter, message in self.messages(batch):
+                    self._put_back(letter, message, to, deliveries)
+            finally:  # also when interrupted: what is on its way arrives, so it must be remembered
+                taken = deliveries.wait()
+                self._remember(taken)
+            replayed += len(taken)
+            progress(len(taken))
+            if deliveries.error is not None:
+                raise CatenaError(
+                    f"{replayed} replayed and remembered, then Kafka did not take one: {deliveries.error}"
+                )
+        return replayed
+
+    def _put_back(self, letter: DeadLetter, message: Any, to: str | None, deliveries: _Deliveries) -> None:
+        topic = to or letter.original_topic
+        assert topic is not None  # `replay` has looked
+        partition = None
+        if to is None and letter.original_partition is not None:
+            # Where the topic has been made anew with fewer partitions, the key decides.
+            within = letter.original_partition < self._partitions.get(topic, 0)
+            partition = letter.original_partition if within else None
+        headers = [
+            (name, data) for name, data in message.headers() or () if name not in REASON_HEADERS and name != REPLAYED
+        ]
+        headers.append((REPLAYED, str(letter.replays + 1).encode()))
+        deliveries.send(letter, topic, message.key(), message.value(), headers, partition)
+
+    def _remember(self, letters: Sequence[DeadLetter]) -> None:
+        by_partition: dict[Partition, list[DeadLetter]] = defaultdict(list)
+        for letter in letters:
+            by_partition[letter.topic, letter.partition].append(letter)
+        deliveries = _Deliveries(self._producer)
+        for (topic, number), marked in by_partition.items():
+            ranges = _merged([(letter.offset, letter.offset) for letter in marked])
+            value = msgspec.json.encode(_Marker(ranges))
+            deliveries.send(marked[0], topic, None, value, [(MARKER, b"replayed")], number)
+        deliveries.wait()
+        if deliveries.error is not None:
+            listed = ", ".join(f"{letter.topic} {letter.partition}:{letter.offset}" for letter in letters)
+            raise CatenaError(
+                f"replayed, but Kafka did not take the note that they were ({deliveries.error}): {listed}"
+            )
+
+    def _bounds(self, topic: str, number: int) -> tuple[int, int]:
+        try:
+            return watermarks(self._consumer, topic, number, _ANSWER_TIMEOUT)
+        except KafkaException as error:
+            raise CatenaError(f"{topic}/{number} cannot be read: {error.args[0].str()}") from error
+
+    def _messages(self, spans: dict[Partition, tuple[int, int]]) -> Iterator[Any]:
+        """The messages of each partition from the first offset of its span up to, but without, the last."""
+        open_spans = dict(spans)
+        if not open_spans:
+            return
+        self._consumer.assign([TopicPartition(*partition, first) for partition, (first, _end) in spans.items()])
+        heard = time.monotonic()
+        while open_spans:
+            first = self._consumer.poll(0.5)
+            if first is None:
+                if time.monotonic() - heard > _SILENCE_TIMEOUT:
+                    raise CatenaError(f"Kafka at {self._endpoint} has stopped to answer")
+                continue
+            heard = time.monotonic()
+            # `consume(n, t)` would wait out t when fewer than n messages are there.
+            for message in [first, *self._consumer.consume(_BATCH, 0)]:
+                partition = message.topic(), message.partition()
+                error = message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    raise CatenaError(f"reading {partition[0] or 'from Kafka'}: {error.str()}")
+                if partition not in open_spans:
+                    continue
+                end = open_spans[partition][1]
+                if error is None and message.offset() < end:
+                    yield message
+                if error is not None or message.offset() >= end - 1:
+                    del open_spans[partition]
+
+
+class _Deliveries:
+    """Messages on their way to Kafka because of letters, and for which of these it has taken them."""
+
+    def __init__(self, producer: Producer) -> None:
+        self.error: Any = None
+        self._producer = producer
+        self._taken: list[DeadLetter] = []
+
+    def send(
+        self,
+        letter: DeadLetter,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes | None]],
+        partition: int | None,
+    ) -> None:
+        def delivered(error: Any, _message: Any) -> None:
+            if error is None:
+                self._taken.append(letter)
+            elif self.error is None:
+                self.error = error.str()
+
+        where = {} if partition is None else {"partition": partition}
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=headers, on_delivery=delivered, **where)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                self.error = self.error or error.args[0].str()
+                return
+
+    def wait(self) -> list[DeadLetter]:
+        """Wait until each is taken or refused, which librdkafka's ``message.timeout.ms`` bounds; return those taken."""
+        while self._producer.flush(1.0):
+            pass
+        return self._taken
+
+
+def to_letter(message: Any) -> DeadLetter:
+    """Read what the headers of a dead letter say; what is missing or malformed in them is left out."""
+    headers = {name: (data or b"").decode("utf-8", "replace") for name, data in message.headers() or ()}
+    return DeadLetter(
+        topic=message.topic(),
+        partition=message.partition(),
+        offset=message.offset(),
+        failed_at=_seconds(headers.get("failed-at")) or message.timestamp()[1] / 1000,
+        link=headers.get("link"),
+        original_topic=headers.get("original-topic"),
+        original_partition=_number(headers.get("original-partition")),
+        original_offset=_number(headers.get("original-offset")),
+        error_type=headers.get("error-type"),
+        error=headers.get("error"),
+        attempts=_number(headers.get("attempts")),
+        replays=_number(headers.get(REPLAYED)) or 0,
+        complete=VALUE_LEFT_OUT not in headers,
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds since 1970, if they are within what a calendar can show."""
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < 1e11 else None
+
+
+def _is_marker(message: Any) -> bool:
+    # A message that brought such a header along and then failed has an error besides.
+    names = {name for name, _data in message.headers() or ()}
+    return MARKER in names and "error" not in names
+
+
+def _marked(message: Any) -> list[tuple[int, int]]:
+    try:
+        ranges = msgspec.json.decode(message.value() or b"", type=_Marker).replayed
+    except msgspec.DecodeError:
+        return []
+    return [(first, last) for first, last in ranges if first <= last < message.offset()]
+
+
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged

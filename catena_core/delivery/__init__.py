@@ -1,0 +1,1 @@
+"""Delivery: sending outputs and committing offsets, at least once or exactly once."""

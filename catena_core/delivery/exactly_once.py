@@ -1,0 +1,361 @@
+"""Exactly once: outputs and offsets in one transaction.
+
+Kafka's transactions (KIP-98, https://cwiki.apache.org/confluence/display/KAFKA/KIP-98), with the group's metadata so that one
+producer serves all partitions of a member and a member that was thrown out cannot commit (KIP-447). Outputs are held back
+until every electron before theirs in the partition is finished; then the finished runs of all partitions, outputs and offsets,
+make one short transaction. Lanes go on meanwhile, a slow electron delays only its own partition, and a transaction that is
+aborted is tried again with the same outputs: no transform runs twice for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import queue
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Collection
+from operator import itemgetter
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from catena_core.consuming.assignment import Assignment, Batch, Output
+from catena_core.delivery.at_least_once import REBALANCE_ERRORS, Sink
+from catena_core.delivery.producer import MAX_MESSAGE_BYTES, MessageProducer
+from catena_core.errors import CodecError, DeliveryError
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.monitoring.metrics import Metrics
+from catena_core.wire.message import Message
+
+# Seconds that one request of a transaction may take before it is asked for again.
+_REQUEST_TIMEOUT = 5.0
+
+# How often such a request is made.
+_ATTEMPTS = 12
+
+# Seconds after which a request that knows its timeout is taken for one that never returns.
+_NEVER = 2 * _REQUEST_TIMEOUT
+
+# Bytes of a value that leave room for key, headers and framing.
+_LARGEST = MAX_MESSAGE_BYTES - 64 * 1024
+
+_offset_of = itemgetter(0)
+
+
+class HeldOutputs:
+    """The sink of a batch: what its electrons send waits with their offsets."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def send(self, message: Message) -> None:
+        """Hold a message of the electron that is being transformed.
+
+        Raises:
+            CodecError: It is too large; in the transaction it would be too late to set the electron aside.
+        """
+        if message.value is not None and len(message.value) > _LARGEST:
+            raise CodecError(f"{len(message.value)} bytes are too many for one message of Kafka")
+        batch = self._batch
+        batch.outputs.append((batch.offsets[batch.done], message))
+
+    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+        """Hold a message of a value and a key."""
+        self.send(Message(topic, value, key))
+
+    def then(self, call: Callable[[Exception | None], None]) -> None:
+        """Hold a call of the electron that is being transformed."""
+        batch = self._batch
+        batch.outputs.append((batch.offsets[batch.done], call))
+
+
+class ExactlyOnce:
+    """Brings outputs and offsets to Kafka in transactions.
+
+    Args:
+        producer: A producer with a transactional id.
+        logger: Where trouble is told.
+        metrics: Where transactions are counted.
+        stop: Set when the link is to stop.
+        fail: Called with an error that no further attempt can mend.
+        replace: Called with a message that Kafka will never take; gives the dead letter to send in its place.
+        interval: Seconds between transactions; 0: after each electron.
+    """
+
+    def __init__(
+        self,
+        producer: MessageProducer,
+        logger: LinkLogger,
+        metrics: Metrics,
+        stop: threading.Event,
+        fail: Callable[[Exception], None],
+        replace: Callable[[Message], Message],
+        interval: float = 0.1,
+    ) -> None:
+        self._producer = producer
+        self._logger = logger
+        self._metrics = metrics
+        self._stop = stop
+        self._fail = fail
+        self._replace = replace
+        self._interval = interval
+        self._due = 0.0
+        self._consumer: Consumer | None = None
+        self._lock = threading.Lock()
+        self._loose: list[Output] = []  # what was sent outside of any electron
+        self._suspected: set[_Identity] = set()
+        self._refused: set[_Identity] = set()
+        self._alone: _Identity | None = None
+
+    def attach(self, consumer: Consumer) -> None:
+        """Name the consumer whose offsets are committed."""
+        self._consumer = consumer
+
+    def begin(self) -> None:
+        """Take the transactional id, which ends what a former holder of it left open.
+
+        Raises:
+            KafkaException: Kafka does not give it.
+        """
+        self._insist(lambda: self._producer.client.init_transactions(_REQUEST_TIMEOUT))
+
+    def sink(self, batch: Batch | None) -> Sink:
+        """Where the outputs of a batch go; ``None``: into the next transaction."""
+        return self if batch is None else HeldOutputs(batch)
+
+    def send(self, message: Message) -> None:
+        """Hold a message that belongs to no electron."""
+        with self._lock:
+            self._loose.append(message)
+
+    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+        """Hold a message of a value and a key that belongs to no electron."""
+        self.send(Message(topic, value, key))
+
+    def then(self, call: Callable[[Exception | None], None]) -> None:
+        """Hold a call that belongs to no electron."""
+        with self._lock:
+            self._loose.append(call)
+
+    def refused(self, message: Message) -> None:
+        """Take note of a message that Kafka refused, maybe for the sake of another in its batch.
+
+        The transaction is tried again, with such messages each in a batch of its own; then it is known which of them Kafka will
+        never take, and the transaction is tried with their dead letters.
+        """
+        identity = _identity(message)
+        (self._refused if identity == self._alone else self._suspected).add(identity)
+
+    def advance(self, assignments: Collection[Assignment]) -> None:
+        """Commit what is finished, if it is time."""
+        if time.monotonic() >= self._due:
+            self._commit(assignments)
+            self._due = time.monotonic() + self._interval
+
+    def settle(self, assignments: Collection[Assignment], deadline: float) -> None:
+        """Commit all that is finished now, because these partitions leave."""
+        while not self._commit(assignments) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _commit(self, assignments: Collection[Assignment]) -> bool:
+        """Make one transaction of all that is finished; whether nothing is left to commit."""
+        offsets = {}
+        outputs: list[Output] = []
+        for assignment in assignments:
+            next_offset = assignment.tracker.next_offset
+            if next_offset > assignment.committed:
+                offsets[assignment] = next_offset
+                # Lanes finish in any order; the run that is complete goes out in the order of the partition.
+                assignment.outputs.sort(key=_offset_of)
+                ready = bisect_left(assignment.outputs, next_offset, key=_offset_of)
+                outputs += [output for _, output in assignment.outputs[:ready]]
+        with self._lock:
+            loose = len(self._loose)
+            outputs += self._loose[:loose]
+        if not offsets and not outputs:
+            return True
+        if offsets and not self._is_member:
+            return False
+        try:
+            self._transact(offsets, outputs)
+        except KafkaException as exception:
+            return self._failed(exception)
+        except DeliveryError as error:
+            # A transaction that has failed takes no more messages; anything else is the end.
+            if isinstance(error.__cause__, KafkaException):
+                return self._failed(error.__cause__)
+            self._fail(error)
+            return True
+        except _StuckError:
+            return self._start_anew()
+        self._metrics.transaction("committed")
+        self._suspected.clear()
+        self._refused.clear()
+        for assignment, offset in offsets.items():
+            assignment.committed = offset
+            del assignment.outputs[: bisect_left(assignment.outputs, offset, key=_offset_of)]
+        with self._lock:
+            del self._loose[:loose]
+        for output in outputs:
+            if not isinstance(output, Message):
+                output(None)
+        return True
+
+    def _transact(self, offsets: dict[Assignment, int], outputs: list[Output]) -> None:
+        client = self._producer.client
+        client.begin_transaction()
+        failures = self._producer.failures
+        for output in outputs:
+            if isinstance(output, Message):
+                self._send(output)
+        if offsets and self._consumer is not None:
+            places = [TopicPartition(*assignment.partition, offset) for assignment, offset in offsets.items()]
+            metadata = self._consumer.consumer_group_metadata()
+            if not self._is_member:  # looked up again, since only now the metadata is known to be a member's
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
+            self._insist(
+                lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT))
+            )
+        self._flush()
+        if self._producer.tell_refused() or self._producer.failures != failures:
+            raise KafkaException(KafkaError(KafkaError._FAIL, "a message was not delivered"))
+        # Until it is known whether it is committed, neither is right: to go on, and to make it again.
+        self._insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT), math.inf, at_the_end=2)
+
+    def _send(self, message: Message) -> None:
+        while (identity := _identity(message)) in self._refused:
+            message = self._replace(message)
+        if identity not in self._suspected:
+            self._producer.send_now(message)
+            return
+        self._flush()
+        self._alone = identity
+        try:
+            self._producer.send_now(message)
+            self._flush()
+            if self._producer.tell_refused():
+                raise KafkaException(KafkaError(KafkaError._FAIL, "a message was refused"))
+        finally:
+            self._alone = None
+
+    def _flush(self) -> None:
+        deadline = time.monotonic() + _REQUEST_TIMEOUT
+        while not self._producer.flush(0.5) and time.monotonic() < deadline:
+            pass
+
+    @property
+    def _is_member(self) -> bool:
+        """Whether the group knows the consumer: Kafka would take offsets that name no member from anybody."""
+        return self._consumer is not None and bool(self._consumer.memberid())
+
+    def _failed(self, exception: KafkaException) -> bool:
+        error = exception.args[0]
+        self._metrics.transaction("aborted")
+        if error.fatal():
+            self._fail(DeliveryError(f"transactions are at an end: {error.str()}"))
+            return True
+        expected = error.code() in REBALANCE_ERRORS
+        self._logger.log(
+            f"transaction aborted, again with the same outputs: {error.str()}", level="debug" if expected else "warning"
+        )
+        self._producer.tell_refused()
+        try:
+            self._insist(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
+        except KafkaException as further:
+            if further.args[0].fatal():
+                self._fail(DeliveryError(f"transactions are at an end: {further.args[0].str()}"))
+                return True
+            if self._stop.is_set():
+                return self._left_to_kafka()
+            self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
+        return False
+
+    def _insist(self, request: Callable[[], object], attempts: float = _ATTEMPTS, at_the_end: int = 1) -> None:
+        """Make a request of a transaction, again where Kafka says that this may help.
+
+        Args:
+            request: The request.
+            attempts: How often to make it.
+            at_the_end: How often, once the link is to stop. Kafka ends what is left open, after its timeout or when
+                somebody takes the transactional id.
+
+        Raises:
+            KafkaException: It does not help, or not in so many attempts.
+        """
+        for attempt in itertools.count(1):
+            try:
+                request()
+                return
+            except KafkaException as exception:
+                at_the_end -= self._stop.is_set()
+                if not exception.args[0].retriable() or attempt >= attempts or at_the_end <= 0:
+                    raise
+                time.sleep(0.05)
+
+    def _start_anew(self) -> bool:
+        """Go on with a new client, if at all; taking the transactional id, it ends what the one that is stuck left open."""
+        self._metrics.transaction("aborted")
+        if self._stop.is_set():
+            return self._left_to_kafka()
+        self._logger.log("Kafka's client is stuck in a transaction; going on with a new one", level="warning")
+        self._producer.renew()
+        try:
+            self.begin()
+        except KafkaException as exception:
+            if self._stop.is_set():
+                return self._left_to_kafka()
+            self._producer.leave()
+            self._fail(DeliveryError(f"Kafka gives no transactions any more: {exception.args[0].str()}"))
+        return False
+
+    def _left_to_kafka(self) -> bool:
+        """End without the client, which would wait for Kafka when it is closed."""
+        self._producer.leave()
+        self._logger.log(
+            "Kafka does not answer; the last transaction is left open, and Kafka will abort it", level="warning"
+        )
+        return True
+
+
+class _StuckError(Exception):
+    """A request did not return."""
+
+
+_Identity = tuple[str, bytes | None, bytes | None]
+
+
+def _identity(message: Message) -> _Identity:
+    """What tells messages apart for as long as a transaction is tried."""
+    return message.topic, message.value, message.key
+
+
+def _in_time(request: Callable[[], object]) -> None:
+    """Make a request, waiting no longer than it should take.
+
+    Where the group's coordinator goes away amid ``send_offsets_to_transaction``, librdkafka may wait for it for ever, whatever
+    the timeout (https://github.com/confluentinc/librdkafka/issues/5456).
+
+    Raises:
+        KafkaException: It failed.
+        _StuckError: It does not return.
+    """
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            request()
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=run, name="transaction", daemon=True).start()
+    try:
+        error = ended.get(timeout=_NEVER)
+    except queue.Empty:
+        raise _StuckError from None
+    if error is not None:
+        raise error

@@ -1,0 +1,344 @@
+"""The one producer of a link."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from catena_core.errors import CodecError, DeliveryError, StoppedError
+from catena_core.kafka.client import client_properties
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.wire.message import Message
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+# What Kafka will not take, however often it is offered: the fault of the one message, not of the cluster.
+_REFUSED = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE})
+
+
+class Arrival:
+    """Something that waits until what was sent before it has arrived.
+
+    Attributes:
+        error: The first delivery that failed for good, if one did; known once :attr:`done` is set.
+        done: Set when everything has arrived or failed.
+    """
+
+    __slots__ = ("_then", "done", "error")
+
+    def __init__(self, then: Callable[[Exception | None], None] | None = None) -> None:
+        self._then = then
+        self.error: Exception | None = None
+        self.done = threading.Event()
+
+    def settle(self, error: Exception | None) -> None:
+        """Tell how it ended."""
+        self.error = error
+        self.done.set()
+        if self._then is not None:
+            self._then(error)
+
+
+class MessageProducer:
+    """Sends messages to Kafka: idempotent, compressed, in batches.
+
+    Acknowledgements are not counted one by one, which would cost as much as sending. Who must know that something has
+    arrived asks for an :class:`Arrival`: the queue takes nothing new until it has run empty once, a few milliseconds.
+    Only failures are reported singly.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        logger: Where trouble with brokers is told.
+        properties: Further librdkafka properties.
+        on_refused: Called with ``(reason, message)`` for each message that Kafka will never take; it may :meth:`send_now`
+            another in its place. Outside of transactions such a message has been offered by itself before, since Kafka refuses
+            whole batches. Every other failure is final for the link, except in a transaction, which fails with it.
+        on_failure: Called with the first failure of the other kind.
+        transactional_id: The name under which it writes in transactions; ``None``: it does not.
+
+    Attributes:
+        client: Kafka's own.
+        failures: How many messages of transactions did not arrive.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        logger: LinkLogger,
+        properties: Mapping[str, str],
+        on_refused: Callable[[str, Message], None],
+        on_failure: Callable[[Exception], None],
+        transactional_id: str | None = None,
+    ) -> None:
+        settings: dict[str, Any] = {
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            # The partitioner of the Java clients, so that equal keys meet in one partition whoever sends them.
+            "partitioner": "murmur2_random",
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "queue.buffering.max.messages": 200_000,
+            "queue.buffering.max.kbytes": 256 * 1024,
+            **client_properties(endpoint, logger, properties),
+            "on_delivery": self._failed,
+            "delivery.report.only.error": True,
+        }
+        if transactional_id is not None:
+            settings["transactional.id"] = transactional_id
+            # A crashed instance's open transaction hides what is written after it until this has passed.
+            settings.setdefault("transaction.timeout.ms", 10_000)
+        self._on_refused = on_refused
+        self._on_failure = on_failure
+        self._failure: Exception | None = None
+        self._refused: deque[tuple[str, Message]] = deque()
+        self._settings = settings
+        self.client = Producer(settings)
+        self._produce = self.client.produce
+        self._transactional = transactional_id is not None
+        self.failures = 0
+        self._held = False  # what `_open` says, at a glance
+        # Whoever serves deliveries holds it, so that an empty queue means that every failure has been reported.
+        self._serving = threading.Lock()
+        self._open = threading.Event()
+        self._open.set()
+        self._awaited: list[Arrival] = []
+        self._asked = threading.Condition()
+        self._closing = False
+        self._left = False
+        self._close_by = math.inf
+        self._deliveries = threading.Thread(target=self._deliver, name="deliveries", daemon=True)
+        self._deliveries.start()
+
+    def send(self, message: Message) -> None:
+        """Queue one message; waits while the queue is full or being emptied.
+
+        Raises:
+            CodecError: It is too large.
+            DeliveryError: The producer cannot send any more.
+            StoppedError: It is closed: whoever sends has outlived the link.
+        """
+        if self._held:
+            self._open.wait()
+        self.send_now(message)
+
+    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+        """Queue a message of a value and a key: see :meth:`send`."""
+        if not self._held:
+            try:
+                self._produce(topic, value, key)
+                return
+            except (BufferError, KafkaException, RuntimeError):
+                pass  # comes again, and is told well
+        self.send(Message(topic, value, key))
+
+    def send_now(self, message: Message) -> None:
+        """Queue one message even while the queue is being emptied: see :meth:`send`."""
+        while True:
+            try:
+                if message.partition is None and message.timestamp is None:
+                    if message.headers is None:
+                        self._produce(message.topic, message.value, message.key)
+                    else:
+                        self._produce(
+                            message.topic,
+                            message.value,
+                            message.key,
+                            headers=message.headers,
+                            on_delivery=partial(self._failed, sent=message),
+                        )
+                else:
+                    self._produce_to(message)
+                return
+            except BufferError:
+                self.serve(0.05)
+            except RuntimeError as error:
+                if not self._closing:
+                    raise
+                raise StoppedError from error  # its client is closed
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise DeliveryError(
+                        f"a message for {message.topic} cannot be sent: {error.args[0].str()}"
+                    ) from error
+                raise CodecError(f"{len(message.value or b'')} bytes are too many for one message of Kafka") from error
+
+    def _produce_to(self, message: Message) -> None:
+        where: dict[str, int] = {}
+        if message.partition is not None:
+            where["partition"] = message.partition
+        if message.timestamp is not None:
+            where["timestamp"] = message.timestamp
+        failed = partial(self._failed, sent=message)
+        self._produce(message.topic, message.value, message.key, headers=message.headers, on_delivery=failed, **where)
+
+    def arrival(self, then: Callable[[Exception | None], None] | None = None) -> Arrival:
+        """Ask to be told when everything sent so far has arrived.
+
+        Args:
+            then: Called with the first failure or ``None``, in the thread that serves deliveries: it must not block.
+        """
+        arrival = Arrival(then)
+        with self._asked:
+            if not self._closing:
+                self._awaited.append(arrival)
+                self._asked.notify()
+                return arrival
+        arrival.settle(self._failure or StoppedError())
+        return arrival
+
+    def serve(self, timeout: float = 0) -> None:
+        """Serve deliveries that have come in; returns at once where another thread does so."""
+        if self._serving.acquire(blocking=False):
+            try:
+                self._ask(self.client.poll, timeout)
+            finally:
+                self._serving.release()
+        elif timeout:
+            time.sleep(timeout)
+
+    def hurry(self) -> None:
+        """Have what is queued sent now, not when the linger time is over: nothing more is coming for the moment."""
+        if len(self.client) and self._serving.acquire(blocking=False):
+            try:
+                self._ask(self.client.flush, 0.001)
+            finally:
+                self._serving.release()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything that was queued has arrived or failed, at most ``timeout`` seconds; whether it has."""
+        if not self._serving.acquire(timeout=max(timeout, 0.01)):
+            return False
+        try:
+            return self._ask(self.client.flush, timeout) == 0
+        finally:
+            self._serving.release()
+
+    def tell_refused(self) -> bool:
+        """Hand refused messages to who may send others in their place; whether there were any."""
+        found = False
+        while self._refused:
+            found = True
+            self._on_refused(*self._refused.popleft())
+        return found
+
+    def _ask(self, serve: Callable[[float], int], timeout: float) -> int:
+        """Serve deliveries one way or another; a client that is at its end says so in many ways, and is reported once."""
+        try:
+            return serve(timeout)
+        except (KafkaException, SystemError) as error:
+            self._at_end(f"the producer is at its end: {error}")
+            time.sleep(min(timeout, 0.05))
+            return len(self.client)
+        except RuntimeError:
+            if not self._closing:
+                raise
+            return 0  # its client is closed, which is done only once nothing is left
+
+    def partition_count(self, topic: str) -> int:
+        """How many partitions the topic has.
+
+        Raises:
+            KafkaException: The broker does not know it, or does not answer.
+        """
+        found = self.client.list_topics(topic, timeout=10).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
+
+    def leave(self) -> None:
+        """Leave the client, which is stuck and would not even close, to itself with all that it has queued."""
+        self._left = True
+
+    def renew(self) -> None:
+        """Go on with a new client, and leave the old one, which is stuck, to itself with all that it has queued."""
+        self.client = Producer(self._settings)
+        self._produce = self.client.produce
+
+    def close(self, timeout: float) -> int:
+        """Wait for what is queued to be acknowledged, at most ``timeout`` seconds.
+
+        Returns:
+            How many messages were not acknowledged in that time.
+        """
+        deadline = time.monotonic() + timeout
+        with self._asked:
+            self._closing, self._close_by = True, deadline
+            self._asked.notify()
+        self._deliveries.join(timeout)
+        self.flush(max(0.0, deadline - time.monotonic()))
+        left = len(self.client)
+        if not left and self._failure is None and not self._left:
+            with suppress(KafkaException, RuntimeError):
+                self.client.close()  # its threads end now, not when it is collected some time
+        return left
+
+    def _failed(self, error: Any, message: Any, sent: Message | None = None) -> None:
+        if error.code() in _REFUSED:
+            # What Kafka's client gives back lacks the headers.
+            self._refused.append((error.str(), sent or Message(message.topic(), message.value(), message.key())))
+        elif self._transactional:
+            self.failures += 1  # the transaction fails as a whole, and is tried again
+        else:
+            self._at_end(f"Kafka did not take a message for {message.topic()}: {error.str()}")
+
+    def _at_end(self, reason: str) -> None:
+        if self._failure is None:
+            self._failure = DeliveryError(reason)
+            self._on_failure(self._failure)
+
+    def _deliver(self) -> None:
+        """Empty the queue whenever somebody asks, and serve deliveries now and then when nobody does."""
+        while True:
+            with self._asked:
+                if not (self._awaited or self._closing or self._has_refused):
+                    self._asked.wait(0.02)
+                awaited, self._awaited = self._awaited, []
+                if self._closing and not awaited and not self._has_refused:
+                    return
+            if not awaited and not self._has_refused:
+                self.serve()
+                continue
+            self._open.clear()
+            self._held = True
+            began = time.monotonic()
+            empty = self._empty()
+            self._held = False
+            self._open.set()
+            error = self._failure or (
+                None if empty else DeliveryError("Kafka did not acknowledge it before the link ended")
+            )
+            for arrival in awaited:
+                arrival.settle(error)
+            # Senders get as much time as they were held up, or a stream of such requests would starve them.
+            time.sleep(min(time.monotonic() - began, 0.002))
+
+    @property
+    def _has_refused(self) -> bool:
+        """Whether there are messages to offer once more, which in a transaction is done with all of it."""
+        return bool(self._refused) and not self._transactional
+
+    def _empty(self) -> bool:
+        """Wait until everything in the queue has arrived, or found its end elsewhere; whether it has."""
+        while True:
+            while not self.flush(0.1):
+                if time.monotonic() > self._close_by or self._failure is not None:
+                    return False
+            if not self._has_refused:
+                return True
+            # Kafka refuses a whole batch for the sake of one message in it, so each is offered once more by itself.
+            _, message = self._refused.popleft()
+            others = len(self._refused)
+            self.send_now(message)
+            while not self.flush(0.1):
+                if time.monotonic() > self._close_by or self._failure is not None:
+                    return False
+            if len(self._refused) > others:
+                self._on_refused(*self._refused.pop())

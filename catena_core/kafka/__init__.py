@@ -1,0 +1,1 @@
+"""Kafka's client: its configuration, the first connection, and the bounds of partitions."""

@@ -1,0 +1,84 @@
+"""What every client of Kafka in a link has in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from catena_core.monitoring.logs import LinkLogger
+
+_SAME_ERROR_AGAIN_AFTER = 30.0
+
+# With the group protocol of KIP-848 the broker decides these.
+_LEFT_TO_THE_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
+
+
+def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The librdkafka properties of consumers and producers alike.
+
+    librdkafka logs every lost connection of every thread of its own; here each kind of trouble is told once in a while, in
+    the link's own log.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        logger: Where trouble with brokers is told.
+        properties: Further properties, which win.
+    """
+    told: dict[int, float] = {}
+
+    def on_error(error: Any) -> None:
+        now = time.monotonic()
+        if now - told.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
+            told[error.code()] = now
+            logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
+
+    return {
+        "bootstrap.servers": endpoint,
+        "log_level": 2,
+        "error_cb": on_error,
+        "reconnect.backoff.max.ms": 2000,
+        **(properties or {}),
+    }
+
+
+def consumer_properties(
+    endpoint: str,
+    group: str,
+    instance_id: str | None,
+    replay: bool,
+    logger: LinkLogger,
+    properties: Mapping[str, str],
+) -> dict[str, Any]:
+    """The librdkafka properties of a link's consumer.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        group: The consumer group.
+        instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
+        replay: Whether partitions are read from their first offset, and assigned by range, so that topics with equally many
+            partitions are shared out alike.
+        logger: Where trouble with brokers is told.
+        properties: Further properties, which win where the link does not depend on its own.
+    """
+    settings: dict[str, Any] = {
+        "session.timeout.ms": 10_000,
+        "heartbeat.interval.ms": 1_000,
+        "queued.max.messages.kbytes": 16 * 1024,
+        "topic.metadata.refresh.interval.ms": 30_000,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "range" if replay else "cooperative-sticky",
+        **client_properties(endpoint, logger, properties),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": replay,
+    }
+    if instance_id is not None:
+        settings["group.instance.id"] = instance_id
+    if settings.get("group.protocol") == "consumer":  # of KIP-848
+        for name in _LEFT_TO_THE_BROKER:
+            settings.pop(name, None)
+        settings.setdefault("group.remote.assignor", "range" if replay else "uniform")
+    return settings

@@ -1,0 +1,70 @@
+"""Waiting for Kafka, before a link is set up: brokers may start later than links, but a wrong password mends itself never."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from catena_core.errors import UsageError
+from catena_core.monitoring.logs import LinkLogger
+
+# Seconds for one question to the brokers, and between two lines that say that none has answered.
+_PATIENCE, _SAID_EVERY = 1.0, 30.0
+
+_REFUSALS = {
+    KafkaError._AUTHENTICATION: "check sasl.mechanism, sasl.username and sasl.password",
+    KafkaError._SSL: "check security.protocol and ssl.ca.location",
+}
+
+
+def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLogger, stop: threading.Event) -> bool:
+    """Wait until a broker answers.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        properties: Further librdkafka properties.
+        logger: Where it is told that none answers.
+        stop: Set when there is no need any more.
+
+    Returns:
+        Whether one answers; if not, ``stop`` was set.
+
+    Raises:
+        UsageError: Brokers refuse this client, or its properties make no sense.
+    """
+    refusals: list[Any] = []
+    said_at = time.monotonic() - _SAID_EVERY
+
+    def on_error(error: Any) -> None:
+        if error.code() in _REFUSALS:
+            refusals.append(error)
+
+    settings = {"bootstrap.servers": endpoint, "log_level": 2, "reconnect.backoff.max.ms": 1000, **properties}
+    try:
+        client = AdminClient({**settings, "error_cb": on_error})
+    except KafkaException as error:
+        raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
+    while not stop.is_set():
+        try:
+            client.list_topics(timeout=_PATIENCE)
+            return True
+        except KafkaException as error:
+            client.poll(0)
+            if refusals:
+                refusal = refusals[0]
+                raise UsageError(
+                    f"Kafka at {endpoint} refuses the connection: {refusal.str()}; {_REFUSALS[refusal.code()]}"
+                ) from error
+            if time.monotonic() - said_at >= _SAID_EVERY:
+                said_at = time.monotonic()
+                logger.log(
+                    f"no Kafka broker answers at {endpoint} ({error.args[0].str()}); trying until one does. Start one, or "
+                    "name the right address with -k HOST:PORT",
+                    level="warning",
+                )
+    return False

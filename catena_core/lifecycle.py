@@ -1,0 +1,344 @@
+"""The life of a link: started, kept running, and ended."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catena_core import processes
+from catena_core.cli import command, environment_endpoint, environment_properties
+from catena_core.clock import Clock, SystemClock
+from catena_core.consuming.assignment import Assignment
+from catena_core.errors import CatenaError, StoppedError, UsageError
+from catena_core.kafka.connect import wait_for_broker
+from catena_core.monitoring import logs
+from catena_core.monitoring.monitoring import Monitoring
+from catena_core.options import LinkOptions
+from catena_core.rpc import Methods
+from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
+
+if TYPE_CHECKING:
+    from catena_core.link import Link
+
+# Seconds before a generator that raised is called again.
+_AFTER_ERROR = 1.0
+
+# A transform that waits learns within so many seconds that its partition was given to another instance.
+_LOOK_AROUND = 0.1
+
+# What runs a container's program where it is not the first process itself.
+_INITS = ("tini", "docker-init", "dumb-init", "catatonit")
+
+
+class Life:
+    """What happens to one link between its start and its end.
+
+    Args:
+        link: The link.
+
+    Attributes:
+        stop: Set when the link is to stop.
+        failure: Why it ended, if it was not asked to.
+        ready: Set when it does its work: its generator runs, and it has joined its consumer group.
+        clock: The time as the link sees it.
+        transforming: Tells of which partition the calling thread transforms an electron; ``None``: of none.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.stop = threading.Event()
+        self.failure: BaseException | None = None
+        self.ready = threading.Event()
+        self.clock: Clock = SystemClock()
+        self.transforming: Callable[[], Assignment | None] = lambda: None
+        self._setup_kwargs: Mapping[str, Any] = {}
+        self._is_program = False  # else others live in this process, too
+        self._running = threading.Event()
+        self._ended = threading.Event()
+        self._waited_for: list[threading.Thread] = []
+        self._runtime: Runtime | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the link stands on.
+
+        Raises:
+            UsageError: It was not started yet.
+        """
+        if self._runtime is None:
+            raise UsageError("a link can send and read tables from setup() on, not in its constructor")
+        return self._runtime
+
+    def start(self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None) -> None:
+        """Read the command line, run until told to stop, and leave the process."""
+        self._setup_kwargs = setup_kwargs or {}
+        name = type(self._link).__name__
+        description = inspect.getdoc(type(self._link)) or ""
+
+        def run(options: LinkOptions, further: list[str]) -> None:
+            if options.processes > 1:
+                logs.configure(options.log_level, options.log_format)
+                sys.exit(processes.run(options.processes, self._link.logger))
+            self._link.args = further
+            self.run(options)
+
+        command(name, description, self._link.options, run, self._link.use)(
+            list(arguments) if arguments is not None else None, prog_name=Path(sys.argv[0]).name or "link"
+        )
+
+    def start_embedded(self, setup_kwargs: Mapping[str, Any] | None) -> None:
+        """Run in a thread of a program that goes on; return when the link is set up and running.
+
+        Raises:
+            CatenaError: It failed before that, as it would have ended the process.
+        """
+        self._setup_kwargs = setup_kwargs or {}
+        options = self._link.options
+        options = replace(
+            options,
+            kafka_endpoint=options.kafka_endpoint or environment_endpoint(),
+            properties={**environment_properties(), **options.properties},
+        )
+        thread = threading.Thread(
+            target=self._run_embedded, args=(options,), name=f"link {self._link.uid}", daemon=True
+        )
+        thread.start()
+        while not self._running.wait(0.02) and thread.is_alive():
+            pass
+        if self.failure is not None:
+            raise self.failure
+
+    def wait_until_ready(self, timeout: float | None) -> bool:
+        """Wait until the link does its work, or has ended; whether it does."""
+        deadline = time.monotonic() + timeout if timeout is not None else math.inf
+        while not self.ready.wait(min(0.05, max(0.0, deadline - time.monotonic()))):
+            if self._ended.is_set() or time.monotonic() >= deadline:
+                return False
+        return not self._ended.is_set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
+        return self._ended.wait(timeout)
+
+    def run(self, options: LinkOptions) -> None:
+        """Run with these options until told to stop; SIGTERM, SIGINT and SIGQUIT do so where this is the main thread.
+
+        Raises:
+            SystemExit: The link failed; the reason has been logged.
+        """
+        link = self._link
+        options = processes.own_ports(options)
+        link.use(options)
+        if processes.is_child():
+            self.launch(lambda: processes.follow_parent(self.stop), "parent")
+        fields = {"link": type(link).__name__, "uid": link.uid, "group": link.consumer_group}
+        logs.configure(options.log_level, options.log_format, fields)
+        self._is_program = threading.current_thread() is threading.main_thread()
+        self._take_signals()
+        self._run()
+        if self.failure is not None:
+            sys.exit(1)
+
+    def attach(self, runtime: Runtime, setup_kwargs: Mapping[str, Any] | None = None) -> None:
+        """Put the link on a runtime and set it up."""
+        self._runtime = runtime
+        if setup_kwargs is not None:
+            self._setup_kwargs = setup_kwargs
+        self._link.setup(**self._setup_kwargs)
+
+    def failed(self, error: BaseException) -> None:
+        """Stop because of an error that no retry can mend; the process ends with status 1."""
+        if self.failure is None:
+            self.failure = error
+            self._link.logger.log(f"stopping, because: {_told(error)}", level="error")
+        self.stop.set()
+
+    def end(self, message: str) -> None:
+        """Stop because the link says so."""
+        if message:
+            self._link.logger.log(f"stopping: {message}")
+        self.stop.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Let time pass, but not beyond the link's end or the loss of the electron's partition; whether one of these came."""
+        assignment = self.transforming()
+        if assignment is None:
+            return self.clock.wait(self.stop, seconds)
+        while not assignment.revoked and seconds > _LOOK_AROUND:
+            if self.clock.wait(self.stop, _LOOK_AROUND):
+                return True
+            seconds -= _LOOK_AROUND
+        return assignment.revoked or self.clock.wait(self.stop, seconds)
+
+    def launch(self, target: Callable[[], None], name: str, waited_for: bool = False) -> threading.Thread:
+        """Run something in a thread of the link's.
+
+        Args:
+            target: What to run.
+            name: The thread's name.
+            waited_for: Whether the end of the link waits for it.
+        """
+
+        def run() -> None:
+            with suppress(SystemExit):  # suicide ends the thread that calls it
+                target()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        if waited_for:
+            self._waited_for.append(thread)
+        thread.start()
+        return thread
+
+    def running(self) -> None:
+        """Start the generator: the tables are complete, and the transform is about to be called."""
+        link = self._link
+        if link.generates:
+            self.launch(self._generate, "generator")
+        if self._is_program:
+            gc.freeze()  # what the setup made stays: collections need not walk it again and again
+        reading = ", ".join(link.input_topics) if link.reads else ""
+        link.logger.log(f"running as {link.uid}, consumer group {link.consumer_group}, reading {reading or '-'}")
+        if not link.reads:
+            self.ready.set()
+        self._running.set()
+
+    def _run_embedded(self, options: LinkOptions) -> None:
+        self._link.use(options)
+        self._run()
+
+    def _run(self) -> None:
+        """Live, and finish exactly once, however it came about."""
+        link = self._link
+        try:
+            self._live()
+        except SystemExit:
+            pass  # the link's own setup or finish said that it is to end
+        except CatenaError as error:
+            self.failed(error)
+        except Exception as error:
+            link.logger.log(f"{type(link).__name__} failed: {error!r}", level="exception")
+            self.failure = self.failure or error
+        finally:
+            self.stop.set()
+            deadline = time.monotonic() + link.drain_timeout
+            for thread in self._waited_for:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            try:
+                link.finish()
+            except Exception as error:
+                link.logger.log(f"finish failed: {error!r}", level="exception")
+                self.failure = self.failure or error
+            finally:
+                link.close_stores()
+                link.logger.log("stopped cleanly" if self.failure is None else "stopped")
+                self._ended.set()
+
+    def _live(self) -> None:
+        link, options = self._link, self._link.options
+        with ExitStack() as ending:
+            monitoring = Monitoring(type(link).__name__, link.uid, link.consumer_group, options, link.logger)
+            ending.callback(monitoring.close)
+            if options.kafka_endpoint is None:
+                self._live_without_kafka(monitoring, ending)
+            elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
+                runtime = KafkaRuntime(link, options, self.stop, monitoring)
+                ending.callback(runtime.close)
+                ending.callback(self.stop.set)
+                self.attach(runtime)
+                if link.reads and not link.input_topics and not link.dynamic_inputs:
+                    raise UsageError(f"{type(link).__name__} has nothing to read; name topics with -i TOPIC")
+                if options.num_rpc_threads:
+                    runtime.rpc()
+                self._serve_calls(ending)
+                if not self.stop.is_set():
+                    monitoring.health.ready = not link.reads
+                    runtime.run()
+
+    def _live_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
+        link = self._link
+        if link.reads and (link.input_topics or not link.generates):
+            raise UsageError("no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT")
+        self.attach(NoRuntime())
+        self._serve_calls(ending)
+        monitoring.health.ready = True
+        self.running()
+        self.stop.wait()
+
+    def _serve_calls(self, ending: ExitStack) -> None:
+        """Serve the link's methods over HTTP, where a port is given, from now until the end."""
+        link, options = self._link, self._link.options
+        if options.rpc_port is None:
+            return
+        from catena_core.rpc.http import HttpServer  # takes a quarter of a second to load, and most links do without
+
+        server = HttpServer(Methods(link, link.logger), options.rpc_port, options.host)
+        ending.callback(server.close)
+        link.logger.log(f"JSON-RPC on {options.host}:{server.port}")
+
+    def _generate(self) -> None:
+        while not self.stop.is_set():
+            try:
+                self._link.generator()
+            except StoppedError:
+                return
+            except UsageError as error:
+                self.failed(error)
+            except Exception as error:
+                self._link.logger.log(f"the generator failed: {error!r}", level="error")
+                self.stop.wait(_AFTER_ERROR)
+
+    def _take_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def on_signal(number: int, _frame: Any) -> None:
+            if self.stop.is_set():
+                os._exit(128 + number)  # asked twice: do not wait for the drain
+            self._link.logger.log(f"stopping: {signal.Signals(number).name}")
+            self.stop.set()
+
+        for name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), on_signal)
+
+
+def unique_name() -> str:
+    """The name of this instance: for the one program of a container the container's host name, which outlives restarts.
+
+    Elsewhere many share a host, and each start makes another name.
+    """
+    host = socket.gethostname()
+    if _is_program_of_container():
+        number = os.environ.get(processes.NUMBER)
+        return f"{host}-{number}" if number else host
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def _is_program_of_container() -> bool:
+    if os.environ.get("CATENA_DOCKER"):
+        return True
+    if not any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
+        return False
+    if os.getpid() == 1:
+        return True
+    try:
+        return os.getppid() == 1 and Path("/proc/1/comm").read_text().strip() in _INITS
+    except OSError:
+        return False
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, CatenaError) else repr(error)

@@ -1,0 +1,1 @@
+"""Monitoring: metrics, health, logs, tracing and the watchdog of a link."""

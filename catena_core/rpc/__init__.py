@@ -1,0 +1,29 @@
+"""Calls among links: over Kafka, over HTTP, and within one test.
+
+A method marked with ``@rpc`` can be called by every other link, and no other method can::
+
+    from catena_core import Link, rpc
+
+    class Counter(Link):
+        total = 0
+
+        @rpc
+        def add(self, context, number):
+            self.total += number
+            return self.total
+
+    # in any other link
+    self.rpc_call("counter", "add", [3])
+
+``methods`` finds and runs them, ``messages`` puts calls and answers on the wire, ``instances`` knows who is alive,
+``peer`` is one link's part in it all; ``service`` carries it over Kafka, ``local`` within a process. ``json_rpc`` and
+``http`` let programs that are no links call the same methods.
+"""
+
+from catena_core.rpc.instances import Instance, Instances
+from catena_core.rpc.local import LocalRpc
+from catena_core.rpc.methods import Context, Methods, rpc
+from catena_core.rpc.peer import Peer
+from catena_core.rpc.service import RpcService
+
+__all__ = ["Context", "Instance", "Instances", "LocalRpc", "Methods", "Peer", "RpcService", "rpc"]

@@ -1,0 +1,298 @@
+"""Testing links without a broker: electrons in, electrons out.
+
+    driver = LinkDriver(Shout(input_topics="lines", output_topics="loud"))
+    assert driver.transform(Electron("k", "hey"))[0].value == "HEY"
+
+Each method of the driver that makes the link do something returns what the link sent meanwhile. For tests on a
+broker there is the pytest plugin :mod:`catena_core.testing.pytest_plugin`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from catena_core.clock import Launch
+from catena_core.electron import Electron
+from catena_core.errors import StoppedError, UsageError
+from catena_core.link import Link
+from catena_core.rpc import LocalRpc, Peer
+from catena_core.table import TableContent
+from catena_core.transforming.results import read_result
+from catena_core.wire import codec
+from catena_core.wire.message import Message, reader, writer
+
+
+class ManualClock:
+    """A clock that moves when it is told to, or when the link waits.
+
+    Args:
+        now: Seconds since the Unix epoch.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._until: float | None = None
+        self._numbers = itertools.count()
+        self._due: list[tuple[float, int, float, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        """The time it shows."""
+        return self._now
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Move on at once, but not beyond the end of :meth:`lasting`; loops that come due are left for :meth:`advance`."""
+        self._now += seconds
+        if self._until is not None and self._now > self._until:
+            self._now = self._until
+            return True
+        return stop.is_set()
+
+    @contextmanager
+    def lasting(self, seconds: float) -> Iterator[None]:
+        """Within this block, cut short the wait that would go beyond so many seconds, as if the link were to stop."""
+        self._until = self._now + seconds
+        try:
+            yield
+        finally:
+            self._until = None
+
+    def repeat(
+        self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
+    ) -> threading.Thread:
+        """Take a loop on; :meth:`advance` makes its calls."""
+        heapq.heappush(self._due, (self._now + (interval if wait else 0), next(self._numbers), interval, call))
+        return threading.Thread(target=call, name="never started: the clock is moved by hand")
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and make the calls that come due, in the order of their times."""
+        until = self._now + seconds
+        while self._due and self._due[0][0] <= until:
+            at, _, interval, call = heapq.heappop(self._due)
+            self._now = max(self._now, at)
+            call()
+            heapq.heappush(self._due, (at + interval, next(self._numbers), interval, call))
+        self._now = max(self._now, until)
+
+
+class LinkDriver:
+    """Drives a link step by step, in the calling thread.
+
+    What goes in and out passes through the wire format, as it would on Kafka. Errors of a transform reach the caller: no
+    retries, no dead letters.
+
+    Args:
+        link: The link; :meth:`setup` is called when the driver is made.
+        tables: Rows that tables hold from the start, by topic and key.
+        partitions: How many partitions every topic has.
+        now: Seconds since the Unix epoch: the link's time then stands still, except as :meth:`advance` moves it or the link
+            waits, and loops run only then. ``None``: the machine's time.
+        rpc: Where the links of one test can call each other; ``None``: this one is alone.
+        setup_kwargs: Handed to :meth:`setup`.
+
+    Attributes:
+        sent: All that the link has sent, in order.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
+        partitions: int = 4,
+        now: float | None = None,
+        rpc: LocalRpc | None = None,
+        setup_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._link = link
+        self._rows = tables or {}
+        self._partitions = partitions
+        self._tables: dict[str, list[TableContent[Any]]] = {}
+        self._offsets: dict[tuple[str, int], int] = {}
+        self._lock = threading.Lock()
+        self._read, self._read_output = reader(link.input_format), reader(link.output_format)
+        self._write_input = writer(link.input_format, "input")
+        self._write = writer(link.output_format, link.default_topic)
+        self._clock = ManualClock(now) if now is not None else None
+        if self._clock is not None:
+            link.life.clock = self._clock
+        self._rpc = rpc or LocalRpc()
+        self._peer: Peer | None = None
+        self.sent: list[Electron] = []
+        link.life.attach(self, setup_kwargs)
+        self.rpc()
+
+    def transform(self, electron: Any) -> list[Electron]:
+        """Hand the link one electron, as if it came from the first input topic, or the one that it names.
+
+        Args:
+            electron: An electron, whose ``topic`` is where it is read from; or a value, for one without a key.
+
+        Returns:
+            What the link sent meanwhile, in order.
+
+        Raises:
+            Exception: What the transform raised. On Kafka the electron would be tried again and then go to the dead letters.
+            CodecError: The electron, or what the link sent, cannot be put on the wire in the link's format.
+        """
+        if not isinstance(electron, Electron):
+            electron = Electron(value=electron)
+        topic = electron.topic or next(iter(self._link.input_topics), None)
+        if topic is None:
+            raise UsageError("the link has no input topic; give the electron one")
+        place = (topic, electron.partition or 0)
+        offset = self._offsets.get(place, 0)
+        self._offsets[place] = offset + 1
+        message = self._write_input(electron)
+        timestamp = electron.timestamp if electron.timestamp is not None else int(self._link.now() * 1000)
+        before = len(self.sent)
+        result = read_result(self._link.transform(self._read(_Arrived(message, timestamp), topic, place[1], offset)))
+        self.send(result.electrons)
+        if result.callback is not None:
+            result.callback()
+        return self.sent[before:]
+
+    def generate(self, seconds: float | None = None) -> list[Electron]:
+        """Call the generator once.
+
+        Args:
+            seconds: For a generator that goes on until the link stops: the first :meth:`~catena_core.Link.wait` that would go
+                beyond so much time ends it. ``None``: it returns by itself.
+
+        Returns:
+            What the link sent meanwhile.
+
+        Raises:
+            UsageError: Seconds were given, but the driver was made without ``now``.
+        """
+        before = len(self.sent)
+        with suppress(StoppedError):
+            if seconds is None:
+                self._link.generator()
+            else:
+                with self._manual_clock().lasting(seconds):
+                    self._link.generator()
+        return self.sent[before:]
+
+    def assign(self, *partitions: tuple[str, int]) -> list[Electron]:
+        """Give the link partitions, replayed to their (empty) ends; returns what it sent meanwhile."""
+        before = len(self.sent)
+        self._link.assigned(partitions)
+        for partition in partitions:
+            self._link.replayed(partition)
+        return self.sent[before:]
+
+    def revoke(self, *partitions: tuple[str, int]) -> list[Electron]:
+        """Take partitions away; returns what the link sent meanwhile."""
+        before = len(self.sent)
+        self._link.revoked(partitions)
+        return self.sent[before:]
+
+    def put(self, topic: str, key: str, value: Any, partition: int = 0) -> list[Electron]:
+        """Set or, with ``None``, remove a row in the tables of a topic; returns what the link sent because of it."""
+        before = len(self.sent)
+        for content in self._tables.get(topic, ()):
+            content.apply(key, _through_the_wire(value), partition)
+        return self.sent[before:]
+
+    def advance(self, seconds: float) -> list[Electron]:
+        """Let time pass, and run the loops that come due; returns what the link sent meanwhile.
+
+        Raises:
+            UsageError: The driver was made without ``now``.
+        """
+        before = len(self.sent)
+        self._manual_clock().advance(seconds)
+        return self.sent[before:]
+
+    def call(self, method: str, args: Any = None, kwargs: Mapping[str, Any] | None = None) -> Any:
+        """Call a method of the link that is marked with ``@rpc``, as another link would."""
+        return self.rpc().call(self._link.uid, method, args, kwargs)
+
+    def finish(self) -> list[Electron]:
+        """End the link, which is gone for the other links of the test; returns what it sent meanwhile."""
+        before = len(self.sent)
+        self._link.life.stop.set()
+        self._link.finish()
+        if self._peer is not None:
+            self._peer.close()
+        return self.sent[before:]
+
+    # What the link calls
+
+    def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
+        """Take what the link sends."""
+        for electron in electrons:
+            message = self._write(electron)
+            arrived = self._read_output(_Arrived(message, message.timestamp or 0), message.topic, 0, 0)
+            sent = arrived.replace(
+                topic=message.topic,
+                previous_topic=None,
+                partition=message.partition,
+                offset=None,
+                timestamp=message.timestamp,
+            )
+            with self._lock:
+                self.sent.append(sent)
+        if done is not None:
+            done(None)
+        return True
+
+    def table(self, topic: str, **content: Any) -> TableContent[Any]:
+        """A table with the rows that the driver was given."""
+        table: TableContent[Any] = TableContent(**content)
+        self._tables.setdefault(topic, []).append(table)
+        for key, value in self._rows.get(topic, {}).items():
+            table.apply(key, _through_the_wire(value))
+        return table
+
+    def partition_count(self, topic: str) -> int:
+        """As many as the driver was told."""
+        return self._partitions
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        """Run it at once."""
+        function(*args)
+
+    def callback(self, function: Callable[[], Any]) -> None:
+        """Run it at once."""
+        function()
+
+    def rpc(self) -> Peer:
+        """The link's part in the calls of the test."""
+        if self._peer is None:
+            link = self._link
+            self._peer = self._rpc.join(link, uid=link.uid, group=link.consumer_group, logger=link.logger)
+        return self._peer
+
+    def _manual_clock(self) -> ManualClock:
+        if self._clock is None:
+            raise UsageError("the link runs by the machine's time; make the driver with now=…")
+        return self._clock
+
+
+class _Arrived:
+    """What the library reads of a message from Kafka."""
+
+    def __init__(self, message: Message, timestamp: int) -> None:
+        self._message = message
+        self._timestamp = timestamp
+
+    def key(self) -> bytes | None:
+        return self._message.key
+
+    def value(self) -> bytes | None:
+        return self._message.value
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return self._message.headers
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self._timestamp
+
+
+def _through_the_wire(value: Any) -> Any:
+    return codec.decode(*codec.encode(value))

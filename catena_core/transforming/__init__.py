@@ -1,0 +1,1 @@
+"""Transforming: running a link's transform on each electron, with retries."""

@@ -1,0 +1,154 @@
+"""Which quads can a query see?
+
+SPARQL's algebra reads the dataset in two ways only: by matching triple patterns and paths against the active graph, and by
+asking which named graphs there are (GRAPH). So the text's patterns, each with the graph it is matched in, tell what an answer
+can depend on; filters, joins and aggregates only ever narrow that. Where a construct can see more than its terms say
+(zero-length paths see every node of the graph, negated property sets every predicate), the pattern is widened until it is safe.
+
+rdflib parses; its syntax tree is walked and its algebra is not used. pyoxigraph, which evaluates the query later, decides what
+is a query and what its terms are: a constant that it did not read the same way is widened to "any", and a query that rdflib
+cannot parse pulls everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+import pyoxigraph
+import rdflib
+from rdflib.plugins.sparql.algebra import translatePath, translatePName, translatePrologue, traverse
+from rdflib.plugins.sparql.parser import parseQuery
+from rdflib.plugins.sparql.parserutils import CompValue
+from rdflib.term import Identifier, Variable
+
+from federation.analysis.lexer import QueryText, Token
+from federation.analysis.patterns import Visible
+from federation.analysis.plan import FORMS, Plan
+from federation.analysis.portable_terms import Constants
+from federation.analysis.services import service_tokens
+from federation.analysis.syntax_errors import syntax_error
+from federation.errors import QueryRefused, UpdateRefused
+
+_IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
+
+
+def analyse(text: str, deeply: bool = True) -> Plan:
+    """Read a query and tell what it can see.
+
+    Args:
+        text: The query as it was sent.
+        deeply: Whether to look for its patterns; if not, the plan pulls everything.
+
+    Raises:
+        QuerySyntaxError: It is no SPARQL 1.1 query.
+        QueryRefused: It is an update, or what it calls with SERVICE cannot be told for sure.
+    """
+    query = QueryText(text)
+    called = _check(query)
+    default, named = query.dataset()
+    plan = Plan(
+        form=next(form for form in FORMS if form == query.form),
+        patterns=(),
+        from_default=_graph_names(query, default),
+        from_named=_graph_names(query, named),
+        has_dataset=bool(default or named),
+        is_volatile=query.is_volatile or bool(called),
+        services=_services(query, called),
+        resources=query.resources_query() if query.form == "DESCRIBE" else "",
+    )
+    if not deeply:
+        return plan.widened("its analysis took too long")
+    if re.search(r"\\[uU]", text):
+        return plan.widened("it has \\u escapes, which the two parsers replace at different times")
+    try:
+        visible = Visible(Constants(_constants(query)))
+        visible.query(_syntax_tree(text))
+        _compare(visible.services, called)
+    except QueryRefused:
+        raise
+    except Exception as error:  # rdflib and pyparsing raise many kinds, bare Exception and RecursionError among them
+        return plan.widened(f"its analysis failed: {type(error).__name__}: {str(error)[:200]}")
+    return msgspec.structs.replace(
+        plan,
+        patterns=tuple(dict.fromkeys(visible.patterns)),
+        blocks=tuple(dict.fromkeys(visible.blocks)),
+        joins=tuple(dict.fromkeys(visible.joins)),
+        others=tuple(dict.fromkeys(visible.others)),
+        graph_names=frozenset(visible.graph_names),
+    )
+
+
+def _check(query: QueryText) -> list[Token]:
+    """Let the evaluator's parser say whether it is a query, and refuse what it would do besides answering.
+
+    Returns:
+        What stands after each SERVICE.
+    """
+    if query.is_update:
+        raise UpdateRefused("this is a query endpoint: updates go to the ledger, not here")
+    called = service_tokens(query)
+    text = _calling_nobody(query, called)
+    try:
+        pyoxigraph.Store().query(text)
+    except SyntaxError as error:
+        raise syntax_error(text, str(error), query.text) from None
+    except RuntimeError as error:
+        # The evaluator begins at once. Functions that it does not know come first, then the variables without a server.
+        if not called or "service name" not in str(error):
+            raise
+    if not query.form:
+        raise QueryRefused("the kind of query cannot be told from the text")
+    return called
+
+
+def _calling_nobody(query: QueryText, called: Sequence[Token]) -> str:
+    """The query with variables in place of the servers that it calls, everything else in its place."""
+    text = query.text
+    for token in reversed(called):
+        text = f"{text[: token.start]}?{'_' * max(len(token.text) - 1, 1)}{text[token.end :]}"
+    return text
+
+
+def _graph_names(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
+    if any(token.kind not in ("iri", "name") for token in tokens):
+        raise QueryRefused("the FROM clauses cannot be read; write the IRIs of the graphs in full, in <…>")
+    if not tokens:
+        return ()
+    return tuple(term.value for term in _read_terms(query, tokens) if isinstance(term, pyoxigraph.NamedNode))
+
+
+def _services(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(term.value for term in _read_terms(query, tokens))) if tokens else ()
+
+
+def _compare(seen: frozenset[Identifier], called: Sequence[Token]) -> None:
+    """Where rdflib finds another SERVICE than the tokens have, there is no telling what the evaluator would call."""
+    if len(seen) > len({token.text for token in called}) or any(isinstance(term, Variable) for term in seen):
+        raise QueryRefused("SERVICE is refused: what it calls cannot be told for sure; write it apart from other words")
+
+
+def _read_terms(query: QueryText, tokens: Sequence[Token]) -> list[pyoxigraph.NamedNode | pyoxigraph.Literal]:
+    """What the evaluator's parser makes of the query's own words, prefixes and base included."""
+    rows = " ".join(f"({n} {token.text})" for n, token in enumerate(tokens))
+    solutions = pyoxigraph.Store().query(f"{query.prologue}SELECT ?n ?term {{ VALUES (?n ?term) {{ {rows} }} }}")
+    assert isinstance(solutions, pyoxigraph.QuerySolutions)
+    by_number = {int(solution["n"].value): solution["term"] for solution in solutions}
+    return [by_number[n] for n in range(len(tokens))]
+
+
+def _constants(query: QueryText) -> frozenset[str]:
+    """The IRIs of the query, and the texts of its literals, as the evaluator reads them."""
+    tokens = list({token.text: token for token in query.body if token.kind in ("iri", "name", "string")}.values())
+    return _IMPLIED | {term.value for term in _read_terms(query, tokens)}
+
+
+def _syntax_tree(text: str) -> CompValue:
+    """rdflib's syntax tree, with prefixed names and paths resolved."""
+    tree = parseQuery(text)
+    prologue = translatePrologue(tree[0], None, None, None)
+    query = traverse(tree[1], visitPost=partial(translatePName, prologue=prologue))
+    resolved: CompValue = traverse(query, visitPost=translatePath)
+    return resolved

@@ -1,0 +1,157 @@
+"""Joins and filters that can be left to the nodes.
+
+The evaluator joins the triple patterns of a block in one graph, so of all their matches it can use those only that take part in
+a match of the whole block (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one of its patterns
+into the graph). A node that has the graph can find these. In the default graph the matches may come from several nodes; how
+its blocks are pulled is told in ``semi_joins``.
+
+Nodes may compare literals by term where the evaluator compares values, so a block is joined over variables that stand as a
+subject or predicate somewhere, where no literal can; others are given a name of their own in each place, which matches more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
+from rdflib.term import BNode, Identifier, URIRef, Variable
+
+from federation.analysis.filter_pushdown import Condition
+from federation.analysis.plan import Block
+from federation.analysis.portable_terms import Constants, number_test
+
+Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
+"""Subject, predicate or the predicates to choose from, and object."""
+
+_MOST_TRIPLES = 30
+
+
+def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) -> list[Triple] | None:
+    """A step as triple patterns that bind the same terms; ``None`` when it is not made of so many triples.
+
+    Args:
+        subject: Where it begins.
+        link: A predicate, a variable, or a path.
+        object_: Where it ends.
+    """
+    if isinstance(link, InvPath):
+        return simple(object_, link.arg, subject)
+    if isinstance(link, SequencePath):
+        nodes = [subject, *(BNode() for _ in link.args[1:]), object_]
+        parts = [simple(near, part, far) for near, part, far in zip(nodes, link.args, nodes[1:], strict=False)]
+        return None if None in parts else [triple for part in parts if part for triple in part]
+    if isinstance(link, AlternativePath):
+        choices = tuple(arg for arg in link.args if isinstance(arg, URIRef))
+        return [(subject, choices, object_)] if len(choices) == len(link.args) else None
+    return None if isinstance(link, Path) else [(subject, link, object_)]
+
+
+def blocks(
+    graph: str,
+    triples: Sequence[Triple],
+    conditions: Iterable[Condition],
+    constants: Constants,
+) -> list[tuple[Block, list[Triple]]]:
+    """The blocks that triple patterns, joined in the same graph, fall into, each with its patterns.
+
+    Patterns that are better pulled as they are belong to none.
+
+    Args:
+        graph: As in ``Pattern.graph``.
+        triples: The patterns.
+        conditions: What holds for each solution that counts.
+        constants: Reads constants.
+    """
+    return [
+        (block, group)
+        for group in _connected(triples)
+        if len(group) <= _MOST_TRIPLES and (block := _block(graph, group, list(conditions), constants)) is not None
+    ]
+
+
+def _block(
+    graph: str,
+    triples: Sequence[Triple],
+    conditions: Sequence[Condition],
+    constants: Constants,
+) -> Block | None:
+    """A block, if pulling it is less than pulling each of its patterns."""
+    joined = _subjects(triples)
+    numbers: dict[object, str] = {}
+    values: dict[int, frozenset[str]] = {}
+    bound: dict[str, list[str]] = {}
+    tests: list[str] = []
+    selective = narrows = False
+
+    def named(term: Identifier, place: object) -> str:
+        """A variable for a term; one that may be a literal is another in each place."""
+        name = numbers.setdefault(term if term in joined else place, f"?{len(numbers)}")
+        if isinstance(term, Variable) and name not in bound.setdefault(str(term), []):
+            bound[str(term)].append(name)
+        return name
+
+    made = []
+    for n, (subject, predicate, object_) in enumerate(triples):
+        ends = []
+        for place, term in (("s", subject), ("o", object_)):
+            known = constants.term(term)
+            name = known or named(term, (n, place))
+            selective |= known is not None
+            ends.append(name)
+            if forms := constants.in_languages(term):
+                values[int(name[1:])] = frozenset(forms)
+                narrows = True
+            elif amount := constants.number(term):
+                tests.append(number_test(f"\0{name[1:]}\0", "=", amount))
+                narrows = True
+        if isinstance(predicate, tuple):
+            link = named(BNode(), (n, "p"))
+            known_links = [constants.term(item) for item in predicate]
+            if None not in known_links:
+                values[int(link[1:])] = frozenset(item for item in known_links if item)
+        else:
+            known = constants.term(predicate)
+            link = known or named(predicate, (n, "p"))
+        made.append((ends[0], link, ends[1]))
+    narrows |= selective and len(triples) > 1
+    for condition in conditions:
+        if not condition.variables <= bound.keys():
+            continue
+        narrows = True
+        if condition.text:
+            tests.append(condition.about({name: f"\0{bound[name][0][1:]}\0" for name in condition.variables}))
+        else:
+            for name in (name for variable in condition.variables for name in bound[variable]):
+                number = int(name[1:])
+                values[number] = values.get(number, condition.values) & condition.values
+    if not narrows or not numbers:
+        return None
+    return Block(
+        graph,
+        tuple(made),
+        tuple((number, tuple(sorted(terms))) for number, terms in sorted(values.items())),
+        tuple(dict.fromkeys(tests)),
+    )
+
+
+def _subjects(triples: Iterable[Triple]) -> frozenset[Identifier]:
+    """The variables that are joined: those that stand in several places, one of them a subject's or a predicate's."""
+    places = Counter(term for triple in triples for term in triple if isinstance(term, Variable | BNode))
+    no_literals = {term for subject, predicate, _ in triples for term in (subject, predicate)}
+    return frozenset(term for term, times in places.items() if times == 1 or term in no_literals)
+
+
+def _connected(triples: Sequence[Triple]) -> list[list[Triple]]:
+    """The patterns that hang together by variables that are joined: a product of parts that do not would be large."""
+    joined = _subjects(triples)
+    groups: list[tuple[set[object], list[Triple]]] = []
+    for triple in triples:
+        terms: set[object] = {term for term in triple if term in joined}
+        members = [triple]
+        for other in [group for group in groups if group[0] & terms]:
+            groups.remove(other)
+            terms |= other[0]
+            members = [*other[1], *members]
+        groups.append((terms, members))
+    return [members for _, members in groups]

@@ -1,0 +1,223 @@
+"""Which filters a node may apply for us.
+
+A node may leave out what a filter would drop anyway, and nothing else: the query is evaluated over what the nodes sent, filter
+and all. So a condition that is sent to a node must be true wherever the evaluator would find the filter true, for every term
+that can stand there. Nodes differ from the evaluator in some ways: they know blank nodes by IRIs, may compare terms where
+it compares values, and have regular expressions of their own. What could be true here and not there is not sent.
+
+The conditions of a group hold for every solution of it, wherever its parts stand (SPARQL 1.1 Query, section 18.2.2.2: filters
+apply to the whole group), so they hold for each match that takes part in one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pyparsing import ParseResults
+from rdflib.plugins.sparql.parserutils import CompValue
+from rdflib.term import Identifier, Literal, Variable
+
+from federation.analysis.portable_terms import XSD, Constants, number_test
+
+_LANGUAGE_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
+# What every regular expression language reads as the same letters, in both cases: "k" and "s" have a third form in Unicode.
+_PLAIN_WORDS = re.compile(r"[A-Za-z0-9 ]{1,200}")
+_WORDS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{1,200}")
+_MOST_VALUES = 500
+
+
+class Condition(NamedTuple):
+    """Something that holds for every solution that counts.
+
+    Attributes:
+        variables: The variables that it is about.
+        text: A SPARQL expression, each variable's name between zero characters; empty where ``values`` says it all.
+        values: The terms that the only variable can have, in N-Triples form.
+    """
+
+    variables: frozenset[str]
+    text: str = ""
+    values: frozenset[str] = frozenset()
+
+    def about(self, names: Mapping[str, str]) -> str:
+        """The expression, with something else in place of each variable."""
+        return re.sub("\0(.*?)\0", lambda found: names[found[1]], self.text)
+
+
+class Conditions:
+    """Finds the conditions of groups.
+
+    Args:
+        constants: Reads constants.
+    """
+
+    def __init__(self, constants: Constants) -> None:
+        self._constants = constants
+
+    def of_group(self, parts: Iterable[CompValue]) -> list[Condition]:
+        """The conditions that the filters and VALUES among the parts of a group set."""
+        found: list[Condition] = []
+        for part in parts:
+            if part.name == "Filter":
+                found += self._of_filter(part.expr)
+            elif part.name == "InlineData":
+                found += self._of_values(part)
+        return found
+
+    def _of_filter(self, expression: Any) -> list[Condition]:
+        node = _unwrapped(expression)
+        if isinstance(node, CompValue) and node.name == "ConditionalAndExpression":
+            return [condition for part in (node.expr, *node.other) for condition in self._of_filter(part)]
+        if isinstance(node, CompValue) and node.name == "RelationalExpression" and node.op in ("IN", "="):
+            variable, terms = (
+                _unwrapped(node.expr),
+                [self._constants.iri(_unwrapped(term)) for term in _items(node.other)],
+            )
+            if not isinstance(variable, Variable) and node.op == "=":
+                variable, terms = _unwrapped(node.other), [self._constants.iri(variable)]
+            if isinstance(variable, Variable) and terms and all(terms) and len(terms) <= _MOST_VALUES:
+                return [Condition(frozenset({str(variable)}), values=frozenset(filter(None, terms)))]
+        variables: set[str] = set()
+        text = self._expression(node, variables)
+        return [Condition(frozenset(variables), text)] if text and variables else []
+
+    def _of_values(self, part: CompValue) -> list[Condition]:
+        """For each variable that is bound in all rows to IRIs or plain strings: which."""
+        variables = [str(variable) for variable in part["var"]]
+        rows = [_items(row) for row in _items(part.value or [])]
+        found = []
+        for column, variable in enumerate(variables):
+            terms = {self._constants.iri(row[column]) or self._constants.string(row[column]) for row in rows}
+            if None not in terms and 0 < len(terms) <= _MOST_VALUES:
+                found.append(Condition(frozenset({variable}), values=frozenset(term for term in terms if term)))
+        return found
+
+    def _expression(self, part: Any, variables: set[str]) -> str | None:
+        """An expression as it is sent; ``None`` when it cannot be."""
+        node = _unwrapped(part)
+        if isinstance(node, CompValue):
+            render = _RENDERED.get(node.name)
+            return render(self, node, variables) if render else None
+        return None
+
+    def _or(self, node: CompValue, variables: set[str]) -> str | None:
+        return self._joined(" || ", [node.expr, *node.other], variables)
+
+    def _and(self, node: CompValue, variables: set[str]) -> str | None:
+        return self._joined(" && ", [node.expr, *node.other], variables)
+
+    def _joined(self, operator: str, parts: list[Any], variables: set[str]) -> str | None:
+        texts = [self._expression(part, variables) for part in parts]
+        return None if None in texts else f"({operator.join(text for text in texts if text)})"
+
+    def _relation(self, node: CompValue, variables: set[str]) -> str | None:
+        """A variable compared with a number, or for equality with an IRI or a plain string."""
+        left, right, operator = _unwrapped(node.expr), _unwrapped(node.other), node.op
+        if not isinstance(left, Variable):
+            left, right = right, left
+            operator = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)
+        if not isinstance(left, Variable):
+            text, word = (right, left) if isinstance(left, Literal) else (left, right)
+            return self._string_relation(text, word, operator, variables)
+        number = self._constants.number(right)
+        if number is not None and operator in ("=", "<", ">", "<=", ">="):
+            variables.add(str(left))
+            return number_test(_marked(left), operator, number)
+        term = self._constants.iri(right) or self._constants.string(right) if operator == "=" else None
+        if term is None:
+            return None
+        variables.add(str(left))
+        return f"{_marked(left)} {operator} {term}"
+
+    def _string_relation(self, left: Any, right: Any, operator: str, variables: set[str]) -> str | None:
+        """``LCASE(?x) = "word"`` and the like."""
+        word = self._constants.string(right)
+        text = self._text(left, variables) if operator == "=" and word else None
+        return _tolerant(left, text, f"{text} = {word}") if text and _is_safe(text, word) else None
+
+    def _contains(self, node: CompValue, variables: set[str]) -> str | None:
+        word = self._constants.string(_unwrapped(node.arg2))
+        text = self._text(node.arg1, variables) if word else None
+        test = f"{node.name.removeprefix('Builtin_')}({text}, {word})"
+        return _tolerant(node.arg1, text, test) if text and _is_safe(text, word) else None
+
+    def _regex(self, node: CompValue, variables: set[str]) -> str | None:
+        pattern, flags = _unwrapped(node.pattern), _unwrapped(node.flags) if node.flags is not None else Literal("")
+        if not self._constants.string(pattern) or not isinstance(flags, Literal):
+            return None
+        if str(flags) == "" and _PLAIN_WORDS.fullmatch(pattern):
+            test = f'CONTAINS({{}}, "{pattern}")'
+        elif str(flags) == "i" and _WORDS_OF_TWO_CASES.fullmatch(pattern):
+            test = f'REGEX({{}}, "{pattern}", "i")'
+        else:
+            return None
+        text = self._text(node.text, variables)
+        return text and _tolerant(node.text, text, test.format(text))
+
+    def _lang_matches(self, node: CompValue, variables: set[str]) -> str | None:
+        tag, wanted = _unwrapped(node.arg1), self._constants.string(_unwrapped(node.arg2))
+        if not isinstance(tag, CompValue) or tag.name != "Builtin_LANG" or not wanted:
+            return None
+        variable = _unwrapped(tag.arg)
+        if not isinstance(variable, Variable):
+            return None
+        variables.add(str(variable))
+        return f"LANGMATCHES(LANG({_marked(variable)}), {wanted})"
+
+    def _text(self, part: Any, variables: set[str]) -> str | None:
+        """A variable, or the text of one, in capitals or small letters."""
+        node = _unwrapped(part)
+        if isinstance(node, Variable):
+            variables.add(str(node))
+            return _marked(node)
+        if isinstance(node, CompValue) and node.name in ("Builtin_LCASE", "Builtin_UCASE", "Builtin_STR"):
+            inner = self._text(node.arg, variables)
+            return inner and f"{node.name.removeprefix('Builtin_')}({inner})"
+        return None
+
+
+_RENDERED: Mapping[str, Callable[[Conditions, CompValue, set[str]], str | None]] = {
+    "ConditionalOrExpression": Conditions._or,
+    "ConditionalAndExpression": Conditions._and,
+    "RelationalExpression": Conditions._relation,
+    "Builtin_CONTAINS": Conditions._contains,
+    "Builtin_STRSTARTS": Conditions._contains,
+    "Builtin_STRENDS": Conditions._contains,
+    "Builtin_REGEX": Conditions._regex,
+    "Builtin_LANGMATCHES": Conditions._lang_matches,
+}
+
+
+def _unwrapped(part: Any) -> Any:
+    """What rdflib's grammar wraps into one level for each kind of operator, used or not."""
+    while isinstance(part, CompValue) and part.name.endswith("Expression") and not part.other:
+        part = part.expr
+    return part
+
+
+def _items(parts: Any) -> list[Any]:
+    return list(parts) if isinstance(parts, list | tuple | ParseResults) else [parts]
+
+
+def _marked(variable: Identifier) -> str:
+    return f"\0{variable}\0"
+
+
+def _tolerant(source: Any, text: str, test: str) -> str:
+    """A test that lets through what may have another text at the evaluator, which writes numbers and dates in its own way."""
+    if not _has_text_of_any(source):
+        return f"({test})"
+    variable = text[text.index("\0") : text.rindex("\0") + 1]
+    return f"(({test}) || DATATYPE({variable}) NOT IN (<{XSD}string>, <{_LANGUAGE_STRING}>))"
+
+
+def _is_safe(text: str, word: str | None) -> bool:
+    """Whether every server compares in the same way: they know the cases of letters from other versions of Unicode."""
+    return word is not None and (word.isascii() or not ("LCASE" in text or "UCASE" in text))
+
+
+def _has_text_of_any(part: Any) -> bool:
+    node = _unwrapped(part)
+    return isinstance(node, CompValue) and (node.name == "Builtin_STR" or _has_text_of_any(node.arg))

@@ -1,0 +1,47 @@
+"""Why a query is answered the way it is, in sentences."""
+
+from __future__ import annotations
+
+from federation.analysis.plan import DEFAULT_GRAPH, Plan
+
+
+def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
+    """Why a query was answered by a tier.
+
+    Args:
+        plan: What the query can see.
+        tier: As in ``Answer.tier``.
+    """
+    if tier == "kept" and plan.form == "DESCRIBE":
+        return ("all triples are kept from earlier queries",)
+    if tier == "kept":
+        return (f"the triples that its {len(plan.patterns)} patterns match are kept from earlier queries",)
+    if plan.pulls_everything:
+        return (f"everything is pulled: {plan.pulls_everything}",)
+    found = []
+    for block in plan.blocks:
+        where = "of the default graph" if block.graph == DEFAULT_GRAPH else "within one graph"
+        tests = len(block.conditions) + len(block.values)
+        found.append(
+            f"{_number(len(block.triples), 'pattern')} {where} "
+            + (f"and {_number(tests, 'condition')} on them " if tests else "")
+            + "are left to the nodes"
+        )
+    for join in plan.joins:
+        found.append(
+            f"{_number(len(join.triples), 'pattern')} of the default graph are pulled in rounds: what the narrow ones find "
+            "narrows the others"
+        )
+    if plan.others:
+        found.append(
+            f"{_number(len(plan.others), 'pattern')} {'are' if len(plan.others) > 1 else 'is'} pulled as "
+            f"{'they are' if len(plan.others) > 1 else 'it is'}: nothing in the query narrows "
+            f"{'them' if len(plan.others) > 1 else 'it'} within one graph"
+        )
+    if plan.form == "DESCRIBE":
+        found.append("DESCRIBE asks for the triples of each resource that it finds")
+    return tuple(found)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("s" if count != 1 else "")

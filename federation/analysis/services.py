@@ -1,0 +1,124 @@
+"""Which other servers a query calls, and whether it may.
+
+The evaluator calls whatever follows SERVICE, so that has to be known without doubt: a server's address must stand there, not a
+variable, and its host must be one that the operator allows. The text is read here by tokens and there by a parser that needs
+no space between words, which leaves room for hiding a SERVICE: behind ``?a<?b)#>``, which could be an IRI as well as a
+comparison and a comment, in a string with escapes that are none, or joined to another word. A query that calls other servers
+may therefore have no token that could be read in two ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from federation.analysis.lexer import QueryText, Token
+from federation.errors import QueryRefused
+
+# No comparison goes on with "scheme://", and without brackets, quotes and "#" it makes no difference which of both it is.
+_PLAIN_IRI = re.compile(r"<(?:[A-Za-z][A-Za-z0-9+.-]*://[^>]*|[A-Za-z0-9_.:/%~-]*)>")
+_PLAIN_NAME = re.compile(r"[^:]*:[A-Za-z0-9_:-]*")
+_ODD_ESCAPE = re.compile(r"""\\[^tbnrf"'\\]""")
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_KEYWORD = "SERVICE"
+_ADDRESS = re.compile(r"(https?)://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:[/?#].*)?", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_MOST_SHOWN = 200
+
+
+def service_tokens(query: QueryText) -> list[Token]:
+    """What stands after each SERVICE of a query, IRIs and prefixed names.
+
+    Args:
+        query: The query's text.
+
+    Raises:
+        QueryRefused: A variable stands there, or the text could be read in another way.
+    """
+    tokens = query.tokens
+    found = []
+    for n, token in enumerate(tokens):
+        if token.keyword == _KEYWORD:
+            silent = n + 1 < len(tokens) and tokens[n + 1].keyword == "SILENT"
+            following = tokens[n + 1 + silent : n + 2 + silent]
+            if not following or following[0].kind not in ("iri", "name"):
+                raise QueryRefused(
+                    "SERVICE is refused: what follows it must be the address of a server, whose host SPARQL_SERVICES has to "
+                    "name; it cannot be a variable"
+                )
+            found += following
+    if found or any(_hides(token) for token in tokens):
+        _check_plain(query)
+    return found
+
+
+def check_services(services: Sequence[str], allowed: frozenset[str]) -> None:
+    """Refuse a query that calls servers that it may not.
+
+    Args:
+        services: The IRIs of all that it calls.
+        allowed: Hosts in small letters, with their ports where these are not the usual ones.
+
+    Raises:
+        QueryRefused: The host of one of them is not among those.
+    """
+    for service in services:
+        names = _names(service)
+        if not names:
+            raise QueryRefused(
+                f"SERVICE <{service[:_MOST_SHOWN]}> is refused: only addresses of the form http(s)://host:port/… are called, "
+                "and only those whose host SPARQL_SERVICES names"
+            )
+        if not names & allowed:
+            raise QueryRefused(
+                f"SERVICE <{service[:_MOST_SHOWN]}> is refused: SPARQL_SERVICES, the setting that names the hosts that this "
+                f"endpoint may call, does not name {min(names, key=len)}"
+            )
+
+
+def _names(service: str) -> frozenset[str]:
+    """The host of an address as an operator may write it; empty where the address is not a plain one."""
+    parts = _ADDRESS.fullmatch(service)
+    if not parts:
+        return frozenset()
+    scheme, host, port = parts[1].lower(), parts[2].lower(), parts[3]
+    usual = _DEFAULT_PORTS[scheme]
+    named = {f"{host}:{int(port or usual)}"}
+    return frozenset(named | {host} if (port or usual) == usual else named)
+
+
+def _check_plain(query: QueryText) -> None:
+    if re.search(r"\\[uU]", query.text):
+        raise QueryRefused("SERVICE is refused in a query with \\u escapes; write the characters themselves")
+    for token in query.tokens:
+        if not _is_plain(token):
+            raise QueryRefused(
+                f"SERVICE is refused in a query with {token.text[:_MOST_SHOWN]!r}, which could hide another SERVICE; write it "
+                "in another way, with spaces between words and IRIs in full"
+            )
+
+
+def _hides(token: Token) -> bool:
+    """Whether it is words run together, SERVICE among them."""
+    return _KEYWORD in token.keyword != _KEYWORD
+
+
+def _is_plain(token: Token) -> bool:
+    """Whether a token ends where the evaluator's parser ends it, too, and hides no SERVICE."""
+    mentions = _KEYWORD in token.text.upper()
+    match token.kind:
+        case "word":
+            return not _hides(token)
+        case "iri":
+            return _PLAIN_IRI.fullmatch(token.text) is not None
+        case "string":
+            return all(not _ODD_ESCAPE.match(escape) for escape in _ESCAPE.findall(token.text))
+        case "name":
+            prefix = token.text.partition(":")[0]
+            return _KEYWORD not in prefix.upper() and (not mentions or _PLAIN_NAME.fullmatch(token.text) is not None)
+        case "blank":
+            return not mentions
+        case "unclosed":
+            return False
+        case _:
+            return token.text != "\\"

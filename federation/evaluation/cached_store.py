@@ -1,0 +1,77 @@
+"""An evaluator's copy of the quads that are kept for later queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+import pyoxigraph
+from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store
+
+from federation.errors import UnreadableQuads
+from federation.evaluation.messages import Keep
+
+
+class KeptStore:
+    """A store whose default graph is the set-union of its named graphs.
+
+    Attributes:
+        store: It.
+    """
+
+    def __init__(self) -> None:
+        self.store = Store()
+
+    def change(self, job: Keep) -> None:
+        """Forget and add what a job says.
+
+        Raises:
+            UnreadableQuads: The quads are none; nothing can be relied on then until all is kept anew.
+        """
+        if job.anew:
+            self.store = Store()
+        for name in job.gone:
+            for graph in self._named(name):
+                self._remove(graph)
+        self.store.extend(read_quads(job.quads))
+        self.store.extend(
+            Quad(quad.subject, quad.predicate, quad.object, DefaultGraph()) for quad in read_quads(job.quads)
+        )
+        add_graphs(self.store, job.graphs)
+
+    def _named(self, name: str) -> list[NamedNode]:
+        """The graph of a name, also of one that is no IRI."""
+        try:
+            return [NamedNode(name)]
+        except ValueError:
+            graphs = self.store.named_graphs()
+            return [graph for graph in graphs if isinstance(graph, NamedNode) and graph.value == name]
+
+    def _remove(self, graph: NamedNode) -> None:
+        """Take a graph out; a triple leaves the default graph when no other graph has it."""
+        quads = list(self.store.quads_for_pattern(None, None, None, graph))
+        self.store.remove_graph(graph)
+        for quad in quads:
+            others = self.store.quads_for_pattern(quad.subject, quad.predicate, quad.object)
+            if not any(isinstance(other.graph_name, NamedNode) for other in others):
+                self.store.remove(Quad(quad.subject, quad.predicate, quad.object, DefaultGraph()))
+
+
+def read_quads(document: bytes) -> Iterator[Quad]:
+    """The quads of a document of N-Quads; its blank nodes keep their labels.
+
+    Raises:
+        UnreadableQuads: It is none.
+    """
+    parsed = pyoxigraph.parse(document, RdfFormat.N_QUADS, lenient=True, rename_blank_nodes=False)
+    try:
+        yield from parsed
+    except SyntaxError as error:
+        raise UnreadableQuads(str(error)) from error
+
+
+def add_graphs(store: Store, names: Iterable[str]) -> None:
+    """Let named graphs exist, whether they have quads or not."""
+    for name in names:
+        with suppress(ValueError):  # a graph whose name is no IRI can only be there with its quads
+            store.add_graph(NamedNode(name))

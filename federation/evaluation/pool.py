@@ -1,0 +1,228 @@
+"""The pool of worker processes."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from federation.analysis.plan import Plan
+from federation.budget import Effort
+from federation.caching.quad_cache import Kept
+from federation.errors import NotKept, ServerStopping, TooLarge
+from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+
+# Seconds between two looks at whether anybody still waits for an answer.
+_LOOK_EVERY = 0.1
+# Connections, and what resolving names and reading certificates takes.
+_FILES_FOR_CALLS = 64
+_MOST_SHOWN = 200
+
+
+class Workers:
+    """Processes that analyse and evaluate queries, each one job at a time. May be used by many threads.
+
+    Queries that call other servers have a process of their own, the only one that can open connections. It is started with the
+    first of them.
+
+    Args:
+        count: How many there are.
+        memory: Bytes of address space that each may take; 0: no bound.
+    """
+
+    def __init__(self, count: int, memory: int) -> None:
+        self._closed = False
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Reply)
+        # The last one back is the first one out: its memory is warm.
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        self._all = [_Worker(memory) for _ in range(count)]
+        for worker in self._all:
+            worker.start_if_ended()
+            self._idle.put(worker)
+        self._caller = _Worker(memory, _FILES_FOR_CALLS)
+        self._idle_caller: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        self._idle_caller.put(self._caller)
+
+    def analyse(self, text: str, effort: Effort) -> Plan:
+        """Read a query.
+
+        Args:
+            text: What was sent as a query.
+            effort: What the query may use.
+
+        Raises:
+            QuerySyntaxError: It is none.
+            QueryRefused: It is not one to answer.
+            QueryTimeout: Reading it, or waiting for a worker, took too long.
+        """
+        reply = self._do(Analyse(text), effort, "the query's analysis")
+        assert isinstance(reply, Planned)
+        return reply.plan
+
+    def evaluate(self, job: Evaluate, effort: Effort) -> bytes:
+        """Run a query over the quads that it can see.
+
+        Args:
+            job: The query and the quads.
+            effort: What the query may use.
+
+        Raises:
+            QueryRefused: It cannot be evaluated, or not within the bounds.
+            QueryTimeout: It took too long.
+            ServiceFailed: Another server, which it calls, failed.
+        """
+        reply = self._do(job, effort, _described(job))
+        assert isinstance(reply, Evaluated)
+        return reply.body
+
+    def evaluate_over_kept(self, job: Evaluate, kept: Kept, plan: Plan, effort: Effort) -> bytes:
+        """Run a query over the quads that are kept, all of them.
+
+        Args:
+            job: The query.
+            kept: What is kept.
+            plan: What the query can see.
+            effort: What the query may use.
+
+        Raises:
+            NotKept: It has to be evaluated in another way.
+            QueryRefused: It cannot be evaluated, or not within the bounds.
+            QueryTimeout: It took too long.
+        """
+        reply = self._do(job, effort, "the query's evaluation", kept=(kept, plan))
+        assert isinstance(reply, Evaluated)
+        return reply.body
+
+    def close(self) -> None:
+        """End all processes, at work or not; no more jobs are done."""
+        self._closed = True
+        for worker in (*self._all, self._caller):
+            worker.end()
+
+    def _do(self, job: Job, effort: Effort, what: str, kept: tuple[Kept, Plan] | None = None) -> Reply:
+        idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
+        worker = _take(idle, effort, what)
+        try:
+            if self._closed:
+                raise ServerStopping("this server is stopping")
+            if kept is not None:
+                self._bring_up_to_date(worker, *kept, effort)
+            reply = self._answer(worker, job, effort, what)
+        except (EOFError, OSError):
+            worker.end()
+            raise TooLarge("the query ended its evaluator: it takes too much memory, or is nested too deeply") from None
+        except BaseException:
+            worker.end()
+            raise
+        finally:
+            idle.put(worker)
+        if isinstance(reply, Failed):
+            raise reply.error()
+        return reply
+
+    def _answer(self, worker: _Worker, job: Job, effort: Effort, what: str) -> Reply:
+        worker.send(self._encoder.encode(job))
+        while not worker.has_answered(_LOOK_EVERY):
+            effort.check(what)
+        reply: Reply = self._decoder.decode(worker.receive())
+        return reply
+
+    def _bring_up_to_date(self, worker: _Worker, kept: Kept, plan: Plan, effort: Effort) -> None:
+        worker.start_if_ended()
+        start = time.perf_counter()
+        delta = kept.delta(worker.generation, plan)
+        if delta is None:
+            return
+        job = Keep(delta.anew, delta.gone, delta.quads, delta.graphs)
+        worker.generation = -1  # until it is done
+        try:
+            reply = self._answer(worker, job, effort, "the evaluator to take in what is kept")
+        except (EOFError, OSError):
+            raise NotKept("what is kept ended the evaluator", for_good=True) from None
+        if isinstance(reply, Failed):
+            raise NotKept(f"an evaluator cannot hold what is kept: {reply.message}", for_good=True)
+        worker.generation = delta.generation
+        effort.note("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
+
+
+def _take(idle: queue.LifoQueue[_Worker], effort: Effort, what: str) -> _Worker:
+    """A worker that is free, which may be a matter of other queries' time."""
+    while True:
+        with suppress(queue.Empty):
+            return idle.get(timeout=min(_LOOK_EVERY, max(effort.deadline - time.monotonic(), 0)))
+        effort.check(f"other queries to end before {what}")
+
+
+def _described(job: Evaluate) -> str:
+    """What is waited for."""
+    if not job.services:
+        return "the query's evaluation"
+    return f"the query's evaluation, which calls {', '.join(f'<{service[:_MOST_SHOWN]}>' for service in job.services)}"
+
+
+class _Worker:
+    """One process, started when it is needed and again when it was ended.
+
+    Args:
+        memory: Bytes of address space that it may take; 0: no bound.
+        files: Files and connections that it may have open.
+
+    Attributes:
+        generation: What it holds of the quads that are kept; -1: nothing.
+    """
+
+    def __init__(self, memory: int, files: int = 0) -> None:
+        self.generation = -1
+        self._arguments = [str(memory), str(files)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def _start(self) -> Connection:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "federation.evaluation.process", str(theirs.fileno()), *self._arguments],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        self._connection = Connection(ours.detach())
+        return self._connection
+
+    def start_if_ended(self) -> Connection:
+        """Start the process again if it was ended, or died while it was idle."""
+        if self._process and self._process.poll() is not None:
+            self.end()
+        return self._connection or self._start()
+
+    def send(self, job: bytes) -> None:
+        self.start_if_ended().send_bytes(job)
+
+    def has_answered(self, seconds: float) -> bool:
+        """Whether there is an answer, or will be within so many seconds."""
+        assert self._connection
+        return self._connection.poll(seconds)
+
+    def receive(self) -> bytes:
+        assert self._connection
+        return self._connection.recv_bytes()
+
+    def end(self) -> None:
+        self.generation = -1
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        if self._connection:
+            self._connection.close()
+            self._connection = None

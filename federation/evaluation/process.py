@@ -1,0 +1,164 @@
+"""A process that reads and evaluates the queries of strangers.
+
+    python -m federation.evaluation.process FD BYTES FILES
+
+A query can ask for endless work, run the parser's stack over (5,000 opening braces end the process), or make the evaluator
+call other servers (pyoxigraph does for SERVICE). So none of that happens in the server's own process: this one can be ended,
+its memory is bounded, and it can open no connection and no file. Only for queries that may call other servers there is one
+that can.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from types import FrameType
+
+import msgspec
+import pyoxigraph
+
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import Plan
+from federation.errors import FederationError, NotAcceptable, QueryRefused, ServiceFailed, TooLarge
+from federation.evaluation.cached_store import KeptStore, add_graphs, read_quads
+from federation.evaluation.messages import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+
+# Of processor time, which a busy machine does not use up.
+_ANALYSIS_SECONDS = 5.0
+_RDF_XML = "application/rdf+xml"
+_MOST_SHOWN = 200
+
+
+def main() -> None:
+    """Do jobs until the other end closes the connection."""
+    descriptor, memory, files = map(int, sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
+    logging.disable()  # rdflib warns of every odd literal in a query
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    analyse("SELECT * { ?s ?p ?o }")  # the grammar is built with its first use
+    _confine(memory, files)
+    kept = KeptStore()
+    decoder = msgspec.msgpack.Decoder(Job)
+    encoder = msgspec.msgpack.Encoder()
+    with Connection(descriptor) as connection:
+        while True:
+            try:
+                job = decoder.decode(connection.recv_bytes())
+            except EOFError:
+                return
+            connection.send_bytes(encoder.encode(_do(job, kept)))
+
+
+def _do(job: Job, kept: KeptStore) -> Reply:
+    try:
+        if isinstance(job, Analyse):
+            return Planned(_plan(job.text))
+        if isinstance(job, Keep):
+            kept.change(job)
+            return Done()
+        return Evaluated(_evaluate(job, kept.store if job.over_kept else _loaded(job.quads, job.graphs)))
+    except FederationError as error:
+        return Failed.of(error)
+    except MemoryError:
+        return Failed.of(TooLarge("answering this query takes too much memory"))
+    except Exception as error:  # one query's trouble is not the next one's
+        return Failed.of(QueryRefused(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
+
+
+def _plan(text: str) -> Plan:
+    """What a query can see. rdflib's parser takes long for some; without it the plan is wide, and as right."""
+    signal.signal(signal.SIGVTALRM, _give_up)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, _ANALYSIS_SECONDS)
+        try:
+            return analyse(text)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    except _TakesTooLong:
+        return analyse(text, deeply=False)
+
+
+class _TakesTooLong(BaseException):
+    """Raised in the middle of an analysis; no `Exception`, which parsers catch."""
+
+
+def _give_up(number: int, frame: FrameType | None) -> None:
+    raise _TakesTooLong
+
+
+def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
+    """A store with the quads that a query can see.
+
+    ``use_default_graph_as_union`` is of no use: it counts a triple once for each graph that has it, and so do several graphs
+    in FROM clauses. What belongs into the default graph is therefore loaded there.
+    """
+    store = pyoxigraph.Store()
+    store.extend(read_quads(quads))
+    add_graphs(store, graphs)
+    return store
+
+
+def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
+    """The result of a query over a store."""
+    try:
+        result = store.query(
+            job.text,
+            default_graph=[pyoxigraph.DefaultGraph()] if job.stored_default_graph else None,
+            named_graphs=None if job.named_graphs is None else [pyoxigraph.NamedNode(g) for g in job.named_graphs],
+        )
+        output = _Bounded(job.most_bytes)
+        if isinstance(result, pyoxigraph.QueryTriples):
+            result.serialize(output, pyoxigraph.RdfFormat.from_media_type(job.media_type))
+        else:
+            result.serialize(output, pyoxigraph.QueryResultsFormat.from_media_type(job.media_type))
+    except (OSError, RuntimeError, ValueError, SyntaxError) as error:
+        if job.services and isinstance(error, OSError | RuntimeError):
+            names = ", ".join(f"<{service[:_MOST_SHOWN]}>" for service in job.services)
+            reason = str(error).partition(" with payload")[0]
+            raise ServiceFailed(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
+        raise QueryRefused(f"the query cannot be evaluated: {error}") from error
+    if job.media_type == _RDF_XML and b"<oxprefix: " in output.getvalue():
+        # pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
+        raise NotAcceptable("a predicate of this graph cannot be written in RDF/XML; ask for another format")
+    return output.getvalue()
+
+
+class _Bounded(io.BytesIO):
+    """A buffer that refuses to grow beyond a size."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__()
+        self._left = most_bytes
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooLarge("the result is larger than one query may have; ask for less, for instance with LIMIT")
+        return super().write(data)
+
+
+def _confine(memory: int, files: int) -> None:
+    """Bound the memory, and how many files and connections may be open from now on; 0: none can be opened."""
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # Descriptors 0 to 2 are taken, and a new one would have a higher number.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3 + files, 3 + files))
+
+
+def _end_with_parent(parent: int) -> None:
+    """End also when the server was killed while this process is at work on an endless query."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""Asking the nodes of a snapshot side by side, without waiting for those that others can replace.
+
+A node that has not answered by the time it usually takes is slow. When everything it was asked for can be had from others, they
+are asked, or what they have sent already is used: hedged requests (Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013).
+The answer of the slow node is used all the same if it is there first.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import NoReturn
+
+from federation.budget import Effort
+from federation.errors import QueryTimeout, SourceFailed
+from federation.fetching import staleness
+from federation.fetching.endpoints import Nodes
+from federation.fetching.subquery import Request
+from federation.source_selection import Snapshot, Source
+
+# Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.
+_GRACE = 0.25
+_LOOK_EVERY = 0.1
+# A node whose graphs nobody else has is waited for this many seconds longer than all others took, or this many times as long as
+# it usually takes; then the answer is given without them, and says so.
+_LEAST_WAIT_FOR_THE_ONLY_ONE = 1.0
+_MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
+_TIMES_USUAL = 20
+# With more graphs, working out a snapshot without a node takes longer than it saves.
+_MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
+
+
+class OtherNodes(Exception):
+    """The query has to start again with another snapshot: some nodes are slow, or slow ones have answered after all."""
+
+
+class Asking:
+    """What one query asks of the nodes, whichever snapshots it goes through.
+
+    Args:
+        nodes: Connections to the nodes.
+        threads: Ask the nodes side by side.
+        effort: What the query may use, and what it has done.
+        snapshot_for: A snapshot without the nodes of these ids.
+        turn: Another number for each query, so that the nodes that are not needed take turns; ``None``: ask all nodes.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        threads: ThreadPoolExecutor,
+        effort: Effort,
+        snapshot_for: Callable[[frozenset[str]], Snapshot],
+        turn: int | None = None,
+    ) -> None:
+        self._nodes = nodes
+        self._threads = threads
+        self._effort = effort
+        self._snapshot_for = snapshot_for
+        self._answers: dict[tuple[Source, str], Future[bytes]] = {}
+        self._since: dict[Future[bytes], float] = {}
+        self._took: dict[tuple[Source, str], float] = {}
+        self._failed: frozenset[str] = frozenset()
+        self._slow: frozenset[str] = frozenset()
+        # Slow ones that are not waited for although they alone have something.
+        self._given_up: frozenset[str] = frozenset()
+        whole = snapshot_for(frozenset())
+        self._taken = whole.taken
+        suspects = nodes.suspects(source.id for source in whole.sources)
+        if suspects and self._can_spare(whole, suspects):
+            self._slow = suspects
+        self._spared = self._not_needed(whole, turn) if turn is not None and not suspects else frozenset()
+
+    def snapshot(self) -> Snapshot:
+        """The nodes to go on with: without those that failed or are slow, or that nobody needs."""
+        snapshot = self._snapshot_for(self._failed | self._slow | self._spared)
+        if snapshot.taken != self._taken:
+            self._reconsider()
+            snapshot = self._snapshot_for(self._failed | self._slow)
+            self._forget_answers(snapshot)
+        return snapshot
+
+    def moved(self, before: Snapshot, graphs: frozenset[str] | None = None) -> tuple[Snapshot, frozenset[str]]:
+        """The nodes as they are now, and which graphs have to be asked for again, by that snapshot.
+
+        Args:
+            before: The one that nodes were asked by.
+            graphs: Those that they were asked for; ``None``: all.
+
+        Raises:
+            OtherNodes: Start again: a node has to be asked that was not.
+        """
+        now = self._snapshot_for(self._failed | self._slow | self._spared)
+        if now.taken != before.taken and self._slow | self._spared and not set(now.missing) <= set(before.missing):
+            self._reconsider()
+            raise OtherNodes
+        again = staleness.moved(before, now, graphs)
+        if again:
+            self._forget_answers(now)
+        return now, again
+
+    def _reconsider(self) -> None:
+        """See which nodes can still be done without after a change.
+
+        Slow ones are not asked again for every change: where offerings come in, something changes all the time.
+        """
+        if not self._can_spare(self._snapshot_for(self._failed | self._given_up), self._slow):
+            self._slow = self._given_up
+        self._spared = frozenset()
+
+    def _forget_answers(self, now: Snapshot) -> None:
+        """Those of before may lack what has moved since."""
+        self._answers, self._took, self._taken = {}, {}, now.taken
+
+    def ask(self, snapshot: Snapshot, sources: Iterable[Source], request: Request) -> list[tuple[Source, bytes]]:
+        """What nodes answer. What was answered once is not asked again.
+
+        Args:
+            snapshot: The one that the query goes by.
+            sources: The nodes to ask, some of the snapshot's.
+            request: What to ask.
+
+        Raises:
+            OtherNodes: Start again, with another snapshot.
+            SourceFailed: There is no other snapshot to start again with.
+            QueryTimeout: The deadline is over.
+            QueryCancelled: Nobody waits for the answer any more.
+            TooLarge: The budget of bytes is spent.
+        """
+        text = request.text
+        waiting = {self._submit(source, request): source for source in sources}
+        while True:
+            self._leave_out_failed(waiting)
+            pending = {future for future in waiting if not future.done()}
+            if not pending:
+                return [(source, future.result()) for future, source in waiting.items()]
+            self._look_around(snapshot, waiting, pending, text)
+            self._effort.check(_listed(waiting, pending), grace=_GRACE)
+            late = {future for (_, asked), future in self._answers.items() if asked == text and not future.done()}
+            wait(pending | late, timeout=self._until_next_look(waiting, pending), return_when=FIRST_COMPLETED)
+
+    def _submit(self, source: Source, request: Request) -> Future[bytes]:
+        future = self._answers.get((source, request.text))
+        if future is None:
+            # Bound now: after a change of what stands where, it would tell of an answer that is not used any more.
+            future = self._threads.submit(self._ask_one, source, request, self._took)
+            self._answers[source, request.text] = future
+            self._since[future] = time.monotonic()
+        return future
+
+    def _ask_one(self, source: Source, request: Request, took: dict[tuple[Source, str], float]) -> bytes:
+        start = time.perf_counter()
+        body = self._nodes.ask(source, request, self._effort)
+        took[source, request.text] = time.perf_counter() - start
+        self._effort.note("ask", source.id, request.text, body.count(b"\n"), len(body), start)
+        return body
+
+    def _leave_out_failed(self, waiting: dict[Future[bytes], Source]) -> None:
+        errors = [error for future in waiting if future.done() and (error := future.exception())]
+        if not errors:
+            return
+        if any(isinstance(error, QueryTimeout) for error in errors):
+            raise QueryTimeout(f"waited for {_listed(waiting, waiting.keys() - _answered(waiting))}")
+        failures = [error for error in errors if isinstance(error, SourceFailed)]
+        if len(errors) > len(failures):
+            raise next(error for error in errors if not isinstance(error, SourceFailed))
+        failed = frozenset[str]().union(*(failure.sources for failure in failures))
+        self.do_without(failed, "; ".join(dict.fromkeys(map(str, failures))))
+
+    def do_without(self, failed: frozenset[str], reason: str) -> NoReturn:
+        """Go on without nodes that failed, and with all others, also those that seemed slow.
+
+        Args:
+            failed: Their ids.
+            reason: What is wrong with them.
+
+        Raises:
+            OtherNodes: Start again.
+            SourceFailed: There is nobody left to start again with.
+        """
+        if failed <= self._failed:
+            raise SourceFailed(reason, failed)
+        self._failed |= failed
+        self._slow -= failed
+        self._spared = frozenset()
+        if self._slow and not self._can_spare(self._snapshot_for(self._failed), self._slow):
+            self._slow = frozenset()
+        if not self.snapshot().sources:
+            raise SourceFailed(f"no catalogue node answers: {reason}", failed)
+        raise OtherNodes
+
+    def _look_around(
+        self, snapshot: Snapshot, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str
+    ) -> None:
+        """Start again where a slow node has answered, or where all that is waited for can be done without."""
+        if back := {source.id for source, asked in list(self._took) if asked == text} & self._slow:
+            self._slow -= back
+            raise OtherNodes
+        now = time.monotonic()
+        overdue = {waiting[future].id for future in pending if now >= self._due(waiting[future], future)}
+        if len(overdue) < len(pending):
+            return
+        # Nodes that were slow before may be the only ones to take the place of these.
+        asked = {source.id for source, words in list(self._answers) if words == text}
+        for slow in (self._slow, self._slow & asked):
+            others = self._snapshot_for(self._failed | slow | overdue)
+            nothing_lost = set(others.missing) <= set(snapshot.missing)
+            if others.sources and nothing_lost:
+                break
+        if others.sources and (nothing_lost or now >= self._last_moment(waiting, pending, text)):
+            self._slow = slow | overdue
+            self._spared = frozenset()
+            if not nothing_lost:
+                self._given_up |= overdue
+            raise OtherNodes
+
+    def _due(self, source: Source, future: Future[bytes]) -> float:
+        return self._since[future] + self._nodes.patience(source.id)
+
+    def _last_moment(self, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str) -> float:
+        """When to go on without what is pending although nobody else has it: never before anybody has answered."""
+        took = [self._took[source, text] for future, source in waiting.items() if future not in pending]
+        if not took:
+            return math.inf
+        usual = max(self._nodes.patience(waiting[future].id) for future in pending)
+        begun = max(self._since[future] for future in pending)
+        longer = min(max(_LEAST_WAIT_FOR_THE_ONLY_ONE, _TIMES_USUAL * usual), _MOST_WAIT_FOR_THE_ONLY_ONE)
+        return begun + max(took) + longer
+
+    def _until_next_look(self, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]]) -> float:
+        now = time.monotonic()
+        due = [self._due(waiting[future], future) - now for future in pending]
+        return min([_LOOK_EVERY, *(seconds for seconds in due if seconds > 0)])
+
+    def _not_needed(self, whole: Snapshot, turn: int) -> frozenset[str]:
+        """A node whose graphs all stand on others and say the same there: with two copies of each, one can be left out."""
+        knows_all = bool(whole.version) and whole.unmarked == frozenset()  # providers may add to what they put there
+        if len(whole.sources) < 2 or not knows_all or len(whole.holders) > _MOST_GRAPHS_TO_CHOOSE_FROM:
+            return frozenset()
+        node = frozenset({whole.sources[turn % len(whole.sources)].id})
+        others = self._snapshot_for(node)
+        shows_the_same = (others.version, others.missing, others.unmarked) == (
+            whole.version,
+            whole.missing,
+            whole.unmarked,
+        )
+        return node if shows_the_same and others.sources else frozenset()
+
+    def _can_spare(self, whole: Snapshot, nodes: frozenset[str]) -> bool:
+        others = self._snapshot_for(self._failed | nodes)
+        return bool(others.sources) and set(others.missing) <= set(whole.missing)
+
+
+def _answered(waiting: dict[Future[bytes], Source]) -> set[Future[bytes]]:
+    return {future for future in waiting if future.done() and not future.exception()}
+
+
+def _listed(waiting: dict[Future[bytes], Source], futures: Iterable[Future[bytes]]) -> str:
+    return "nodes " + ", ".join(sorted(waiting[future].id for future in futures))

@@ -1,0 +1,266 @@
+"""From the nodes' rows to one copy of each graph.
+
+SPARQL 1.1 Results in TSV write terms nearly as N-Quads does, so rows become N-Quads line by line, without a Python object for
+each term: on 86,700 rows this and loading take 0.16 s, pyoxigraph's TSV parser and its ``Quad``s 0.35 s, JSON 0.47 s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import pyoxigraph
+
+from federation.analysis.plan import Block
+from federation.errors import SourceFailed, TooLarge
+from federation.fetching.terms import in_full, iri, skolem_label
+from federation.source_selection import Source
+
+_TO_DEFAULT, _TO_NAMED = 1, 2
+_WRITTEN_IN_FULL = (b"<", b'"', b"_")
+_FORBIDDEN = re.compile(rb'[<>"{}|^`\x00-\x20]')
+
+
+class Rows:
+    """The quads pulled for one query.
+
+    Args:
+        to_default: Whether a graph's triples belong into the default graph.
+        to_named: Whether a graph can be reached by GRAPH.
+        skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
+        most: The largest number of quads.
+        watched: Blocks whose variables' terms are to be known.
+
+    Attributes:
+        default: Triples of the default graph: N-Triples lines without the final dot.
+        named: Quads of named graphs: N-Quads lines without the final dot.
+        graphs: IRIs of named graphs that are known to exist.
+        terms: The terms of each variable of the watched blocks, as the nodes know them.
+        has_blank_nodes: Whether nodes sent blank nodes. Their labels hold within one answer only.
+    """
+
+    def __init__(
+        self,
+        to_default: Callable[[str], bool],
+        to_named: Callable[[str], bool],
+        skolem: str,
+        most: int,
+        watched: Iterable[Block] = (),
+    ) -> None:
+        self._to_default = to_default
+        self._to_named = to_named
+        self._skolem = b"<" + skolem.encode()
+        self._most = most
+        self.default: list[bytes] = []
+        self.named: list[bytes] = []
+        self.graphs: set[str] = set()
+        self.terms: dict[Block, dict[int, set[str]]] = {}
+        self.has_blank_nodes = False
+        self._watched = frozenset(watched)
+        self._origins: list[tuple[Source, int, int]] = []
+
+    def add(
+        self,
+        source: Source,
+        number: int,
+        body: bytes,
+        counts: Callable[[str], bool],
+        blocks: Mapping[bytes, Block] | None = None,
+    ) -> None:
+        """Take the rows of the graphs that are read from a node.
+
+        Args:
+            source: The node.
+            number: A number that no other answer has in this query.
+            body: What it sent: TSV rows of ``Request.columns``.
+            counts: Whether a graph is read from this answer.
+            blocks: As in ``Request.blocks``.
+
+        Raises:
+            SourceFailed: They are no such rows.
+            TooLarge: The quads are too many.
+        """
+        try:
+            if blocks:
+                self._add_matches(_Places(self, counts), number, body, blocks)
+            else:
+                self._add_quads(_Places(self, counts), number, body)
+        except (ValueError, LookupError) as error:
+            raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
+        self._origins.append((source, len(self.default), len(self.named)))
+        self._check_size()
+
+    def _add_quads(self, places: _Places, number: int, body: bytes) -> None:
+        default, named = self.default, self.named
+        has_blank = b"_:" in body or self._skolem in body
+        for line in filter(None, body.split(b"\n")):
+            graph = line[line.rfind(b"\t") + 1 :]
+            place = places[graph]
+            if not place:
+                continue
+            subject, predicate, object_, _ = line.split(b"\t")
+            if object_[:1] not in _WRITTEN_IN_FULL:
+                if not subject:
+                    self.graphs.add(iri(graph))
+                    continue
+                object_ = in_full(object_)
+                line = b"\t".join((subject, predicate, object_, graph))
+            if has_blank and (b"_:" in line or self._skolem in line):
+                subject, object_ = self._labelled(subject, number), self._labelled(object_, number)
+                line = b"\t".join((subject, predicate, object_, graph))
+            if place & _TO_DEFAULT:
+                default.append(line[: -len(graph) - 1])
+            if place & _TO_NAMED:
+                named.append(line)
+
+    def _add_matches(self, places: _Places, number: int, body: bytes, blocks: Mapping[bytes, Block]) -> None:
+        """Rows of quads, and of matches of blocks, each of which stands for the quads that its patterns matched."""
+        has_blank = b"_:" in body or self._skolem in body
+        as_sent = {
+            b"": _template((("?0", "?1", "?2"),)),
+            **{kind: _template(block.triples) for kind, block in blocks.items()},
+        }
+        templates = {
+            kind: [
+                tuple(self._labelled(term, number) if isinstance(term, bytes) else term for term in triple)
+                for triple in triples
+            ]
+            for kind, triples in as_sent.items()
+        }
+        watched: dict[bytes, list[set[bytes]]] = {
+            kind: [set() for _ in range(block.width)] for kind, block in blocks.items() if block in self._watched
+        }
+        found: dict[bytes, int] = {}
+        for line in filter(None, body.split(b"\n")):
+            kind, *terms, graph = line.split(b"\t")
+            place = places[graph]
+            if not place:
+                continue
+            if not terms[0] and not kind:
+                self.graphs.add(iri(graph))
+                continue
+            terms = [term if not term or term[:1] in _WRITTEN_IN_FULL else in_full(term) for term in terms]
+            if kind in watched:
+                for column, term in zip(watched[kind], terms, strict=False):
+                    column.add(term)
+            if has_blank:
+                terms = [self._labelled(term, number) for term in terms]
+            for triple in templates[kind]:
+                parts = [terms[part] if isinstance(part, int) else part for part in triple]
+                found[b"\t".join((*parts, graph))] = place
+        for kind, columns in watched.items():
+            known = self.terms.setdefault(blocks[kind], {})
+            for variable, values in enumerate(columns):
+                known.setdefault(variable, set()).update(term.decode() for term in values)
+        for line, place in found.items():
+            if place & _TO_DEFAULT:
+                self.default.append(line[: line.rfind(b"\t")])
+            if place & _TO_NAMED:
+                self.named.append(line)
+
+    def keep_about(self, subjects: Iterable[str]) -> None:
+        """Forget the triples of the default graph about anything else: nodes may have been asked for more.
+
+        Args:
+            subjects: IRIs in angle brackets, as the nodes know them.
+        """
+        wanted = {self._labelled(subject.encode(), 0) for subject in subjects}
+        kept: list[bytes] = []
+        origins, start = [], 0
+        for source, end, named in self._origins:
+            kept += [line for line in self.default[start:end] if _subject(line) in wanted]
+            origins.append((source, len(kept), named))
+            start = end
+        self.default, self._origins = kept, origins
+
+    def quads(self) -> bytes:
+        """All of it as N-Quads, with labels that tell all blank nodes apart."""
+        return _document([*self.default, *self.named])
+
+    def mend(self) -> None:
+        """Escape the characters in IRIs that N-Quads does not allow there, and some servers send all the same.
+
+        Raises:
+            SourceFailed: That does not help: a node sends what is no RDF.
+        """
+        starts = (0, 0)
+        for source, *ends in self._origins:
+            for lines, start, end in zip((self.default, self.named), starts, ends, strict=True):
+                if _unreadable(lines[start:end]):
+                    lines[start:end] = map(_mended, lines[start:end])
+                    if problem := _unreadable(lines[start:end]):
+                        raise SourceFailed(f"node {source.id} sends what is no RDF: {problem}", [source.id])
+            starts = (ends[0], ends[1])
+
+    def blank_objects(self) -> Iterator[str]:
+        """The labels of the blank nodes that are objects in the default graph, without ``_:``."""
+        for line in self.default:
+            object_ = line[line.rfind(b"\t") + 1 :]
+            if object_.startswith(b"_:"):
+                yield object_[2:].decode()
+
+    def place(self, name: str) -> int:
+        """Where the rows of a graph that counts belong; 0: nowhere."""
+        return _TO_DEFAULT * self._to_default(name) + _TO_NAMED * self._to_named(name)
+
+    def __len__(self) -> int:
+        return len(self.default) + len(self.named)
+
+    def _check_size(self) -> None:
+        if len(self.default) + len(self.named) > self._most:
+            raise TooLarge(
+                f"this query would have to look through more than {self._most} triples; make its patterns narrower"
+            )
+
+    def _labelled(self, term: bytes, number: int) -> bytes:
+        if term.startswith(self._skolem):
+            return b"_:" + skolem_label(term[len(self._skolem) : -1])
+        if term.startswith(b"_:"):
+            self.has_blank_nodes = True
+            return b"_:n%d_%b" % (number, term[2:])
+        return term
+
+
+def _template(triples: Iterable[tuple[str, str, str]]) -> list[tuple[bytes | int, ...]]:
+    """Triple patterns with the columns of their variables."""
+    return [tuple(int(term[1:]) if term.startswith("?") else term.encode() for term in triple) for triple in triples]
+
+
+def _subject(line: bytes) -> bytes:
+    subject = line[: line.find(b"\t")]
+    return b"<%b>" % iri(subject).encode() if b"\\" in subject else subject
+
+
+class _Places(dict[bytes, int]):
+    """Where the rows of each graph belong, found out once for each."""
+
+    def __init__(self, rows: Rows, counts: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._rows = rows
+        self._counts = counts
+
+    def __missing__(self, graph: bytes) -> int:
+        name = iri(graph)
+        place = self[graph] = self._rows.place(name) if self._counts(name) else 0
+        return place
+
+
+def _document(lines: list[bytes]) -> bytes:
+    return b" .\n".join([*lines, b""])
+
+
+def _unreadable(lines: list[bytes]) -> str:
+    """What is wrong with lines of N-Quads; empty when nothing is."""
+    try:
+        for _ in pyoxigraph.parse(_document(lines), pyoxigraph.RdfFormat.N_QUADS, lenient=True):
+            pass
+    except SyntaxError as error:
+        return str(error)
+    return ""
+
+
+def _mended(line: bytes) -> bytes:
+    return b"\t".join(
+        b"<%b>" % _FORBIDDEN.sub(lambda found: b"\\u%04X" % found[0][0], term[1:-1]) if term.startswith(b"<") else term
+        for term in line.split(b"\t")
+    )

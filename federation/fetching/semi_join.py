@@ -1,0 +1,201 @@
+"""Joins over the default graph, whose triples may come from different nodes: pulled in rounds, the narrow ones first.
+
+What a round finds for a variable narrows the patterns that share it: of a pattern only those matches are pulled whose terms
+were found (a semi-join; Bernstein and Chiu, "Using Semi-Joins to Solve Relational Queries", JACM 28(1), 1981). The rounds only
+find these terms. The last request asks for everything, patterns that found them included, so that each node answers it all
+from one state of its data; should that state have a term more than was found, the rounds are not relied on.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pyoxigraph
+
+from federation.analysis.plan import DEFAULT_GRAPH, Block, Pattern
+
+MOST_TERMS = 300
+_MOST_ROUNDS = 4
+_REMEMBERED = 2000
+_MARKED = re.compile(r"\0(\d+)\0")
+
+Found = Mapping[int, Set[str]]
+"""The terms that each variable of a block has in the matches of one node or all."""
+
+
+class Narrowed(NamedTuple):
+    """One pattern of a join as it is pulled.
+
+    Attributes:
+        block: It, on its own.
+        numbers: The numbers that its variables have in the join.
+    """
+
+    block: Block
+    numbers: tuple[int, ...]
+
+
+class WidePatterns:
+    """Patterns that have been seen to match more than can narrow others. May be used by many threads."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[Block, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, block: Block) -> None:
+        """Remember one."""
+        with self._lock:
+            self._seen[block] = None
+            while len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+
+    def __contains__(self, block: Block) -> bool:
+        return block in self._seen
+
+
+@dataclass
+class SemiJoin:
+    """What is known of one join while it is pulled.
+
+    Attributes:
+        join: The patterns, joined in the default graph.
+        wide: Patterns to begin with only when there are no others.
+    """
+
+    join: Block
+    wide: WidePatterns
+    _asked: dict[int, tuple[Narrowed, Found]] = field(default_factory=dict)
+    _known: dict[int, frozenset[str]] = field(default_factory=dict)
+    _hopeless: set[int] = field(default_factory=set)
+    _rounds: int = 0
+
+    def next_round(self) -> dict[int, Narrowed]:
+        """The patterns to find more terms with, by their place in the join; none when it is time for all of them."""
+        left = [n for n in range(len(self.join.triples)) if n not in self._asked]
+        if self._rounds == _MOST_ROUNDS:
+            return {}
+        self._rounds += 1
+        chosen = {n: narrowed for n in left if self._is_narrow(narrowed := self._narrowed(n))}
+        others = {number for n in left if n not in chosen for number in self._narrowed(n).numbers}
+        return {n: narrowed for n, narrowed in chosen.items() if others & self._joined(narrowed)}
+
+    def found(self, place: int, narrowed: Narrowed, found: Found) -> None:
+        """Take note of what a pattern matched.
+
+        Args:
+            place: Its place in the join.
+            narrowed: How it was asked for.
+            found: The terms of its variables.
+        """
+        self._asked[place] = narrowed, found
+        for local, terms in found.items():
+            number = narrowed.numbers[local]
+            if number in self._hopeless or number not in self._joined(narrowed):
+                continue
+            iris = _iris(terms)
+            iris &= self._known.get(number, iris)
+            if any(term.startswith("_:") for term in terms):  # which nodes cannot be asked for
+                self._give_up(number)
+            elif len(iris) > MOST_TERMS:
+                self.wide.add(narrowed.block)
+            elif all(map(_can_be_asked_for, iris)):
+                self._known[number] = iris
+            else:
+                self._give_up(number)
+
+    def all(self) -> list[Narrowed]:
+        """All patterns, as narrow as they can be; those that found terms as they did that."""
+        return [self._asked[n][0] if n in self._asked else self._narrowed(n) for n in range(len(self.join.triples))]
+
+    def finders(self) -> list[Block]:
+        """The patterns that found terms, as they were asked for."""
+        return [narrowed.block for narrowed, _ in self._asked.values()]
+
+    def holds(self, found: Mapping[Block, Found]) -> bool:
+        """Whether the patterns that found terms match none besides by now.
+
+        Args:
+            found: What these matched in the end.
+        """
+        return all(
+            narrowed.block in found and _iris(found[narrowed.block].get(local, frozenset())) <= terms
+            for narrowed, was in self._asked.values()
+            for local, terms in was.items()
+            if narrowed.numbers[local] in self._known
+            or narrowed.numbers[local] in self._hopeless  # it may have narrowed some
+        )
+
+    def plainly(self) -> list[Pattern]:
+        """The patterns as they are pulled without rounds."""
+        return [
+            Pattern(DEFAULT_GRAPH, *(None if term.startswith("?") else term for term in triple))
+            for triple in self.join.triples
+        ]
+
+    def _give_up(self, number: int) -> None:
+        """Narrow nothing more by a variable."""
+        self._hopeless.add(number)
+        self._known.pop(number, None)
+
+    def _is_narrow(self, narrowed: Narrowed) -> bool:
+        block = narrowed.block
+        (triple,) = block.triples
+        values = {f"?{number}" for number, _ in block.values}
+        ends = not triple[0].startswith("?") or not triple[2].startswith("?") or bool(values & {triple[0], triple[2]})
+        return (ends or bool(block.conditions)) and block not in self.wide
+
+    def _joined(self, narrowed: Narrowed) -> set[int]:
+        """The variables that a pattern shares with others, by their numbers in the join; none that could be a literal."""
+        triples = self.join.triples
+        return {
+            number
+            for number in narrowed.numbers
+            if sum(f"?{number}" in triple for triple in triples) > 1
+            and any(f"?{number}" in triple[:2] for triple in triples)
+        }
+
+    def _narrowed(self, place: int) -> Narrowed:
+        triple = self.join.triples[place]
+        numbers = tuple(dict.fromkeys(int(term[1:]) for term in triple if term.startswith("?")))
+        local = {number: n for n, number in enumerate(numbers)}
+        values = {local[number]: frozenset(terms) for number, terms in self.join.values if number in local}
+        for number in numbers:
+            if number in self._known:
+                values[local[number]] = values.get(local[number], self._known[number]) & self._known[number]
+        conditions = tuple(
+            _MARKED.sub(lambda found: f"\0{local[int(found[1])]}\0", condition)
+            for condition in self.join.conditions
+            if all(int(number) in local for number in _MARKED.findall(condition))
+        )
+        terms = [f"?{local[int(term[1:])]}" if term.startswith("?") else term for term in triple]
+        ordered = tuple((number, tuple(sorted(values[number]))) for number in sorted(values))
+        return Narrowed(Block(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, conditions), numbers)
+
+
+def _iris(terms: Set[str]) -> frozenset[str]:
+    return frozenset(term for term in terms if term.startswith("<"))
+
+
+def _can_be_asked_for(term: str) -> bool:
+    """Whether an IRI is one: what some servers hold as IRIs would end the list of a request's terms, or make it no SPARQL."""
+    try:
+        return bool(pyoxigraph.NamedNode(term[1:-1]))
+    except ValueError:
+        return False
+
+
+def in_rounds(joins: Sequence[SemiJoin], ask: Callable[[Sequence[Block]], Sequence[Found]]) -> None:
+    """Find the terms that narrow joins, until no more help.
+
+    Args:
+        joins: The joins.
+        ask: Pulls blocks and tells the terms of their variables.
+    """
+    while asked := [(join, n, narrowed) for join in joins for n, narrowed in join.next_round().items()]:
+        for (join, n, narrowed), found in zip(asked, ask([narrowed.block for _, _, narrowed in asked]), strict=True):
+            join.found(n, narrowed, found)

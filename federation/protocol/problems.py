@@ -1,0 +1,116 @@
+"""Errors as they are answered over HTTP: problem details (RFC 9457), in JSON."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import flask
+import msgspec
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.wrappers import Response
+
+from federation.errors import (
+    FederationError,
+    NotAcceptable,
+    QueryCancelled,
+    QueryRefused,
+    QuerySyntaxError,
+    QueryTimeout,
+    ServerStopping,
+    ServiceFailed,
+    SourceFailed,
+    TooBusy,
+    TooLarge,
+    UpdateRefused,
+)
+
+CONTENT_TYPE = "application/problem+json"
+
+_RETRY_AFTER = 5  # seconds
+_READ_MEDIA_TYPES = "application/x-www-form-urlencoded, application/sparql-query"
+
+
+class RequestTooLarge(FederationError):
+    """The request's body is larger than is read."""
+
+
+class UnsupportedMediaType(FederationError):
+    """The request's body is of a kind that the protocol does not know."""
+
+
+# The first class that an error is an instance of counts.
+_STATUSES = (
+    (QuerySyntaxError, HTTPStatus.BAD_REQUEST),
+    (UpdateRefused, HTTPStatus.BAD_REQUEST),
+    (RequestTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (TooLarge, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (QueryRefused, HTTPStatus.FORBIDDEN),
+    (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
+    (SourceFailed, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServerStopping, HTTPStatus.SERVICE_UNAVAILABLE),
+    (TooBusy, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServiceFailed, HTTPStatus.BAD_GATEWAY),
+    (QueryCancelled, HTTPStatus.SERVICE_UNAVAILABLE),  # nobody is there to read it
+    (QueryTimeout, HTTPStatus.GATEWAY_TIMEOUT),
+    (FederationError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+
+
+def problem(status: HTTPStatus, detail: str, **members: object) -> flask.Response:
+    """An error to answer with.
+
+    Args:
+        status: What kind it is.
+        detail: What is wrong, and what to do.
+        members: What programs may want to know besides.
+    """
+    content = {"title": status.phrase, "status": status.value, "detail": detail, **members}
+    response = flask.Response(msgspec.json.encode(content), status=status.value, content_type=CONTENT_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(_RETRY_AFTER)
+    return response
+
+
+def of_error(error: FederationError) -> flask.Response:
+    """What to answer where a query, or a request for one, has no answer."""
+    members: dict[str, object] = {}
+    if isinstance(error, QuerySyntaxError) and error.line:
+        members = {"line": error.line, "column": error.column}
+    if isinstance(error, SourceFailed) and error.sources:
+        members = {"nodes": sorted(error.sources)}
+    status = next(status for kind, status in _STATUSES if isinstance(error, kind))
+    detail = str(error)
+    if isinstance(error, QueryTimeout):
+        detail = f"there was no answer in time: {detail}; try again, or ask for less"
+    response = problem(status, detail, **members)
+    if isinstance(error, UnsupportedMediaType):
+        response.headers["Accept"] = _READ_MEDIA_TYPES
+    return response
+
+
+def of_http(error: HTTPException) -> Response:
+    """What to answer where there is no such address or method, or something broke; redirects are passed on."""
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status < HTTPStatus.BAD_REQUEST:
+        return error.get_response()
+    if isinstance(error, NotFound):
+        detail = f"there is nothing at {flask.request.path[:200]}; GET / says what there is"
+    elif isinstance(error, MethodNotAllowed):
+        detail = (
+            f"{flask.request.path} takes {', '.join(sorted(error.valid_methods or ()))}, not {flask.request.method}"
+        )
+    else:
+        detail = error.description or status.description
+    response = problem(status, detail)
+    for name, value in error.get_headers():
+        if name != "Content-Type":
+            response.headers[name] = value
+    return response
+
+
+def register(app: flask.Flask) -> None:
+    """Answer all errors of an application in this way."""
+    app.register_error_handler(FederationError, of_error)
+    app.register_error_handler(HTTPException, of_http)

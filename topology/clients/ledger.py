@@ -1,0 +1,104 @@
+"""The ledger, through the HTTP door that a DLT-Booth is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import quote, urljoin
+
+import msgspec
+
+from topology.clients.http import Response, UnsafeError, WebClient, WebError
+from topology.json_errors import NOT_JSON
+
+_LONGEST_ADDRESS = 256
+_JSON = {"Accept": "application/json"}
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What the ledger says of one offering.
+
+    Attributes:
+        description_uri: Where its description is served, absolute.
+        description_hash: The hash that the description had when it was listed.
+        owner: Who listed it.
+        name: What they called it.
+    """
+
+    description_uri: str
+    description_hash: str = ""
+    owner: str = ""
+    name: str = ""
+
+
+class _Listing(msgspec.Struct):
+    addresses: list[str]
+
+
+class _Entry(msgspec.Struct, rename="camel"):
+    """As booths send it: what is unknown is left out, or null."""
+
+    description_uri: str
+    description_hash: str | None = None
+    owner: str | None = None
+    name: str | None = None
+
+
+class NotListedError(WebError):
+    """The ledger does not know the address."""
+
+
+class Ledger:
+    """Asks a DLT-Booth.
+
+    Args:
+        base_url: Its API, for instance ``http://dlt-booth:8085/api``.
+        web: The client to ask with.
+    """
+
+    def __init__(self, base_url: str, web: WebClient) -> None:
+        self._base_url = base_url
+        self._web = web
+
+    def addresses(self) -> list[str]:
+        """The addresses of all listed offerings, each once, in the ledger's order.
+
+        Raises:
+            WebError: The booth does not answer as it should.
+            UnsafeError: Its answer is too large.
+        """
+        url = f"{self._base_url}/offerings"
+        response = self._web.request("GET", url, headers=_JSON)
+        found = _read(response, _Listing).addresses
+        return [address for address in dict.fromkeys(found) if 0 < len(address) <= _LONGEST_ADDRESS]
+
+    def entry(self, address: str) -> LedgerEntry:
+        """What the ledger says of one address.
+
+        Raises:
+            NotListedError: It does not know the address.
+            WebError: The booth does not answer as it should.
+            UnsafeError: Its answer is too large, or names no address that a description could be at.
+        """
+        url = f"{self._base_url}/offerings/{quote(address, safe='')}"
+        response = self._web.request("GET", url, headers=_JSON)
+        if response.status == 404:
+            raise NotListedError(f"{url} is not known to the ledger")
+        entry = _read(response, _Entry)
+        try:
+            uri = urljoin(f"{self._base_url}/", entry.description_uri)
+        except ValueError as error:
+            raise UnsafeError(f"{entry.description_uri[:200]!r} is not an address: {error}") from error
+        return LedgerEntry(uri, entry.description_hash or "", entry.owner or "", entry.name or "")
+
+
+def _read(response: Response, kind: type[Answer]) -> Answer:
+    if response.status != 200:
+        raise WebError(f"{response.url} answers with status {response.status}")
+    try:
+        return msgspec.json.decode(response.body, type=kind)
+    except NOT_JSON as error:
+        raise WebError(f"{response.url} answers with something else than expected: {error}") from error

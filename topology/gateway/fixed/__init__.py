@@ -1,0 +1,1 @@
+"""The gateway over a fixed set of nodes, without Kafka."""

@@ -1,0 +1,1 @@
+"""Replicas: which copy of each graph a query is read from."""

@@ -1,0 +1,1 @@
+"""RDF: reading descriptions from JSON-LD, canonical graphs, and skolemisation."""
