@@ -12,7 +12,7 @@ from catena_core import Electron, Link
 from catena_core.dead_letters import replay
 from catena_core.errors import UsageError
 from catena_core.topics import TopicSpec, ensure
-from tests.waiting import eventually
+from tests.helpers.waiting import eventually
 from topology.cli.main import main
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from catena_core import Electron, Link
 from catena_core.errors import RejectedError, StoppedError
-from tests.waiting import eventually
+from tests.helpers.waiting import eventually
 
 
 class Upper(Link):

@@ -10,10 +10,10 @@ import pytest
 from catena_core import Electron, Link
 from catena_core.consuming.loop import ConsumerLoop
 from catena_core.delivery.at_least_once import AtLeastOnce
-from tests.broker.observing import health, metric, record
 from tests.broker.test_delivery import link
+from tests.helpers.consumer_loop import health, metric, record
+from tests.helpers.waiting import eventually
 from tests.servers.process import free_port
-from tests.waiting import eventually
 
 # Rebalances that take a second, not ten.
 QUICK = {"session.timeout.ms": "1500", "heartbeat.interval.ms": "300"}

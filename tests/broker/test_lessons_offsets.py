@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from tests.broker.observing import committed, record
 from tests.broker.test_delivery import link
 from tests.broker.test_lessons_liveness import Counting, quick
 from tests.broker.test_state import Memory
-from tests.waiting import eventually
+from tests.helpers.consumer_loop import committed, record
+from tests.helpers.waiting import eventually
 
 OFFSET_COMMIT, TXN_OFFSET_COMMIT = 8, 28
 ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS = 22, 25, 27

@@ -14,9 +14,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from catena_core import Link
 from catena_core.kafka.watermarks import watermarks
-from tests.waiting import eventually
-
-from .making import arguments, keeps_offsets_of_transactions, link
+from tests.helpers.links import arguments, keeps_offsets_of_transactions, link
+from tests.helpers.waiting import eventually
 
 
 class Numbers(Link):
@@ -170,7 +169,7 @@ def test_a_link_killed_in_a_transform_sees_the_same_electron_again(broker, tmp_p
 
 @pytest.mark.kafka
 def test_exactly_once_is_a_switch_and_kill_9_doubles_and_loses_nothing(kafka, tmp_path):
-    from .conftest import Broker
+    from tests.broker.conftest import Broker
 
     broker = Broker(kafka.bootstrap)
     source, target = broker.topic("in", partitions=2), broker.topic("out", partitions=2)

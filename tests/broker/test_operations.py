@@ -18,10 +18,9 @@ from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from catena_core import DeadLetterLimits, Electron, Link
+from tests.helpers.links import arguments, keeps_offsets_of_transactions, link
+from tests.helpers.waiting import eventually
 from tests.servers.process import free_port
-from tests.waiting import eventually
-
-from .making import arguments, keeps_offsets_of_transactions, link
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -225,7 +224,7 @@ class Shares(Link):
 
 @pytest.fixture
 def apache(kafka):
-    from .conftest import Broker
+    from tests.broker.conftest import Broker
 
     return Broker(kafka.bootstrap)
 

@@ -7,9 +7,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from catena_core import Link
-from tests.waiting import eventually
-
-from .making import link
+from tests.helpers.links import link
+from tests.helpers.waiting import eventually
 
 # Of the electrons that are counted, the share of a topic may differ by so much: what was fetched first is served first.
 TOLERANCE = 0.15

@@ -11,10 +11,9 @@ import pytest
 
 from catena_core import Electron, Link
 from catena_core.errors import UsageError
+from tests.helpers.links import link
+from tests.helpers.waiting import eventually
 from tests.servers.process import free_port
-from tests.waiting import eventually
-
-from .making import link
 
 
 class Ticks(Link):
@@ -144,8 +143,7 @@ ENDS = {
 @pytest.mark.parametrize("way", ENDS)
 def test_finish_is_called_exactly_once_however_it_ends(embedded, run, way):
     from catena_core.embedded import CLIENT_PROPERTIES
-
-    from .conftest import Broker
+    from tests.broker.conftest import Broker
 
     broker = Broker(embedded.endpoint, embedded.create_topic, CLIENT_PROPERTIES)
     source = broker.topic("in", partitions=1)
@@ -337,7 +335,7 @@ def test_a_process_runs_beside_the_link(tmp_path, run):
 
 @pytest.mark.kafka
 def test_a_pattern_finds_topics_that_are_made_later(kafka, run):
-    from .conftest import Broker
+    from tests.broker.conftest import Broker
 
     broker = Broker(kafka.bootstrap)
     first, target = broker.topic("found-first"), broker.topic("out")

@@ -10,10 +10,9 @@ from catena_core import Electron, Link
 from catena_core.errors import UsageError
 from catena_core.rpc import rpc
 from catena_core.topics import TopicSpec, ensure
+from tests.helpers.links import link
+from tests.helpers.waiting import eventually
 from tests.servers import kafka_server
-from tests.waiting import eventually
-
-from .making import link
 
 
 class Guarded:

@@ -13,9 +13,8 @@ from confluent_kafka import Consumer
 from catena_core import Electron, Link
 from catena_core.kafka.watermarks import watermarks
 from catena_core.wire.message import reader
-from tests.waiting import eventually
-
-from .making import link
+from tests.helpers.links import link
+from tests.helpers.waiting import eventually
 
 MODES = {
     "asynchronous": {},

@@ -8,9 +8,8 @@ from catena_core import Electron, Link
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.table import Table
 from catena_core.topics import TopicSpec, ensure
-from tests.waiting import eventually
-
-from .test_delivery import link
+from tests.broker.test_delivery import link
+from tests.helpers.waiting import eventually
 
 
 class Lookup(Link):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.fleet import Fleet
+from tests.helpers.fleet import Fleet
 from tests.servers import Kafka, kafka_server
 
 ELECTRONS = 10_000

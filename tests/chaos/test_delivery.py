@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.conftest import DELIVERIES, Outcome
-from tests.chaos.fleet import Fleet
+from tests.helpers.fleet import Fleet
 from tests.servers import kafka_server
 
 pytestmark = pytest.mark.kafka

@@ -21,9 +21,9 @@ from tests.differential.faulty import FAILURES, HANGS, Proxy, proxies
 from tests.differential.queries import ORDERED, PROLOGUE, QUERIES
 from tests.differential.reference import Result
 from tests.differential.worlds import FEATURES
+from tests.helpers.waiting import eventually
 from tests.servers import Fuseki
 from tests.servers.process import free_port
-from tests.waiting import eventually
 
 PLACED = replace(FEATURES, provided={}, doubled={})
 OWN = replace(FEATURES, doubled={})

@@ -12,7 +12,7 @@ from federation.engine import Engine
 from federation.source_selection import Snapshot, Source
 from sandbox.offerings import generate, load
 from tests.differential.reference import Reference, Result
-from tests.unit.federation.node import Node, running_nodes
+from tests.helpers.sparql_node import Node, running_nodes
 from topology.rdf.offering_graph import read_description
 
 EXAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "offerings_100.jsonld"

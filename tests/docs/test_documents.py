@@ -12,9 +12,8 @@ from catena_core import Link
 from catena_core.cli import command
 from catena_core.embedded import main as embedded
 from catena_core.options import LinkOptions
+from tests.helpers.documents import DOCUMENTS, ROOT
 from topology.cli.main import main as catena
-
-from .running import DOCUMENTS, ROOT
 
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in DOCUMENTS}
 
@@ -27,7 +26,7 @@ def runs(tmp_path_factory):
     for name in TEXTS:
         log = folder / f"{Path(name).stem}.log"
         with log.open("w") as output:
-            arguments = [sys.executable, "-m", "tests.docs.running", name]
+            arguments = [sys.executable, "-m", "tests.helpers.documents", name]
             started[name] = log, subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     yield started
     for _, process in started.values():

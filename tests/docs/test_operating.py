@@ -3,9 +3,8 @@
 import re
 
 from catena_core.monitoring.metrics import Metrics
-
-from .log_lines import logged_lines
-from .running import ROOT
+from tests.helpers.documents import ROOT
+from tests.helpers.log_lines import logged_lines
 
 TEXT = (ROOT / "docs/operating.md").read_text()
 

@@ -5,8 +5,7 @@ from dataclasses import fields
 
 from catena_core import errors
 from catena_core.options import LinkOptions
-
-from .running import ROOT
+from tests.helpers.documents import ROOT
 
 
 def test_it_is_up_to_date_and_complete():

@@ -24,10 +24,10 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from catena_core.errors import CodecError, UsageError
 from catena_core.stores import AerospikeConnector, Key, MongoDBConnector, RedisConnector, Store
-from tests.fake_aerospike import FakeCluster
+from tests.helpers.aerospike import FakeCluster
+from tests.helpers.waiting import eventually
 from tests.servers import MongoDB, Redis
 from tests.servers.process import free_port
-from tests.waiting import eventually
 
 NAMESPACE = "test"
 SERVERS = [pytest.param("mongodb", marks=pytest.mark.mongodb), pytest.param("redis_server", marks=pytest.mark.redis)]

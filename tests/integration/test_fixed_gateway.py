@@ -9,10 +9,9 @@ import threading
 import pytest
 import requests
 
+from tests.helpers.catena_up import ROOT, catalogue_list, server
+from tests.helpers.waiting import eventually
 from tests.servers.process import free_port
-from tests.waiting import eventually
-
-from .running import ROOT, catalogue_list, server
 
 QUADS = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
 

@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.waiting import eventually
-
-from .running import ROOT, Up, catalogue_list, graphs_of, server
-from .test_topology import assert_placed, documents_of
+from tests.helpers.catena_up import ROOT, Up, catalogue_list, graphs_of, server
+from tests.helpers.waiting import eventually
+from tests.integration.test_topology import assert_placed, documents_of
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ import pyoxigraph as ox
 import pytest
 import requests
 
-from tests.waiting import eventually
-
-from .running import REAL_OFFERINGS, Up, catalogue_list, graph_of, graphs_of, server
+from tests.helpers.catena_up import REAL_OFFERINGS, Up, catalogue_list, graph_of, graphs_of, server
+from tests.helpers.waiting import eventually
 
 SEDIMARK = "https://w3id.org/sedimark/ontology#"
 OFFERING = ox.NamedNode(f"{SEDIMARK}Offering")

@@ -6,9 +6,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from tests.helpers.examples import EXAMPLES, NAMES, load
 from tests.servers.kafka import IMAGE as KAFKA_IMAGE
-
-from .loading import EXAMPLES, NAMES, load
 
 ROOT = EXAMPLES.parent
 TEXTS = {name: (EXAMPLES / name / "docker-compose.yml").read_text() for name in NAMES}

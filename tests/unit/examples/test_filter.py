@@ -5,8 +5,7 @@ import pytest
 from catena_core import Electron
 from catena_core.errors import RejectedError, UsageError
 from catena_core.testing import LinkDriver
-
-from .loading import load
+from tests.helpers.examples import load
 
 Filter, Lines = load("filter/filter").Filter, load("filter/lines").Lines
 

@@ -7,10 +7,9 @@ import pytest
 
 from catena_core import Electron
 from catena_core.testing import LinkDriver
-from tests.unit.topology.odd_server import odd_server
-from tests.waiting import eventually
-
-from .loading import load
+from tests.helpers.examples import load
+from tests.helpers.odd_server import odd_server
+from tests.helpers.waiting import eventually
 
 orbit, speed = load("iss/orbit"), load("iss/speed")
 Source, Printer = load("iss/source").Source, load("iss/printer").Printer

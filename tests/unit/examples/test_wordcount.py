@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from catena_core import Electron
 from catena_core.errors import RejectedError
 from catena_core.testing import LinkDriver
-
-from .loading import load
+from tests.helpers.examples import load
 
 Mapper, Printer = load("wordcount/mapper").Mapper, load("wordcount/printer").Printer
 Reducer, Streamer = load("wordcount/reducer").Reducer, load("wordcount/streamer").Streamer

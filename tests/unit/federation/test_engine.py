@@ -21,7 +21,7 @@ from federation.errors import (
     TooLarge,
 )
 from federation.source_selection import Snapshot, Source
-from tests.unit.federation.node import Node, running_nodes
+from tests.helpers.sparql_node import Node, running_nodes
 
 GRAPHS = [f"urn:g{n}" for n in range(6)]
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s <urn:p> ?o }"

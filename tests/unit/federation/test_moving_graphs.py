@@ -12,7 +12,7 @@ import pytest
 
 from federation.engine import Answer, Engine
 from federation.source_selection import Snapshot, Source
-from tests.unit.federation.node import Node, running_nodes
+from tests.helpers.sparql_node import Node, running_nodes
 
 VALUES = "SELECT ?o { ?s <urn:p> ?o } ORDER BY ?o"
 MANY = 1500  # so many graphs cannot be listed in one request

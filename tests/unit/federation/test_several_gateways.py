@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from federation.engine import Engine
-from tests.unit.federation.node import Node, running_nodes
+from tests.helpers.sparql_node import Node, running_nodes
+from tests.helpers.waiting import eventually
 from tests.unit.federation.test_engine import put
-from tests.waiting import eventually
 from topology import records
 from topology.gateway.api.app import create_app
 from topology.gateway.api.server import make_server

@@ -10,8 +10,8 @@ from typing import Protocol
 import pytest
 
 from federation.engine import Engine
-from tests.unit.topology.odd_server import OddServer, odd_server
-from tests.unit.topology.sandbox_servers import Sandbox, running_booth, running_node
+from tests.helpers.odd_server import OddServer, odd_server
+from tests.helpers.sandbox_servers import Sandbox, running_booth, running_node
 from topology.settings import Settings
 
 

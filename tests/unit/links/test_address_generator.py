@@ -13,10 +13,10 @@ import pytest
 from catena_core import Electron
 from catena_core.testing import LinkDriver
 from links.address_generator import AddressGenerator
+from tests.helpers.odd_server import Handler, OddServer, saying, saying_json
+from tests.helpers.records import milliseconds_ago, offering
+from tests.helpers.sandbox_servers import Sandbox
 from tests.unit.links.conftest import Environment
-from tests.unit.links.making import milliseconds_ago, offering
-from tests.unit.topology.odd_server import Handler, OddServer, saying, saying_json
-from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
 from topology.records import AddressEvent
 

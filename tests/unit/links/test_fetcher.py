@@ -13,10 +13,10 @@ from catena_core import Electron
 from catena_core.errors import RejectedError, UsageError
 from catena_core.testing import LinkDriver
 from links.fetcher import DescriptionMissingError, Fetcher
+from tests.helpers.odd_server import Handler, OddServer, saying, saying_json
+from tests.helpers.records import OFFERING, described, document, values
+from tests.helpers.sandbox_servers import Sandbox
 from tests.unit.links.conftest import Environment
-from tests.unit.links.making import OFFERING, described, document, values
-from tests.unit.topology.odd_server import Handler, OddServer, saying, saying_json
-from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
 from topology.clients.http import WebError
 from topology.clients.ledger import NotListedError

@@ -14,11 +14,11 @@ from catena_core.errors import UsageError
 from catena_core.testing import LinkDriver
 from federation.engine import Engine
 from links.gateway import Gateway
+from tests.helpers.gateway import G, Serving
+from tests.helpers.odd_server import closed_port
+from tests.helpers.records import described
+from tests.helpers.sandbox_servers import Sandbox
 from tests.unit.links.conftest import Environment
-from tests.unit.links.making import described
-from tests.unit.links.serving import G, Serving
-from tests.unit.topology.odd_server import closed_port
-from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
 from topology.clients.http import WebClient
 from topology.clients.node import CatalogueNode

@@ -19,11 +19,11 @@ from catena_core.errors import CatenaError
 from catena_core.monitoring.logs import LinkLogger
 from federation.engine import Engine
 from links.gateway import Gateway
-from tests.integration.running import server
+from tests.helpers.catena_up import server
+from tests.helpers.odd_server import closed_port
+from tests.helpers.waiting import eventually
 from tests.servers import fuseki_server
 from tests.unit.links.conftest import Environment
-from tests.unit.topology.odd_server import closed_port
-from tests.waiting import eventually
 from topology.gateway.api.app import create_app
 from topology.gateway.fixed.catalogue import FixedCatalogue
 from topology.membership import CatalogueList

@@ -13,10 +13,10 @@ from werkzeug.test import TestResponse
 
 from federation.engine import Engine
 from federation.source_selection import Snapshot, Source
-from tests.unit.links.making import described
-from tests.unit.links.serving import G, Serving
-from tests.unit.topology.sandbox_servers import Sandbox
-from tests.waiting import eventually
+from tests.helpers.gateway import G, Serving
+from tests.helpers.records import described
+from tests.helpers.sandbox_servers import Sandbox
+from tests.helpers.waiting import eventually
 from topology.gateway import listing
 from topology.gateway.api.app import create_app
 from topology.gateway.listing import Listed, list_offerings

@@ -11,9 +11,9 @@ from werkzeug.test import TestResponse
 
 from federation.engine import Engine
 from federation.protocol.negotiation import GRAPHS, SOLUTIONS
-from tests.unit.links.making import described
-from tests.unit.links.serving import Serving
-from tests.unit.topology.sandbox_servers import Sandbox
+from tests.helpers.gateway import Serving
+from tests.helpers.records import described
+from tests.helpers.sandbox_servers import Sandbox
 from topology.gateway.api.openapi import describe
 
 SELECT = {"query": "SELECT * { ?s ?p ?o }"}

@@ -17,10 +17,10 @@ import flask
 import pytest
 
 from federation.engine import Engine
-from tests.unit.links.making import described
-from tests.unit.links.serving import Serving
-from tests.unit.topology.sandbox_servers import Sandbox
-from tests.waiting import eventually
+from tests.helpers.gateway import Serving
+from tests.helpers.records import described
+from tests.helpers.sandbox_servers import Sandbox
+from tests.helpers.waiting import eventually
 from topology.gateway.api.app import MAX_REQUEST_BYTES
 from topology.gateway.api.server import make_server
 

@@ -14,11 +14,11 @@ import pytest
 from catena_core import Electron
 from catena_core.testing import LinkDriver
 from links.monitor import Monitor
+from tests.helpers.odd_server import OddServer, closed_port, odd_server, saying, saying_json
+from tests.helpers.records import node as a_node
+from tests.helpers.records import offering, ring
+from tests.helpers.sandbox_servers import Sandbox
 from tests.unit.links.conftest import Environment
-from tests.unit.links.making import node as a_node
-from tests.unit.links.making import offering, ring
-from tests.unit.topology.odd_server import OddServer, closed_port, odd_server, saying, saying_json
-from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
 from topology.records import RING_KEY, Node, Ring
 

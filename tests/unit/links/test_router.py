@@ -14,7 +14,7 @@ from catena_core import Electron
 from catena_core.testing import LinkDriver
 from links import router as router_module
 from links.router import Router
-from tests.unit.links.making import node, offering, ring
+from tests.helpers.records import node, offering, ring
 from topology import records, topics
 from topology.records import REFUSED_DELETE, RING_KEY, Node, Offering, Placement, Write, placement_key
 from topology.ring import RingView

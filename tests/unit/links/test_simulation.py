@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.unit.links.simulation import World
+from tests.helpers.simulation import World
 from topology.records import NodeState
 
 NODES = [f"n{number}" for number in range(5)]

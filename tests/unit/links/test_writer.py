@@ -14,10 +14,10 @@ from catena_core.errors import StoppedError
 from catena_core.testing import LinkDriver
 from links import writer as writer_module
 from links.writer import Writer
+from tests.helpers.odd_server import Handler, OddServer, closed_port, saying
+from tests.helpers.records import described, ring
+from tests.helpers.sandbox_servers import Sandbox
 from tests.unit.links.conftest import Environment
-from tests.unit.links.making import described, ring
-from tests.unit.topology.odd_server import Handler, OddServer, closed_port, saying
-from tests.unit.topology.sandbox_servers import Sandbox
 from topology import records, topics
 from topology.clients.http import WebClient
 from topology.clients.node import CatalogueNode

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.topology.odd_server import OddServer, odd_server
-from tests.unit.topology.sandbox_servers import Sandbox, running_booth, running_node
+from tests.helpers.odd_server import OddServer, odd_server
+from tests.helpers.sandbox_servers import Sandbox, running_booth, running_node
 
 
 @pytest.fixture

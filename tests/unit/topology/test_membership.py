@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.topology.odd_server import OddServer, closed_port, odd_server, saying, saying_json
-from tests.unit.topology.sandbox_servers import Sandbox
+from tests.helpers.odd_server import OddServer, closed_port, odd_server, saying, saying_json
+from tests.helpers.sandbox_servers import Sandbox
 from topology import membership
 from topology.clients.http import WebClient
 from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes, read_catalogue_list

@@ -1,0 +1,453 @@
+"""The SPARQL 1.1 Protocol over HTTP."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from unittest import mock
+from urllib.parse import quote
+
+import flask
+import pyoxigraph
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from federation.budget import Limits
+from federation.engine import Engine
+from federation.protocol.etag import wants_fresh
+from federation.protocol.sparql import COMPLETENESS, PATHS, sparql_blueprint
+from federation.source_selection import Snapshot, Source
+from tests.helpers.sparql_node import Node, running_nodes
+from tests.unit.federation.test_engine import put
+
+SELECT = "SELECT ?s { ?s <urn:p> ?o FILTER(?o + 1 > 1 && ?o < 5) }"
+CONSTRUCT = "CONSTRUCT WHERE { ?s <urn:p> ?o }"
+COUNT_GRAPHS = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[list[Node]]:
+    with running_nodes(2) as nodes:
+        for node in nodes:
+            put(node, "urn:g1", "<urn:s1> <urn:p> 1 .")
+        put(nodes[1], "urn:g2", "<urn:s2> <urn:p> 2 .")
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(timeout=30, workers=1, limits=Limits(most_triples=1000))
+    yield engine
+    engine.close()
+
+
+def client_of(engine: Engine, nodes: list[Node], *, partial_answers: bool = True) -> FlaskClient:
+    def snapshot(avoided: frozenset[str]) -> Snapshot:
+        sources = tuple(Source(f"node {n}", node.url) for n, node in enumerate(nodes) if f"node {n}" not in avoided)
+        return Snapshot(sources, {"urn:g1": sources[0].id if sources else ""}, frozenset(), tuple(sorted(avoided)))
+
+    app = flask.Flask(__name__)
+    app.register_blueprint(
+        sparql_blueprint(engine, snapshot, max_request_bytes=10_000, partial_answers=partial_answers)
+    )
+    return app.test_client()
+
+
+@pytest.fixture
+def client(engine: Engine, nodes: list[Node]) -> Iterator[FlaskClient]:
+    yield client_of(engine, nodes)
+    for node in nodes:
+        node.fault = ""
+
+
+def subjects(response: TestResponse) -> set[str]:
+    assert response.status_code == 200, response.text
+    return {binding["s"]["value"] for binding in response.get_json(force=True)["results"]["bindings"]}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_way_to_send_a_query(client: FlaskClient, path: str) -> None:
+    responses = [
+        client.get(path, query_string={"query": SELECT}),
+        client.post(path, data={"query": SELECT}),
+        client.post(path, data=SELECT, content_type="application/sparql-query"),
+        client.post(path, data=SELECT, content_type="application/sparql-query; charset=utf-8"),
+        client.post(path, data="query=" + SELECT, content_type=FORM),
+        client.post(path, data="query=" + quote(SELECT, safe="?&+;"), content_type=FORM),
+        client.post(path, data="query=" + SELECT, content_type="text/plain"),
+    ]
+    for response in responses:
+        assert subjects(response) == {"urn:s1", "urn:s2"}
+        assert response.headers[COMPLETENESS] == "complete"
+        assert response.content_type == "application/sparql-results+json"
+
+
+def test_the_dataset_of_a_request(client: FlaskClient) -> None:
+    dataset = {"default-graph-uri": ["urn:g2"]}
+    for response in (
+        client.get("/sparql", query_string={"query": SELECT, **dataset}),
+        client.post("/sparql", data={"query": SELECT, **dataset}),
+        client.post("/sparql", data=SELECT, query_string=dataset, content_type="application/sparql-query"),
+    ):
+        assert subjects(response) == {"urn:s2"}
+    response = client.get("/sparql", query_string={"query": COUNT_GRAPHS, "named-graph-uri": ["urn:g1", "urn:g3"]})
+    assert response.get_json(force=True)["results"]["bindings"][0]["n"]["value"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "content_type"),
+    [
+        (SELECT, "application/json", "application/json"),
+        (SELECT, "application/sparql-results+xml", "application/sparql-results+xml"),
+        (SELECT, "text/csv", "text/csv; charset=utf-8"),
+        (SELECT, "text/tab-separated-values", "text/tab-separated-values; charset=utf-8"),
+        (CONSTRUCT, "text/turtle", "text/turtle; charset=utf-8"),
+        (CONSTRUCT, "application/ld+json", "application/ld+json"),
+        (CONSTRUCT, "application/rdf+xml", "application/rdf+xml"),
+        (CONSTRUCT, "application/n-triples", "application/n-triples"),
+    ],
+)
+def test_formats(client: FlaskClient, query: str, accept: str, content_type: str) -> None:
+    response = client.get("/sparql", query_string={"query": query}, headers={"Accept": accept})
+    assert (response.status_code, response.content_type) == (200, content_type)
+    assert b"urn:s1" in response.data and b"urn:s2" in response.data
+    assert response.headers["Vary"] == "Accept"
+
+
+def test_a_service_description(client: FlaskClient) -> None:
+    response = client.get("/sparql")
+    assert response.content_type == "text/turtle; charset=utf-8"
+    triples = [str(quad.triple) for quad in pyoxigraph.parse(response.data, pyoxigraph.RdfFormat.TURTLE)]
+    sd = "http://www.w3.org/ns/sparql-service-description#"
+    assert any(f"<{sd}endpoint> <http://localhost/sparql>" in triple for triple in triples)
+    assert any(f"<{sd}feature> <{sd}UnionDefaultGraph>" in triple for triple in triples)
+
+
+def problem(response: TestResponse, status: int) -> dict[str, object]:
+    assert response.status_code == status, response.text
+    assert response.content_type == "application/problem+json"
+    found = response.get_json(force=True)
+    assert found["status"] == status and found["detail"]
+    return dict(found)
+
+
+def test_bad_queries_are_told_where(client: FlaskClient) -> None:
+    found = problem(client.post("/sparql", data={"query": "SELECT ?s {\n} LIMIT x"}), 400)
+    assert (found["line"], found["column"]) == (2, 9)
+    assert str(found["detail"]).startswith("line 2, column 9: ")
+    found = problem(client.post("/sparql", data="query=SELECT ?s {\n} LIMIT x & y", content_type=FORM), 400)
+    assert (found["line"], found["column"]) == (2, 9)
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status"),
+    [
+        ("", FORM, 400),
+        ("other=1", FORM, 400),
+        ("query=ASK+%7B%7D&query=ASK+%7B%7D", FORM, 400),
+        ("query=%FF", FORM, 400),
+        (b"query=\xff", FORM, 400),
+        ("update=DROP+ALL", FORM, 400),
+        ("query=DROP+ALL", FORM, 400),
+        ("DROP ALL", "application/sparql-update", 400),
+        ("ASK {}", "application/json", 415),
+        ("query=ASK+%7B+SERVICE+%3Chttp%3A%2F%2F127.0.0.1%2F%3E+%7B%7D+%7D", FORM, 403),
+        ("query=ASK+%7B%7D&default-graph-uri=no+iri", FORM, 400),
+        ("query=ASK+%7B%7D%23" + "x" * 10_000, FORM, 413),
+        ("ASK {} #" + "x" * 10_000, "application/sparql-query", 413),
+    ],
+)
+def test_bad_requests(client: FlaskClient, data: str, content_type: str, status: int) -> None:
+    problem(client.post("/sparql", data=data, content_type=content_type), status)
+
+
+def test_a_body_without_a_length_is_bounded_too(client: FlaskClient) -> None:
+    response = client.post(
+        "/sparql",
+        content_type="application/sparql-query",
+        environ_overrides={"wsgi.input": _Endless(), "wsgi.input_terminated": True},
+    )
+    problem(response, 413)
+
+
+class _Endless:
+    def read(self, size: int = -1) -> bytes:
+        assert size >= 0, "all of an endless body was asked for"
+        return b"#" * min(size, 1000)
+
+
+def test_a_get_without_a_query_but_with_parameters(client: FlaskClient) -> None:
+    problem(client.get("/sparql?default-graph-uri=urn:g"), 400)
+
+
+def test_formats_that_cannot_be_had(client: FlaskClient) -> None:
+    found = problem(client.get("/sparql", query_string={"query": SELECT}, headers={"Accept": "image/png"}), 406)
+    assert "text/csv" in str(found["detail"])
+
+
+def test_too_large(client: FlaskClient) -> None:
+    problem(client.get("/sparql", query_string={"query": "SELECT * { " + "?s ?p ?o . " * 30_000 + "}"}), 422)
+
+
+def test_too_slow(nodes: list[Node]) -> None:
+    engine = Engine(timeout=4, workers=1)
+    many = " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(40))
+    asked = {"query": f"SELECT (COUNT(*) AS ?n) {{ {many} }}"}
+    found = problem(client_of(engine, nodes).get("/sparql", query_string=asked), 504)
+    engine.close()
+    assert "in time: waited for the query's evaluation; " in str(found["detail"])
+
+
+def test_partial_answers_say_so(client: FlaskClient, nodes: list[Node], engine: Engine) -> None:
+    nodes[1].fault = "error"
+    response = client.get("/sparql", query_string={"query": SELECT})
+    assert subjects(response) == {"urn:s1"}
+    assert response.headers[COMPLETENESS] == "partial; missing=node%201"
+    strict = client_of(engine, nodes, partial_answers=False)
+    response = strict.get("/sparql", query_string={"query": SELECT})
+    found = problem(response, 503)
+    assert "node 1" in str(found["detail"])
+    assert found["nodes"] == ["node 1"]
+    assert response.headers["Retry-After"]
+
+
+def test_no_nodes(client: FlaskClient, nodes: list[Node]) -> None:
+    for node in nodes:
+        node.fault = "error"
+    problem(client.get("/sparql", query_string={"query": SELECT}), 503)
+
+
+def test_head(client: FlaskClient) -> None:
+    get = client.get("/sparql", query_string={"query": SELECT})
+    response = client.head("/sparql", query_string={"query": SELECT})
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["ETag"] == get.headers["ETag"]
+    assert response.content_length == len(get.data)
+
+
+class TestFormats:
+    @pytest.mark.parametrize("name", ["format", "output"])
+    def test_a_parameter_beats_the_header(self, client: FlaskClient, name: str) -> None:
+        headers = {"Accept": "application/json"}
+        for response in (
+            client.get("/sparql", query_string={"query": SELECT, name: "csv"}, headers=headers),
+            client.post("/sparql", data={"query": SELECT, name: "csv"}, headers=headers),
+            client.post(f"/sparql?{name}=csv", data={"query": SELECT}, headers=headers),
+            client.post(f"/sparql?{name}=csv", data=SELECT, content_type="application/sparql-query", headers=headers),
+        ):
+            assert response.content_type == "text/csv; charset=utf-8"
+            assert response.data.startswith(b"s\r\n")
+
+    def test_a_media_type_whose_plus_was_not_escaped(self, client: FlaskClient) -> None:
+        response = client.get(f"/sparql?query={quote(SELECT)}&format=application/sparql-results+xml")
+        assert response.content_type == "application/sparql-results+xml"
+
+    def test_a_name_that_none_has(self, client: FlaskClient) -> None:
+        found = problem(client.get("/sparql", query_string={"query": SELECT, "format": "html"}), 406)
+        assert "json, xml, csv, tsv" in str(found["detail"])
+
+
+class TestRequests:
+    def test_parameters_in_the_address_of_a_form_count_too(self, client: FlaskClient) -> None:
+        response = client.post("/sparql?default-graph-uri=urn:g2", data={"query": SELECT})
+        assert subjects(response) == {"urn:s2"}
+
+    @pytest.mark.parametrize("content_type", [FORM, "application/sparql-query"])
+    def test_a_query_in_the_address_of_a_post_is_refused(self, client: FlaskClient, content_type: str) -> None:
+        body = "ASK {}" if content_type != FORM else "query=ASK+{}"
+        problem(client.post("/sparql?query=ASK+{}", data=body, content_type=content_type), 400)
+        found = problem(client.post("/sparql?query=ASK+{}"), 400)
+        assert "in the body" in str(found["detail"])
+
+    def test_a_byte_order_mark_before_a_query_is_not_a_part_of_it(self, client: FlaskClient) -> None:
+        data = b"\xef\xbb\xbf" + SELECT.encode()
+        assert subjects(client.post("/sparql", data=data, content_type="application/sparql-query")) == {
+            "urn:s1",
+            "urn:s2",
+        }
+
+    def test_parameters_that_nobody_knows_do_no_harm(self, client: FlaskClient) -> None:
+        assert subjects(client.get("/sparql", query_string={"query": SELECT, "timeout": "5", "x": ""})) == {
+            "urn:s1",
+            "urn:s2",
+        }
+
+    def test_a_media_type_that_is_not_read_is_told_which_are(self, client: FlaskClient) -> None:
+        response = client.post("/sparql", data="ASK {}", content_type="multipart/form-data; boundary=x")
+        problem(response, 415)
+        assert "application/sparql-query" in response.headers["Accept"]
+
+    def test_a_body_that_is_compressed_is_not_read(self, client: FlaskClient) -> None:
+        headers = {"Content-Encoding": "gzip"}
+        response = client.post("/sparql", data=gzip.compress(b"query=ASK+{}"), content_type=FORM, headers=headers)
+        assert "Content-Encoding" in str(problem(response, 415)["detail"])
+
+    @pytest.mark.parametrize("query", ["?qeury=ASK+{}", "?x", "?=", "?format=csv&x=1"])
+    def test_parameters_without_a_query_ask_for_no_description(self, client: FlaskClient, query: str) -> None:
+        problem(client.get(f"/sparql{query}"), 400)
+
+    def test_a_query_with_bytes_that_are_not_utf_8_asks_for_nothing_else(self, client: FlaskClient) -> None:
+        found = problem(client.get("/sparql?query=ASK+%7B+%3Fs+%3Fp+'caf%E9'+%7D"), 400)
+        assert "UTF-8" in str(found["detail"])
+
+
+class TestServiceDescription:
+    @pytest.mark.parametrize(
+        ("accept", "content_type"),
+        [
+            ("", "text/turtle"),
+            ("*/*", "text/turtle"),
+            ("application/rdf+xml", "application/rdf+xml"),
+            ("application/ld+json", "application/ld+json"),
+            ("application/n-triples;q=0.9, text/turtle;q=0.1", "application/n-triples"),
+        ],
+    )
+    def test_in_each_format(self, client: FlaskClient, accept: str, content_type: str) -> None:
+        response = client.get("/sparql", headers={"Accept": accept})
+        assert response.content_type.startswith(content_type)
+        assert response.headers["Vary"] == "Accept"
+        read_format = pyoxigraph.RdfFormat.from_media_type(content_type)
+        assert read_format
+        assert len(list(pyoxigraph.parse(response.data, read_format))) == 16
+
+    def test_by_the_name_of_a_format(self, client: FlaskClient) -> None:
+        assert client.get("/sparql?format=nt").content_type == "application/n-triples"
+
+    def test_a_format_that_cannot_be_had(self, client: FlaskClient) -> None:
+        problem(client.get("/sparql", headers={"Accept": "image/png"}), 406)
+
+    @pytest.mark.parametrize("host", ["a>b", "a b", "[", "", "\xff", "x" * 3000])
+    def test_an_address_that_is_no_iri(self, client: FlaskClient, host: str) -> None:
+        response = client.get("/sparql", environ_overrides={"HTTP_HOST": host})
+        assert response.status_code in (200, 400)
+        if response.status_code == 200:
+            assert list(pyoxigraph.parse(response.data, pyoxigraph.RdfFormat.TURTLE))
+
+
+class TestCaching:
+    def test_what_the_client_has_is_not_sent_again(self, client: FlaskClient) -> None:
+        asked = {"query": SELECT}
+        first = client.get("/sparql", query_string=asked)
+        tag = first.headers["ETag"]
+        assert not tag.startswith("W/")
+        assert first.headers["Cache-Control"] == "no-cache"
+        for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+            again = client.get("/sparql", query_string=asked, headers={"If-None-Match": known})
+            assert (again.status_code, again.data) == (304, b"")
+            assert again.headers["ETag"] == tag
+            assert again.headers["Vary"] == "Accept"
+            assert again.headers[COMPLETENESS] == "complete"
+            assert again.headers["Cache-Control"] == "no-cache"
+            assert "Content-Type" not in again.headers
+
+    @pytest.mark.parametrize("known", ['"other"', "", "garbage", '"'])
+    def test_what_it_has_not_is(self, client: FlaskClient, known: str) -> None:
+        response = client.get("/sparql", query_string={"query": SELECT}, headers={"If-None-Match": known})
+        assert subjects(response) == {"urn:s1", "urn:s2"}
+
+    def test_the_tag_tells_formats_and_contents_apart(self, client: FlaskClient, nodes: list[Node]) -> None:
+        def tag(**headers: str) -> str:
+            return client.get("/sparql", query_string={"query": SELECT}, headers=headers).headers["ETag"]
+
+        tags = {tag(Accept=accept) for accept in ("text/csv", "text/tab-separated-values", "application/json", "*/*")}
+        assert len(tags) == 4
+        put(nodes[1], "urn:g2", "<urn:s3> <urn:p> 2 .")
+        try:
+            assert tag(**{"Cache-Control": "no-cache"}) not in tags
+        finally:
+            put(nodes[1], "urn:g2", "<urn:s2> <urn:p> 2 .")
+
+    def test_only_get_is_conditional(self, client: FlaskClient) -> None:
+        response = client.post("/sparql", data={"query": SELECT}, headers={"If-None-Match": "*"})
+        assert subjects(response) == {"urn:s1", "urn:s2"}
+        assert "ETag" not in response.headers
+
+    def test_what_may_lack_graphs_is_kept_by_nobody(self, client: FlaskClient, nodes: list[Node]) -> None:
+        nodes[1].fault = "error"
+        response = client.get("/sparql", query_string={"query": SELECT}, headers={"Cache-Control": "no-cache"})
+        assert response.headers[COMPLETENESS].startswith("partial")
+        assert response.headers["Cache-Control"] == "no-store"
+
+    def test_errors_are_kept_by_nobody(self, client: FlaskClient) -> None:
+        assert client.get("/sparql?query=x").headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.parametrize(
+        ("headers", "fresh"),
+        [
+            ({}, False),
+            ({"Cache-Control": "no-cache"}, True),
+            ({"Cache-Control": "max-age=5, No-Cache"}, True),
+            ({"Cache-Control": "no-store"}, True),
+            ({"Cache-Control": 'no-cache="x"'}, True),
+            ({"Cache-Control": "max-age=60"}, False),
+            ({"Cache-Control": "x-no-cache"}, False),
+            ({"Pragma": "no-cache"}, True),
+            ({"Pragma": "no-cache", "Cache-Control": "max-age=60"}, False),
+        ],
+    )
+    def test_who_wants_nothing_that_was_kept_says_so(self, headers: dict[str, str], fresh: bool) -> None:
+        with flask.Flask(__name__).test_request_context("/", headers=headers):
+            assert wants_fresh(flask.request) is fresh
+
+    @pytest.mark.parametrize("headers", [{}, {"Cache-Control": "no-cache"}])
+    def test_the_engine_is_told(self, client: FlaskClient, engine: Engine, headers: dict[str, str]) -> None:
+        with mock.patch.object(engine, "query_with_failover", wraps=engine.query_with_failover) as asked:
+            assert subjects(client.get("/sparql", query_string={"query": SELECT}, headers=headers))
+        assert asked.call_args.kwargs["fresh"] is bool(headers)
+
+
+class TestExplain:
+    def test_in_place_of_the_result_it_is_told_what_was_done(self, client: FlaskClient) -> None:
+        response = client.get("/sparql", query_string={"query": SELECT, "explain": "json"})
+        assert response.content_type == "application/json"
+        assert response.headers[COMPLETENESS] == "complete"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in response.headers
+        told = response.get_json()
+        assert (told["form"], told["completeness"]) == ("SELECT", "complete")
+        assert told["totals"]["seconds"] > 0
+        assert told["steps"]
+
+    @pytest.mark.parametrize(
+        ("explain", "accept", "content_type"),
+        [
+            ("1", "*/*", "text/plain; charset=utf-8"),
+            ("true", "", "text/plain; charset=utf-8"),
+            ("1", "application/json", "application/json"),
+            ("1", "text/plain, application/json;q=0.9", "text/plain; charset=utf-8"),
+            ("text", "application/json", "text/plain; charset=utf-8"),
+            ("TEXT", "image/png", "text/plain; charset=utf-8"),
+            ("json", "text/plain", "application/json"),
+            ("0", "*/*", "application/sparql-results+json"),
+            ("", "*/*", "application/sparql-results+json"),
+        ],
+    )
+    def test_as_text_or_json(self, client: FlaskClient, explain: str, accept: str, content_type: str) -> None:
+        for response in (
+            client.get("/sparql", query_string={"query": SELECT, "explain": explain}, headers={"Accept": accept}),
+            client.post("/sparql", data={"query": SELECT, "explain": explain}, headers={"Accept": accept}),
+        ):
+            assert (response.status_code, response.content_type) == (200, content_type)
+            assert response.data
+
+    def test_the_result_is_made_in_the_format_asked_for(self, client: FlaskClient) -> None:
+        asked = {"query": SELECT, "explain": "json", "format": "csv"}
+        assert client.get("/sparql", query_string=asked).get_json()["content_type"] == "text/csv"
+
+    def test_in_no_other_way(self, client: FlaskClient) -> None:
+        found = problem(client.get("/sparql", query_string={"query": SELECT, "explain": "html"}), 400)
+        assert "text, json" in str(found["detail"])
+
+    def test_errors_stay_errors(self, client: FlaskClient) -> None:
+        problem(client.get("/sparql", query_string={"query": "SELECT", "explain": "1"}), 400)
+
+
+class TestCancelling:
+    def test_nobody_waits(self, client: FlaskClient) -> None:
+        gone = {"waitress.client_disconnected": lambda: True}
+        response = client.get(
+            "/sparql", query_string={"query": SELECT}, headers={"Cache-Control": "no-cache"}, environ_overrides=gone
+        )
+        assert "went away" in str(problem(response, 503)["detail"])

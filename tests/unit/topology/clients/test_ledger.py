@@ -1,0 +1,175 @@
+"""The ledger's door: what it lists and says is taken as it is meant, and nonsense is told from silence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.helpers.odd_server import OddServer, closed_port, saying, saying_json
+from tests.helpers.sandbox_servers import Sandbox
+from topology.clients.http import UnsafeError, WebClient, WebError
+from topology.clients.ledger import Ledger, LedgerEntry, NotListedError
+
+WHOLE = {"descriptionUri": "https://p.example/d", "descriptionHash": "ab", "owner": "0x1", "name": "One"}
+
+
+@pytest.fixture
+def ledger(server: OddServer) -> Ledger:
+    return Ledger(f"{server.url}/api", WebClient(5, 1_000_000))
+
+
+def lists(server: OddServer, content: Any) -> None:
+    server.answers["/api/offerings"] = saying_json(content)
+
+
+def says(server: OddServer, content: Any, address: str = "0xa") -> None:
+    server.answers[f"/api/offerings/{address}"] = saying_json(content)
+
+
+def test_a_booth_s_listing_and_entries(booth: Sandbox) -> None:
+    ledger = Ledger(booth.url, WebClient(5))
+
+    addresses = ledger.addresses()
+    entry = ledger.entry(addresses[0])
+
+    assert len(addresses) == len(set(addresses)) == 3
+    assert entry.description_uri == f"{booth.origin}/descriptions/{addresses[0]}"
+    assert entry.owner and entry.name and len(entry.description_hash) == 64
+
+
+def test_an_address_listed_twice_counts_once_and_the_order_is_the_ledger_s(server: OddServer, ledger: Ledger) -> None:
+    lists(server, {"addresses": ["b", "a", "b", "c", "a"]})
+
+    assert ledger.addresses() == ["b", "a", "c"]
+
+
+def test_addresses_that_are_empty_or_overlong_are_left_out(server: OddServer, ledger: Ledger) -> None:
+    lists(server, {"addresses": ["", "x" * 256, "y" * 257]})
+
+    assert ledger.addresses() == ["x" * 256]
+
+
+def test_fields_that_are_not_known_do_not_matter(server: OddServer, ledger: Ledger) -> None:
+    lists(server, {"addresses": ["a"], "total": 1, "next": None})
+    says(server, {**WHOLE, "block": {"height": 5}})
+
+    assert ledger.addresses() == ["a"]
+    assert ledger.entry("0xa").name == "One"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        [],
+        {},
+        {"addresses": None},
+        {"addresses": "a"},
+        {"addresses": [1]},
+        {"addresses": [None]},
+        {"addresses": {"a": 1}},
+    ],
+)
+def test_a_listing_in_another_shape_is_not_taken_for_an_empty_one(
+    server: OddServer, ledger: Ledger, content: Any
+) -> None:
+    """An empty listing removes every offering, so nothing is guessed."""
+    lists(server, content)
+
+    with pytest.raises(WebError, match="something else than expected"):
+        ledger.addresses()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"addresses": [', b'{"addresses": ["\xff"]}', b"[" * 200_000])
+def test_a_listing_that_is_no_json_is_an_error(server: OddServer, ledger: Ledger, body: bytes) -> None:
+    server.answers["/api/offerings"] = saying(body)
+
+    with pytest.raises(WebError, match="something else than expected"):
+        ledger.addresses()
+
+
+@pytest.mark.parametrize("status", [204, 301, 404, 500, 503])
+def test_a_listing_with_another_status_is_an_error(server: OddServer, ledger: Ledger, status: int) -> None:
+    body = b"" if status == 204 else b'{"addresses": []}'
+    server.answers["/api/offerings"] = saying(body, status)
+
+    with pytest.raises(WebError, match=f"status {status}"):
+        ledger.addresses()
+
+
+def test_a_listing_that_is_too_large_is_refused(server: OddServer, ledger: Ledger) -> None:
+    server.answers["/api/offerings"] = server.endless
+
+    with pytest.raises(UnsafeError):
+        ledger.addresses()
+
+
+def test_a_booth_that_is_away_is_an_error() -> None:
+    with pytest.raises(WebError):
+        Ledger(f"http://127.0.0.1:{closed_port()}/api", WebClient(5)).addresses()
+
+
+def test_an_entry_s_fields(server: OddServer, ledger: Ledger) -> None:
+    says(server, WHOLE)
+
+    assert ledger.entry("0xa") == LedgerEntry("https://p.example/d", "ab", "0x1", "One")
+
+
+@pytest.mark.parametrize("absent", [{}, {"descriptionHash": None, "owner": None, "name": None}])
+def test_what_an_entry_leaves_out_or_has_as_null_is_empty(server: OddServer, ledger: Ledger, absent: Any) -> None:
+    says(server, {"descriptionUri": "https://p.example/d", **absent})
+
+    assert ledger.entry("0xa") == LedgerEntry("https://p.example/d", "", "", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"descriptionUri": None}, {"description_uri": "https://p.example/d"}, {**WHOLE, "owner": 7}, [WHOLE], "text"],
+)
+def test_an_entry_in_another_shape_is_an_error(server: OddServer, ledger: Ledger, content: Any) -> None:
+    says(server, content)
+
+    with pytest.raises(WebError, match="something else than expected"):
+        ledger.entry("0xa")
+
+
+def test_an_address_without_an_entry_is_not_listed(ledger: Ledger) -> None:
+    with pytest.raises(NotListedError, match="not known to the ledger"):
+        ledger.entry("0xa")
+
+
+def test_another_status_says_nothing_about_being_listed(server: OddServer, ledger: Ledger) -> None:
+    server.answers["/api/offerings/0xa"] = saying(json.dumps(WHOLE).encode(), 500)
+
+    with pytest.raises(WebError) as failed:
+        ledger.entry("0xa")
+    assert not isinstance(failed.value, NotListedError)
+
+
+@pytest.mark.parametrize("address", ["a/b", "a b", "a?b=c", "a#b", "ä", "a%2Fb", "\x00"])
+def test_any_address_stays_one_step_of_the_path(server: OddServer, ledger: Ledger, address: str) -> None:
+    with pytest.raises(NotListedError):
+        ledger.entry(address)
+
+    (asked,) = server.asked
+    assert asked.path.startswith("/api/offerings/")
+    assert not set("/?# ") & set(asked.path.removeprefix("/api/offerings/"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "absolute"),
+    [("descriptions/1", "/api/descriptions/1"), ("/descriptions/1", "/descriptions/1"), ("../d", "/d"), ("", "/api/")],
+)
+def test_a_relative_description_is_the_booth_s(server: OddServer, ledger: Ledger, uri: str, absolute: str) -> None:
+    says(server, {"descriptionUri": uri})
+
+    assert ledger.entry("0xa").description_uri == server.url + absolute
+
+
+def test_a_description_that_is_no_address_is_refused(server: OddServer, ledger: Ledger) -> None:
+    says(server, {"descriptionUri": "http://[::1"})
+
+    with pytest.raises(UnsafeError, match="not an address"):
+        ledger.entry("0xa")
