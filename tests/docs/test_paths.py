@@ -9,8 +9,9 @@ import pytest
 from tests.helpers.documents import DOCUMENTS, ROOT
 
 PACKAGES = ("catena_core", "federation", "links", "sandbox", "topology")
-QUOTED = re.compile(r"`([^`\n]+)`")
+QUOTED = re.compile(r"`([^`]+)`")
 PATH = re.compile(rf"(?:{'|'.join(PACKAGES)}|docs|examples|tests)/[\w./-]*|[\w-]+\.py")
+DEFINED = re.compile(r"`([\w/]+\.py)`:\s+`(\w+)`")
 MODULE = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
 
 
@@ -24,11 +25,13 @@ def unknown(text, folder=ROOT):
     written = set(re.findall(r"^# (\w+\.py)$", text, re.MULTILINE))
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     missing = set()
-    for name in QUOTED.findall(prose):
+    # One paragraph at a time: a quotation may go over a line's end, and a lone back quote must not turn all others round.
+    quoted = [name for paragraph in re.split(r"\n\s*\n", prose) for name in QUOTED.findall(paragraph)]
+    for name in quoted:
         if PATH.fullmatch(name):
             found = (ROOT / name).exists() if "/" in name else name in written or (folder / name).exists()
-        elif MODULE.fullmatch(name):
-            found = exists(name)
+        elif called := MODULE.match(name):
+            found = exists(called[0])
         else:
             continue
         if not found:
@@ -52,6 +55,15 @@ def exists(dotted):
     return False
 
 
+def undefined(text):
+    """The functions and classes that a text names right after their file, although the file does not define them."""
+    return {
+        (file, name)
+        for file, name in DEFINED.findall(text)
+        if not re.search(rf"^ *(?:(?:async )?def|class) {name}\b", (ROOT / file).read_text(), re.MULTILINE)
+    }
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_document_names_only_paths_that_exist(document):
     assert unknown(document.read_text(), document.with_suffix("")) == set()
@@ -63,6 +75,16 @@ def test_document_names_only_paths_that_exist(document):
 )
 def test_unknown_finds_a_made_up_name(name):
     assert unknown(f"It is in `{name}`.") == {name}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_document_names_only_definitions_that_exist(document):
+    assert undefined(document.read_text()) == set()
+
+
+def test_undefined_finds_a_made_up_name():
+    text = "`links/router.py`: `transform` calls `links/router.py`:\n`nothing`."
+    assert undefined(text) == {("links/router.py", "nothing")}
 
 
 def test_unknown_accepts_files_that_the_document_writes():
