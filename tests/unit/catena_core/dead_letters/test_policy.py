@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catena_core.dead_letters.cli import _readable, printable
+from catena_core.dead_letters.cli import _readable
 from catena_core.dead_letters.replay import MARKER, DeadLetter, Replayed, _is_marker, _marked, _merged, to_letter
+from catena_core.text import printable
 from catena_core.wire import codec
 
 
