@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaException
 
-from catena_core.consuming.assignment import Batch, Partition
+from catena_core.consuming.assignment import Batch
 from catena_core.consuming.lanes import Lane
 from catena_core.consuming.loop import ConsumerLoop
-from catena_core.dead_letters.policy import dead_output, without_value
+from catena_core.dead_letters import letter
 from catena_core.delivery.at_least_once import AtLeastOnce, Delivery, ReadOnly
 from catena_core.delivery.exactly_once import ExactlyOnce
 from catena_core.delivery.producer import MessageProducer
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, StoppedError, UsageError
+from catena_core.kafka.partition import Partition
 from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.rpc import Peer, RpcService
@@ -326,6 +327,6 @@ class KafkaRuntime:
         self._link.logger.log(f"Kafka refuses a message for {output.topic}: {reason}", level="error")
         self._metrics.dead_letters(output.topic)
         if output.topic == letters:
-            return without_value(output)
+            return letter.without_value(output)
         error = DeliveryError(f"Kafka refuses it for {output.topic}: {reason}")
-        return dead_output(letters, output, error, type(self._link).__name__)
+        return letter.from_output(letters, output, error, type(self._link).__name__)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from catena_core.consuming.offset_tracker import OffsetTracker
+from catena_core.kafka.partition import Partition
 from catena_core.wire.message import Message
-
-Partition = tuple[str, int]
 
 # What one electron of a partition sent: a message, or a call to make once all before it has arrived.
 Output = Message | Callable[[Exception | None], None]

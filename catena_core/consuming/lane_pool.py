@@ -6,8 +6,9 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from catena_core.consuming.assignment import Batch, Partition
+from catena_core.consuming.assignment import Batch
 from catena_core.consuming.lanes import Lane
+from catena_core.kafka.partition import Partition
 
 
 class LanePool:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from catena_core.consuming.assignment import Assignment, Batch, Partition
+from catena_core.consuming.assignment import Assignment, Batch
 from catena_core.consuming.backpressure import Pausing
 from catena_core.consuming.fair_queue import Backlog, weight_of
 from catena_core.consuming.lag import Positions
@@ -26,6 +26,7 @@ from catena_core.delivery.at_least_once import AtLeastOnce, Delivery
 from catena_core.delivery.exactly_once import ExactlyOnce
 from catena_core.errors import UsageError
 from catena_core.kafka.client import consumer_properties
+from catena_core.kafka.partition import Partition
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import ConsumerState, Metrics
 from catena_core.monitoring.watchdog import Watchdog

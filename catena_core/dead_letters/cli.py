@@ -19,7 +19,8 @@ import click
 import msgspec
 
 from catena_core.cli import environment_properties
-from catena_core.dead_letters.replay import DeadLetter, DeadLetters, Replayed
+from catena_core.dead_letters.letter import DeadLetter
+from catena_core.dead_letters.replay import DeadLetters, Replayed
 from catena_core.errors import CatenaError, CodecError
 from catena_core.monitoring import logs
 from catena_core.options import split_properties

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from catena_core.consuming.assignment import Partition
+from catena_core.kafka.partition import Partition
 from catena_core.monitoring.health import Health, HealthServer
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics

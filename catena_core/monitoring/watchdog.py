@@ -8,10 +8,9 @@ import time
 import traceback
 from collections.abc import Callable
 
+from catena_core.kafka.partition import Partition
 from catena_core.monitoring.health import Health
 from catena_core.monitoring.logs import LinkLogger
-
-Partition = tuple[str, int]
 
 
 class Watchdog:

@@ -12,7 +12,8 @@ from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, stop
 from tenacity.nap import sleep_using_event
 
 from catena_core.consuming.assignment import Assignment, Batch
-from catena_core.dead_letters.policy import DeadLetterCount, DeadLetterLimitError, dead_letter, without_value
+from catena_core.dead_letters import letter
+from catena_core.dead_letters.policy import DeadLetterLimitError, DeadLetterPolicy
 from catena_core.delivery.at_least_once import Delivery, Sink
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.electron import NO_HEADERS, Electron
@@ -71,7 +72,7 @@ class Transformer:
         in_order = link.options.sequential or link.options.synchronous
         self._write = writer(link.output_format, link.default_topic, link.uid if in_order else None)
         self._encode = unmarked_encoder(link.output_format)
-        self._count = DeadLetterCount(link.dead_letter_limits)
+        self._policy = DeadLetterPolicy(link.dead_letter_limits)
 
     def process(self, batch: Batch) -> None:
         """Transform a batch, as far as it comes: until it is done, revoked, or the link fails.
@@ -86,7 +87,7 @@ class Transformer:
         plainly, default_topic = sink.send_plainly, self._link.default_topic or ""
         encode = self._encode if default_topic else None
         sent: Counter[str] = Counter()
-        began, done, plain, buried, traced = time.perf_counter(), 0, 0, 0, False
+        began, done, plain, dead_letters, traced = time.perf_counter(), 0, 0, 0, False
         try:
             for message, offset in zip(batch.messages, batch.offsets, strict=True):
                 if assignment.revoked:
@@ -124,7 +125,7 @@ class Transformer:
                     raise
                 except Exception as error:
                     _take_back(batch, offset)
-                    buried += self._try_again(message, offset, error, batch, sink, sent)
+                    dead_letters += self._try_again(message, offset, error, batch, sink, sent)
                 if traced:
                     outgoing.trace, traced = None, False
                 done += 1
@@ -142,7 +143,7 @@ class Transformer:
                 sent[default_topic] += plain
             for name, count in sent.items():
                 self._metrics.produced(name, count)
-            self._count.well(done - buried)
+            self._policy.record_success(done - dead_letters)
 
     def message_of(self, electron: Electron) -> Message:
         """Put an electron on the wire, with the trace that it belongs to.
@@ -175,7 +176,7 @@ class Transformer:
         topic, partition = batch.assignment.partition
         self._metrics.failed(topic)
         if isinstance(first, _HOPELESS):
-            return self._bury(message, first, 1, batch, sink)
+            return self._set_aside(message, first, 1, batch, sink)
         attempts = 0
 
         def attempt() -> None:
@@ -206,7 +207,7 @@ class Transformer:
         except _FINAL:
             raise
         except Exception as error:
-            return self._bury(message, error, attempts, batch, sink)
+            return self._set_aside(message, error, attempts, batch, sink)
         return False
 
     def _before_retry(self, state: RetryCallState) -> None:
@@ -216,18 +217,18 @@ class Transformer:
             f"attempt {state.attempt_number} failed, again in {wait:.1f} s: {error!r}", level="warning"
         )
 
-    def _bury(self, message: Any, error: Exception, attempts: int, batch: Batch, sink: Sink) -> bool:
+    def _set_aside(self, message: Any, error: Exception, attempts: int, batch: Batch, sink: Sink) -> bool:
         """Put an electron that failed for good into the dead letters."""
         if batch.assignment.revoked:
             raise StoppedError  # another instance has it now, and may fare better
-        self._count.dead()
+        self._policy.record_failure()
         link = self._link
-        letter = dead_letter(link.dead_letters, message, error, type(link).__name__, attempts)
-        if len(letter.value or b"") > MAX_MESSAGE_BYTES - 64 * 1024:
-            letter = without_value(letter)
+        dead = letter.from_electron(link.dead_letters, message, error, type(link).__name__, attempts)
+        if len(dead.value or b"") > MAX_MESSAGE_BYTES - 64 * 1024:
+            dead = letter.without_value(dead)
         tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
-        link.logger.log(f"given up after {tried}, put into {letter.topic}: {error!r}", level="error")
-        sink.send(letter)
+        link.logger.log(f"given up after {tried}, put into {dead.topic}: {error!r}", level="error")
+        sink.send(dead)
         self._metrics.dead_letters(message.topic())
         return True
 
