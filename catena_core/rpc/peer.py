@@ -26,7 +26,6 @@ from catena_core.errors import (
     StoppedError,
 )
 from catena_core.monitoring.logs import LinkLogger
-from catena_core.rpc.backlog import Backlog
 from catena_core.rpc.instances import HEARTBEAT, Instances, is_meant
 from catena_core.rpc.messages import (
     BROADCAST,
@@ -41,6 +40,7 @@ from catena_core.rpc.messages import (
     to_wire,
 )
 from catena_core.rpc.methods import Context, Methods
+from catena_core.rpc.request_queue import Backlog
 
 DEFAULT_TIMEOUT = 10.0
 
