@@ -19,7 +19,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from catena_core.consuming.assignment import Assignment, Batch
 from catena_core.consuming.backpressure import Pausing
-from catena_core.consuming.fair_queue import Backlog, weight_of
+from catena_core.consuming.fair_queue import FairQueue, weight_of
 from catena_core.consuming.lag import Positions
 from catena_core.consuming.lane_pool import LanePool
 from catena_core.delivery.at_least_once import AtLeastOnce, Delivery
@@ -124,7 +124,7 @@ class ConsumerLoop:
         self._metrics = metrics
         self._watchdog = watchdog
         self._assignments: dict[Partition, Assignment] = {}
-        self._backlog: Backlog[Assignment] = Backlog(lambda topic: weight_of(input_mode, self._subscribed, topic))
+        self._queue: FairQueue[Assignment] = FairQueue(lambda topic: weight_of(input_mode, self._subscribed, topic))
         self._slice = max(1, min(self._batch_size, window // 10))
         self._crowded_since: float | None = None
         self._starving = False
@@ -235,7 +235,7 @@ class ConsumerLoop:
             return
         if self._hold_off():
             self._wait_for_lanes()
-        elif self._backlog:
+        elif self._queue:
             # The lanes have all they may have: nothing to do before one is done.
             self._wait_for_lanes()
             self._read(0)
@@ -344,7 +344,7 @@ class ConsumerLoop:
             assignment.bytes_waiting += batch.bytes
             assignment.tracker.dispatched(batch.offsets)
             if self._takes_turns:
-                self._backlog.add(partition[0], assignment, messages)
+                self._queue.add(partition[0], assignment, messages)
             else:
                 self._lanes.dispatch(batch)
             if self._lanes.are_partitions:
@@ -358,11 +358,11 @@ class ConsumerLoop:
         if self._replay or self._lanes.are_partitions:
             return False
         several = len(self._subscribed) > 1 or any(topic.startswith("^") for topic in self._subscribed)
-        return self._one_by_one or several or bool(self._backlog)
+        return self._one_by_one or several or bool(self._queue)
 
     def _hand_out(self) -> None:
-        while self._backlog and (room := self._room) > 0:
-            assignment, messages = self._backlog.take(min(room, self._slice))
+        while self._queue and (room := self._room) > 0:
+            assignment, messages = self._queue.take(min(room, self._slice))
             self._lanes.dispatch(Batch(assignment, messages, [message.offset() for message in messages]))
 
     @property
@@ -446,7 +446,7 @@ class ConsumerLoop:
         """Leave what waits of these partitions where it is, and wait for the electrons that lanes are at."""
         for assignment in leaving:
             assignment.revoked = True
-            self._backlog.drop(assignment)
+            self._queue.drop(assignment)
         while any(assignment.in_lanes for assignment in leaving) and time.monotonic() < deadline:
             if (batch := self._lanes.finished(0.01)) is not None:
                 self._finish(batch)

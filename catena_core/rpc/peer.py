@@ -40,7 +40,7 @@ from catena_core.rpc.messages import (
     to_wire,
 )
 from catena_core.rpc.methods import Context, Methods
-from catena_core.rpc.request_queue import Backlog
+from catena_core.rpc.request_queue import RequestQueue
 
 DEFAULT_TIMEOUT = 10.0
 
@@ -91,7 +91,7 @@ class Peer:
         self._told_of_namesake = False
         self._calls: dict[str, Future[tuple[Reply, Wire]]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._requests = Backlog()
+        self._requests = RequestQueue()
         self._workers = [
             threading.Thread(target=self._work, name=f"rpc {number}", daemon=True) for number in range(threads)
         ]
