@@ -21,6 +21,7 @@ from catena_core import processes
 from catena_core.cli import command, environment_endpoint, environment_properties
 from catena_core.clock import Clock, SystemClock
 from catena_core.definition import LinkDefinition
+from catena_core.die_with_parent import on_parent_death
 from catena_core.errors import CatenaError, StoppedError, UsageError
 from catena_core.kafka.connect import wait_for_broker
 from catena_core.monitoring import logs
@@ -149,7 +150,7 @@ class Lifecycle:
         options = processes.own_ports(options)
         self.definition.use(options)
         if processes.is_child():
-            self.launch(lambda: processes.follow_parent(self.stop), "parent")
+            on_parent_death(self.stop.set)
         fields = {"link": self.definition.name, "uid": link.uid, "group": link.consumer_group}
         logs.configure(options.log_level, options.log_format, fields)
         self._is_program = threading.current_thread() is threading.main_thread()
