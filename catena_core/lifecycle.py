@@ -83,7 +83,7 @@ class Lifecycle:
         return self._runtime
 
     def start(self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None) -> None:
-        """Read the command line, run until told to stop, and leave the process."""
+        """Read the command line, run until the link ends, and leave the process."""
         self._setup_kwargs = setup_kwargs or {}
         definition = self.definition
 
@@ -141,7 +141,7 @@ class Lifecycle:
         return self._ended.wait(timeout)
 
     def run(self, options: LinkOptions) -> None:
-        """Run with these options until told to stop; SIGTERM, SIGINT and SIGQUIT do so where this is the main thread.
+        """Run with these options until the link ends; in the main thread, SIGTERM, SIGINT and SIGQUIT end it.
 
         Raises:
             SystemExit: The link failed; the reason has been logged.

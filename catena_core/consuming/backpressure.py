@@ -51,7 +51,7 @@ class Backpressure:
             assignment.paused = False
 
     def is_over_limit(self, assignment: Assignment) -> bool:
-        """Whether too much of a partition waits, and it is not paused yet."""
+        """Tell whether too much of a partition waits, and it is not paused yet."""
         if assignment.paused:
             return False
         return (

@@ -171,7 +171,7 @@ class ConsumerLoop:
         return {partition: (assignment.position, assignment.waiting > 0) for partition, assignment in assignments}
 
     def run(self, stop: threading.Event) -> None:
-        """Read until ``stop`` is set, then finish what is in the lanes, commit it and leave the group.
+        """Read until ``stop`` is set, then drain the lanes, commit and leave the group.
 
         Raises:
             KafkaException: The broker refused for good.
@@ -195,7 +195,7 @@ class ConsumerLoop:
 
     @property
     def _lane_polls(self) -> bool:
-        """Whether the lane polls by itself when it has nothing else to do."""
+        """True if the lane polls by itself when it has nothing else to do."""
         return self._lane_may_poll and self._lanes.single is not None and not self._shares_lanes and not self._replay
 
     def _poll_in_lane(self) -> None:
@@ -351,7 +351,7 @@ class ConsumerLoop:
     # Dispatching
 
     def _must_share_lanes(self) -> bool:
-        """Whether electrons wait for their topic's share of the lanes; if not, they go to lanes at once."""
+        """Tell whether electrons wait for their topic's share of the lanes; if not, they go to lanes at once."""
         if self._replay or self._lanes.are_partitions:
             return False
         several = len(self._subscribed) > 1 or any(topic.startswith("^") for topic in self._subscribed)
@@ -395,8 +395,8 @@ class ConsumerLoop:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._leave_by is not None:
-            # What comes while it closes librdkafka takes for the end of the assignment; a commit between that and its own end
-            # ends the process, by an assertion (https://github.com/confluentinc/librdkafka/issues/4027).
+            # While it closes, librdkafka takes this call for the end of the assignment. A commit between that and the real
+            # end ends the process, by an assertion (https://github.com/confluentinc/librdkafka/issues/4027).
             self._has_left = True
             return
         names = [(partition.topic, partition.partition) for partition in partitions]

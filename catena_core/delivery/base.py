@@ -47,7 +47,7 @@ class Delivery(Protocol):
 
     @property
     def transactional(self) -> bool:
-        """Whether outputs and offsets go out together, so that a transform cannot wait for its outputs."""
+        """True if outputs and offsets go out together, so that a transform cannot wait for its outputs."""
 
     def attach(self, consumer: Consumer) -> None:
         """Set the consumer whose offsets are committed."""

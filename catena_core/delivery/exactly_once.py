@@ -266,7 +266,7 @@ class ExactlyOnce:
 
     @property
     def _is_member(self) -> bool:
-        """Whether the group knows the consumer: Kafka would take offsets that name no member from any client."""
+        """True if the group knows the consumer: Kafka would take offsets that name no member from any client."""
         return self._consumer is not None and bool(self._consumer.memberid())
 
     def _failed(self, exception: KafkaException) -> bool:

@@ -1,4 +1,4 @@
-"""What every client of Kafka in a link has in common."""
+"""The properties that all clients of Kafka in a link share."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _LEFT_TO_THE_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition
 
 
 def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The librdkafka properties of consumers and producers alike.
+    """Make the librdkafka properties of consumers and producers alike.
 
-    librdkafka logs every lost connection of every thread of its own; here each kind of trouble is told once in a while, in
-    the link's own log.
+    librdkafka logs every lost connection of each of its threads; here each kind of trouble appears in the link's log, and
+    once in a while only.
 
     Args:
         endpoint: Kafka's ``host:port``.
-        logger: Where trouble with brokers is told.
+        logger: The log of trouble with brokers.
         properties: Further properties, which win.
     """
-    told: dict[int, float] = {}
+    logged_at: dict[int, float] = {}
 
     def on_error(error: Any) -> None:
         now = time.monotonic()
-        if now - told.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
-            told[error.code()] = now
+        if now - logged_at.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
+            logged_at[error.code()] = now
             logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
 
     return {
@@ -50,7 +50,7 @@ def consumer_properties(
     logger: LinkLogger,
     properties: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The librdkafka properties of a link's consumer.
+    """Make the librdkafka properties of a link's consumer.
 
     Args:
         endpoint: Kafka's ``host:port``.
@@ -58,7 +58,7 @@ def consumer_properties(
         instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
         replay: Whether partitions are read from their first offset, and assigned by range, so that topics with equally many
             partitions are shared out alike.
-        logger: Where trouble with brokers is told.
+        logger: The log of trouble with brokers.
         properties: Further properties, which win where the link does not depend on its own.
     """
     settings: dict[str, Any] = {

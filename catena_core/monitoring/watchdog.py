@@ -1,4 +1,4 @@
-"""Notices when a link has come to a stop that nothing else shows: no error, no crash, just no progress."""
+"""The watchdog: it notices a link that makes no progress, without any error or crash."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Consumer(Protocol):
 class Watchdog:
     """Watches that work in flight gets done, and that the consumer's thread goes round.
 
-    A partition with work in flight whose next offset has not moved for a while, and a consumer's thread that does not come
-    round, are each a problem of the link's health; the log says so once, with the stacks of all threads, so that what they
-    wait for can be seen. Progress clears the problem.
+    A partition with work in flight whose next offset does not move, and a consumer's thread that does not come round, are each
+    a problem of the link's health. The log says so once, with the stacks of all threads, which show their waits. Progress
+    clears the problem.
 
     Native code that keeps the interpreter to itself stops this thread, too; the health port then does not answer at all.
 
     Args:
-        health: Where problems are reported.
-        logger: Where they are told, once each.
+        health: The health of the link, which gets the problems.
+        logger: The log, which names each problem once.
         patience: Seconds without progress that are still fine.
-        clock: Tells the time in seconds, never backwards.
+        clock: Gives the time in seconds, never backwards.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Watchdog:
             self._thread.join(2)
 
     def beat(self) -> None:
-        """Say that the consumer's thread has come round."""
+        """Note that the consumer's thread has come round."""
         self._beat = self._clock()
 
     def note(self, partition: Partition, next_offset: int, in_flight: bool) -> None:
-        """Say how far a partition is; cheap enough for every round.
+        """Note the progress of a partition.
 
         Args:
             partition: Its topic and number.
@@ -90,7 +90,7 @@ class Watchdog:
             self._since[partition] = (next_offset, self._clock())
 
     def forget(self, partition: Partition) -> None:
-        """Watch a partition no longer: it is another instance's."""
+        """Stop to watch a partition: it is another instance's."""
         self._since.pop(partition, None)
 
     def check(self) -> None:
@@ -131,7 +131,7 @@ class Watchdog:
 
 
 def stacks() -> str:
-    """Where every thread of this process stands, by name, innermost call last."""
+    """Give the stack of every thread of this process, by name, innermost call last."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return "\n".join(
         f"--- {names.get(ident, ident)}\n{''.join(traceback.format_stack(frame)).rstrip()}"
