@@ -291,9 +291,9 @@ class KafkaRuntime:
 
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
         """Tell the link that partitions are gone, and wait until its hook has returned, at most to the deadline."""
-        told = threading.Event()
-        self._tell(self._link.revoked, partitions, then=told.set)
-        told.wait(max(0.0, deadline - time.monotonic()))
+        returned = threading.Event()
+        self._tell(self._link.revoked, partitions, then=returned.set)
+        returned.wait(max(0.0, deadline - time.monotonic()))
 
     def replayed(self, partition: Partition) -> None:
         """Tell the link that it has transformed all of a partition."""

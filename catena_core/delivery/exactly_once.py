@@ -157,8 +157,8 @@ class ExactlyOnce:
     def refused(self, reason: str, message: Message) -> None:
         """Note a message that Kafka refused, maybe because of another one in its batch.
 
-        The transaction is tried again with each such message in a batch of its own. That tells which of them Kafka will never
-        take, and the transaction is tried with their dead letters.
+        The transaction is tried again with each such message in a batch of its own. That identifies the
+        ones that Kafka will never take, and the transaction is tried with their dead letters.
         """
         identity = _identity(message)
         (self._refused if identity == self._alone else self._suspected).add(identity)
@@ -348,7 +348,7 @@ _Identity = tuple[str, bytes | None, bytes | None]
 
 
 def _identity(message: Message) -> _Identity:
-    """Give what tells messages apart while a transaction is tried."""
+    """Identify a message while a transaction is tried."""
     return message.topic, message.value, message.key
 
 

@@ -30,7 +30,7 @@ class Monitoring:
         self.metrics = Metrics()
         self._partitions: Callable[[], Iterable[Partition]] = tuple
         self.health = Health(link, uid, group, lambda: self._partitions())
-        self._watchdog = Watchdog(self.health, logger, patience=options.consumer_timeout)
+        self._watchdog = Watchdog(self.health, logger, timeout=options.consumer_timeout)
         self._server: HealthServer | None = None
         if options.metrics_port is not None:
             self._server = HealthServer(options.metrics_port, self.health, self.metrics.registry, options.host)

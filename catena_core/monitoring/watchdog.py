@@ -35,7 +35,7 @@ class Watchdog:
     Args:
         health: The health of the link, which gets the problems.
         logger: The log, which names each problem once.
-        patience: Seconds without progress that are still fine.
+        timeout: Seconds without progress that are still fine.
         clock: Gives the time in seconds, never backwards.
     """
 
@@ -43,17 +43,17 @@ class Watchdog:
         self,
         health: Health,
         logger: LinkLogger,
-        patience: float = 300.0,
+        timeout: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
         self._logger = logger
-        self._patience = patience
+        self._timeout = timeout
         self._clock = clock
         self._beat = clock()
         # For each partition with work in flight: the next offset, and since when it is that.
         self._since: dict[Partition, tuple[int, float]] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._consumer: Consumer | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -98,25 +98,25 @@ class Watchdog:
         now = self._clock()
         stuck = {}
         silent = now - self._beat
-        if silent > self._patience:
+        if silent > self._timeout:
             stuck["consumer"] = f"the consumer's thread has not come round for {silent:.0f} s"
         for (topic, number), (next_offset, since) in self._since.copy().items():
-            if now - since > self._patience:
+            if now - since > self._timeout:
                 stuck[f"progress {topic}/{number}"] = (
                     f"{topic}/{number} has work in flight, but has stood at offset {next_offset} for {now - since:.0f} s"
                 )
-        for name in self._told - stuck.keys():
+        for name in self._reported - stuck.keys():
             self._health.clear(name)
             self._logger.log(f"{name}: goes on")
         for name, text in stuck.items():
             self._health.problem(name, text)
-        news = [text for name, text in stuck.items() if name not in self._told]
+        news = [text for name, text in stuck.items() if name not in self._reported]
         if news:
             self._logger.log("; ".join(news) + ". All threads:\n" + stacks(), level="error")
-        self._told = set(stuck)
+        self._reported = set(stuck)
 
     def _watch(self) -> None:
-        while not self._stop.wait(min(self._patience / 5, 1.0)):
+        while not self._stop.wait(min(self._timeout / 5, 1.0)):
             if self._consumer is not None:
                 self._observe(self._consumer)
             self.check()

@@ -71,7 +71,7 @@ class HttpServer:
             return
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_TIMEOUT)
         self._stop.set()
-        with suppress(OSError):  # the thread may have come round by itself, and have closed everything
+        with suppress(OSError):  # the thread may have ended by itself, and have closed everything
             self._server.pull_trigger()
         self._thread.join(_CLOSING_TIMEOUT)
 

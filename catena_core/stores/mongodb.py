@@ -87,7 +87,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
         Args:
             value: A document, or the key of a record.
             query: To a document, a query or key: the first that matches is updated like by ``update``; without one, or
-                with an empty one, the document is inserted. To a key, what is put under it: a dictionary of fields or
+                with an empty one, the document is inserted. To a key, its values: a dictionary of fields or
                 another value.
             database_name: Its database.
             collection_name: Its collection.

@@ -27,7 +27,7 @@ _SHOWN = 20
 
 # Seconds.
 _START_TIMEOUT = 30.0
-_STOP_PATIENCE = 20.0
+_STOP_TIMEOUT = 20.0
 
 
 @contextmanager
@@ -288,7 +288,7 @@ class RunLink:
                 )
         return link
 
-    def wait(self, link: Link, timeout: float = _STOP_PATIENCE) -> None:
+    def wait(self, link: Link, timeout: float = _STOP_TIMEOUT) -> None:
         """Wait until a link has ended by itself.
 
         Args:
@@ -314,9 +314,9 @@ class RunLink:
         for link in links:
             link.stop()
         for link in links:
-            if not link.join(_STOP_PATIENCE):
+            if not link.join(_STOP_TIMEOUT):
                 raise CatenaError(
-                    f"{type(link).__name__} did not stop within {_STOP_PATIENCE:g} s; threads:\n{stacks()}"
+                    f"{type(link).__name__} did not stop within {_STOP_TIMEOUT:g} s; threads:\n{stacks()}"
                 )
         failures = []
         for link in links:
