@@ -17,11 +17,7 @@ class Clock(Protocol):
         """Give the seconds since the Unix epoch."""
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Let time pass, but not beyond the moment when ``stop`` is set.
-
-        Returns:
-            Whether it is set.
-        """
+        """Let time pass, but not beyond the moment when ``stop`` is set; return whether it is set."""
 
     def repeat(
         self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch

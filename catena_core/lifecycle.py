@@ -121,11 +121,7 @@ class Lifecycle:
             raise self.failure
 
     def wait_until_ready(self, timeout: float | None) -> bool:
-        """Wait until the link does its work, or has ended.
-
-        Returns:
-            Whether it does its work.
-        """
+        """Wait until the link does its work, or has ended; return whether it does its work."""
         deadline = time.monotonic() + timeout if timeout is not None else math.inf
         while not self.ready.wait(min(0.05, max(0.0, deadline - time.monotonic()))):
             if self._ended.is_set() or time.monotonic() >= deadline:
@@ -133,11 +129,7 @@ class Lifecycle:
         return not self._ended.is_set()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the link has ended, at most ``timeout`` seconds.
-
-        Returns:
-            Whether it has.
-        """
+        """Wait until the link has ended, at most ``timeout`` seconds; return whether it has."""
         return self._ended.wait(timeout)
 
     def run(self, options: LinkOptions) -> None:

@@ -439,9 +439,5 @@ class Link:
         return self._catena.wait_until_ready(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the link has ended, at most ``timeout`` seconds.
-
-        Returns:
-            Whether it has.
-        """
+        """Wait until the link has ended, at most ``timeout`` seconds; return whether it has."""
         return self._catena.join(timeout)

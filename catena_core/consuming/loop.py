@@ -69,6 +69,7 @@ class ConsumerLoop:
         instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
         subscription: The topics to read, which may change while the loop runs.
         process: Transforms a batch, in a lane; it must not raise.
+        idle: Sends queued outputs at once, because no more follow for the moment.
         listener: Hears of assigned, revoked and replayed partitions.
         delivery: Commits offsets.
         lanes: How many lanes electrons are spread over by key, or ``"partition"`` for one lane for each partition.
@@ -95,6 +96,7 @@ class ConsumerLoop:
         instance_id: str | None,
         subscription: Subscription,
         process: Callable[[Batch], None],
+        idle: Callable[[], None],
         listener: PartitionListener,
         delivery: Delivery,
         lanes: int | str,
@@ -111,6 +113,7 @@ class ConsumerLoop:
         self._subscription = subscription
         self._subscribed: tuple[str, ...] = ()
         self._listener = listener
+        self._flush_linger = idle
         self._delivery = delivery
         self._replay = replay
         self._batch_size = 1 if one_by_one else batch_size
@@ -215,7 +218,7 @@ class ConsumerLoop:
             finally:
                 self._owner.release()
         if self._idle:
-            self._delivery.flush_linger()
+            self._flush_linger()
 
     def _run_once(self) -> None:
         if self._failure is not None:
@@ -311,7 +314,7 @@ class ConsumerLoop:
         self._idle = True
         try:
             if not self._lanes.in_lanes:
-                self._delivery.flush_linger()
+                self._flush_linger()
             return self._consumer.poll(timeout)
         finally:
             self._idle = False

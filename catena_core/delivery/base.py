@@ -66,9 +66,3 @@ class Delivery(Protocol):
 
     def refused(self, reason: str, message: Message) -> None:
         """Replace an output that Kafka will never take by its dead letter."""
-
-    def serve(self) -> None:
-        """Serve acknowledgements that have come in."""
-
-    def flush_linger(self) -> None:
-        """Send queued outputs at once, because no more follow for the moment."""

@@ -113,16 +113,8 @@ class ExactlyOnce:
         self._refused: set[_Identity] = set()
         self._alone: _Identity | None = None
 
-    def serve(self) -> None:
-        """Serve acknowledgements that have come in."""
-        self._producer.serve()
-
-    def flush_linger(self) -> None:
-        """Send queued outputs at once."""
-        self._producer.flush_linger()
-
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
-        """Ignore it: offsets are committed in transactions only."""
+        pass  # offsets are committed in transactions only
 
     def attach(self, consumer: Consumer) -> None:
         """Set the consumer whose offsets are committed."""
@@ -175,11 +167,7 @@ class ExactlyOnce:
             time.sleep(0.02)
 
     def _commit(self, assignments: Collection[Assignment]) -> bool:
-        """Make one transaction of all finished electrons.
-
-        Returns:
-            Whether nothing is left to commit.
-        """
+        """Make one transaction of all finished electrons; return whether nothing is left to commit."""
         offsets = {}
         outputs: list[Output] = []
         for assignment in assignments:

@@ -213,11 +213,7 @@ class MessageProducer:
                 self._serving.release()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all queued messages have arrived or failed, at most ``timeout`` seconds.
-
-        Returns:
-            Whether they have.
-        """
+        """Wait until all queued messages have arrived or failed, at most ``timeout`` seconds; return whether they have."""
         if not self._serving.acquire(timeout=max(timeout, 0.01)):
             return False
         try:
@@ -226,11 +222,7 @@ class MessageProducer:
             self._serving.release()
 
     def report_refused(self) -> bool:
-        """Call ``on_refused`` for refused messages.
-
-        Returns:
-            Whether there were any.
-        """
+        """Call ``on_refused`` for refused messages; return whether there were any."""
         found = False
         while self._refused:
             found = True
@@ -334,11 +326,7 @@ class MessageProducer:
         return bool(self._refused) and not self._transactional
 
     def _empty(self) -> bool:
-        """Wait until everything in the queue has arrived or was refused.
-
-        Returns:
-            Whether it has.
-        """
+        """Wait until everything in the queue has arrived or was refused; return whether it has."""
         while True:
             while not self.flush(0.1):
                 if time.monotonic() > self._close_by or self._failure is not None:
