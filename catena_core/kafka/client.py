@@ -14,29 +14,39 @@ _SAME_ERROR_AGAIN_AFTER = 30.0
 _LEFT_TO_THE_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 
+class ErrorLog:
+    """Logs errors of Kafka, each kind once in a while: librdkafka would log every lost connection of each of its threads.
+
+    Args:
+        logger: The link's log.
+        prefix: The beginning of each line.
+    """
+
+    def __init__(self, logger: LinkLogger, prefix: str) -> None:
+        self._logger = logger
+        self._prefix = prefix
+        self._logged_at: dict[int, float] = {}
+
+    def log(self, error: Any) -> None:
+        """Log an error, unless its kind was logged a moment ago."""
+        now = time.monotonic()
+        if now - self._logged_at.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
+            self._logged_at[error.code()] = now
+            self._logger.log(f"{self._prefix}: {error.str()}", level="error" if error.fatal() else "warning")
+
+
 def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Make the librdkafka properties of consumers and producers alike.
-
-    librdkafka logs every lost connection of each of its threads; here each kind of trouble appears in the link's log, and
-    once in a while only.
 
     Args:
         endpoint: Kafka's ``host:port``.
         logger: The log of trouble with brokers.
         properties: Further properties, which win.
     """
-    logged_at: dict[int, float] = {}
-
-    def on_error(error: Any) -> None:
-        now = time.monotonic()
-        if now - logged_at.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
-            logged_at[error.code()] = now
-            logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
-
     return {
         "bootstrap.servers": endpoint,
         "log_level": 2,
-        "error_cb": on_error,
+        "error_cb": ErrorLog(logger, "Kafka").log,
         "reconnect.backoff.max.ms": 2000,
         **(properties or {}),
     }

@@ -14,7 +14,7 @@ from catena_core.monitoring.health import Health
 from catena_core.monitoring.logs import LinkLogger
 
 
-class Consumer(Protocol):
+class Watched(Protocol):
     """The consumer loop of a link, as the watchdog sees it."""
 
     last_run: float
@@ -54,11 +54,11 @@ class Watchdog:
         # For each partition with work in flight: the next offset, and since when it is that.
         self._since: dict[Partition, tuple[int, float]] = {}
         self._reported: set[str] = set()
-        self._consumer: Consumer | None = None
+        self._consumer: Watched | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def start(self, consumer: Consumer | None = None) -> None:
+    def start(self, consumer: Watched | None = None) -> None:
         """Begin to watch, in a thread of its own, which asks the consumer for its progress."""
         self._consumer = consumer
         self._beat = self._clock()
@@ -121,7 +121,7 @@ class Watchdog:
                 self._observe(self._consumer)
             self.check()
 
-    def _observe(self, consumer: Consumer) -> None:
+    def _observe(self, consumer: Watched) -> None:
         self._beat = consumer.last_run
         progress = consumer.progress()
         for partition in self._since.keys() - progress.keys():

@@ -15,7 +15,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from catena_core.errors import CatenaError, RPCError
-from catena_core.kafka.client import client_properties
+from catena_core.kafka.client import ErrorLog, client_properties
 from catena_core.kafka.watermarks import REFUSED, watermarks
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc.instances import HEARTBEAT
@@ -30,7 +30,6 @@ _RETENTION = 3600  # seconds; an instance reads no messages from before its star
 _LEADER_TIMEOUT = 20.0
 # Apache Kafka answers a waiting reader when something arrives; the embedded broker only when the wait is over.
 _WAIT_ON_EMBEDDED = "10"
-_SAME_ERROR_AGAIN_AFTER = 30.0
 _ANNOUNCEMENT_TIMEOUT = 2.0
 _NOT_STARTED = "they have not been started"
 
@@ -91,7 +90,7 @@ class RpcService(Peer):
         self._heartbeat = heartbeat
         self._unavailable: str | None = _NOT_STARTED
         self._stop = threading.Event()
-        self._logged_at: dict[int, float] = {}
+        self._error_log = ErrorLog(logger, f"reading {topic}")
         self._consumer: Consumer | None = None
         self._reader = threading.Thread(target=self._read, name="rpc reader", daemon=True)
         self._producer = Producer(
@@ -199,9 +198,8 @@ class RpcService(Peer):
             self.take(Wire(message.headers() or [], message.value()))
         elif error.code() in REFUSED:
             self._give_up(_text(error))
-        elif time.monotonic() - self._logged_at.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
-            self._logged_at[error.code()] = time.monotonic()
-            self._logger.log(f"reading {self._topic}: {error.str()}", level="warning")
+        else:
+            self._error_log.log(error)
 
     def _give_up(self, reason: str) -> None:
         if self._unavailable not in (None, _NOT_STARTED):
