@@ -92,7 +92,7 @@ class Link:
         self.args: list[str] = []
         self.logger = LinkLogger(type(self).__name__)
         self.options = defaults.overridden_by(given)
-        # The one attribute that is the library's own: an author may give any other a meaning of his.
+        # The library keeps all else that it needs here, so that authors may use any other name.
         self._catena = Lifecycle(LinkDefinition(self, Link))
         self._catena.definition.use(self.options)
 
@@ -124,13 +124,13 @@ class Link:
         """Clean up, once, at the end of the link, even after an error."""
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
-        """Hear of partitions, each ``(topic, number)``, that are this instance's from now on; their electrons follow."""
+        """React to new partitions, each ``(topic, number)``; their electrons follow."""
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
-        """Hear of partitions that this instance has lost; none of their electrons is being transformed."""
+        """React to the loss of partitions; none of their electrons is being transformed."""
 
     def replayed(self, partition: tuple[str, int]) -> None:
-        """Hear that every electron which a replayed partition held at its assignment has been transformed."""
+        """React to the end of a replay: all electrons that the partition held at its assignment have been transformed."""
 
     # Its topology
 

@@ -48,16 +48,16 @@ _LINGER = 0.001
 
 
 class PartitionListener(Protocol):
-    """Hears of the partitions that this instance gets and loses."""
+    """Follows the partitions that this instance gets and loses."""
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
-        """Learn that these partitions are this instance's from now on."""
+        """React to new partitions."""
 
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
-        """Learn that another instance has these partitions; lanes have left their electrons, or the deadline is over."""
+        """React to the loss of partitions; lanes have left their electrons, or the deadline is over."""
 
     def replayed(self, partition: Partition) -> None:
-        """Learn that a replayed partition was dispatched up to its end, for the first time since its assignment."""
+        """React to the end of a replay: the partition was dispatched up to its end for the first time."""
 
 
 class ConsumerLoop:
@@ -70,7 +70,7 @@ class ConsumerLoop:
         subscription: The topics to read, which may change while the loop runs.
         process: Transforms a batch, in a lane; it must not raise.
         idle: Sends queued outputs at once, because no more follow for the moment.
-        listener: Hears of assigned, revoked and replayed partitions.
+        listener: Called for assigned, revoked and replayed partitions.
         delivery: Commits offsets.
         lanes: How many lanes electrons are spread over by key, or ``"partition"`` for one lane for each partition.
         replay: Read each partition from its first offset whenever it is assigned, for links that rebuild their state from
@@ -296,7 +296,7 @@ class ConsumerLoop:
         topic, number = None, None
         for message in messages:
             if message.error() is not None:
-                # Electrons before the end of a partition go to lanes before the listener hears of the end.
+                # Electrons before the end of a partition go to lanes before the listener is called.
                 self._buffer(by_partition)
                 by_partition, topic = {}, None
                 self._handle_error(message)
