@@ -41,8 +41,8 @@ SECTIONS = (
 
 # Methods by which the library's parts call each other, not for those who write links.
 _INTERNAL = {
-    "Link": {"reads", "generates", "lane_count", "default_topic", "life", "close_stores", "use", "run"},
-    "LinkDriver": {"send", "table", "partition_count", "submit", "callback", "rpc"},
+    "Link": {"run"},
+    "LinkDriver": {"send", "table", "partition_count", "submit", "callback", "current_assignment", "rpc"},
     "LocalRpc": {"join"},
     "TableContent": {"apply"},
     "Instances": {"find", "wait_for", "wake", "saw", "ended"},
@@ -185,6 +185,9 @@ def _options() -> str:
 def _errors(module: Any, base: str, depth: int) -> Iterator[str]:
     summary = _markdown(module[base].docstring.value).split("\n\n")[0].replace("\n", " ")
     yield f"{'  ' * depth}- `{base}`: {summary}"
+    for name, item in module.attributes.items():
+        if str(item.value) == base:
+            yield f"{'  ' * depth}- `{name}`: Another name of `{base}`."
     for name, item in module.classes.items():
         if base in [str(parent) for parent in item.bases]:
             yield from _errors(module, name, depth + 1)

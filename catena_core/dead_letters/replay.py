@@ -1,10 +1,9 @@
-"""Dead letters: what failed for good, read again, and put back where it came from.
+"""Replay: read dead letters, and put their messages back where they came from.
 
-A dead letter is a message as it came, with the reason in headers. What has been replayed is remembered in the topic of the
-dead letters itself: a marker, behind the letters in their own partition, names their offsets. It needs no place of its own,
-holds single letters as well as all of them, and cannot expire before the letters that it is about, as the committed offsets
-of a consumer group would, which Kafka forgets a week after the last commit. Letters are marked once Kafka has acknowledged
-them; should the process end between the two, at most the last batch of them is replayed again.
+The topic of dead letters itself remembers the replayed ones: a marker, behind the letters in their own partition, lists their
+offsets. It needs no other place, can list single letters, and does not expire before its letters; the committed offsets of a
+consumer group would, a week after the last commit. Letters are marked once Kafka has acknowledged their messages; if the
+process ends between the two, at most the last batch of them is replayed again.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import Any
@@ -21,31 +19,13 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from catena_core.dead_letters.letter import MARKER, DeadLetter, is_marker, parse, replayed_headers
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.client import client_properties
+from catena_core.kafka.partition import Partition
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
-
-# The headers that a message is given when it is put into the dead letters, and loses when it is put back.
-REASON_HEADERS = frozenset(
-    {
-        "error",
-        "error-type",
-        "link",
-        "original-topic",
-        "original-partition",
-        "original-offset",
-        "attempts",
-        "failed-at",
-    }
-)
-# Counts how often a message has been replayed; should it fail again, its next dead letter says so.
-REPLAYED = "replayed"
-# Says that a letter stands there without the value it had, which was too large for the topic.
-VALUE_LEFT_OUT = "value-left-out"
-# Says that a message in a topic of dead letters is none, but tells which of them were replayed.
-MARKER = "dead-letter-marker"
 
 SUFFIX = "dead-letters"
 
@@ -53,59 +33,16 @@ _ANSWER_TIMEOUT = 10.0
 _SILENCE_TIMEOUT = 30.0
 _BATCH = 500
 
-Partition = tuple[str, int]
-Position = tuple[str, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """What is known of one dead letter, without its key and value.
-
-    Attributes:
-        topic: The topic of dead letters it stands in.
-        partition: The partition there.
-        offset: The offset there.
-        failed_at: When it was given up, in seconds since 1970.
-        link: The link that gave it up; this and what follows is ``None`` where the letter does not say.
-        original_topic: The topic it came from.
-        original_partition: The partition it came from.
-        original_offset: The offset it had there.
-        error_type: The name of the exception's class.
-        error: What the exception said.
-        attempts: How often it was tried.
-        replays: How often it had been replayed before it failed this time.
-        complete: Whether it has its value; without it, it cannot be put back, since it would be taken for a tombstone.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    failed_at: float
-    link: str | None
-    original_topic: str | None
-    original_partition: int | None
-    original_offset: int | None
-    error_type: str | None
-    error: str | None
-    attempts: int | None
-    replays: int
-    complete: bool
-
-    @property
-    def position(self) -> Position:
-        """Where it stands: topic, partition and offset."""
-        return self.topic, self.partition, self.offset
-
 
 class Replayed:
-    """Which dead letters were replayed already."""
+    """The dead letters that were replayed already."""
 
     def __init__(self) -> None:
         self._ranges: dict[Partition, list[tuple[int, int]]] = defaultdict(list)
         self._sorted = True
 
     def add(self, partition: Partition, ranges: Iterable[tuple[int, int]]) -> None:
-        """Note ranges of offsets, both ends included."""
+        """Add ranges of offsets, both ends included."""
         self._ranges[partition] += ranges
         self._sorted = False
 
@@ -179,7 +116,7 @@ class DeadLetters:
         self._consumer.close()
 
     def topics(self, name: str | None = None) -> tuple[str, ...]:
-        """The topics to look into.
+        """List the topics to look into.
 
         Args:
             name: One topic; ``None``: all whose names end in ``dead-letters``.
@@ -198,11 +135,11 @@ class DeadLetters:
         return (name,)
 
     def exists(self, topic: str) -> bool:
-        """Whether Kafka has this topic."""
+        """Tell whether Kafka has this topic."""
         return topic in self._partitions
 
     def read(self, topics: Sequence[str]) -> tuple[list[DeadLetter], Replayed]:
-        """All dead letters of these topics by time of failure, and which of them were replayed.
+        """Read all dead letters of these topics, sorted by time of failure, and the replayed ones among them.
 
         Raises:
             CatenaError: Kafka does not answer.
@@ -215,10 +152,10 @@ class DeadLetters:
                 if first < end:
                     partitions[topic, number] = (first, end)
         for message in self._messages(partitions):
-            if _is_marker(message):
+            if is_marker(message):
                 replayed.add((message.topic(), message.partition()), _marked(message))
             else:
-                letters.append(to_letter(message))
+                letters.append(parse(message))
         letters.sort(key=lambda letter: (letter.failed_at, letter.position))
         return letters, replayed
 
@@ -249,7 +186,7 @@ class DeadLetters:
         They lose the headers that say why they failed, and gain one, ``replayed``, that counts how often they were.
 
         Args:
-            letters: Which; each must be complete, and say its original topic unless ``to`` is given.
+            letters: The letters; each must be complete, and say its original topic unless ``to`` is given.
             to: A topic to put them all into, by key, in place of their own.
             progress: Called with the number of letters just replayed, after each batch.
 
@@ -258,7 +195,7 @@ class DeadLetters:
 
         Raises:
             UsageError: One is not complete, or does not say where it came from; nothing has been replayed then.
-            CatenaError: Kafka did not take one; what it took before is remembered.
+            CatenaError: Kafka did not take one; those that it took before are remembered.
         """
         for letter in letters:
             if not letter.complete or (to is None and letter.original_topic is None):
@@ -273,7 +210,7 @@ class DeadLetters:
             try:
                 for letter, message in self.messages(batch):
                     self._put_back(letter, message, to, deliveries)
-            finally:  # also when interrupted: what is on its way arrives, so it must be remembered
+            finally:  # also when interrupted: messages on their way arrive, so they must be remembered
                 taken = deliveries.wait()
                 self._remember(taken)
             replayed += len(taken)
@@ -289,14 +226,10 @@ class DeadLetters:
         assert topic is not None  # `replay` has looked
         partition = None
         if to is None and letter.original_partition is not None:
-            # Where the topic has been made anew with fewer partitions, the key decides.
+            # Where the topic was made again with fewer partitions, the key decides.
             within = letter.original_partition < self._partitions.get(topic, 0)
             partition = letter.original_partition if within else None
-        headers = [
-            (name, data) for name, data in message.headers() or () if name not in REASON_HEADERS and name != REPLAYED
-        ]
-        headers.append((REPLAYED, str(letter.replays + 1).encode()))
-        deliveries.send(letter, topic, message.key(), message.value(), headers, partition)
+        deliveries.send(letter, topic, message.key(), message.value(), replayed_headers(letter, message), partition)
 
     def _remember(self, letters: Sequence[DeadLetter]) -> None:
         by_partition: dict[Partition, list[DeadLetter]] = defaultdict(list)
@@ -321,7 +254,7 @@ class DeadLetters:
             raise CatenaError(f"{topic}/{number} cannot be read: {error.args[0].str()}") from error
 
     def _messages(self, spans: dict[Partition, tuple[int, int]]) -> Iterator[Any]:
-        """The messages of each partition from the first offset of its span up to, but without, the last."""
+        """Read each partition from the first offset of its span up to, but without, the last."""
         open_spans = dict(spans)
         if not open_spans:
             return
@@ -350,7 +283,7 @@ class DeadLetters:
 
 
 class _Deliveries:
-    """Messages on their way to Kafka because of letters, and for which of these it has taken them."""
+    """Messages on their way to Kafka, each for one letter, and the letters whose message has arrived."""
 
     def __init__(self, producer: Producer) -> None:
         self.error: Any = None
@@ -388,45 +321,6 @@ class _Deliveries:
         while self._producer.flush(1.0):
             pass
         return self._taken
-
-
-def to_letter(message: Any) -> DeadLetter:
-    """Read what the headers of a dead letter say; what is missing or malformed in them is left out."""
-    headers = {name: (data or b"").decode("utf-8", "replace") for name, data in message.headers() or ()}
-    return DeadLetter(
-        topic=message.topic(),
-        partition=message.partition(),
-        offset=message.offset(),
-        failed_at=_seconds(headers.get("failed-at")) or message.timestamp()[1] / 1000,
-        link=headers.get("link"),
-        original_topic=headers.get("original-topic"),
-        original_partition=_number(headers.get("original-partition")),
-        original_offset=_number(headers.get("original-offset")),
-        error_type=headers.get("error-type"),
-        error=headers.get("error"),
-        attempts=_number(headers.get("attempts")),
-        replays=_number(headers.get(REPLAYED)) or 0,
-        complete=VALUE_LEFT_OUT not in headers,
-    )
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def _seconds(text: str | None) -> float | None:
-    """Seconds since 1970, if they are within what a calendar can show."""
-    try:
-        seconds = float(text or "")
-    except ValueError:
-        return None
-    return seconds if 0 < seconds < 1e11 else None
-
-
-def _is_marker(message: Any) -> bool:
-    # A message that brought such a header along and then failed has an error besides.
-    names = {name for name, _data in message.headers() or ()}
-    return MARKER in names and "error" not in names
 
 
 def _marked(message: Any) -> list[tuple[int, int]]:

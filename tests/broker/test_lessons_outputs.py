@@ -13,8 +13,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from catena_core import Electron, Link
+from catena_core.dead_letters.letter import VALUE_LEFT_OUT
 from catena_core.dead_letters.policy import DeadLetterLimits
-from catena_core.dead_letters.replay import VALUE_LEFT_OUT
 from tests.broker.test_delivery import link
 from tests.broker.test_lessons_liveness import Counting, quick
 from tests.helpers.consumer_loop import committed

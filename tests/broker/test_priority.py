@@ -27,7 +27,7 @@ class Slow(Link):
 
     @property
     def rebalances(self):
-        registry = self.life.runtime._metrics.registry
+        registry = self._catena.runtime._metrics.registry
         text = generate_latest(registry).decode()
         return float(next(line for line in text.splitlines() if line.startswith("catena_rebalances_total ")).split()[1])
 

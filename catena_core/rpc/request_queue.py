@@ -1,4 +1,4 @@
-"""The requests that wait to be run."""
+"""The queue of requests that wait to be run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BYTES_PER_PLACE = MOST_BYTES // MOST_REQUESTS
 Item = tuple[Request, Wire] | None
 
 
-class Backlog(queue.Queue[Item]):
+class RequestQueue(queue.Queue[Item]):
     """A queue that is full at so many requests or at so many bytes, whichever comes first.
 
     It has :data:`MOST_REQUESTS` places, of which a large request takes several. ``None`` tells a thread to end.
@@ -24,7 +24,7 @@ class Backlog(queue.Queue[Item]):
     def __init__(self) -> None:
         super().__init__(MOST_REQUESTS)
 
-    # What queue.Queue has for other organizations than its own; it calls them with its lock held.
+    # The hooks of queue.Queue for other orders than its own; it calls them with its lock held.
 
     def _init(self, maxsize: int) -> None:
         self._items: deque[Item] = deque()
