@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, get_args
 
 import msgspec
@@ -12,6 +13,8 @@ FORMS: tuple[Form, ...] = get_args(Form)
 # Where a pattern looks, when that is not the IRI of one graph. No IRI is empty or begins with a question mark.
 DEFAULT_GRAPH = ""
 ANY_NAMED_GRAPH = "?"
+
+_DOT_SEGMENT = re.compile(r"[/:]\.{1,2}(?:[/?#>]|$)")
 
 
 class Pattern(msgspec.Struct, frozen=True, array_like=True):
@@ -143,3 +146,16 @@ class Dataset(msgspec.Struct, frozen=True):
             default=graphs if self.default is None else self.default & graphs,
             named=graphs if self.named is None else self.named & graphs,
         )
+
+
+def is_portable(term: str) -> bool:
+    """Whether every server takes a term in a query for the same one.
+
+    Jena, and so Fuseki, resolves the IRIs of a query even where they are absolute (RFC 3986, section 5.2): it takes
+    ``<http://a.example/b/../c>`` for ``<http://a.example/c>``, and does not find the graph or the term of that name, which it
+    keeps as it was sent. Oxigraph finds it.
+
+    Args:
+        term: An IRI, or an IRI or a literal in N-Triples form.
+    """
+    return term.startswith('"') or not _DOT_SEGMENT.search(term)

@@ -12,7 +12,7 @@ from typing import Any
 import pyoxigraph
 from rdflib.term import Literal, URIRef
 
-from federation.analysis.canonical_literals import is_read_as_written
+from federation.analysis.plan import is_portable
 from federation.skolem import PREFIX
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
@@ -40,7 +40,7 @@ class Constants:
         Numbers, dates and the like can: pyoxigraph takes "01" and "1" for the same integer, servers that match by term do
         not. So can literals with a language tag, whose case may differ. An IRI that some servers resolve is none to them.
         """
-        if isinstance(term, URIRef) and str(term) in self._texts and is_read_as_written(str(term)):
+        if isinstance(term, URIRef) and str(term) in self._texts and is_portable(str(term)):
             return str(pyoxigraph.NamedNode(str(term)))
         if isinstance(term, Literal) and str(term) in self._texts and not term.language:
             datatype = str(term.datatype or XSD + "string")

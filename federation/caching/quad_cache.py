@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 from federation.analysis.plan import ANY_NAMED_GRAPH, Pattern, Plan
 from federation.errors import NotKept
-from federation.fetching.merge import Rows
-from federation.fetching.terms import iri
+from federation.fetching.merge import Rows, iri
 from federation.source_selection import Snapshot
 
 # The part of the time for which graphs count as known at whose beginning they are pulled anew already, so that no query waits.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import NoReturn
+from contextlib import contextmanager
 
 from federation.budget import Effort
 from federation.errors import QueryTimeout, SourceFailed
@@ -32,8 +32,14 @@ _TIMES_USUAL = 20
 _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 
 
-class OtherNodes(Exception):
-    """The query has to start again with another snapshot: some nodes are slow, or slow ones have answered after all."""
+class Reselected:
+    """The outcome of a step after which the query starts again from other nodes.
+
+    Nodes are slow or have failed, or slow nodes have answered after all.
+    """
+
+
+_RESELECTED = Reselected()
 
 
 class Asking:
@@ -68,13 +74,27 @@ class Asking:
         self._given_up: frozenset[str] = frozenset()
         whole = snapshot_for(frozenset())
         self._taken = whole.taken
-        suspects = nodes.suspects(source.id for source in whole.sources)
+        suspects = nodes.suspects([source.id for source in whole.sources])
         if suspects and self._can_spare(whole, suspects):
             self._slow = suspects
         self._spared = self._not_needed(whole, turn) if turn is not None and not suspects else frozenset()
 
+    @contextmanager
+    def failover(self) -> Iterator[Snapshot]:
+        """Yield the nodes for one attempt, and exclude those whose failure ends it.
+
+        Raises:
+            SourceFailed: No other node can replace them.
+        """
+        try:
+            yield self.snapshot()
+        except SourceFailed as error:
+            if not error.sources or not self.snapshot().sources:
+                raise
+            self._exclude(error.sources, str(error))
+
     def snapshot(self) -> Snapshot:
-        """The nodes to go on with: without those that failed or are slow, or that nobody needs."""
+        """Return the nodes to go on with: without those that failed, are slow or can be spared."""
         snapshot = self._snapshot_for(self._failed | self._slow | self._spared)
         if snapshot.taken != self._taken:
             self._reconsider()
@@ -82,20 +102,22 @@ class Asking:
             self._forget_answers(snapshot)
         return snapshot
 
-    def moved(self, before: Snapshot, graphs: frozenset[str] | None = None) -> tuple[Snapshot, frozenset[str]]:
-        """The nodes as they are now, and which graphs have to be asked for again, by that snapshot.
+    def moved(
+        self, before: Snapshot, graphs: frozenset[str] | None = None
+    ) -> tuple[Snapshot, frozenset[str]] | Reselected:
+        """Return the nodes as they are now, and the graphs to request again by that snapshot.
 
         Args:
-            before: The one that nodes were asked by.
-            graphs: Those that they were asked for; ``None``: all.
+            before: The snapshot by which the nodes were asked.
+            graphs: The requested graphs; ``None``: all.
 
-        Raises:
-            OtherNodes: Start again: a node has to be asked that was not.
+        Returns:
+            Both, or ``Reselected`` when the query needs a node that it has not asked.
         """
         now = self._snapshot_for(self._failed | self._slow | self._spared)
         if now.taken != before.taken and self._slow | self._spared and not set(now.missing) <= set(before.missing):
             self._reconsider()
-            raise OtherNodes
+            return _RESELECTED
         again = staleness.moved(before, now, graphs)
         if again:
             self._forget_answers(now)
@@ -114,17 +136,21 @@ class Asking:
         """Those of before may lack what has moved since."""
         self._answers, self._took, self._taken = {}, {}, now.taken
 
-    def ask(self, snapshot: Snapshot, sources: Iterable[Source], request: Request) -> list[tuple[Source, bytes]]:
-        """What nodes answer. What was answered once is not asked again.
+    def ask(
+        self, snapshot: Snapshot, sources: Iterable[Source], request: Request
+    ) -> list[tuple[Source, bytes]] | Reselected:
+        """Ask nodes side by side; reuse the answers to earlier requests with the same text.
 
         Args:
-            snapshot: The one that the query goes by.
+            snapshot: The snapshot that the query goes by.
             sources: The nodes to ask, some of the snapshot's.
-            request: What to ask.
+            request: The request.
+
+        Returns:
+            Each node with its answer, or ``Reselected`` when other nodes have to be asked.
 
         Raises:
-            OtherNodes: Start again, with another snapshot.
-            SourceFailed: There is no other snapshot to start again with.
+            SourceFailed: No other node can replace those that failed.
             QueryTimeout: The deadline is over.
             QueryCancelled: Nobody waits for the answer any more.
             TooLarge: The budget of bytes is spent.
@@ -132,11 +158,13 @@ class Asking:
         text = request.text
         waiting = {self._submit(source, request): source for source in sources}
         while True:
-            self._leave_out_failed(waiting)
+            if self._exclude_failed(waiting):
+                return _RESELECTED
             pending = {future for future in waiting if not future.done()}
             if not pending:
                 return [(source, future.result()) for future, source in waiting.items()]
-            self._look_around(snapshot, waiting, pending, text)
+            if self._replace_slow(snapshot, waiting, pending, text):
+                return _RESELECTED
             self._effort.check(_listed(waiting, pending), grace=_GRACE)
             late = {future for (_, asked), future in self._answers.items() if asked == text and not future.done()}
             wait(pending | late, timeout=self._until_next_look(waiting, pending), return_when=FIRST_COMPLETED)
@@ -157,28 +185,29 @@ class Asking:
         self._effort.note("ask", source.id, request.text, body.count(b"\n"), len(body), start)
         return body
 
-    def _leave_out_failed(self, waiting: dict[Future[bytes], Source]) -> None:
+    def _exclude_failed(self, waiting: dict[Future[bytes], Source]) -> bool:
+        """Exclude the nodes that failed; return whether there were any."""
         errors = [error for future in waiting if future.done() and (error := future.exception())]
         if not errors:
-            return
+            return False
         if any(isinstance(error, QueryTimeout) for error in errors):
             raise QueryTimeout(f"waited for {_listed(waiting, waiting.keys() - _answered(waiting))}")
         failures = [error for error in errors if isinstance(error, SourceFailed)]
         if len(errors) > len(failures):
             raise next(error for error in errors if not isinstance(error, SourceFailed))
         failed = frozenset[str]().union(*(failure.sources for failure in failures))
-        self.do_without(failed, "; ".join(dict.fromkeys(map(str, failures))))
+        self._exclude(failed, "; ".join(dict.fromkeys(map(str, failures))))
+        return True
 
-    def do_without(self, failed: frozenset[str], reason: str) -> NoReturn:
-        """Go on without nodes that failed, and with all others, also those that seemed slow.
+    def _exclude(self, failed: frozenset[str], reason: str) -> None:
+        """Go on without nodes that failed, and with all others, slow ones included.
 
         Args:
             failed: Their ids.
-            reason: What is wrong with them.
+            reason: Their error.
 
         Raises:
-            OtherNodes: Start again.
-            SourceFailed: There is nobody left to start again with.
+            SourceFailed: No other node is left.
         """
         if failed <= self._failed:
             raise SourceFailed(reason, failed)
@@ -189,19 +218,22 @@ class Asking:
             self._slow = frozenset()
         if not self.snapshot().sources:
             raise SourceFailed(f"no catalogue node answers: {reason}", failed)
-        raise OtherNodes
 
-    def _look_around(
+    def _replace_slow(
         self, snapshot: Snapshot, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str
-    ) -> None:
-        """Start again where a slow node has answered, or where all that is waited for can be done without."""
+    ) -> bool:
+        """Select other nodes when a slow one has answered, or when others can replace all pending ones.
+
+        Returns:
+            Whether the selection has changed.
+        """
         if back := {source.id for source, asked in list(self._took) if asked == text} & self._slow:
             self._slow -= back
-            raise OtherNodes
+            return True
         now = time.monotonic()
         overdue = {waiting[future].id for future in pending if now >= self._due(waiting[future], future)}
         if len(overdue) < len(pending):
-            return
+            return False
         # Nodes that were slow before may be the only ones to take the place of these.
         asked = {source.id for source, words in list(self._answers) if words == text}
         for slow in (self._slow, self._slow & asked):
@@ -209,12 +241,13 @@ class Asking:
             nothing_lost = set(others.missing) <= set(snapshot.missing)
             if others.sources and nothing_lost:
                 break
-        if others.sources and (nothing_lost or now >= self._last_moment(waiting, pending, text)):
-            self._slow = slow | overdue
-            self._spared = frozenset()
-            if not nothing_lost:
-                self._given_up |= overdue
-            raise OtherNodes
+        if not others.sources or not (nothing_lost or now >= self._last_moment(waiting, pending, text)):
+            return False
+        self._slow = slow | overdue
+        self._spared = frozenset()
+        if not nothing_lost:
+            self._given_up |= overdue
+        return True
 
     def _due(self, source: Source, future: Future[bytes]) -> float:
         return self._since[future] + self._nodes.patience(source.id)

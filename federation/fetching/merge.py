@@ -7,26 +7,34 @@ each term: on 86,700 rows this and loading take 0.16 s, pyoxigraph's TSV parser 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyoxigraph
 
 from federation.analysis.plan import Block
 from federation.errors import SourceFailed, TooLarge
-from federation.fetching.terms import in_full, iri, skolem_label
 from federation.source_selection import Source
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
 _WRITTEN_IN_FULL = (b"<", b'"', b"_")
 _FORBIDDEN = re.compile(rb'[<>"{}|^`\x00-\x20]')
+_XSD = b"http://www.w3.org/2001/XMLSchema#"
+_SHORT_FORMS = (
+    (re.compile(rb"[+-]?\d+"), b"integer"),
+    (re.compile(rb"[+-]?\d*\.\d*"), b"decimal"),
+    (re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+"), b"double"),
+    (re.compile(rb"true|false"), b"boolean"),
+)
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
 class Rows:
     """The quads pulled for one query.
 
     Args:
-        to_default: Whether a graph's triples belong into the default graph.
-        to_named: Whether a graph can be reached by GRAPH.
+        default_graphs: The graphs whose triples belong into the default graph; ``None``: all.
+        named_graphs: The graphs that GRAPH can reach; ``None``: all.
         skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
         most: The largest number of quads.
         watched: Blocks whose variables' terms are to be known.
@@ -41,14 +49,14 @@ class Rows:
 
     def __init__(
         self,
-        to_default: Callable[[str], bool],
-        to_named: Callable[[str], bool],
+        default_graphs: frozenset[str] | None,
+        named_graphs: frozenset[str] | None,
         skolem: str,
         most: int,
         watched: Iterable[Block] = (),
     ) -> None:
-        self._to_default = to_default
-        self._to_named = to_named
+        self._default_graphs = default_graphs
+        self._named_graphs = named_graphs
         self._skolem = b"<" + skolem.encode()
         self._most = most
         self.default: list[bytes] = []
@@ -201,7 +209,9 @@ class Rows:
 
     def place(self, name: str) -> int:
         """Where the rows of a graph that counts belong; 0: nowhere."""
-        return _TO_DEFAULT * self._to_default(name) + _TO_NAMED * self._to_named(name)
+        in_default = self._default_graphs is None or name in self._default_graphs
+        is_named = self._named_graphs is None or name in self._named_graphs
+        return _TO_DEFAULT * in_default + _TO_NAMED * is_named
 
     def __len__(self) -> int:
         return len(self.default) + len(self.named)
@@ -264,3 +274,50 @@ def _mended(line: bytes) -> bytes:
         b"<%b>" % _FORBIDDEN.sub(lambda found: b"\\u%04X" % found[0][0], term[1:-1]) if term.startswith(b"<") else term
         for term in line.split(b"\t")
     )
+
+
+def skolem_label(suffix: bytes) -> bytes:
+    """The label of the blank node that an IRI stands for.
+
+    Args:
+        suffix: What follows the prefix of such IRIs.
+    """
+    return b"g" + re.sub(rb"[^0-9A-Za-z]", lambda found: b"_%02X" % found[0][0], suffix)
+
+
+def skolem_suffix(label: str) -> str | None:
+    """What ``skolem_label`` made a label of; ``None`` when it did not make it."""
+    if not label.startswith("g"):
+        return None
+    suffix = re.sub(rb"_([0-9A-F]{2})", lambda found: bytes([int(found[1], 16)]), label[1:].encode())
+    return suffix.decode()
+
+
+def iri(term: bytes) -> str:
+    """The IRI that a term in angle brackets is.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not (term.startswith(b"<") and term.endswith(b">")):
+        raise ValueError(f"{term[:100]!r} is no graph")
+    return _ESCAPE.sub(_character, term[1:-1].decode())
+
+
+def in_full(term: bytes) -> bytes:
+    """A number or boolean, which Turtle and so TSV may write without its datatype, with it.
+
+    Raises:
+        ValueError: It is no term.
+    """
+    for form, datatype in _SHORT_FORMS:
+        if form.fullmatch(term):
+            return b'"%b"^^<%b%b>' % (term, _XSD, datatype)
+    raise ValueError(f"{term[:100]!r} is no term")
+
+
+def _character(escape: re.Match[str]) -> str:
+    number = int(escape[1] or escape[2], 16)
+    if number > sys.maxunicode or 0xD800 <= number <= 0xDFFF:  # surrogates cannot be written in UTF-8
+        raise ValueError(f"{escape[0]} is no character")
+    return chr(number)

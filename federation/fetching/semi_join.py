@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -177,6 +177,49 @@ class SemiJoin:
         return Narrowed(Block(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, conditions), numbers)
 
 
+class SemiJoins:
+    """The semi-joins of one query, fetched together.
+
+    Args:
+        joins: The patterns of each, joined in the default graph.
+        wide: As in ``SemiJoin``.
+    """
+
+    def __init__(self, joins: Iterable[Block], wide: WidePatterns) -> None:
+        self._joins = [SemiJoin(join, wide) for join in joins]
+        self._asked: list[tuple[SemiJoin, int, Narrowed]] = []
+
+    def next_round(self) -> list[Block]:
+        """Return the patterns to find more terms with; none when it is time to fetch all of them."""
+        self._asked = [(join, n, narrowed) for join in self._joins for n, narrowed in join.next_round().items()]
+        return [narrowed.block for _, _, narrowed in self._asked]
+
+    def found(self, terms: Mapping[Block, Found]) -> None:
+        """Take in the terms that the patterns of the last round matched, by pattern."""
+        for join, n, narrowed in self._asked:
+            join.found(n, narrowed, terms.get(narrowed.block, {}))
+
+    def narrowed(self) -> list[Block]:
+        """Return all patterns, each as narrow as it can be; those that found terms as they did that."""
+        return [narrowed.block for join in self._joins for narrowed in join.all()]
+
+    def finders(self) -> list[Block]:
+        """Return the patterns that found terms, as they were requested."""
+        return [block for join in self._joins for block in join.finders()]
+
+    def hold(self, terms: Mapping[Block, Found]) -> bool:
+        """Whether the patterns that found terms match no others by now.
+
+        Args:
+            terms: The terms that they matched in the end.
+        """
+        return all(join.holds(terms) for join in self._joins)
+
+    def patterns(self) -> list[Pattern]:
+        """Return the patterns as they are fetched without semi-joins."""
+        return [pattern for join in self._joins for pattern in join.plainly()]
+
+
 def _iris(terms: Set[str]) -> frozenset[str]:
     return frozenset(term for term in terms if term.startswith("<"))
 
@@ -187,15 +230,3 @@ def _can_be_asked_for(term: str) -> bool:
         return bool(pyoxigraph.NamedNode(term[1:-1]))
     except ValueError:
         return False
-
-
-def in_rounds(joins: Sequence[SemiJoin], ask: Callable[[Sequence[Block]], Sequence[Found]]) -> None:
-    """Find the terms that narrow joins, until no more help.
-
-    Args:
-        joins: The joins.
-        ask: Pulls blocks and tells the terms of their variables.
-    """
-    while asked := [(join, n, narrowed) for join in joins for n, narrowed in join.next_round().items()]:
-        for (join, n, narrowed), found in zip(asked, ask([narrowed.block for _, _, narrowed in asked]), strict=True):
-            join.found(n, narrowed, found)

@@ -12,8 +12,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from federation.analysis.canonical_literals import is_read_as_written
-from federation.analysis.plan import Block, Dataset, Pattern
+from federation.analysis.plan import Block, Dataset, Pattern, is_portable
 
 QUAD = ("s", "p", "o")
 _KIND, _GRAPH = "k", "g"
@@ -187,7 +186,7 @@ def _text(branch: _Branch) -> str:
 
 def _values(column: str, terms: Terms) -> str:
     """The terms that a column can have; nothing where some servers would miss some, which asks for more than these."""
-    if terms is None or not all(map(is_read_as_written, terms)):
+    if terms is None or not all(map(is_portable, terms)):
         return ""
     return f"VALUES ?{column} {{ {' '.join(sorted(terms))} }} "
 

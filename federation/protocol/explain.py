@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from catena_core.dead_letters.cli import printable
+from catena_core.text import printable
 from federation.protocol.query_layout import lay_out
 
 if TYPE_CHECKING:  # for explanations of other processes are shown without an engine
@@ -106,12 +106,13 @@ class Explanation(TypedDict):
     steps: list[ExplainedStep]
 
 
-def explanation(answer: Answer, seconds: float | None = None) -> Explanation:
-    """What was done for an answer.
+def explanation(answer: Answer, seconds: float | None = None, content_type: str = "") -> Explanation:
+    """Explain an answer.
 
     Args:
-        answer: What the engine gave.
+        answer: The engine's answer.
         seconds: How long it took, where that was measured.
+        content_type: The media type that the client would have got; empty: the engine's name for it.
     """
     sent = [step for step in answer.steps if step.source and step.text]
     rows = [step.rows for step in sent if step.rows >= 0]
@@ -123,7 +124,7 @@ def explanation(answer: Answer, seconds: float | None = None) -> Explanation:
         completeness="partial" if answer.missing else "complete",
         missing=list(answer.missing),
         cached=answer.cached,
-        content_type=answer.content_type,
+        content_type=content_type or answer.media_type,
         totals=Totals(
             seconds=None if seconds is None else round(seconds, 6),
             work_seconds=round(sum(step.seconds for step in answer.steps), 6),

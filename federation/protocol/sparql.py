@@ -17,8 +17,8 @@ from federation.errors import FederationError, NotAcceptable, QuerySyntaxError, 
 from federation.protocol import problems
 from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated, wants_fresh
-from federation.protocol.explain import as_text, explanation
-from federation.protocol.negotiation import choose, choose_for_graph, named
+from federation.protocol.explain import Explanation, as_text, explanation
+from federation.protocol.negotiation import Format, choose, choose_for_graph, named
 from federation.protocol.parameters import Parameters, read_form, read_text
 from federation.protocol.service_description import service_description
 from federation.source_selection import Snapshot
@@ -50,7 +50,7 @@ def sparql_blueprint(
 
     Args:
         engine: Answers the queries.
-        snapshot_for: See ``Engine.query_with_failover``.
+        snapshot_for: See ``Engine.answer``.
         max_request_bytes: The largest request body that is read.
         partial_answers: Whether to answer when graphs may be missing; if not, the status is 503.
     """
@@ -75,23 +75,23 @@ def sparql_blueprint(
         raise errors[0]  # of the likeliest reading: that is the one that helps
 
     def answered(reading: Parameters) -> flask.Response:
-        request, query = flask.request, reading.query or ""
+        request = flask.request
         start = time.perf_counter()
         explain = _explained_as(reading.explain)
-        answer = engine.query_with_failover(
-            query,
-            snapshot_for,
+        query = engine.prepare(
+            reading.query or "",
             default_graphs=reading.default_graphs,
             named_graphs=reading.named_graphs,
-            accept=_accepted(lambda: engine.plan(query).form, reading.format, explained=bool(explain)),
-            fresh=wants_fresh(request),
             cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
         )
+        chosen = _format_for(query.plan.form, reading.format, explained=bool(explain))
+        answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=wants_fresh(request))
         if answer.missing and not partial_answers:
             raise SourceFailed(f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing)
         if explain:
-            return told_of(answer, _explained(answer, time.perf_counter() - start, explain))
-        return told_of(answer, flask.Response(answer.body, content_type=with_charset(answer.content_type)))
+            told = explanation(answer, time.perf_counter() - start, chosen.content_type)
+            return told_of(answer, _explained(told, explain))
+        return told_of(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 
     blueprint.register_error_handler(FederationError, problems.of_error)
     for path in PATHS:
@@ -146,15 +146,15 @@ def _both(address: Parameters, form: Parameters) -> Parameters:
     )
 
 
-def _accepted(form: Callable[[], Form], name: str, *, explained: bool) -> str:
-    """The Accept header to answer a query by."""
-    accept = named(form(), name) if name else flask.request.headers.get("Accept", "")
-    if explained:
-        try:
-            choose(form(), accept)
-        except NotAcceptable:
-            return "*/*"  # the header was meant for the explanation
-    return accept
+def _format_for(form: Form, name: str, *, explained: bool) -> Format:
+    """Choose the format of an answer, by the parameter that names one or by the Accept header."""
+    accept = named(form, name) if name else flask.request.headers.get("Accept", "")
+    try:
+        return choose(form, accept)
+    except NotAcceptable:
+        if explained:  # the header is meant for the explanation
+            return choose(form, "*/*")
+        raise
 
 
 def _explained_as(value: str) -> Literal["", "json", "text"]:
@@ -171,8 +171,7 @@ def _explained_as(value: str) -> Literal["", "json", "text"]:
     raise QuerySyntaxError(f"explain is 1, text, json or 0, not {value[:100]!r}")
 
 
-def _explained(answer: Answer, seconds: float, how: Literal["json", "text"]) -> flask.Response:
-    told = explanation(answer, seconds)
+def _explained(told: Explanation, how: Literal["json", "text"]) -> flask.Response:
     if how == "json":
         response = flask.Response(msgspec.json.encode(told), content_type="application/json")
     else:

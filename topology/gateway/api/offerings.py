@@ -99,7 +99,7 @@ def offerings_blueprint(
         answer = engine.query_with_failover(
             _DESCRIPTION.format(graph=graph),
             finder.snapshot,
-            accept=chosen.content_type,
+            media_type=chosen.media_type,
             fresh=wants_fresh(request),
             cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
         )
@@ -109,7 +109,7 @@ def offerings_blueprint(
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, silent, nodes=answer.missing)
         if finder.snapshot().holders.get(graph) is None:
             return _held_nowhere(graph)
-        return told_of(answer, flask.Response(answer.body, content_type=with_charset(answer.content_type)))
+        return told_of(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 
     return blueprint
 

@@ -253,20 +253,20 @@ class TestPlans:
 
     def test_the_addresses_of_another_query_are_not_taken(self, service: Node, engine: Engine) -> None:
         """Plans are kept by the shape of queries."""
-        ours = engine.plan(f"SELECT * {{ ?s <urn:p> 'word' SERVICE <{service.url}> {{}} }}")
-        assert ours.services == (service.url,)
+        ours = engine.prepare(f"SELECT * {{ ?s <urn:p> 'word' SERVICE <{service.url}> {{}} }}")
+        assert ours.plan.services == (service.url,)
         with pytest.raises(QueryRefused, match=r"does not name other\.example"):
-            engine.plan("SELECT * { ?s <urn:p> 'word' SERVICE <http://other.example/sparql> {} }")
+            engine.prepare("SELECT * { ?s <urn:p> 'word' SERVICE <http://other.example/sparql> {} }")
         for _ in range(2):
             with pytest.raises(QueryRefused, match=r"does not name other\.example"):
-                engine.plan("SELECT * { ?s <urn:p> 'other' SERVICE SILENT <http://other.example/sparql> {} }")
+                engine.prepare("SELECT * { ?s <urn:p> 'other' SERVICE SILENT <http://other.example/sparql> {} }")
 
 
 class TestRefusals:
     @pytest.mark.parametrize("text", ALL_CALLS.values(), ids=ALL_CALLS.keys())
     def test_where_the_host_is_not_allowed(self, closed_engine: Engine, service: Node, text: str) -> None:
         with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES.* does not name 127\.0\.0\.1:"):
-            closed_engine.plan(text.replace("URL", service.url))
+            closed_engine.prepare(text.replace("URL", service.url))
         assert not service.queries
 
     @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ class TestRefusals:
     )
     def test_where_the_address_is_a_variable(self, engine: Engine, service: Node, text: str) -> None:
         with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES .*variable"):
-            engine.plan(text.replace("URL", service.url))
+            engine.prepare(text.replace("URL", service.url))
 
     @pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN.keys())
     def test_where_a_service_is_hidden(
@@ -300,26 +300,28 @@ class TestRefusals:
 
     def test_of_functions_that_nobody_knows_are_no_fault_of_the_service(self, engine: Engine, service: Node) -> None:
         with pytest.raises(QueryRefused, match="custom function"):
-            engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o }} FILTER(<urn:f>(?o)) }}")
+            engine.prepare(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o }} FILTER(<urn:f>(?o)) }}")
         assert not service.queries
-        assert engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o FILTER(<urn:f>(?o)) }} }}").services
+        assert engine.prepare(
+            f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o FILTER(<urn:f>(?o)) }} }}"
+        ).plan.services
 
     def test_where_one_asks_over_tls(self, closed_engine: Engine) -> None:
         for silent in ("", "SILENT"):
             with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES.* does not name b\.example"):
-                closed_engine.plan(f"ASK {{ SERVICE {silent} <https://b.example/> {{}} }}")
+                closed_engine.prepare(f"ASK {{ SERVICE {silent} <https://b.example/> {{}} }}")
 
     def test_that_tell_where_the_syntax_is_wrong(self, engine: Engine, service: Node) -> None:
         for call in (f"SERVICE <{service.url}> {{}}", f"SERVICE SILENT <{service.url}> {{}}"):
             text = f"SELECT * {{\n {call} ?s }}"
             with pytest.raises(QuerySyntaxError) as caught:
-                engine.plan(text)
+                engine.prepare(text)
             assert (caught.value.line, caught.value.column) == (2, text.splitlines()[1].rindex("}") + 1)
         assert not service.queries
 
     def test_where_characters_are_escaped(self, engine: Engine, service: Node) -> None:
         with pytest.raises(QueryRefused, match="escapes"):
-            engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p '\\u0041' }} }}")
+            engine.prepare(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p '\\u0041' }} }}")
 
     @pytest.mark.parametrize(
         "text",
@@ -434,7 +436,7 @@ class TestFaults:
 
         caller = threading.Thread(target=call)
         try:
-            engine.plan("ASK {}")
+            engine.prepare("ASK {}")
             caller.start()
             eventually(lambda: service.queries)
             answer = engine.query("SELECT * { ?s <urn:p> ?o }", snapshot(nodes))
@@ -504,10 +506,10 @@ class TestProtocol:
         settings = load({"SPARQL_SERVICES": f"A.example, {host}", "SPARQL_WORKERS": "1"}, file="there is none")
         engine = make_engine(settings, LinkLogger("test"), is_told=False)
         try:
-            assert engine.plan(ALL_CALLS["joined"].replace("URL", service.url)).services == (service.url,)
-            assert engine.plan("ASK { SERVICE <http://a.example/sparql> {} }").services
+            assert engine.prepare(ALL_CALLS["joined"].replace("URL", service.url)).plan.services == (service.url,)
+            assert engine.prepare("ASK { SERVICE <http://a.example/sparql> {} }").plan.services
             with pytest.raises(QueryRefused, match=r"does not name a\.example:8080"):
-                engine.plan("ASK { SERVICE <http://a.example:8080/sparql> {} }")
+                engine.prepare("ASK { SERVICE <http://a.example:8080/sparql> {} }")
         finally:
             engine.close()
 
@@ -515,6 +517,6 @@ class TestProtocol:
         engine = Engine(timeout=10, workers=1)
         engine.close()
         with pytest.raises(ServerStopping):
-            engine.plan("ASK {}")
+            engine.prepare("ASK {}")
         response = client_of(engine, nodes).get("/sparql", query_string={"query": "ASK {}"})
         assert (response.status_code, "Retry-After" in response.headers) == (503, True)

@@ -26,7 +26,7 @@ Content = dict[str, frozenset[str]]
 
 
 def rows(content: Content) -> Rows:
-    pulled = Rows(lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
+    pulled = Rows(frozenset(), None, "urn:skolem:", 1000)
     for graph, names in content.items():
         lines = b"".join(f"<urn:{name}>\t<urn:p>\t1\t<{graph}>\n".encode() for name in sorted(names))
         pulled.add(A, 0, lines, lambda graph: True)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 
 from federation.analysis.analyse import analyse
-from federation.analysis.plan import Pattern
+from federation.analysis.plan import Dataset, Plan
+from federation.budget import Effort, Hold, Limits
 from federation.caching.quad_cache import Kept
-from federation.caching.refresh import Keeping, Pull, Pulled, Work
+from federation.caching.refresh import Refresher
 from federation.errors import SourceFailed, TooLarge
-from federation.fetching.merge import Rows
+from federation.execution import Backend, QueryExecution
+from federation.fetching.hedging import Asking, Reselected
+from federation.fetching.semi_join import WidePatterns
+from federation.fetching.subquery import Request
 from federation.source_selection import Snapshot, Source
 from tests.helpers.waiting import eventually
 
@@ -20,21 +27,23 @@ A = Source("a", "http://a/")
 TITLES = analyse("SELECT * { ?s <urn:title> ?o }")
 KINDS = analyse("SELECT * { ?s a ?o }")
 NAMES = analyse("SELECT * { GRAPH ?g {} }")
+_PREDICATE = re.compile(r"VALUES \?p \{ (.*?) \}")
 
 
 class Catalogue:
-    """What nodes hold, and what was pulled of it.
+    """A node, what it holds, and what was fetched of it.
 
     Attributes:
         marks: The graphs, of one quad each, and how often each has changed.
-        pulled: The graphs of each pull; ``None``: all.
-        error: What pulling ends with.
-        allowed: Set while work for later queries may go on.
+        fetched: The predicates and graphs of each request; ``None``: all graphs.
+        error: What requests end with.
+        allowed: Set while fetches in the background may begin.
+        later_works: How many of these have begun.
     """
 
     def __init__(self) -> None:
         self.marks = {"urn:g": 1, "urn:h": 1}
-        self.pulled: list[tuple[frozenset[Pattern], frozenset[str] | None]] = []
+        self.fetched: list[tuple[frozenset[str], frozenset[str] | None]] = []
         self.error: Exception | None = None
         self.allowed = threading.Event()
         self.allowed.set()
@@ -46,24 +55,22 @@ class Catalogue:
             (A,), dict.fromkeys(marks, "a"), version=repr(sorted(marks.items())), marks=marks, unmarked=frozenset()
         )
 
-    def pull(
-        self, snapshot: Snapshot, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None, number: int
-    ) -> Pulled:
-        self.pulled.append((frozenset(patterns), graphs))
+    def ask(self, source: Source, request: Request, effort: Effort) -> bytes:
+        predicates = _PREDICATE.search(request.text)
+        assert predicates
+        self.fetched.append((frozenset(predicates[1].split()), request.graphs))
         if self.error:
             raise self.error
-        rows = Rows(lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
-        for graph in snapshot.marks:
-            if patterns and (graphs is None or graph in graphs):
-                line = f"<urn:s>\t<urn:p>\t{snapshot.marks[graph]}\t<{graph}>\n".encode()
-                rows.add(A, number, line, lambda graph: True)
-        return Pulled(rows, snapshot)
+        graphs = {
+            graph: mark for graph, mark in self.marks.items() if request.graphs is None or graph in request.graphs
+        }
+        return "".join(f"<urn:s>\t<urn:p>\t{mark}\t<{graph}>\n" for graph, mark in graphs.items()).encode()
 
-    def later(self, work: Work) -> None:
-        assert self.allowed.wait(30)
-        self.later_works += 1
-        pull: Pull = self.pull
-        work(self.snapshot(), pull)
+    def patience(self, node: str) -> float:
+        return 30
+
+    def suspects(self, nodes: object) -> frozenset[str]:
+        return frozenset()
 
 
 @pytest.fixture
@@ -72,65 +79,88 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture
+def backend(catalogue: Catalogue) -> Iterator[Backend]:
+    with ThreadPoolExecutor(4) as threads:
+        yield Backend(cast("Any", catalogue), threads, cast("Any", None), WidePatterns(), "urn:skolem:")
+
+
+@pytest.fixture
 def kept() -> Kept:
     return Kept(100, 1000)
 
 
 @pytest.fixture
-def keeping(kept: Kept) -> Iterator[Keeping]:
-    keeping = Keeping(kept)
+def keeping(kept: Kept, backend: Backend) -> Iterator[Refresher]:
+    keeping = Refresher(kept, backend, 30, Hold(10**9))
     yield keeping
     keeping.close()
 
 
-def serves(keeping: Keeping, catalogue: Catalogue, plan: object = TITLES, snapshot: Snapshot | None = None) -> bool:
-    return keeping.serves(plan, snapshot or catalogue.snapshot(), catalogue.pull, catalogue.later)  # type: ignore[arg-type]
+def serves(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapshot: Snapshot | None = None) -> bool:
+    backend, seen = keeping._backend, snapshot or catalogue.snapshot()
+
+    def in_the_background(avoided: frozenset[str]) -> Snapshot:
+        if not avoided and not started:
+            assert catalogue.allowed.wait(30)
+            catalogue.later_works += 1
+            started.append(True)
+        return Snapshot(()) if avoided else catalogue.snapshot()
+
+    started: list[bool] = []
+    effort = Effort(30, Limits())
+    asking = Asking(backend.nodes, backend.threads, effort, lambda avoided: Snapshot(()) if avoided else seen)
+    while True:
+        with asking.failover() as selected:
+            execution = QueryExecution(backend, plan, Dataset(None, None), selected, effort, asking)
+            found = keeping.serves(plan, execution, in_the_background)
+            if not isinstance(found, Reselected):
+                return found
 
 
-def is_kept(keeping: Keeping, catalogue: Catalogue, plan: object = TITLES) -> None:
+def is_kept(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES) -> None:
     eventually(lambda: serves(keeping, catalogue, plan))
 
 
-def test_what_is_asked_for_once_is_not_kept(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_what_is_asked_for_once_is_not_kept(keeping: Refresher, catalogue: Catalogue) -> None:
     assert not serves(keeping, catalogue)
     assert not serves(keeping, catalogue, KINDS)
-    assert catalogue.pulled == [] and catalogue.later_works == 0
+    assert catalogue.fetched == [] and catalogue.later_works == 0
 
 
-def test_what_is_asked_for_twice_is_pulled_behind_the_queries_backs(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_what_is_asked_for_twice_is_pulled_behind_the_queries_backs(keeping: Refresher, catalogue: Catalogue) -> None:
     catalogue.allowed.clear()
     assert not serves(keeping, catalogue) and not serves(keeping, catalogue) and not serves(keeping, catalogue)
-    assert catalogue.pulled == []
+    assert catalogue.fetched == []
     catalogue.allowed.set()
     is_kept(keeping, catalogue)
-    assert [graphs for _, graphs in catalogue.pulled] == [None]
+    assert [graphs for _, graphs in catalogue.fetched] == [None]
 
 
-def test_new_patterns_are_pulled_together_with_those_that_are_kept(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_new_patterns_are_pulled_together_with_those_that_are_kept(keeping: Refresher, catalogue: Catalogue) -> None:
     is_kept(keeping, catalogue)
     is_kept(keeping, catalogue, KINDS)
-    patterns = [patterns for patterns, _ in catalogue.pulled]
+    patterns = [patterns for patterns, _ in catalogue.fetched]
     assert len(patterns) == 2 and patterns[0] < patterns[1]
     assert serves(keeping, catalogue)
 
 
-def test_only_what_has_changed_is_pulled_anew(keeping: Keeping, catalogue: Catalogue, kept: Kept) -> None:
+def test_only_what_has_changed_is_pulled_anew(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
     is_kept(keeping, catalogue)
     catalogue.marks = {"urn:g": 2, "urn:h": 1}
     assert serves(keeping, catalogue)
-    assert [graphs for _, graphs in catalogue.pulled] == [None, {"urn:g"}]
+    assert [graphs for _, graphs in catalogue.fetched] == [None, {"urn:g"}]
     assert kept.count == 2
 
 
-def test_graphs_that_have_gone_cost_no_pull_of_others(keeping: Keeping, catalogue: Catalogue, kept: Kept) -> None:
+def test_graphs_that_have_gone_cost_no_pull_of_others(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
     is_kept(keeping, catalogue)
     catalogue.marks = {"urn:g": 1}
     assert serves(keeping, catalogue)
-    assert catalogue.pulled[1:] == [(frozenset(), frozenset())]
+    assert catalogue.fetched[1:] == []
     assert kept.count == 1
 
 
-def test_when_much_has_changed_the_query_goes_on_without(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_when_much_has_changed_the_query_goes_on_without(keeping: Refresher, catalogue: Catalogue) -> None:
     is_kept(keeping, catalogue)
     catalogue.allowed.clear()
     catalogue.marks = {f"urn:{n}": 1 for n in range(51)}
@@ -140,19 +170,19 @@ def test_when_much_has_changed_the_query_goes_on_without(keeping: Keeping, catal
 
 
 def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
-    keeping: Keeping, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+    keeping: Refresher, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_kept(keeping, catalogue)
     catalogue.marks = {"urn:g": 2}
     pulling, go_on = threading.Event(), threading.Event()
-    pull = catalogue.pull
+    ask = catalogue.ask
 
-    def slow_pull(*arguments: object) -> Rows:
+    def slow_ask(source: Source, request: Request, effort: Effort) -> bytes:
         pulling.set()
         assert go_on.wait(30)
-        return pull(*arguments)  # type: ignore[arg-type]
+        return ask(source, request, effort)
 
-    monkeypatch.setattr(catalogue, "pull", slow_pull)
+    monkeypatch.setattr(catalogue, "ask", slow_ask)
     other = threading.Thread(target=serves, args=(keeping, catalogue))
     other.start()
     try:
@@ -175,18 +205,18 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
     ids=["no version", "nodes are not listed", "a node is missing", "no nodes"],
 )
 def test_a_catalogue_that_is_not_known_whole_is_not_answered_from_it(
-    keeping: Keeping, catalogue: Catalogue, snapshot: Snapshot
+    keeping: Refresher, catalogue: Catalogue, snapshot: Snapshot
 ) -> None:
     is_kept(keeping, catalogue)
     assert not serves(keeping, catalogue, snapshot=snapshot)
 
 
-def test_names_of_graphs_need_no_triples(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_names_of_graphs_need_no_triples(keeping: Refresher, catalogue: Catalogue) -> None:
     assert serves(keeping, catalogue, NAMES)
 
 
-def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue) -> None:
-    keeping = Keeping(Kept(1, 1000))
+def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue, backend: Backend) -> None:
+    keeping = Refresher(Kept(1, 1000), backend, 30, Hold(10**9))
     try:
         serves(keeping, catalogue)
         serves(keeping, catalogue)
@@ -198,18 +228,18 @@ def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("error", [TooLarge("too large"), SourceFailed("down", ["a"])])
-def test_a_pull_that_fails_leaves_what_is_kept(keeping: Keeping, catalogue: Catalogue, error: Exception) -> None:
+def test_a_pull_that_fails_leaves_what_is_kept(keeping: Refresher, catalogue: Catalogue, error: Exception) -> None:
     is_kept(keeping, catalogue)
     catalogue.error = error
     serves(keeping, catalogue, KINDS)
     serves(keeping, catalogue, KINDS)
-    eventually(lambda: len(catalogue.pulled) == 2 and not keeping._under_way)
+    eventually(lambda: len(catalogue.fetched) == 2 and not keeping._under_way)
     assert serves(keeping, catalogue)
     assert not serves(keeping, catalogue, KINDS)
 
 
 def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobody(
-    keeping: Keeping, catalogue: Catalogue
+    keeping: Refresher, catalogue: Catalogue
 ) -> None:
     is_kept(keeping, catalogue)
     catalogue.marks = {"urn:g": 2}
@@ -220,17 +250,17 @@ def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobo
     assert serves(keeping, catalogue)
 
 
-def test_changes_that_are_too_large_are_met_by_one_query_only(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_changes_that_are_too_large_are_met_by_one_query_only(keeping: Refresher, catalogue: Catalogue) -> None:
     is_kept(keeping, catalogue)
     catalogue.marks = {"urn:g": 2}
     catalogue.error = TooLarge("too large")
     with pytest.raises(TooLarge):
         serves(keeping, catalogue)
     assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
-    assert len(catalogue.pulled) == 2
+    assert len(catalogue.fetched) == 2
 
 
-def test_what_an_evaluator_cannot_hold_is_given_up(keeping: Keeping, catalogue: Catalogue, kept: Kept) -> None:
+def test_what_an_evaluator_cannot_hold_is_given_up(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
     is_kept(keeping, catalogue)
     keeping.give_up()
     assert kept.count == 0
@@ -238,8 +268,8 @@ def test_what_an_evaluator_cannot_hold_is_given_up(keeping: Keeping, catalogue: 
     assert catalogue.later_works == 1
 
 
-def test_after_the_end_nothing_begins(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_after_the_end_nothing_begins(keeping: Refresher, catalogue: Catalogue) -> None:
     serves(keeping, catalogue)
     keeping.close()
     assert not serves(keeping, catalogue)
-    assert catalogue.pulled == []
+    assert catalogue.fetched == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from federation.analysis.plan import DEFAULT_GRAPH, Block, Dataset, Pattern
 from federation.fetching.merge import Rows
-from federation.fetching.semi_join import MOST_TERMS, Found, Narrowed, SemiJoin, WidePatterns, in_rounds
+from federation.fetching.semi_join import MOST_TERMS, Found, Narrowed, SemiJoin, SemiJoins, WidePatterns
 from federation.fetching.subquery import request
 from federation.source_selection import Source
 
@@ -154,7 +154,7 @@ PATTERNS = st.tuples(ENDS, st.sampled_from([LINKS, KIND]), ENDS)
 
 
 def pull(store: pyoxigraph.Store, blocks: Sequence[Block], watched: Sequence[Block]) -> Rows:
-    rows = Rows(lambda graph: True, lambda graph: False, "urn:skolem:", 1000, watched)
+    rows = Rows(None, frozenset(), "urn:skolem:", 1000, watched)
     asked = request((), (), ALL, blocks, watched)
     if asked:
         found = store.query(asked.text)
@@ -183,14 +183,10 @@ def test_what_is_pulled_in_rounds_has_every_match(
     store = pyoxigraph.Store()
     document = "".join(f"{' '.join(triple)} <urn:g> .\n" for triple in triples).encode()
     store.extend(pyoxigraph.parse(document, pyoxigraph.RdfFormat.N_QUADS, rename_blank_nodes=False))
-    semi_join = join(block)
-
-    def ask(blocks: Sequence[Block]) -> Sequence[Found]:
-        terms = pull(store, blocks, blocks).terms
-        return [terms.get(one, {}) for one in blocks]
-
-    in_rounds([semi_join], ask)
-    rows = pull(store, [narrowed.block for narrowed in semi_join.all()], semi_join.finders())
-    assert semi_join.holds(rows.terms) or not semi_join.finders()
+    joins = SemiJoins([block], WidePatterns())
+    while asked := joins.next_round():
+        joins.found(pull(store, asked, asked).terms)
+    rows = pull(store, joins.narrowed(), joins.finders())
+    assert joins.hold(rows.terms) or not joins.finders()
     whole = document.replace(b" <urn:g> .", b" .")
     assert matches(rows.quads(), block) == matches(whole, block)

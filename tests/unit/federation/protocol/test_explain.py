@@ -30,15 +30,22 @@ STEPS = (
 def answer(
     steps: Sequence[Step] = STEPS,
     tier: str = "B",
-    reasons: tuple[str, ...] = ("subjects may stand in several graphs",),
     missing: tuple[str, ...] = (),
     cached: bool = False,
 ) -> Answer:
-    return Answer(b"x" * 2000, "text/csv", missing, Plan("SELECT", ()), steps, tier, reasons, cached)
+    return Answer(b"x" * 2000, "text/csv", missing, Plan("SELECT", ()), steps, tier, cached)
 
 
-def text_of(*args: object, seconds: float | None = 1.56, width: int = 100, **more: object) -> str:
-    return as_text(explanation(answer(*args, **more), seconds), width)  # type: ignore[arg-type]
+def text_of(
+    *args: object,
+    seconds: float | None = 1.56,
+    width: int = 100,
+    reasons: Sequence[str] = ("subjects may stand in several graphs",),
+    **more: object,
+) -> str:
+    told = explanation(answer(*args, **more), seconds)  # type: ignore[arg-type]
+    told["reasons"] = list(reasons)
+    return as_text(told, width)
 
 
 def test_the_totals_are_those_of_the_nodes_and_of_all_steps() -> None:
@@ -186,7 +193,7 @@ def test_an_answer_of_the_engine_is_explained() -> None:
                 node.store.update("INSERT DATA { GRAPH <urn:g> { <urn:s> <urn:p> 1, 2 } }")
             sources = tuple(Source(f"node{n}", node.url) for n, node in enumerate(nodes))
             given = engine.query(
-                "SELECT ?s { ?s <urn:p> ?o }", Snapshot(sources, {"urn:g": "node0"}), accept="text/csv"
+                "SELECT ?s { ?s <urn:p> ?o }", Snapshot(sources, {"urn:g": "node0"}), media_type="text/csv"
             )
             asked = {query for node in nodes for query in node.queries}
     finally:

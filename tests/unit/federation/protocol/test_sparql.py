@@ -105,6 +105,7 @@ def test_the_dataset_of_a_request(client: FlaskClient) -> None:
         (SELECT, "text/tab-separated-values", "text/tab-separated-values; charset=utf-8"),
         (CONSTRUCT, "text/turtle", "text/turtle; charset=utf-8"),
         (CONSTRUCT, "application/ld+json", "application/ld+json"),
+        (CONSTRUCT, "application/json", "application/json"),
         (CONSTRUCT, "application/rdf+xml", "application/rdf+xml"),
         (CONSTRUCT, "application/n-triples", "application/n-triples"),
     ],
@@ -393,7 +394,7 @@ class TestCaching:
 
     @pytest.mark.parametrize("headers", [{}, {"Cache-Control": "no-cache"}])
     def test_the_engine_is_told(self, client: FlaskClient, engine: Engine, headers: dict[str, str]) -> None:
-        with mock.patch.object(engine, "query_with_failover", wraps=engine.query_with_failover) as asked:
+        with mock.patch.object(engine, "answer", wraps=engine.answer) as asked:
             assert subjects(client.get("/sparql", query_string={"query": SELECT}, headers=headers))
         assert asked.call_args.kwargs["fresh"] is bool(headers)
 
