@@ -6,7 +6,7 @@ that is exact. In the order in which a query passes them:
 
 - ``http``: ``protocol`` with ``forms``, ``bodies``, ``formats``: the SPARQL 1.1 Protocol; ``conditional``, ``problems``,
   ``service_description``: what else HTTP is told; ``explain``, ``query_layout``: what was done for a query;
-- ``engine``: the story of one query, with what it may use (``effort``), what stands where (``sources``), and what can go wrong
+- ``engine``: the story of one query, with what it may use (``budget``), what stands where (``sources``), and what can go wrong
   (``errors``);
 - ``plans``: each query is read once; ``reading``: ``shapes``: those that differ in their words only are as well;
   ``tokens``, ``services``, ``analysis``, ``plan``: which servers the query calls, and what it can see; ``visible`` finds the

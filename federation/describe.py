@@ -33,9 +33,9 @@ def describe(execution: QueryExecution, text: str, media_type: str) -> bytes | R
         The description, or ``Reselected`` when the query has to start again from other nodes.
 
     Raises:
-        SourceFailed: Some nodes did not answer.
-        QueryRefused: The query cannot be evaluated, or not within the limits.
-        QueryTimeout: The answer took too long.
+        SourceFailedError: Some nodes did not answer.
+        QueryRefusedError: The query cannot be evaluated, or not within the limits.
+        QueryTimeoutError: The answer took too long.
     """
     resources = _named(execution.plan.resources) or _found(execution)
     if isinstance(resources, Reselected):

@@ -14,13 +14,13 @@ from federation.analysis.plan import ANY_NAMED_GRAPH, Dataset, Form, Pattern, Pl
 from federation.analysis.plan_cache import Plans
 from federation.analysis.reasons import reasons
 from federation.analysis.services import check_services
-from federation.budget import Effort, Hold, Limits, Step
+from federation.budget import Budget, Limits, MemoryPool
 from federation.caching import result_cache
 from federation.caching.quad_cache import AT_LEAST, Kept
 from federation.caching.refresh import Refresher, SnapshotFor
 from federation.caching.result_cache import Results, TextStore
 from federation.describe import describe
-from federation.errors import NotKept, QuerySyntaxError, SourceFailed
+from federation.errors import NotCachedError, QuerySyntaxError, SourceFailedError
 from federation.evaluation.pool import Workers
 from federation.execution import Backend, QueryExecution
 from federation.fetching.endpoints import Nodes
@@ -28,6 +28,7 @@ from federation.fetching.hedging import Asking, Reselected
 from federation.fetching.semi_join import WidePatterns
 from federation.skolem import PREFIX
 from federation.source_selection import Snapshot
+from federation.trace import Step
 
 DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
     "SELECT": "application/sparql-results+json",
@@ -55,13 +56,13 @@ class PreparedQuery:
         text: The query.
         plan: The quads that it can match.
         dataset: The graphs that it looks into.
-        effort: Its budget, whose time runs from the analysis on.
+        budget: Its budget, whose time runs from the analysis on.
     """
 
     text: str
     plan: Plan
     dataset: Dataset
-    effort: Effort
+    budget: Budget
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Engine:
         self.services = services
         self._timeout = timeout
         self._limits = limits or Limits()
-        self._hold = Hold(_QUERIES_THAT_FIT * self._limits.most_pulled_bytes)
+        self._memory_pool = MemoryPool(_QUERIES_THAT_FIT * self._limits.max_fetched_bytes)
         self._backend = Backend(
             Nodes(source_timeout, pool_size),
             ThreadPoolExecutor(pool_size, thread_name_prefix="federation"),
@@ -144,7 +145,7 @@ class Engine:
             skolem,
         )
         self._kept = Kept(worker_memory // _BYTES_FOR_A_KEPT_QUAD if worker_memory else _MOST_KEPT, cache_ttl)
-        self._refresher = Refresher(self._kept, self._backend, timeout, self._hold) if cache_ttl else None
+        self._refresher = Refresher(self._kept, self._backend, timeout, self._memory_pool) if cache_ttl else None
         self._results = Results(store, cache_ttl) if store is not None and cache_ttl else None
         self._plans = Plans(self._backend.workers)
         self._turns = count()
@@ -168,15 +169,15 @@ class Engine:
 
         Raises:
             QuerySyntaxError: The text is not a SPARQL 1.1 query, or the name of a graph not an IRI.
-            QueryRefused: The query is not one to answer.
-            QueryTimeout: No time was left to read it.
-            QueryCancelled: The client has gone.
+            QueryRefusedError: The query is not one to answer.
+            QueryTimeoutError: No time was left to read it.
+            QueryCancelledError: The client has gone.
         """
-        effort = Effort(self._timeout, self._limits, cancelled, self._hold)
-        plan = self._plans.of(text, effort)
+        budget = Budget(self._timeout, self._limits, cancelled, self._memory_pool)
+        plan = self._plans.of(text, budget)
         if plan.services:
             check_services(plan.services, self.services)
-        return PreparedQuery(text, plan, self._dataset(plan, default_graphs, named_graphs), effort)
+        return PreparedQuery(text, plan, self._dataset(plan, default_graphs, named_graphs), budget)
 
     def answer(
         self, query: PreparedQuery, snapshot_for: SnapshotFor, *, media_type: str = "", fresh: bool = False
@@ -193,18 +194,18 @@ class Engine:
             fresh: Whether to bypass all caches.
 
         Raises:
-            QueryRefused: The query cannot be evaluated, or not within the limits.
-            NotAcceptable: The answer cannot be written in that format.
-            SourceFailed: No node is left to ask.
-            QueryTimeout: The answer took too long.
-            QueryCancelled: The client has gone.
-            ServiceFailed: Another server, which the query calls, failed.
-            ServerStopping: The engine is closed.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            NotAcceptableError: The answer cannot be written in that format.
+            SourceFailedError: No node is left to ask.
+            QueryTimeoutError: The answer took too long.
+            QueryCancelledError: The client has gone.
+            ServiceFailedError: Another server, which the query calls, failed.
+            ServerStoppingError: The engine is closed.
         """
         asking = Asking(
             self._backend.nodes,
             self._backend.threads,
-            query.effort,
+            query.budget,
             snapshot_for,
             None if fresh else next(self._turns),
         )
@@ -212,12 +213,12 @@ class Engine:
         try:
             while True:
                 with asking.failover() as snapshot:
-                    execution = QueryExecution(self._backend, query.plan, query.dataset, snapshot, query.effort, asking)
+                    execution = QueryExecution(self._backend, query.plan, query.dataset, snapshot, query.budget, asking)
                     answer = self._attempt(query.text, execution, media_type, snapshot_for, fresh)
                     if not isinstance(answer, Reselected):
                         return answer
         finally:
-            query.effort.end()
+            query.budget.end()
 
     def query_with_failover(
         self,
@@ -253,7 +254,7 @@ class Engine:
             media_type: See :meth:`answer`.
 
         Raises:
-            SourceFailed: A node failed; ``sources`` names it.
+            SourceFailedError: A node failed; ``sources`` names it.
             FederationError: See :meth:`prepare` and :meth:`answer`.
         """
 
@@ -281,9 +282,11 @@ class Engine:
         self, text: str, execution: QueryExecution, media_type: str, snapshot_for: SnapshotFor, fresh: bool
     ) -> Answer | Reselected:
         """Answer from a cache, or fetch and evaluate."""
-        snapshot, plan, steps = execution.snapshot, execution.plan, execution.effort.steps
+        snapshot, plan, steps = execution.snapshot, execution.plan, execution.budget.trace.steps
         if snapshot.missing and not snapshot.sources:
-            raise SourceFailed(f"no catalogue node answers; missing: {', '.join(snapshot.missing)}", snapshot.missing)
+            raise SourceFailedError(
+                f"no catalogue node answers; missing: {', '.join(snapshot.missing)}", snapshot.missing
+            )
         key = ""
         if self._results and not fresh and snapshot.version and not snapshot.missing and not plan.is_volatile:
             key = result_cache.key(text, execution.dataset, media_type, snapshot.version)
@@ -325,7 +328,7 @@ class Engine:
             return None
         try:
             return execution.evaluate_over_kept(text, self._kept, plan, media_type)
-        except NotKept as error:
+        except NotCachedError as error:
             if error.for_good:
                 self._refresher.give_up()
             return None

@@ -27,23 +27,23 @@ class QuerySyntaxError(FederationError):
         self.column = column
 
 
-class QueryRefused(FederationError):
+class QueryRefusedError(FederationError):
     """The query is understood, and not answered; the message says why."""
 
 
-class UpdateRefused(QueryRefused):
+class UpdateRefusedError(QueryRefusedError):
     """It is an update, not a query."""
 
 
-class TooLarge(QueryRefused):
+class TooLargeError(QueryRefusedError):
     """Answering would take more data, memory or depth than one query may use."""
 
 
-class NotAcceptable(FederationError):
+class NotAcceptableError(FederationError):
     """The answer cannot be written in any of the formats asked for."""
 
 
-class NotKept(FederationError):
+class NotCachedError(FederationError):
     """What was kept for a query is not, or cannot be held by an evaluator; the nodes are asked instead.
 
     Attributes:
@@ -55,31 +55,31 @@ class NotKept(FederationError):
         self.for_good = for_good
 
 
-class UnreadableQuads(FederationError):
+class UnreadableQuadsError(FederationError):
     """What was pulled for a query is no RDF; the engine finds out whose fault it is."""
 
 
-class QueryTimeout(FederationError):
+class QueryTimeoutError(FederationError):
     """The time for one query is over; the message says what was waited for."""
 
 
-class TooBusy(FederationError):
+class TooBusyError(FederationError):
     """The queries under way leave no room for this one; later there may be."""
 
 
-class QueryCancelled(FederationError):
+class QueryCancelledError(FederationError):
     """Nobody waits for the answer any more."""
 
 
-class ServiceFailed(FederationError):
+class ServiceFailedError(FederationError):
     """Another server that the query calls with SERVICE did not answer as it should."""
 
 
-class ServerStopping(FederationError):
+class ServerStoppingError(FederationError):
     """This server ends before the query is answered; another one may answer it."""
 
 
-class SourceFailed(FederationError):
+class SourceFailedError(FederationError):
     """Nodes that hold a part of the answer did not give it; nodes that hold copies may.
 
     Attributes:

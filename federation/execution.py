@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from federation.analysis.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
-from federation.budget import Effort
+from federation.budget import Budget
 from federation.caching.quad_cache import Kept
-from federation.errors import UnreadableQuads
+from federation.errors import UnreadableQuadsError
 from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import Workers
 from federation.fetching.endpoints import Nodes
@@ -51,7 +51,7 @@ class QueryExecution:
         plan: The quads that the query can match.
         dataset: The graphs that it looks into.
         snapshot: The node that each graph is read from, to begin with.
-        effort: The query's budget.
+        budget: The query's budget.
         asking: The query's requests to the nodes.
         first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
     """
@@ -62,7 +62,7 @@ class QueryExecution:
         plan: Plan,
         dataset: Dataset,
         snapshot: Snapshot,
-        effort: Effort,
+        budget: Budget,
         asking: Asking,
         first_number: int = 0,
     ) -> None:
@@ -70,7 +70,7 @@ class QueryExecution:
         self.plan = plan
         self.dataset = dataset
         self.snapshot = snapshot
-        self.effort = effort
+        self.budget = budget
         self.asking = asking
         self._first_number = first_number
         self._rounds: list[Round] = []
@@ -83,7 +83,7 @@ class QueryExecution:
             first_number: As for the class.
         """
         dataset = Dataset(frozenset(), graphs)
-        return QueryExecution(self.backend, NO_PLAN, dataset, self.snapshot, self.effort, self.asking, first_number)
+        return QueryExecution(self.backend, NO_PLAN, dataset, self.snapshot, self.budget, self.asking, first_number)
 
     def fetch_for_query(self) -> Rows | Reselected:
         """Fetch every quad that the query can match, using push-down where the plan allows it.
@@ -124,9 +124,9 @@ class QueryExecution:
             The quads, or ``Reselected`` when the query has to start again from other nodes.
 
         Raises:
-            SourceFailed: Some nodes did not answer.
-            QueryTimeout: The deadline has passed.
-            TooLarge: The query exceeds a limit.
+            SourceFailedError: Some nodes did not answer.
+            QueryTimeoutError: The deadline has passed.
+            TooLargeError: The query exceeds a limit.
         """
         patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(dict.fromkeys(blocks))
         watched = frozenset(watched)
@@ -137,7 +137,7 @@ class QueryExecution:
             self.dataset.default if reads_default else frozenset(),
             self.dataset.named if reads_named else frozenset(),
             self.backend.skolem,
-            self.effort.limits.most_triples,
+            self.budget.limits.max_triples,
             watched,
         )
         # Go on from the snapshot of the last round: the answers at hand are no older, and earlier moves are known.
@@ -156,7 +156,7 @@ class QueryExecution:
             for source, body in answers:
                 start, before = time.perf_counter(), len(rows)
                 rows.add(source, number, body, done.counts(source), asked.blocks)
-                self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
+                self.budget.trace.record("sift", source.id, "", len(rows) - before, len(body), start)
                 number += 1
             collected &= watched <= set(asked.blocks.values())
             if not moved:
@@ -175,22 +175,22 @@ class QueryExecution:
             media_type: The format of the result, by pyoxigraph's name.
 
         Raises:
-            QueryRefused: The query cannot be evaluated, or not within the limits.
-            QueryTimeout: The evaluation took too long.
-            SourceFailed: A node sent invalid RDF.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            QueryTimeoutError: The evaluation took too long.
+            SourceFailedError: A node sent invalid RDF.
         """
         try:
             return self._evaluate(text, rows, media_type)
-        except UnreadableQuads:
+        except UnreadableQuadsError:
             rows.mend()
             return self._evaluate(text, rows, media_type)
 
     def evaluate_over_kept(self, text: str, kept: Kept, plan: Plan, media_type: str) -> bytes:
-        """Evaluate a query over the cached quads; raises the same errors as :meth:`evaluate`, and ``NotKept``."""
+        """Evaluate a query over the cached quads; raises the same errors as :meth:`evaluate`, and ``NotCachedError``."""
         start = time.perf_counter()
-        job = Evaluate(text, b"", (), media_type, self.effort.limits.most_result_bytes, over_kept=True)
-        result = self.backend.workers.evaluate_over_kept(job, kept, plan, self.effort)
-        self.effort.note("evaluate", "", text, kept.count, len(result), start)
+        job = Evaluate(text, b"", (), media_type, self.budget.limits.max_result_bytes, over_kept=True)
+        result = self.backend.workers.evaluate_over_kept(job, kept, plan, self.budget)
+        self.budget.trace.record("evaluate", "", text, kept.count, len(result), start)
         return result
 
     def missing(self) -> tuple[str, ...]:
@@ -217,13 +217,13 @@ class QueryExecution:
             quads,
             tuple(rows.graphs),
             media_type,
-            self.effort.limits.most_result_bytes,
+            self.budget.limits.max_result_bytes,
             stored_default_graph=self.dataset.given,
             named_graphs=tuple(named or ()) if self.dataset.overrides else None,
             services=self.plan.services,
         )
-        result = self.backend.workers.evaluate(job, self.effort)
-        self.effort.note("evaluate", "", text, len(rows), len(quads), start)
+        result = self.backend.workers.evaluate(job, self.budget)
+        self.budget.trace.record("evaluate", "", text, len(rows), len(quads), start)
         return result
 
     def _ask(self, asked: Request, snapshot: Snapshot) -> list[tuple[Source, bytes]] | Reselected:

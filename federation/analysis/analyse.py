@@ -30,7 +30,7 @@ from federation.analysis.plan import FORMS, Plan
 from federation.analysis.portable_terms import Constants
 from federation.analysis.services import service_tokens
 from federation.analysis.syntax_errors import syntax_error
-from federation.errors import QueryRefused, UpdateRefused
+from federation.errors import QueryRefusedError, UpdateRefusedError
 
 _IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
 
@@ -44,7 +44,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
 
     Raises:
         QuerySyntaxError: It is no SPARQL 1.1 query.
-        QueryRefused: It is an update, or what it calls with SERVICE cannot be told for sure.
+        QueryRefusedError: It is an update, or what it calls with SERVICE cannot be told for sure.
     """
     query = QueryText(text)
     called = _check(query)
@@ -67,7 +67,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         visible = Visible(Constants(_constants(query)))
         visible.query(_syntax_tree(text))
         _compare(visible.services, called)
-    except QueryRefused:
+    except QueryRefusedError:
         raise
     except Exception as error:  # rdflib and pyparsing raise many kinds, bare Exception and RecursionError among them
         return plan.widened(f"its analysis failed: {type(error).__name__}: {str(error)[:200]}")
@@ -88,7 +88,7 @@ def _check(query: QueryText) -> list[Token]:
         What stands after each SERVICE.
     """
     if query.is_update:
-        raise UpdateRefused("this is a query endpoint: updates go to the ledger, not here")
+        raise UpdateRefusedError("this is a query endpoint: updates go to the ledger, not here")
     called = service_tokens(query)
     text = _calling_nobody(query, called)
     try:
@@ -100,7 +100,7 @@ def _check(query: QueryText) -> list[Token]:
         if not called or "service name" not in str(error):
             raise
     if not query.form:
-        raise QueryRefused("the kind of query cannot be told from the text")
+        raise QueryRefusedError("the kind of query cannot be told from the text")
     return called
 
 
@@ -114,7 +114,7 @@ def _calling_nobody(query: QueryText, called: Sequence[Token]) -> str:
 
 def _graph_names(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
     if any(token.kind not in ("iri", "name") for token in tokens):
-        raise QueryRefused("the FROM clauses cannot be read; write the IRIs of the graphs in full, in <…>")
+        raise QueryRefusedError("the FROM clauses cannot be read; write the IRIs of the graphs in full, in <…>")
     if not tokens:
         return ()
     return tuple(term.value for term in _read_terms(query, tokens) if isinstance(term, pyoxigraph.NamedNode))
@@ -127,7 +127,9 @@ def _services(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
 def _compare(seen: frozenset[Identifier], called: Sequence[Token]) -> None:
     """Where rdflib finds another SERVICE than the tokens have, there is no telling what the evaluator would call."""
     if len(seen) > len({token.text for token in called}) or any(isinstance(term, Variable) for term in seen):
-        raise QueryRefused("SERVICE is refused: what it calls cannot be told for sure; write it apart from other words")
+        raise QueryRefusedError(
+            "SERVICE is refused: what it calls cannot be told for sure; write it apart from other words"
+        )
 
 
 def _read_terms(query: QueryText, tokens: Sequence[Token]) -> list[pyoxigraph.NamedNode | pyoxigraph.Literal]:

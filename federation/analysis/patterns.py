@@ -21,7 +21,7 @@ from federation.analysis.filter_pushdown import Condition, Conditions
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
 from federation.analysis.portable_terms import Constants
 
-Step = tuple[Identifier, Identifier | Path, Identifier]
+PathPattern = tuple[Identifier, Identifier | Path, Identifier]
 """A triple pattern, or a path between two nodes."""
 
 _MOST_GRAPHS = 50
@@ -99,7 +99,7 @@ class Visible:
         steps = [step for part in parts for step in _steps(part)]
         joined = _anchored(steps, context.anchored)
         conditions = (*context.conditions, *Conditions(self.constants).of_group(parts))
-        before: list[Step] = []
+        before: list[PathPattern] = []
         for part in parts:
             if part.name in ("GraphGraphPattern", "GroupOrUnionGraphPattern"):
                 anchored, holding = joined, conditions
@@ -113,7 +113,7 @@ class Visible:
         for joined_steps in _joined_steps(parts):
             self._joined(joined_steps, _Context(context.graph, joined, conditions))
 
-    def _joined(self, steps: list[Step], context: _Context) -> None:
+    def _joined(self, steps: list[PathPattern], context: _Context) -> None:
         """A basic graph pattern: what nodes can join or filter becomes blocks, and the rest is pulled as it is."""
         triples: list[Triple] = []
         for step in steps:
@@ -162,7 +162,7 @@ class Visible:
         """What another server is asked sees nothing here, whatever stands in it."""
         self.services |= {part.term}
 
-    def _step(self, step: Step, context: _Context) -> None:
+    def _step(self, step: PathPattern, context: _Context) -> None:
         subject, link, object_ = step
         ends = self.constants.term(subject), self.constants.term(object_)
         for near, predicate, far in _links(ends[0], link, ends[1]):
@@ -202,7 +202,7 @@ def _is_variable(term: Identifier) -> bool:
     return isinstance(term, Variable | BNode)
 
 
-def _steps(part: CompValue) -> list[Step]:
+def _steps(part: CompValue) -> list[PathPattern]:
     """The triple patterns of a block, which rdflib keeps as flat lists of subject, predicate, object, subject, ..."""
     if part.name != "TriplesBlock":
         return []
@@ -213,9 +213,9 @@ def _steps(part: CompValue) -> list[Step]:
     ]
 
 
-def _joined_steps(parts: Iterable[CompValue]) -> list[list[Step]]:
+def _joined_steps(parts: Iterable[CompValue]) -> list[list[PathPattern]]:
     """The basic graph patterns of a group: triple patterns with nothing but filters between them (section 18.2.2.5)."""
-    runs: list[list[Step]] = [[]]
+    runs: list[list[PathPattern]] = [[]]
     for part in parts:
         if part.name == "TriplesBlock":
             runs[-1] += _steps(part)
@@ -224,12 +224,12 @@ def _joined_steps(parts: Iterable[CompValue]) -> list[list[Step]]:
     return [run for run in runs if run]
 
 
-def _nodes(steps: Iterable[Step]) -> frozenset[Identifier]:
+def _nodes(steps: Iterable[PathPattern]) -> frozenset[Identifier]:
     """The variables that stand for nodes of the graph."""
     return frozenset(node for subject, _, object_ in steps for node in (subject, object_) if _is_variable(node))
 
 
-def _anchored(steps: Iterable[Step], outer: frozenset[Identifier]) -> frozenset[Identifier]:
+def _anchored(steps: Iterable[PathPattern], outer: frozenset[Identifier]) -> frozenset[Identifier]:
     """The variables that are bound to nodes of pulled triples, by any of the steps, directly or along paths."""
     anchored = set(outer)
     nullable = []

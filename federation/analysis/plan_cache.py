@@ -7,8 +7,8 @@ from collections import OrderedDict
 
 from federation.analysis.plan import Plan
 from federation.analysis.query_template import shape_of, with_words
-from federation.budget import Effort
-from federation.errors import QuerySyntaxError, TooLarge
+from federation.budget import Budget
+from federation.errors import QuerySyntaxError, TooLargeError
 from federation.evaluation.pool import Workers
 
 _PLANS_KEPT = 1000
@@ -28,31 +28,31 @@ class Plans:
         self._kept: OrderedDict[str, Plan] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, text: str, effort: Effort) -> Plan:
+    def of(self, text: str, budget: Budget) -> Plan:
         """What a query can see.
 
         Args:
             text: The query.
-            effort: What it may use.
+            budget: What it may use.
 
         Raises:
             QuerySyntaxError: It is no SPARQL 1.1 query.
-            QueryRefused: It is not one to answer.
-            QueryTimeout: No time was left to read it.
+            QueryRefusedError: It is not one to answer.
+            QueryTimeoutError: No time was left to read it.
         """
         if len(text) > _MOST_TEXT:
-            raise TooLarge(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
+            raise TooLargeError(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
         if (plan := self._look_up(text)) is not None:
             return plan
         shape = shape_of(text)
         plan = self._look_up(shape.text) if shape.text != text else None
         if plan is None:
             try:
-                plan = self._workers.analyse(shape.text, effort)
+                plan = self._workers.analyse(shape.text, budget)
             except QuerySyntaxError:
                 if shape.text == text:
                     raise
-                return self._workers.analyse(text, effort)  # which tells the right place
+                return self._workers.analyse(text, budget)  # which tells the right place
             self._keep(shape.text, plan)
         plan = with_words(plan, shape.words)
         self._keep(text, plan)

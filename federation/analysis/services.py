@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from federation.analysis.lexer import QueryText, Token
-from federation.errors import QueryRefused
+from federation.errors import QueryRefusedError
 
 # No comparison goes on with "scheme://", and without brackets, quotes and "#" it makes no difference which of both it is.
 _PLAIN_IRI = re.compile(r"<(?:[A-Za-z][A-Za-z0-9+.-]*://[^>]*|[A-Za-z0-9_.:/%~-]*)>")
@@ -33,7 +33,7 @@ def service_tokens(query: QueryText) -> list[Token]:
         query: The query's text.
 
     Raises:
-        QueryRefused: A variable stands there, or the text could be read in another way.
+        QueryRefusedError: A variable stands there, or the text could be read in another way.
     """
     tokens = query.tokens
     found = []
@@ -42,7 +42,7 @@ def service_tokens(query: QueryText) -> list[Token]:
             silent = n + 1 < len(tokens) and tokens[n + 1].keyword == "SILENT"
             following = tokens[n + 1 + silent : n + 2 + silent]
             if not following or following[0].kind not in ("iri", "name"):
-                raise QueryRefused(
+                raise QueryRefusedError(
                     "SERVICE is refused: what follows it must be the address of a server, whose host SPARQL_SERVICES has to "
                     "name; it cannot be a variable"
                 )
@@ -60,17 +60,17 @@ def check_services(services: Sequence[str], allowed: frozenset[str]) -> None:
         allowed: Hosts in small letters, with their ports where these are not the usual ones.
 
     Raises:
-        QueryRefused: The host of one of them is not among those.
+        QueryRefusedError: The host of one of them is not among those.
     """
     for service in services:
         names = _names(service)
         if not names:
-            raise QueryRefused(
+            raise QueryRefusedError(
                 f"SERVICE <{service[:_MOST_SHOWN]}> is refused: only addresses of the form http(s)://host:port/… are called, "
                 "and only those whose host SPARQL_SERVICES names"
             )
         if not names & allowed:
-            raise QueryRefused(
+            raise QueryRefusedError(
                 f"SERVICE <{service[:_MOST_SHOWN]}> is refused: SPARQL_SERVICES, the setting that names the hosts that this "
                 f"endpoint may call, does not name {min(names, key=len)}"
             )
@@ -89,10 +89,10 @@ def _names(service: str) -> frozenset[str]:
 
 def _check_plain(query: QueryText) -> None:
     if re.search(r"\\[uU]", query.text):
-        raise QueryRefused("SERVICE is refused in a query with \\u escapes; write the characters themselves")
+        raise QueryRefusedError("SERVICE is refused in a query with \\u escapes; write the characters themselves")
     for token in query.tokens:
         if not _is_plain(token):
-            raise QueryRefused(
+            raise QueryRefusedError(
                 f"SERVICE is refused in a query with {token.text[:_MOST_SHOWN]!r}, which could hide another SERVICE; write it "
                 "in another way, with spaces between words and IRIs in full"
             )

@@ -15,7 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 from federation.analysis.plan import ANY_NAMED_GRAPH, Pattern, Plan
-from federation.errors import NotKept
+from federation.errors import NotCachedError
 from federation.fetching.merge import Rows, iri
 from federation.source_selection import Snapshot
 
@@ -199,11 +199,11 @@ class Kept:
             plan: What the query can see that is to be evaluated.
 
         Raises:
-            NotKept: That is not kept any more.
+            NotCachedError: That is not kept any more.
         """
         with self._lock:
             if not self._version or not self.covers(plan):  # the names of graphs need no patterns
-                raise NotKept("what the query can see is not kept any more")
+                raise NotCachedError("what the query can see is not kept any more")
             if generation == self._generation:
                 return None
             anew = generation < self._began

@@ -11,9 +11,9 @@ from contextlib import suppress
 from itertools import count
 
 from federation.analysis.plan import Dataset, Pattern, Plan
-from federation.budget import Effort, Hold, Limits
+from federation.budget import Budget, Limits, MemoryPool
 from federation.caching.quad_cache import Kept, covering, wanted
-from federation.errors import FederationError, TooLarge
+from federation.errors import FederationError, TooLargeError
 from federation.execution import NO_PLAN, Backend, QueryExecution
 from federation.fetching.hedging import Asking, Reselected
 from federation.fetching.merge import Rows
@@ -39,14 +39,14 @@ class Refresher:
         cache: The cached quads.
         backend: The engine's shared parts.
         timeout: Seconds that one fetch in the background may take.
-        hold: The memory that all queries share.
+        memory_pool: The memory that all queries share.
     """
 
-    def __init__(self, cache: Kept, backend: Backend, timeout: float, hold: Hold) -> None:
+    def __init__(self, cache: Kept, backend: Backend, timeout: float, memory_pool: MemoryPool) -> None:
         self._cache = cache
         self._backend = backend
         self._timeout = timeout
-        self._hold = hold
+        self._memory_pool = memory_pool
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         self._changing = threading.Lock()
         self._numbers = count(1_000_000, 1_000_000)
@@ -114,19 +114,19 @@ class Refresher:
     def _run(self, name: str, work: _Work, snapshot_for: SnapshotFor) -> None:
         """Do work in the background, again from other nodes when some fail or are slow."""
         most = self._cache.most_quads
-        limits = Limits(most_triples=most, most_pulled_bytes=most * _BYTES_SENT_FOR_A_QUAD)
-        effort = Effort(self._timeout, limits, hold=self._hold)
+        limits = Limits(max_triples=most, max_fetched_bytes=most * _BYTES_SENT_FOR_A_QUAD)
+        budget = Budget(self._timeout, limits, memory_pool=self._memory_pool)
         everything = Dataset(frozenset(), None)
         try:
-            asking = Asking(self._backend.nodes, self._backend.threads, effort, snapshot_for)
+            asking = Asking(self._backend.nodes, self._backend.threads, budget, snapshot_for)
             outcome: Reselected | None = Reselected()
             while outcome:
                 with asking.failover() as snapshot:
-                    outcome = work(QueryExecution(self._backend, NO_PLAN, everything, snapshot, effort, asking))
+                    outcome = work(QueryExecution(self._backend, NO_PLAN, everything, snapshot, budget, asking))
         except FederationError:
             pass  # the next query meets the same error, and reports it
         finally:
-            effort.end()
+            budget.end()
             self._under_way.discard(name)
 
     def _refresh(self, execution: QueryExecution) -> Reselected | None:
@@ -138,7 +138,7 @@ class Refresher:
         began, changed = time.monotonic(), self._cache.changed(execution.snapshot)
         try:
             fetched = self._fetch(execution, self._cache.patterns if changed else (), changed)
-        except TooLarge:
+        except TooLargeError:
             self.give_up()  # or every query would meet it again
             raise
         if isinstance(fetched, Reselected):
@@ -158,7 +158,7 @@ class Refresher:
                     return fetched
                 rows, shown = fetched
                 fits = self._cache.replace(shown, rows, patterns, began)
-            except TooLarge:
+            except TooLargeError:
                 fits = False
             self._wanted -= new
             if not fits:

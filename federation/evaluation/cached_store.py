@@ -8,7 +8,7 @@ from contextlib import suppress
 import pyoxigraph
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store
 
-from federation.errors import UnreadableQuads
+from federation.errors import UnreadableQuadsError
 from federation.evaluation.messages import Keep
 
 
@@ -26,7 +26,7 @@ class KeptStore:
         """Forget and add what a job says.
 
         Raises:
-            UnreadableQuads: The quads are none; nothing can be relied on then until all is kept anew.
+            UnreadableQuadsError: The quads are none; nothing can be relied on then until all is kept anew.
         """
         if job.anew:
             self.store = Store()
@@ -61,13 +61,13 @@ def read_quads(document: bytes) -> Iterator[Quad]:
     """The quads of a document of N-Quads; its blank nodes keep their labels.
 
     Raises:
-        UnreadableQuads: It is none.
+        UnreadableQuadsError: It is none.
     """
     parsed = pyoxigraph.parse(document, RdfFormat.N_QUADS, lenient=True, rename_blank_nodes=False)
     try:
         yield from parsed
     except SyntaxError as error:
-        raise UnreadableQuads(str(error)) from error
+        raise UnreadableQuadsError(str(error)) from error
 
 
 def add_graphs(store: Store, names: Iterable[str]) -> None:

@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from federation.analysis.plan import Plan
-from federation.budget import Effort
+from federation.budget import Budget
 from federation.caching.quad_cache import Kept
-from federation.errors import NotKept, ServerStopping, TooLarge
+from federation.errors import NotCachedError, ServerStoppingError, TooLargeError
 from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
 
 # Seconds between two looks at whether anybody still waits for an answer.
@@ -51,53 +51,53 @@ class Workers:
         self._idle_caller: queue.LifoQueue[_Worker] = queue.LifoQueue()
         self._idle_caller.put(self._caller)
 
-    def analyse(self, text: str, effort: Effort) -> Plan:
+    def analyse(self, text: str, budget: Budget) -> Plan:
         """Read a query.
 
         Args:
             text: What was sent as a query.
-            effort: What the query may use.
+            budget: What the query may use.
 
         Raises:
             QuerySyntaxError: It is none.
-            QueryRefused: It is not one to answer.
-            QueryTimeout: Reading it, or waiting for a worker, took too long.
+            QueryRefusedError: It is not one to answer.
+            QueryTimeoutError: Reading it, or waiting for a worker, took too long.
         """
-        reply = self._do(Analyse(text), effort, "the query's analysis")
+        reply = self._do(Analyse(text), budget, "the query's analysis")
         assert isinstance(reply, Planned)
         return reply.plan
 
-    def evaluate(self, job: Evaluate, effort: Effort) -> bytes:
+    def evaluate(self, job: Evaluate, budget: Budget) -> bytes:
         """Run a query over the quads that it can see.
 
         Args:
             job: The query and the quads.
-            effort: What the query may use.
+            budget: What the query may use.
 
         Raises:
-            QueryRefused: It cannot be evaluated, or not within the bounds.
-            QueryTimeout: It took too long.
-            ServiceFailed: Another server, which it calls, failed.
+            QueryRefusedError: It cannot be evaluated, or not within the bounds.
+            QueryTimeoutError: It took too long.
+            ServiceFailedError: Another server, which it calls, failed.
         """
-        reply = self._do(job, effort, _described(job))
+        reply = self._do(job, budget, _described(job))
         assert isinstance(reply, Evaluated)
         return reply.body
 
-    def evaluate_over_kept(self, job: Evaluate, kept: Kept, plan: Plan, effort: Effort) -> bytes:
+    def evaluate_over_kept(self, job: Evaluate, kept: Kept, plan: Plan, budget: Budget) -> bytes:
         """Run a query over the quads that are kept, all of them.
 
         Args:
             job: The query.
             kept: What is kept.
             plan: What the query can see.
-            effort: What the query may use.
+            budget: What the query may use.
 
         Raises:
-            NotKept: It has to be evaluated in another way.
-            QueryRefused: It cannot be evaluated, or not within the bounds.
-            QueryTimeout: It took too long.
+            NotCachedError: It has to be evaluated in another way.
+            QueryRefusedError: It cannot be evaluated, or not within the bounds.
+            QueryTimeoutError: It took too long.
         """
-        reply = self._do(job, effort, "the query's evaluation", kept=(kept, plan))
+        reply = self._do(job, budget, "the query's evaluation", kept=(kept, plan))
         assert isinstance(reply, Evaluated)
         return reply.body
 
@@ -107,18 +107,20 @@ class Workers:
         for worker in (*self._all, self._caller):
             worker.end()
 
-    def _do(self, job: Job, effort: Effort, what: str, kept: tuple[Kept, Plan] | None = None) -> Reply:
+    def _do(self, job: Job, budget: Budget, what: str, kept: tuple[Kept, Plan] | None = None) -> Reply:
         idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
-        worker = _take(idle, effort, what)
+        worker = _take(idle, budget, what)
         try:
             if self._closed:
-                raise ServerStopping("this server is stopping")
+                raise ServerStoppingError("this server is stopping")
             if kept is not None:
-                self._bring_up_to_date(worker, *kept, effort)
-            reply = self._answer(worker, job, effort, what)
+                self._bring_up_to_date(worker, *kept, budget)
+            reply = self._answer(worker, job, budget, what)
         except (EOFError, OSError):
             worker.end()
-            raise TooLarge("the query ended its evaluator: it takes too much memory, or is nested too deeply") from None
+            raise TooLargeError(
+                "the query ended its evaluator: it takes too much memory, or is nested too deeply"
+            ) from None
         except BaseException:
             worker.end()
             raise
@@ -128,14 +130,14 @@ class Workers:
             raise reply.error()
         return reply
 
-    def _answer(self, worker: _Worker, job: Job, effort: Effort, what: str) -> Reply:
+    def _answer(self, worker: _Worker, job: Job, budget: Budget, what: str) -> Reply:
         worker.send(self._encoder.encode(job))
         while not worker.has_answered(_LOOK_EVERY):
-            effort.check(what)
+            budget.check(what)
         reply: Reply = self._decoder.decode(worker.receive())
         return reply
 
-    def _bring_up_to_date(self, worker: _Worker, kept: Kept, plan: Plan, effort: Effort) -> None:
+    def _bring_up_to_date(self, worker: _Worker, kept: Kept, plan: Plan, budget: Budget) -> None:
         worker.start_if_ended()
         start = time.perf_counter()
         delta = kept.delta(worker.generation, plan)
@@ -144,21 +146,21 @@ class Workers:
         job = Keep(delta.anew, delta.gone, delta.quads, delta.graphs)
         worker.generation = -1  # until it is done
         try:
-            reply = self._answer(worker, job, effort, "the evaluator to take in what is kept")
+            reply = self._answer(worker, job, budget, "the evaluator to take in what is kept")
         except (EOFError, OSError):
-            raise NotKept("what is kept ended the evaluator", for_good=True) from None
+            raise NotCachedError("what is kept ended the evaluator", for_good=True) from None
         if isinstance(reply, Failed):
-            raise NotKept(f"an evaluator cannot hold what is kept: {reply.message}", for_good=True)
+            raise NotCachedError(f"an evaluator cannot hold what is kept: {reply.message}", for_good=True)
         worker.generation = delta.generation
-        effort.note("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
+        budget.trace.record("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
 
 
-def _take(idle: queue.LifoQueue[_Worker], effort: Effort, what: str) -> _Worker:
+def _take(idle: queue.LifoQueue[_Worker], budget: Budget, what: str) -> _Worker:
     """A worker that is free, which may be a matter of other queries' time."""
     while True:
         with suppress(queue.Empty):
-            return idle.get(timeout=min(_LOOK_EVERY, max(effort.deadline - time.monotonic(), 0)))
-        effort.check(f"other queries to end before {what}")
+            return idle.get(timeout=min(_LOOK_EVERY, max(budget.deadline - time.monotonic(), 0)))
+        budget.check(f"other queries to end before {what}")
 
 
 def _described(job: Evaluate) -> str:

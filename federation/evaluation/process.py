@@ -27,7 +27,7 @@ import pyoxigraph
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Plan
-from federation.errors import FederationError, NotAcceptable, QueryRefused, ServiceFailed, TooLarge
+from federation.errors import FederationError, NotAcceptableError, QueryRefusedError, ServiceFailedError, TooLargeError
 from federation.evaluation.cached_store import KeptStore, add_graphs, read_quads
 from federation.evaluation.messages import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
 
@@ -68,9 +68,9 @@ def _do(job: Job, kept: KeptStore) -> Reply:
     except FederationError as error:
         return Failed.of(error)
     except MemoryError:
-        return Failed.of(TooLarge("answering this query takes too much memory"))
+        return Failed.of(TooLargeError("answering this query takes too much memory"))
     except Exception as error:  # one query's trouble is not the next one's
-        return Failed.of(QueryRefused(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
+        return Failed.of(QueryRefusedError(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
 
 
 def _plan(text: str) -> Plan:
@@ -82,16 +82,16 @@ def _plan(text: str) -> Plan:
             return analyse(text)
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    except _TakesTooLong:
+    except _AnalysisTimeoutError:
         return analyse(text, deeply=False)
 
 
-class _TakesTooLong(BaseException):
+class _AnalysisTimeoutError(BaseException):
     """Raised in the middle of an analysis; no `Exception`, which parsers catch."""
 
 
 def _give_up(number: int, frame: FrameType | None) -> None:
-    raise _TakesTooLong
+    raise _AnalysisTimeoutError
 
 
 def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
@@ -123,11 +123,11 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
         if job.services and isinstance(error, OSError | RuntimeError):
             names = ", ".join(f"<{service[:_MOST_SHOWN]}>" for service in job.services)
             reason = str(error).partition(" with payload")[0]
-            raise ServiceFailed(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
-        raise QueryRefused(f"the query cannot be evaluated: {error}") from error
+            raise ServiceFailedError(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
+        raise QueryRefusedError(f"the query cannot be evaluated: {error}") from error
     if job.media_type == _RDF_XML and b"<oxprefix: " in output.getvalue():
         # pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
-        raise NotAcceptable("a predicate of this graph cannot be written in RDF/XML; ask for another format")
+        raise NotAcceptableError("a predicate of this graph cannot be written in RDF/XML; ask for another format")
     return output.getvalue()
 
 
@@ -141,7 +141,7 @@ class _Bounded(io.BytesIO):
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self._left -= len(data)
         if self._left < 0:
-            raise TooLarge("the result is larger than one query may have; ask for less, for instance with LIMIT")
+            raise TooLargeError("the result is larger than one query may have; ask for less, for instance with LIMIT")
         return super().write(data)
 
 

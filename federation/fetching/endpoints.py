@@ -12,8 +12,8 @@ import pyoxigraph
 import urllib3
 
 from catena_core.version import __version__
-from federation.budget import Effort
-from federation.errors import QueryCancelled, QueryTimeout, SourceFailed
+from federation.budget import Budget
+from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
 from federation.fetching.subquery import Request
 from federation.source_selection import Source
 from topology.clients.http import UnsafeError, check_address
@@ -41,7 +41,7 @@ _MOST_OVERDUE = 8
 _SHUNNED = 5.0
 
 
-class _Silent(SourceFailed):
+class _SilentError(SourceFailedError):
     """A node that took too long."""
 
 
@@ -80,31 +80,33 @@ class Nodes:
         self._manners: dict[str, _Manners] = defaultdict(_Manners)
         self._numbers = count()
 
-    def ask(self, source: Source, request: Request, effort: Effort) -> bytes:
+    def ask(self, source: Source, request: Request, budget: Budget) -> bytes:
         """Ask one node for quads.
 
         Args:
             source: The node.
             request: What to ask.
-            effort: What the user's query may use.
+            budget: What the user's query may use.
 
         Returns:
             The rows: SPARQL 1.1 Results in TSV, without the header line.
 
         Raises:
-            SourceFailed: The node did not answer in time, or not as it should.
-            QueryTimeout: The deadline is over.
-            QueryCancelled: The query has ended.
-            TooLarge: The budget is spent.
+            SourceFailedError: The node did not answer in time, or not as it should.
+            QueryTimeoutError: The deadline is over.
+            QueryCancelledError: The query has ended.
+            TooLargeError: The budget is spent.
         """
         manners = self._manners[source.id]
         number, start = next(self._numbers), time.monotonic()
         if len(manners.overdue(start)) >= _MOST_OVERDUE:
-            raise SourceFailed(f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id])
+            raise SourceFailedError(
+                f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id]
+            )
         manners.asked_at[number] = start
         try:
-            rows = self._ask_again(source, request, effort)
-        except (_Silent, QueryCancelled, QueryTimeout):
+            rows = self._ask_again(source, request, budget)
+        except (_SilentError, QueryCancelledError, QueryTimeoutError):
             now = time.monotonic()
             if start in manners.overdue(now):  # also when the query went on without it, or ended
                 manners.shunned_until = now + _SHUNNED
@@ -130,25 +132,25 @@ class Nodes:
         """Close all connections."""
         self._pool.clear()
 
-    def _ask_again(self, source: Source, request: Request, effort: Effort) -> bytes:
-        until = min(effort.deadline, time.monotonic() + self._timeout)
+    def _ask_again(self, source: Source, request: Request, budget: Budget) -> bytes:
+        until = min(budget.deadline, time.monotonic() + self._timeout)
         try:
             try:
-                return self._ask(source, request, until, effort)
+                return self._ask(source, request, until, budget)
             except urllib3.exceptions.ProtocolError:
                 # A kept connection that the node closed just now says nothing about the node.
-                return self._ask(source, request, until, effort)
+                return self._ask(source, request, until, budget)
         except urllib3.exceptions.NewConnectionError as error:  # one of its TimeoutErrors, whatever took no time
-            raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
+            raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
         except (TimeoutError, urllib3.exceptions.TimeoutError):
-            if time.monotonic() >= effort.deadline:
-                raise QueryTimeout(f"waited for node {source.id}") from None
-            raise _Silent(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
+            if time.monotonic() >= budget.deadline:
+                raise QueryTimeoutError(f"waited for node {source.id}") from None
+            raise _SilentError(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
         except (urllib3.exceptions.HTTPError, OSError, UnsafeError) as error:
-            raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
+            raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
 
-    def _ask(self, source: Source, request: Request, until: float, effort: Effort) -> bytes:
-        effort.spend(0)
+    def _ask(self, source: Source, request: Request, until: float, budget: Budget) -> bytes:
+        budget.charge(0)
         check_address(source.sparql_url)
         left = until - time.monotonic()
         if left <= 0:
@@ -163,22 +165,22 @@ class Nodes:
             timeout=urllib3.Timeout(connect=left, read=left),
         )
         try:
-            body = _read(answer, until, effort)
+            body = _read(answer, until, budget)
         except BaseException:
             answer.close()
             raise
         answer.release_conn()
         if answer.status != 200:
             said = body[:200].decode(errors="replace")
-            raise SourceFailed(f"node {source.id} answers with status {answer.status}: {said}", [source.id])
+            raise SourceFailedError(f"node {source.id} answers with status {answer.status}: {said}", [source.id])
         return _rows(source, request.columns, body, answer.headers.get("Content-Type", ""))
 
 
-def _read(answer: urllib3.BaseHTTPResponse, until: float, effort: Effort) -> bytes:
+def _read(answer: urllib3.BaseHTTPResponse, until: float, budget: Budget) -> bytes:
     parts: list[bytes] = []
     # read1 hands over what has arrived, so that a node that trickles is noticed by the clock.
     while part := answer.read1(_CHUNK, decode_content=True):
-        effort.spend(len(part))
+        budget.charge(len(part))
         if time.monotonic() > until:
             raise TimeoutError
         parts.append(part)
@@ -191,11 +193,11 @@ def _rows(source: Source, columns: Sequence[str], body: bytes, content_type: str
         return _from_json(source, columns, body)
     header, _, rows = body.partition(b"\n")
     if media_type != _TSV or header.rstrip(b"\r") != b"\t".join(b"?%b" % column.encode() for column in columns):
-        raise SourceFailed(
+        raise SourceFailedError(
             f"node {source.id} answers with {media_type or 'no content type'}, not with {_TSV}", [source.id]
         )
     if rows and not rows.endswith(b"\n"):
-        raise SourceFailed(f"node {source.id} broke off in the middle of its answer", [source.id])
+        raise SourceFailedError(f"node {source.id} broke off in the middle of its answer", [source.id])
     return rows.replace(b"\r\n", b"\n")
 
 
@@ -208,5 +210,7 @@ def _from_json(source: Source, columns: Sequence[str], body: bytes) -> bytes:
             "\t".join("" if term is None else str(term) for term in (row[c] for c in columns)) for row in solutions
         ]
     except (SyntaxError, ValueError, KeyError) as error:
-        raise SourceFailed(f"node {source.id} does not answer with SPARQL results: {error}", [source.id]) from error
+        raise SourceFailedError(
+            f"node {source.id} does not answer with SPARQL results: {error}", [source.id]
+        ) from error
     return "".join(f"{line}\n" for line in lines).encode()

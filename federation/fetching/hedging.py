@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-from federation.budget import Effort
-from federation.errors import QueryTimeout, SourceFailed
+from federation.budget import Budget
+from federation.errors import QueryTimeoutError, SourceFailedError
 from federation.fetching import staleness
 from federation.fetching.endpoints import Nodes
 from federation.fetching.subquery import Request
@@ -48,7 +48,7 @@ class Asking:
     Args:
         nodes: Connections to the nodes.
         threads: Ask the nodes side by side.
-        effort: What the query may use, and what it has done.
+        budget: What the query may use, and what it has done.
         snapshot_for: A snapshot without the nodes of these ids.
         turn: Another number for each query, so that the nodes that are not needed take turns; ``None``: ask all nodes.
     """
@@ -57,13 +57,13 @@ class Asking:
         self,
         nodes: Nodes,
         threads: ThreadPoolExecutor,
-        effort: Effort,
+        budget: Budget,
         snapshot_for: Callable[[frozenset[str]], Snapshot],
         turn: int | None = None,
     ) -> None:
         self._nodes = nodes
         self._threads = threads
-        self._effort = effort
+        self._budget = budget
         self._snapshot_for = snapshot_for
         self._answers: dict[tuple[Source, str], Future[bytes]] = {}
         self._since: dict[Future[bytes], float] = {}
@@ -84,11 +84,11 @@ class Asking:
         """Yield the nodes for one attempt, and exclude those whose failure ends it.
 
         Raises:
-            SourceFailed: No other node can replace them.
+            SourceFailedError: No other node can replace them.
         """
         try:
             yield self.snapshot()
-        except SourceFailed as error:
+        except SourceFailedError as error:
             if not error.sources or not self.snapshot().sources:
                 raise
             self._exclude(error.sources, str(error))
@@ -150,10 +150,10 @@ class Asking:
             Each node with its answer, or ``Reselected`` when other nodes have to be asked.
 
         Raises:
-            SourceFailed: No other node can replace those that failed.
-            QueryTimeout: The deadline is over.
-            QueryCancelled: Nobody waits for the answer any more.
-            TooLarge: The budget of bytes is spent.
+            SourceFailedError: No other node can replace those that failed.
+            QueryTimeoutError: The deadline is over.
+            QueryCancelledError: Nobody waits for the answer any more.
+            TooLargeError: The budget of bytes is spent.
         """
         text = request.text
         waiting = {self._submit(source, request): source for source in sources}
@@ -165,7 +165,7 @@ class Asking:
                 return [(source, future.result()) for future, source in waiting.items()]
             if self._replace_slow(snapshot, waiting, pending, text):
                 return _RESELECTED
-            self._effort.check(_listed(waiting, pending), grace=_GRACE)
+            self._budget.check(_listed(waiting, pending), grace=_GRACE)
             late = {future for (_, asked), future in self._answers.items() if asked == text and not future.done()}
             wait(pending | late, timeout=self._until_next_look(waiting, pending), return_when=FIRST_COMPLETED)
 
@@ -180,9 +180,9 @@ class Asking:
 
     def _ask_one(self, source: Source, request: Request, took: dict[tuple[Source, str], float]) -> bytes:
         start = time.perf_counter()
-        body = self._nodes.ask(source, request, self._effort)
+        body = self._nodes.ask(source, request, self._budget)
         took[source, request.text] = time.perf_counter() - start
-        self._effort.note("ask", source.id, request.text, body.count(b"\n"), len(body), start)
+        self._budget.trace.record("ask", source.id, request.text, body.count(b"\n"), len(body), start)
         return body
 
     def _exclude_failed(self, waiting: dict[Future[bytes], Source]) -> bool:
@@ -190,11 +190,11 @@ class Asking:
         errors = [error for future in waiting if future.done() and (error := future.exception())]
         if not errors:
             return False
-        if any(isinstance(error, QueryTimeout) for error in errors):
-            raise QueryTimeout(f"waited for {_listed(waiting, waiting.keys() - _answered(waiting))}")
-        failures = [error for error in errors if isinstance(error, SourceFailed)]
+        if any(isinstance(error, QueryTimeoutError) for error in errors):
+            raise QueryTimeoutError(f"waited for {_listed(waiting, waiting.keys() - _answered(waiting))}")
+        failures = [error for error in errors if isinstance(error, SourceFailedError)]
         if len(errors) > len(failures):
-            raise next(error for error in errors if not isinstance(error, SourceFailed))
+            raise next(error for error in errors if not isinstance(error, SourceFailedError))
         failed = frozenset[str]().union(*(failure.sources for failure in failures))
         self._exclude(failed, "; ".join(dict.fromkeys(map(str, failures))))
         return True
@@ -207,17 +207,17 @@ class Asking:
             reason: Their error.
 
         Raises:
-            SourceFailed: No other node is left.
+            SourceFailedError: No other node is left.
         """
         if failed <= self._failed:
-            raise SourceFailed(reason, failed)
+            raise SourceFailedError(reason, failed)
         self._failed |= failed
         self._slow -= failed
         self._spared = frozenset()
         if self._slow and not self._can_spare(self._snapshot_for(self._failed), self._slow):
             self._slow = frozenset()
         if not self.snapshot().sources:
-            raise SourceFailed(f"no catalogue node answers: {reason}", failed)
+            raise SourceFailedError(f"no catalogue node answers: {reason}", failed)
 
     def _replace_slow(
         self, snapshot: Snapshot, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str

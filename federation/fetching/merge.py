@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pyoxigraph
 
 from federation.analysis.plan import Block
-from federation.errors import SourceFailed, TooLarge
+from federation.errors import SourceFailedError, TooLargeError
 from federation.source_selection import Source
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
@@ -85,8 +85,8 @@ class Rows:
             blocks: As in ``Request.blocks``.
 
         Raises:
-            SourceFailed: They are no such rows.
-            TooLarge: The quads are too many.
+            SourceFailedError: They are no such rows.
+            TooLargeError: The quads are too many.
         """
         try:
             if blocks:
@@ -94,7 +94,7 @@ class Rows:
             else:
                 self._add_quads(_Places(self, counts), number, body)
         except (ValueError, LookupError) as error:
-            raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
+            raise SourceFailedError(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
         self._origins.append((source, len(self.default), len(self.named)))
         self._check_size()
 
@@ -189,7 +189,7 @@ class Rows:
         """Escape the characters in IRIs that N-Quads does not allow there, and some servers send all the same.
 
         Raises:
-            SourceFailed: That does not help: a node sends what is no RDF.
+            SourceFailedError: That does not help: a node sends what is no RDF.
         """
         starts = (0, 0)
         for source, *ends in self._origins:
@@ -197,7 +197,7 @@ class Rows:
                 if _unreadable(lines[start:end]):
                     lines[start:end] = map(_mended, lines[start:end])
                     if problem := _unreadable(lines[start:end]):
-                        raise SourceFailed(f"node {source.id} sends what is no RDF: {problem}", [source.id])
+                        raise SourceFailedError(f"node {source.id} sends what is no RDF: {problem}", [source.id])
             starts = (ends[0], ends[1])
 
     def blank_objects(self) -> Iterator[str]:
@@ -218,7 +218,7 @@ class Rows:
 
     def _check_size(self) -> None:
         if len(self.default) + len(self.named) > self._most:
-            raise TooLarge(
+            raise TooLargeError(
                 f"this query would have to look through more than {self._most} triples; make its patterns narrower"
             )
 

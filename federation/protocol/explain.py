@@ -13,8 +13,8 @@ from catena_core.text import printable
 from federation.protocol.query_layout import lay_out
 
 if TYPE_CHECKING:  # for explanations of other processes are shown without an engine
-    from federation.budget import Step
     from federation.engine import Answer
+    from federation.trace import Step
 
 _TIERS = {
     "A": "the patterns are joined and filtered at the nodes, and what they find is put together here (push-down)",

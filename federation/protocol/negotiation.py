@@ -14,7 +14,7 @@ from typing import NamedTuple
 from werkzeug.http import parse_accept_header
 
 from federation.analysis.plan import Form
-from federation.errors import NotAcceptable
+from federation.errors import NotAcceptableError
 
 JSON_LD = "application/ld+json"
 SOLUTIONS = {
@@ -83,7 +83,7 @@ def choose(form: Form, accept: str) -> Format:
         accept: The request's Accept header (RFC 9110, section 12.5.1); empty: anything.
 
     Raises:
-        NotAcceptable: None of the formats asked for can be had.
+        NotAcceptableError: None of the formats asked for can be had.
     """
     return _chosen(SOLUTIONS if form in ("SELECT", "ASK") else GRAPHS, accept, form)
 
@@ -96,7 +96,7 @@ def choose_for_graph(accept: str, first: str = "text/turtle") -> Format:
         first: The media type that wins where Accept likes several equally.
 
     Raises:
-        NotAcceptable: None of the formats asked for can be had.
+        NotAcceptableError: None of the formats asked for can be had.
     """
     return _chosen({first: GRAPHS[first]} | GRAPHS, accept, "this")
 
@@ -109,7 +109,7 @@ def named(form: Form, name: str) -> str:
         name: A short name such as ``csv`` or ``ttl``, or a media type.
 
     Raises:
-        NotAcceptable: There is no such format for this form.
+        NotAcceptableError: There is no such format for this form.
     """
     names, media_types = (SOLUTION_NAMES, SOLUTIONS) if form in ("SELECT", "ASK") else (GRAPH_NAMES, GRAPHS)
     # The plus of a media type that was not escaped has become a blank.
@@ -118,7 +118,9 @@ def named(form: Form, name: str) -> str:
         return names[wanted]
     if wanted in media_types:
         return wanted
-    raise NotAcceptable(f"{form} is answered in the formats {', '.join(names)}, or a media type; not {name[:100]!r}")
+    raise NotAcceptableError(
+        f"{form} is answered in the formats {', '.join(names)}, or a media type; not {name[:100]!r}"
+    )
 
 
 def _chosen(formats: Mapping[str, str], accept: str, what: str) -> Format:
@@ -135,7 +137,7 @@ def _chosen(formats: Mapping[str, str], accept: str, what: str) -> Format:
         ((*_liking(media_type, qualities), media_type) for media_type in formats), key=lambda item: item[:2]
     )
     if quality == 0:
-        raise NotAcceptable(f"{what} is answered in {', '.join(formats)}; none of them matches {accept[:200]!r}")
+        raise NotAcceptableError(f"{what} is answered in {', '.join(formats)}; none of them matches {accept[:200]!r}")
     return Format(formats[chosen], chosen)
 
 

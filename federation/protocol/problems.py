@@ -11,17 +11,17 @@ from werkzeug.wrappers import Response
 
 from federation.errors import (
     FederationError,
-    NotAcceptable,
-    QueryCancelled,
-    QueryRefused,
+    NotAcceptableError,
+    QueryCancelledError,
+    QueryRefusedError,
     QuerySyntaxError,
-    QueryTimeout,
-    ServerStopping,
-    ServiceFailed,
-    SourceFailed,
-    TooBusy,
-    TooLarge,
-    UpdateRefused,
+    QueryTimeoutError,
+    ServerStoppingError,
+    ServiceFailedError,
+    SourceFailedError,
+    TooBusyError,
+    TooLargeError,
+    UpdateRefusedError,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -30,29 +30,29 @@ _RETRY_AFTER = 5  # seconds
 _READ_MEDIA_TYPES = "application/x-www-form-urlencoded, application/sparql-query"
 
 
-class RequestTooLarge(FederationError):
+class RequestTooLargeError(FederationError):
     """The request's body is larger than is read."""
 
 
-class UnsupportedMediaType(FederationError):
+class UnsupportedMediaTypeError(FederationError):
     """The request's body is of a kind that the protocol does not know."""
 
 
 # The first class that an error is an instance of counts.
 _STATUSES = (
     (QuerySyntaxError, HTTPStatus.BAD_REQUEST),
-    (UpdateRefused, HTTPStatus.BAD_REQUEST),
-    (RequestTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    (TooLarge, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (QueryRefused, HTTPStatus.FORBIDDEN),
-    (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
-    (SourceFailed, HTTPStatus.SERVICE_UNAVAILABLE),
-    (ServerStopping, HTTPStatus.SERVICE_UNAVAILABLE),
-    (TooBusy, HTTPStatus.SERVICE_UNAVAILABLE),
-    (ServiceFailed, HTTPStatus.BAD_GATEWAY),
-    (QueryCancelled, HTTPStatus.SERVICE_UNAVAILABLE),  # nobody is there to read it
-    (QueryTimeout, HTTPStatus.GATEWAY_TIMEOUT),
+    (UpdateRefusedError, HTTPStatus.BAD_REQUEST),
+    (RequestTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (TooLargeError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (QueryRefusedError, HTTPStatus.FORBIDDEN),
+    (NotAcceptableError, HTTPStatus.NOT_ACCEPTABLE),
+    (SourceFailedError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServerStoppingError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (TooBusyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServiceFailedError, HTTPStatus.BAD_GATEWAY),
+    (QueryCancelledError, HTTPStatus.SERVICE_UNAVAILABLE),  # nobody is there to read it
+    (QueryTimeoutError, HTTPStatus.GATEWAY_TIMEOUT),
     (FederationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 
@@ -78,14 +78,14 @@ def of_error(error: FederationError) -> flask.Response:
     members: dict[str, object] = {}
     if isinstance(error, QuerySyntaxError) and error.line:
         members = {"line": error.line, "column": error.column}
-    if isinstance(error, SourceFailed) and error.sources:
+    if isinstance(error, SourceFailedError) and error.sources:
         members = {"nodes": sorted(error.sources)}
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
     detail = str(error)
-    if isinstance(error, QueryTimeout):
+    if isinstance(error, QueryTimeoutError):
         detail = f"there was no answer in time: {detail}; try again, or ask for less"
     response = problem(status, detail, **members)
-    if isinstance(error, UnsupportedMediaType):
+    if isinstance(error, UnsupportedMediaTypeError):
         response.headers["Accept"] = _READ_MEDIA_TYPES
     return response
 

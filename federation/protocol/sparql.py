@@ -13,7 +13,13 @@ import msgspec
 
 from federation.analysis.plan import Form
 from federation.engine import Answer, Engine
-from federation.errors import FederationError, NotAcceptable, QuerySyntaxError, SourceFailed, UpdateRefused
+from federation.errors import (
+    FederationError,
+    NotAcceptableError,
+    QuerySyntaxError,
+    SourceFailedError,
+    UpdateRefusedError,
+)
 from federation.protocol import problems
 from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated, wants_fresh
@@ -61,7 +67,7 @@ def sparql_blueprint(
         readings = _readings(request, max_request_bytes)
         likeliest = next(readings)
         if likeliest.is_update:
-            raise UpdateRefused(_UPDATE_REFUSED)
+            raise UpdateRefusedError(_UPDATE_REFUSED)
         if likeliest.query is None:
             if request.method == "POST" or not set(request.args) <= _FORMAT:
                 raise QuerySyntaxError("there is no query parameter")
@@ -87,7 +93,9 @@ def sparql_blueprint(
         chosen = _format_for(query.plan.form, reading.format, explained=bool(explain))
         answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=wants_fresh(request))
         if answer.missing and not partial_answers:
-            raise SourceFailed(f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing)
+            raise SourceFailedError(
+                f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing
+            )
         if explain:
             told = explanation(answer, time.perf_counter() - start, chosen.content_type)
             return told_of(answer, _explained(told, explain))
@@ -126,10 +134,10 @@ def _readings(request: flask.Request, max_bytes: int) -> Iterator[Parameters]:
             raise QuerySyntaxError("there must be one query: it is in the address and in the body")
         return iter([address._replace(query=read_text(body))])
     if request.mimetype == "application/sparql-update":
-        raise UpdateRefused(_UPDATE_REFUSED)
+        raise UpdateRefusedError(_UPDATE_REFUSED)
     if request.mimetype == _FORM or body.startswith(b"query=") or not body:
         return (_both(address, reading) for reading in read_form(body))
-    raise problems.UnsupportedMediaType("send application/x-www-form-urlencoded or application/sparql-query")
+    raise problems.UnsupportedMediaTypeError("send application/x-www-form-urlencoded or application/sparql-query")
 
 
 def _both(address: Parameters, form: Parameters) -> Parameters:
@@ -151,7 +159,7 @@ def _format_for(form: Form, name: str, *, explained: bool) -> Format:
     accept = named(form, name) if name else flask.request.headers.get("Accept", "")
     try:
         return choose(form, accept)
-    except NotAcceptable:
+    except NotAcceptableError:
         if explained:  # the header is meant for the explanation
             return choose(form, "*/*")
         raise

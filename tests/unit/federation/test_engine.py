@@ -13,12 +13,12 @@ import pytest
 from federation.budget import Limits
 from federation.engine import Engine
 from federation.errors import (
-    NotAcceptable,
-    QueryRefused,
+    NotAcceptableError,
+    QueryRefusedError,
     QuerySyntaxError,
-    QueryTimeout,
-    SourceFailed,
-    TooLarge,
+    QueryTimeoutError,
+    SourceFailedError,
+    TooLargeError,
 )
 from federation.source_selection import Snapshot, Source
 from tests.helpers.sparql_node import Node, running_nodes
@@ -96,7 +96,7 @@ def test_a_connection_closed_by_the_node_is_no_failure(nodes: list[Node], engine
 
 def test_without_failover_the_caller_learns_who_failed(nodes: list[Node], engine: Engine) -> None:
     nodes[0].fault = nodes[2].fault = "error"
-    with pytest.raises(SourceFailed, match="status 500") as caught:
+    with pytest.raises(SourceFailedError, match="status 500") as caught:
         engine.query(COUNT, snapshot(nodes))
     assert caught.value.sources and caught.value.sources <= {"node0", "node2"}
 
@@ -123,20 +123,20 @@ def test_an_answer_from_graphs_that_are_there_is_complete(nodes: list[Node], eng
 def test_when_all_nodes_are_lost_there_is_no_answer(nodes: list[Node], engine: Engine) -> None:
     for node in nodes:
         node.fault = "error"
-    with pytest.raises(SourceFailed, match="no catalogue node answers"):
+    with pytest.raises(SourceFailedError, match="no catalogue node answers"):
         engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
 
 
 def test_where_no_node_is_known_to_live_it_is_told_which_are_missing(engine: Engine) -> None:
     for _ in range(2):
-        with pytest.raises(SourceFailed, match=r"^no catalogue node answers; missing: node0, node1$") as caught:
+        with pytest.raises(SourceFailedError, match=r"^no catalogue node answers; missing: node0, node1$") as caught:
             engine.query_with_failover(COUNT, lambda _: Snapshot((), missing=("node0", "node1")))
         assert caught.value.sources == {"node0", "node1"}
 
 
 def test_a_snapshot_that_cannot_avoid_a_node_ends_the_attempts(nodes: list[Node], engine: Engine) -> None:
     nodes[0].fault = "error"
-    with pytest.raises(SourceFailed, match="node0"):
+    with pytest.raises(SourceFailedError, match="node0"):
         engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes))
 
 
@@ -216,7 +216,7 @@ def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:
         for node in nodes:
             node.fault = "hang"
         begin = time.monotonic()
-        with pytest.raises(QueryTimeout, match="nodes node0, node1, node2"):
+        with pytest.raises(QueryTimeoutError, match="nodes node0, node1, node2"):
             engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
         assert time.monotonic() - begin < 5
     finally:
@@ -226,15 +226,15 @@ def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (Limits(most_triples=10), "more than 10 triples"),
-        (Limits(most_pulled_bytes=300), "more than 300 bytes"),
-        (Limits(most_result_bytes=300), "LIMIT"),
+        (Limits(max_triples=10), "more than 10 triples"),
+        (Limits(max_fetched_bytes=300), "more than 300 bytes"),
+        (Limits(max_result_bytes=300), "LIMIT"),
     ],
 )
 def test_limits(nodes: list[Node], limits: Limits, said: str) -> None:
     engine = Engine(limits=limits, workers=1)
     try:
-        with pytest.raises(TooLarge, match=said):
+        with pytest.raises(TooLargeError, match=said):
             engine.query("SELECT * { ?s <urn:p> ?o }", snapshot(nodes))
         assert (
             value(engine.query("SELECT (COUNT(*) AS ?n) { GRAPH <urn:g1> { ?s <urn:p> 1 } }", snapshot(nodes)).body)
@@ -245,7 +245,7 @@ def test_limits(nodes: list[Node], limits: Limits, said: str) -> None:
 
 
 def test_long_texts_are_refused(nodes: list[Node], engine: Engine) -> None:
-    with pytest.raises(TooLarge, match="characters"):
+    with pytest.raises(TooLargeError, match="characters"):
         engine.query("ASK {} #" + "x" * 2**20, snapshot(nodes))
 
 
@@ -272,13 +272,13 @@ def test_a_node_that_sends_what_is_no_rdf_is_replaced(nodes: list[Node], engine:
     nodes[0].fault = "nonsense"
     answer = engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
     assert (value(answer.body), answer.missing) == ("12", ())
-    with pytest.raises(SourceFailed, match="no RDF") as caught:
+    with pytest.raises(SourceFailedError, match="no RDF") as caught:
         engine.query(COUNT, snapshot(nodes))
     assert caught.value.sources == {"node0"}
 
 
 def test_services_are_refused(nodes: list[Node], engine: Engine) -> None:
-    with pytest.raises(QueryRefused, match="SERVICE"):
+    with pytest.raises(QueryRefusedError, match="SERVICE"):
         engine.query(f"SELECT * {{ SERVICE <{nodes[0].url}> {{ ?s ?p ?o }} }}", snapshot(nodes))
     assert not nodes[0].queries
 
@@ -315,7 +315,7 @@ def test_csv(nodes: list[Node], engine: Engine) -> None:
 
 
 def test_a_graph_that_rdf_xml_cannot_tell_is_refused(nodes: list[Node], engine: Engine) -> None:
-    with pytest.raises(NotAcceptable, match="RDF/XML"):
+    with pytest.raises(NotAcceptableError, match="RDF/XML"):
         engine.query("CONSTRUCT { ?s <urn:> ?c } { ?s a ?c }", snapshot(nodes), media_type="application/rdf+xml")
 
 
@@ -331,7 +331,7 @@ def test_a_closed_engine_refuses(nodes: list[Node]) -> None:
     engine = Engine(workers=1)
     engine.prepare(COUNT)
     engine.close()
-    with pytest.raises((QueryRefused, RuntimeError)):
+    with pytest.raises((QueryRefusedError, RuntimeError)):
         engine.query(COUNT, snapshot(nodes))
 
 

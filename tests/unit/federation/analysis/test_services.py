@@ -21,7 +21,13 @@ from federation.analysis.analyse import analyse
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
 from federation.analysis.services import check_services
 from federation.engine import Engine
-from federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, ServerStopping, ServiceFailed
+from federation.errors import (
+    QueryRefusedError,
+    QuerySyntaxError,
+    QueryTimeoutError,
+    ServerStoppingError,
+    ServiceFailedError,
+)
 from federation.protocol.sparql import sparql_blueprint
 from federation.source_selection import Snapshot, Source
 from tests.helpers.sparql_node import Node, running_nodes
@@ -255,17 +261,17 @@ class TestPlans:
         """Plans are kept by the shape of queries."""
         ours = engine.prepare(f"SELECT * {{ ?s <urn:p> 'word' SERVICE <{service.url}> {{}} }}")
         assert ours.plan.services == (service.url,)
-        with pytest.raises(QueryRefused, match=r"does not name other\.example"):
+        with pytest.raises(QueryRefusedError, match=r"does not name other\.example"):
             engine.prepare("SELECT * { ?s <urn:p> 'word' SERVICE <http://other.example/sparql> {} }")
         for _ in range(2):
-            with pytest.raises(QueryRefused, match=r"does not name other\.example"):
+            with pytest.raises(QueryRefusedError, match=r"does not name other\.example"):
                 engine.prepare("SELECT * { ?s <urn:p> 'other' SERVICE SILENT <http://other.example/sparql> {} }")
 
 
 class TestRefusals:
     @pytest.mark.parametrize("text", ALL_CALLS.values(), ids=ALL_CALLS.keys())
     def test_where_the_host_is_not_allowed(self, closed_engine: Engine, service: Node, text: str) -> None:
-        with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES.* does not name 127\.0\.0\.1:"):
+        with pytest.raises(QueryRefusedError, match=r"SPARQL_SERVICES.* does not name 127\.0\.0\.1:"):
             closed_engine.prepare(text.replace("URL", service.url))
         assert not service.queries
 
@@ -279,7 +285,7 @@ class TestRefusals:
         ],
     )
     def test_where_the_address_is_a_variable(self, engine: Engine, service: Node, text: str) -> None:
-        with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES .*variable"):
+        with pytest.raises(QueryRefusedError, match=r"SPARQL_SERVICES .*variable"):
             engine.prepare(text.replace("URL", service.url))
 
     @pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN.keys())
@@ -294,12 +300,12 @@ class TestRefusals:
         list(solutions)
         assert evil.queries, "nothing is hidden in it"
         evil.queries.clear()
-        with pytest.raises(QueryRefused, match="SERVICE"):
+        with pytest.raises(QueryRefusedError, match="SERVICE"):
             engine.query(text, snapshot(nodes))
         assert not evil.queries
 
     def test_of_functions_that_nobody_knows_are_no_fault_of_the_service(self, engine: Engine, service: Node) -> None:
-        with pytest.raises(QueryRefused, match="custom function"):
+        with pytest.raises(QueryRefusedError, match="custom function"):
             engine.prepare(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o }} FILTER(<urn:f>(?o)) }}")
         assert not service.queries
         assert engine.prepare(
@@ -308,7 +314,7 @@ class TestRefusals:
 
     def test_where_one_asks_over_tls(self, closed_engine: Engine) -> None:
         for silent in ("", "SILENT"):
-            with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES.* does not name b\.example"):
+            with pytest.raises(QueryRefusedError, match=r"SPARQL_SERVICES.* does not name b\.example"):
                 closed_engine.prepare(f"ASK {{ SERVICE {silent} <https://b.example/> {{}} }}")
 
     def test_that_tell_where_the_syntax_is_wrong(self, engine: Engine, service: Node) -> None:
@@ -320,7 +326,7 @@ class TestRefusals:
         assert not service.queries
 
     def test_where_characters_are_escaped(self, engine: Engine, service: Node) -> None:
-        with pytest.raises(QueryRefused, match="escapes"):
+        with pytest.raises(QueryRefusedError, match="escapes"):
             engine.prepare(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p '\\u0041' }} }}")
 
     @pytest.mark.parametrize(
@@ -377,7 +383,7 @@ class TestRefusals:
         ],
     )
     def test_of_all_others(self, address: str) -> None:
-        with pytest.raises(QueryRefused, match="SPARQL_SERVICES"):
+        with pytest.raises(QueryRefusedError, match="SPARQL_SERVICES"):
             check_services(["http://a.example/", address], frozenset({"a.example"}))
 
 
@@ -388,7 +394,7 @@ class TestFaults:
     ) -> None:
         service.fault = fault
         url = down.url if fault == "down" else service.url
-        with pytest.raises(ServiceFailed, match=re.escape(f"SERVICE <{url}> failed: ")):
+        with pytest.raises(ServiceFailedError, match=re.escape(f"SERVICE <{url}> failed: ")):
             engine.query(ALL_CALLS["joined"].replace("URL", url), snapshot(nodes))
 
     @pytest.mark.parametrize("fault", ["error", "wrong", "down"])
@@ -408,7 +414,7 @@ class TestFaults:
         engine = engine_for(service)
         url = service.url.replace("http:", "https:")
         try:
-            with pytest.raises(ServiceFailed, match=re.escape(f"SERVICE <{url}> failed: ")):
+            with pytest.raises(ServiceFailedError, match=re.escape(f"SERVICE <{url}> failed: ")):
                 engine.query(ALL_CALLS["joined"].replace("URL", url).replace("SELECT *", form), snapshot(nodes))
         finally:
             engine.close()
@@ -416,7 +422,7 @@ class TestFaults:
 
     def test_a_redirect_is_not_followed(self, nodes: list[Node], service: Node, evil: Node, engine: Engine) -> None:
         service.fault = f"redirect {evil.url}"
-        with pytest.raises(ServiceFailed, match="redirect"):
+        with pytest.raises(ServiceFailedError, match="redirect"):
             engine.query(ALL_CALLS["joined"].replace("URL", service.url), snapshot(nodes))
         assert service.queries and not evil.queries
 
@@ -430,7 +436,7 @@ class TestFaults:
             begin = time.monotonic()
             try:
                 engine.query(ALL_CALLS["silent"].replace("URL", service.url), snapshot(nodes))
-            except QueryTimeout as error:
+            except QueryTimeoutError as error:
                 caught.append(error)
             took.append(time.monotonic() - begin)
 
@@ -456,7 +462,7 @@ class TestFaults:
         service.fault = "endless"
         engine = Engine(timeout=60, workers=1, worker_memory=2**28, services=frozenset({urlsplit(service.url).netloc}))
         try:
-            with pytest.raises(QueryRefused, match="memory"):
+            with pytest.raises(QueryRefusedError, match="memory"):
                 engine.query(
                     f"SELECT (COUNT(*) AS ?n) {{ {{ SELECT DISTINCT ?z {{ SERVICE <{service.url}> {{ ?s <urn:q> ?z }} }} }} }}",
                     snapshot(nodes),
@@ -508,7 +514,7 @@ class TestProtocol:
         try:
             assert engine.prepare(ALL_CALLS["joined"].replace("URL", service.url)).plan.services == (service.url,)
             assert engine.prepare("ASK { SERVICE <http://a.example/sparql> {} }").plan.services
-            with pytest.raises(QueryRefused, match=r"does not name a\.example:8080"):
+            with pytest.raises(QueryRefusedError, match=r"does not name a\.example:8080"):
                 engine.prepare("ASK { SERVICE <http://a.example:8080/sparql> {} }")
         finally:
             engine.close()
@@ -516,7 +522,7 @@ class TestProtocol:
     def test_a_server_that_stops_says_so(self, nodes: list[Node]) -> None:
         engine = Engine(timeout=10, workers=1)
         engine.close()
-        with pytest.raises(ServerStopping):
+        with pytest.raises(ServerStoppingError):
             engine.prepare("ASK {}")
         response = client_of(engine, nodes).get("/sparql", query_string={"query": "ASK {}"})
         assert (response.status_code, "Retry-After" in response.headers) == (503, True)

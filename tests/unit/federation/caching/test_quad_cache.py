@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import ANY_NAMED_GRAPH, Pattern
 from federation.caching.quad_cache import Kept, covering, wanted
-from federation.errors import NotKept
+from federation.errors import NotCachedError
 from federation.evaluation.cached_store import KeptStore
 from federation.evaluation.messages import Keep
 from federation.fetching.merge import Rows
@@ -66,7 +66,7 @@ def test_what_is_forgotten_in_the_meantime_is_not_answered_from(text: str) -> No
     plan = analyse(text)
     assert kept.delta(-1, plan) is not None
     kept.forget()
-    with pytest.raises(NotKept):
+    with pytest.raises(NotCachedError):
         kept.delta(-1, plan)
 
 
@@ -162,7 +162,7 @@ def test_when_it_grows_beyond_its_room_all_is_forgotten() -> None:
     later = snapshot({"urn:g": 2})
     kept.update(later, frozenset({"urn:g"}), rows({"urn:g": frozenset("abc")}), time.monotonic())
     assert (kept.count, kept.patterns, kept.is_current(later)) == (0, (), False)
-    with pytest.raises(NotKept):
+    with pytest.raises(NotCachedError):
         store_of(kept)
 
 

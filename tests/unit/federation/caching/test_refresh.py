@@ -12,10 +12,10 @@ import pytest
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Dataset, Plan
-from federation.budget import Effort, Hold, Limits
+from federation.budget import Budget, Limits, MemoryPool
 from federation.caching.quad_cache import Kept
 from federation.caching.refresh import Refresher
-from federation.errors import SourceFailed, TooLarge
+from federation.errors import SourceFailedError, TooLargeError
 from federation.execution import Backend, QueryExecution
 from federation.fetching.hedging import Asking, Reselected
 from federation.fetching.semi_join import WidePatterns
@@ -55,7 +55,7 @@ class Catalogue:
             (A,), dict.fromkeys(marks, "a"), version=repr(sorted(marks.items())), marks=marks, unmarked=frozenset()
         )
 
-    def ask(self, source: Source, request: Request, effort: Effort) -> bytes:
+    def ask(self, source: Source, request: Request, budget: Budget) -> bytes:
         predicates = _PREDICATE.search(request.text)
         assert predicates
         self.fetched.append((frozenset(predicates[1].split()), request.graphs))
@@ -91,7 +91,7 @@ def kept() -> Kept:
 
 @pytest.fixture
 def keeping(kept: Kept, backend: Backend) -> Iterator[Refresher]:
-    keeping = Refresher(kept, backend, 30, Hold(10**9))
+    keeping = Refresher(kept, backend, 30, MemoryPool(10**9))
     yield keeping
     keeping.close()
 
@@ -107,11 +107,11 @@ def serves(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapsh
         return Snapshot(()) if avoided else catalogue.snapshot()
 
     started: list[bool] = []
-    effort = Effort(30, Limits())
-    asking = Asking(backend.nodes, backend.threads, effort, lambda avoided: Snapshot(()) if avoided else seen)
+    budget = Budget(30, Limits())
+    asking = Asking(backend.nodes, backend.threads, budget, lambda avoided: Snapshot(()) if avoided else seen)
     while True:
         with asking.failover() as selected:
-            execution = QueryExecution(backend, plan, Dataset(None, None), selected, effort, asking)
+            execution = QueryExecution(backend, plan, Dataset(None, None), selected, budget, asking)
             found = keeping.serves(plan, execution, in_the_background)
             if not isinstance(found, Reselected):
                 return found
@@ -177,10 +177,10 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
     pulling, go_on = threading.Event(), threading.Event()
     ask = catalogue.ask
 
-    def slow_ask(source: Source, request: Request, effort: Effort) -> bytes:
+    def slow_ask(source: Source, request: Request, budget: Budget) -> bytes:
         pulling.set()
         assert go_on.wait(30)
-        return ask(source, request, effort)
+        return ask(source, request, budget)
 
     monkeypatch.setattr(catalogue, "ask", slow_ask)
     other = threading.Thread(target=serves, args=(keeping, catalogue))
@@ -216,7 +216,7 @@ def test_names_of_graphs_need_no_triples(keeping: Refresher, catalogue: Catalogu
 
 
 def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue, backend: Backend) -> None:
-    keeping = Refresher(Kept(1, 1000), backend, 30, Hold(10**9))
+    keeping = Refresher(Kept(1, 1000), backend, 30, MemoryPool(10**9))
     try:
         serves(keeping, catalogue)
         serves(keeping, catalogue)
@@ -227,7 +227,7 @@ def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue, backend: Bac
         keeping.close()
 
 
-@pytest.mark.parametrize("error", [TooLarge("too large"), SourceFailed("down", ["a"])])
+@pytest.mark.parametrize("error", [TooLargeError("too large"), SourceFailedError("down", ["a"])])
 def test_a_pull_that_fails_leaves_what_is_kept(keeping: Refresher, catalogue: Catalogue, error: Exception) -> None:
     is_kept(keeping, catalogue)
     catalogue.error = error
@@ -243,8 +243,8 @@ def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobo
 ) -> None:
     is_kept(keeping, catalogue)
     catalogue.marks = {"urn:g": 2}
-    catalogue.error = SourceFailed("down", ["a"])
-    with pytest.raises(SourceFailed):
+    catalogue.error = SourceFailedError("down", ["a"])
+    with pytest.raises(SourceFailedError):
         serves(keeping, catalogue)
     catalogue.error = None
     assert serves(keeping, catalogue)
@@ -253,8 +253,8 @@ def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobo
 def test_changes_that_are_too_large_are_met_by_one_query_only(keeping: Refresher, catalogue: Catalogue) -> None:
     is_kept(keeping, catalogue)
     catalogue.marks = {"urn:g": 2}
-    catalogue.error = TooLarge("too large")
-    with pytest.raises(TooLarge):
+    catalogue.error = TooLargeError("too large")
+    with pytest.raises(TooLargeError):
         serves(keeping, catalogue)
     assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
     assert len(catalogue.fetched) == 2

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyoxigraph import DefaultGraph, NamedNode
 
-from federation.errors import UnreadableQuads
+from federation.errors import UnreadableQuadsError
 from federation.evaluation.cached_store import KeptStore
 from federation.evaluation.messages import Keep
 
@@ -70,5 +70,5 @@ def test_blank_nodes_of_different_changes_are_one() -> None:
 
 
 def test_what_is_no_rdf_is_refused() -> None:
-    with pytest.raises(UnreadableQuads):
+    with pytest.raises(UnreadableQuadsError):
         KeptStore().change(Keep(False, (), b'<urn:s> <urn:p> "\\q" <urn:g> .\n', ()))

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from federation.budget import Effort, Limits
-from federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, TooLarge
+from federation.budget import Budget, Limits
+from federation.errors import QueryRefusedError, QuerySyntaxError, QueryTimeoutError, TooLargeError
 from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import Workers
 
@@ -31,8 +31,8 @@ def workers() -> Iterator[Workers]:
     workers.close()
 
 
-def soon(seconds: float = 30) -> Effort:
-    return Effort(seconds, Limits())
+def soon(seconds: float = 30) -> Budget:
+    return Budget(seconds, Limits())
 
 
 def job(text: str, quads: bytes = b"", most_bytes: int = 10**6, graphs: tuple[str, ...] = ()) -> Evaluate:
@@ -64,7 +64,7 @@ def test_blank_nodes_keep_their_labels(workers: Workers) -> None:
 
 def test_an_endless_query_is_ended(workers: Workers) -> None:
     begin = time.monotonic()
-    with pytest.raises(QueryTimeout, match="evaluation"):
+    with pytest.raises(QueryTimeoutError, match="evaluation"):
         workers.evaluate(job(ENDLESS, QUADS), soon(1))
     assert time.monotonic() - begin < 3
     assert works(workers)
@@ -72,32 +72,32 @@ def test_an_endless_query_is_ended(workers: Workers) -> None:
 
 def test_waiting_for_a_worker_ends_too(workers: Workers) -> None:
     def endless() -> None:
-        with pytest.raises(QueryTimeout):
+        with pytest.raises(QueryTimeoutError):
             workers.evaluate(job(ENDLESS, QUADS), soon(3))
 
     thread = threading.Thread(target=endless)
     thread.start()
     time.sleep(0.3)
-    with pytest.raises(QueryTimeout, match="other queries"):
+    with pytest.raises(QueryTimeoutError, match="other queries"):
         workers.analyse("ASK {}", soon(0.5))
     thread.join()
     assert works(workers)
 
 
 def test_a_query_that_ends_its_process_is_refused(workers: Workers) -> None:
-    with pytest.raises(TooLarge, match="nested too deeply"):
+    with pytest.raises(TooLargeError, match="nested too deeply"):
         workers.analyse("SELECT * " + "{" * 100_000 + "}" * 100_000, soon())
     assert works(workers)
 
 
 def test_a_query_that_needs_too_much_memory_is_refused(workers: Workers) -> None:
-    with pytest.raises(TooLarge, match="memory"):
+    with pytest.raises(TooLargeError, match="memory"):
         workers.evaluate(job("SELECT * { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i } ORDER BY ?a", QUADS), soon(120))
     assert works(workers)
 
 
 def test_a_result_that_is_too_large_is_refused(workers: Workers) -> None:
-    with pytest.raises(TooLarge, match="LIMIT"):
+    with pytest.raises(TooLargeError, match="LIMIT"):
         workers.evaluate(job("SELECT * { ?s ?p ?o }", QUADS, most_bytes=10_000), soon())
     assert works(workers)
 
@@ -164,7 +164,7 @@ def test_no_query_reaches_another_server(workers: Workers, text: str) -> None:
         for host in ("127.0.0.1", "localhost"):
             try:
                 workers.evaluate(job(text.replace("URL", f"http://{host}:{server.server_port}/")), soon())
-            except QueryRefused as error:
+            except QueryRefusedError as error:
                 assert "cannot be evaluated" in str(error)
     finally:
         server.shutdown()

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from federation.budget import Effort, Limits
-from federation.errors import QueryCancelled, QueryTimeout, SourceFailed
+from federation.budget import Budget, Limits
+from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
 from federation.fetching.hedging import Asking, Reselected
 from federation.fetching.subquery import Request
 from federation.source_selection import Snapshot, Source
@@ -39,7 +39,7 @@ class Nodes:
     suspected: frozenset[str] = frozenset()
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def ask(self, source: Source, request: Request, effort: Effort) -> bytes:
+    def ask(self, source: Source, request: Request, budget: Budget) -> bytes:
         self.asked.append((source.id, request.text))
         if source.id in self.hanging:
             assert self.hanging[source.id].wait(30)
@@ -113,10 +113,10 @@ def make(
     nodes: Nodes,
     threads: ThreadPoolExecutor,
     directory: Directory,
-    effort: Effort | None = None,
+    budget: Budget | None = None,
     turn: int | None = None,
 ) -> Asking:
-    return Asking(nodes, threads, effort or Effort(30, Limits()), directory.snapshot, turn)  # type: ignore[arg-type]
+    return Asking(nodes, threads, budget or Budget(30, Limits()), directory.snapshot, turn)  # type: ignore[arg-type]
 
 
 def hang(nodes: Nodes, *names: str) -> None:
@@ -170,7 +170,7 @@ def test_a_slow_answer_is_used_all_the_same_if_it_is_there_first(asking: Asking,
 
 
 def test_a_node_that_fails_is_replaced_by_those_that_have_copies(asking: Asking, nodes: Nodes) -> None:
-    nodes.errors["a"] = SourceFailed("a is down", ["a"])
+    nodes.errors["a"] = SourceFailedError("a is down", ["a"])
     assert answers(asking, "urn:ab") == ("b", ())
     assert answers(asking) == ("bc", ())
 
@@ -178,7 +178,7 @@ def test_a_node_that_fails_is_replaced_by_those_that_have_copies(asking: Asking,
 def test_when_the_only_other_copy_hangs_after_a_failure_both_are_told_to_be_missing(
     asking: Asking, nodes: Nodes
 ) -> None:
-    nodes.errors["a"] = SourceFailed("a is down", ["a"])
+    nodes.errors["a"] = SourceFailedError("a is down", ["a"])
     hang(nodes, "b")
     assert answers(asking) == ("c", ("a", "b"))
 
@@ -188,7 +188,7 @@ def test_a_node_that_was_slow_is_waited_for_again_when_its_replacement_fails(ask
 
     def fail() -> None:
         eventually(lambda: ("b", "SELECT 1") in nodes.asked)
-        nodes.errors["b"] = SourceFailed("b is down", ["b"])
+        nodes.errors["b"] = SourceFailedError("b is down", ["b"])
         nodes.hanging["b"].set()
         eventually(lambda: asking._failed)
         nodes.hanging["a"].set()
@@ -210,23 +210,23 @@ def test_what_only_one_node_has_is_waited_for_and_then_told_to_be_missing(
 
 
 def test_while_nobody_has_answered_all_are_waited_for(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
-    asking = make(nodes, threads, Directory({"urn:a": "a", "urn:b": "b"}), Effort(1.5, Limits()))
+    asking = make(nodes, threads, Directory({"urn:a": "a", "urn:b": "b"}), Budget(1.5, Limits()))
     hang(nodes, "a", "b")
-    with pytest.raises(QueryTimeout, match="nodes a, b"):
+    with pytest.raises(QueryTimeoutError, match="nodes a, b"):
         answers(asking)
 
 
 def test_when_all_fail_the_reasons_are_told(asking: Asking, nodes: Nodes) -> None:
-    nodes.errors.update({name: SourceFailed(f"{name} is down", [name]) for name in "abc"})
-    with pytest.raises(SourceFailed, match="no catalogue node answers"):
+    nodes.errors.update({name: SourceFailedError(f"{name} is down", [name]) for name in "abc"})
+    with pytest.raises(SourceFailedError, match="no catalogue node answers"):
         answers(asking)
 
 
 def test_a_directory_that_cannot_do_without_a_node_ends_it(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
-    nodes.errors["a"] = SourceFailed("a is down", ["a"])
+    nodes.errors["a"] = SourceFailedError("a is down", ["a"])
     whole = Directory().snapshot()
-    asking = Asking(nodes, threads, Effort(30, Limits()), lambda avoid: whole)  # type: ignore[arg-type]
-    with pytest.raises(SourceFailed, match="a is down"):
+    asking = Asking(nodes, threads, Budget(30, Limits()), lambda avoid: whole)  # type: ignore[arg-type]
+    with pytest.raises(SourceFailedError, match="a is down"):
         answers(asking)
 
 
@@ -238,10 +238,10 @@ def test_other_errors_are_no_reason_to_ask_others(asking: Asking, nodes: Nodes) 
 
 def test_it_ends_when_nobody_waits_any_more(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
     gone = threading.Event()
-    asking = make(nodes, threads, Directory(), Effort(30, Limits(), gone.is_set))
+    asking = make(nodes, threads, Directory(), Budget(30, Limits(), gone.is_set))
     hang(nodes, *"abc")
     threads.submit(lambda: eventually(lambda: len(nodes.asked) == 3) and gone.set())
-    with pytest.raises(QueryCancelled):
+    with pytest.raises(QueryCancelledError):
         answers(asking)
 
 
@@ -298,7 +298,7 @@ def test_where_something_changes_all_the_time_a_node_that_hangs_is_not_waited_fo
 
     hang(nodes, *hanging)
     nodes.suspected = frozenset(hanging) - {"a"}
-    asking = make(nodes, threads, Restless(dict(copies)), Effort(10, Limits()))
+    asking = make(nodes, threads, Restless(dict(copies)), Budget(10, Limits()))
     found, lost = answers(asking)
     assert (set(found) & set(hanging), lost) == (set(), missing)
     asked = [name for name, _ in nodes.asked]
@@ -371,7 +371,7 @@ def test_where_providers_have_graphs_of_their_own_all_nodes_are_needed(
 
 
 def test_a_node_that_was_not_needed_is_when_another_fails(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
-    nodes.errors["b"] = SourceFailed("b is down", ["b"])
+    nodes.errors["b"] = SourceFailedError("b is down", ["b"])
     assert answers(make(nodes, threads, Directory(), turn=0)) == ("ac", ())
     del nodes.errors["b"]
     hang(nodes, "b")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.analysis.plan import DEFAULT_GRAPH, Block
-from federation.errors import SourceFailed, TooLarge
+from federation.errors import SourceFailedError, TooLargeError
 from federation.fetching.merge import Rows, in_full, iri, skolem_label, skolem_suffix
 from federation.source_selection import Source
 
@@ -159,7 +159,7 @@ def test_labels_of_other_blank_nodes_are_told_from_them() -> None:
     ],
 )
 def test_rows_that_are_no_quads_are_the_fault_of_the_node(body: bytes) -> None:
-    with pytest.raises(SourceFailed) as caught:
+    with pytest.raises(SourceFailedError) as caught:
         rows().add(B, 0, body, anything)
     assert caught.value.sources == {"b"}
 
@@ -167,7 +167,7 @@ def test_rows_that_are_no_quads_are_the_fault_of_the_node(body: bytes) -> None:
 def test_too_many_quads_are_refused() -> None:
     pulled = rows(most=2)
     pulled.add(A, 0, row() * 2, anything)
-    with pytest.raises(TooLarge, match="more than 2 triples"):
+    with pytest.raises(TooLargeError, match="more than 2 triples"):
         pulled.add(B, 1, row(), anything)
 
 
@@ -261,7 +261,7 @@ def test_blank_nodes_of_a_block_s_constants_are_those_of_the_quads() -> None:
     ],
 )
 def test_rows_that_are_no_matches_are_the_fault_of_the_node(body: bytes) -> None:
-    with pytest.raises(SourceFailed) as caught:
+    with pytest.raises(SourceFailedError) as caught:
         rows().add(B, 0, body, anything, BLOCKS)
     assert caught.value.sources == {"b"}
 
@@ -270,7 +270,7 @@ def test_what_is_mended_is_the_node_s_that_sent_it() -> None:
     pulled = rows()
     pulled.add(A, 0, row(object_="<urn:no iri>"), anything)
     pulled.add(B, 1, row(object_='"\\q"'), anything)
-    with pytest.raises(SourceFailed, match="node b sends what is no RDF"):
+    with pytest.raises(SourceFailedError, match="node b sends what is no RDF"):
         pulled.mend()
 
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from federation.analysis.plan import Plan
-from federation.budget import Step
 from federation.engine import Answer, Engine
 from federation.protocol.explain import Explanation, as_text, explanation
 from federation.source_selection import Snapshot, Source
+from federation.trace import Step
 from tests.helpers.sparql_node import running_nodes
 
 PULL = "SELECT ?s ?p ?o ?g WHERE { { GRAPH ?g { ?s ?p ?o } } }"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.analysis.plan import Form
-from federation.errors import NotAcceptable
+from federation.errors import NotAcceptableError
 from federation.protocol.negotiation import GRAPHS, SOLUTIONS, choose, choose_for_graph, named
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
@@ -66,7 +66,7 @@ def test_the_best_format_is_chosen(form: Form, accept: str, media_type: str, con
     ],
 )
 def test_when_there_is_none_the_client_is_told(form: Form, accept: str) -> None:
-    with pytest.raises(NotAcceptable, match=form):
+    with pytest.raises(NotAcceptableError, match=form):
         choose(form, accept)
 
 
@@ -74,7 +74,7 @@ def test_a_graph_that_no_query_asked_for() -> None:
     assert choose_for_graph("*/*").content_type == "text/turtle"
     assert choose_for_graph("*/*", "application/ld+json").content_type == "application/ld+json"
     assert choose_for_graph("application/rdf+xml", "application/ld+json").content_type == "application/rdf+xml"
-    with pytest.raises(NotAcceptable, match="text/turtle"):
+    with pytest.raises(NotAcceptableError, match="text/turtle"):
         choose_for_graph("text/csv")
 
 
@@ -102,7 +102,7 @@ def test_a_format_by_its_name(form: Form, name: str, media_type: str) -> None:
     ("form", "name"), [("SELECT", "turtle"), ("CONSTRUCT", "csv"), ("ASK", "html"), ("ASK", "*/*")]
 )
 def test_a_name_without_a_format(form: Form, name: str) -> None:
-    with pytest.raises(NotAcceptable, match="csv" if form in ("SELECT", "ASK") else "turtle"):
+    with pytest.raises(NotAcceptableError, match="csv" if form in ("SELECT", "ASK") else "turtle"):
         named(form, name)
 
 
@@ -110,5 +110,5 @@ def test_a_name_without_a_format(form: Form, name: str) -> None:
 def test_any_header_is_read(before: str, media_type: str, after: str) -> None:
     try:
         assert choose("SELECT", before + media_type + after).content_type in SOLUTIONS
-    except NotAcceptable as refused:
+    except NotAcceptableError as refused:
         assert len(str(refused)) < 2000

@@ -38,7 +38,7 @@ def nodes() -> Iterator[list[Node]]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=30, workers=1, limits=Limits(most_triples=1000))
+    engine = Engine(timeout=30, workers=1, limits=Limits(max_triples=1000))
     yield engine
     engine.close()
 
