@@ -283,12 +283,12 @@ class Engine:
     ) -> Answer | Reselected:
         """Answer from a cache, or fetch and evaluate."""
         snapshot, plan, steps = execution.snapshot, execution.plan, execution.budget.trace.steps
-        if snapshot.missing and not snapshot.sources:
+        if snapshot.unavailable and not snapshot.sources:
             raise SourceFailedError(
-                f"no catalogue node answers; missing: {', '.join(snapshot.missing)}", snapshot.missing
+                f"no catalogue node answers; missing: {', '.join(snapshot.unavailable)}", snapshot.unavailable
             )
         key = ""
-        if self._results and not fresh and snapshot.version and not snapshot.missing and not plan.is_volatile:
+        if self._results and not fresh and snapshot.version and not snapshot.unavailable and not plan.is_volatile:
             key = result_cache.key(text, execution.dataset, media_type, snapshot.version)
             if found := self._results.get(key):
                 return Answer(found.body, media_type, (), plan, steps, found.tier, cached=True)
@@ -345,9 +345,9 @@ class Engine:
 
 def _seconds_it_holds(snapshot: Snapshot) -> float:
     """For how long an answer may be kept: nobody tells when graphs change that nobody placed, or which there are."""
-    if snapshot.unmarked is None:
+    if snapshot.untracked is None:
         return 0.0
-    return AT_LEAST if snapshot.unmarked else math.inf
+    return AT_LEAST if snapshot.untracked else math.inf
 
 
 def _check_iri(graph: str) -> None:

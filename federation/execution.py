@@ -201,7 +201,7 @@ class QueryExecution:
         return tuple(sorted({node for done in self._rounds for node in done.missing()}))
 
     def as_read(self) -> Snapshot:
-        """Return the snapshot with the marks of the data as it was read; see :func:`~.fetching.staleness.as_read`."""
+        """Return the snapshot with the fingerprints of the data as it was read; see :func:`~.fetching.staleness.as_read`."""
         return as_read(self.snapshot, self._rounds)
 
     def is_of_one_version(self) -> bool:
@@ -231,6 +231,6 @@ class QueryExecution:
         sources = [
             source
             for source in snapshot.sources
-            if asked.graphs is None or any(snapshot.keeps(graph, source.id) for graph in asked.graphs)
+            if asked.graphs is None or any(snapshot.reads(graph, source.id) for graph in asked.graphs)
         ]
         return self.asking.ask(snapshot, sources, asked)

@@ -78,10 +78,10 @@ class Kept:
         self._patterns: tuple[Pattern, ...] = ()
         self._lookup: frozenset[Pattern] = frozenset()
         self._graphs: dict[str, _Graph] = {}
-        self._marks: Mapping[str, int] = {}
-        self._unmarked: frozenset[str] = frozenset()
+        self._fingerprints: Mapping[str, int] = {}
+        self._untracked: frozenset[str] = frozenset()
         self._version = ""
-        self._taken = 0
+        self._revision = 0
         self._until = 0.0
         self._lasts = self._seconds
         self._generation = getattr(self, "_generation", 0) + 1
@@ -106,26 +106,34 @@ class Kept:
     def is_current(self, snapshot: Snapshot) -> bool:
         """Whether what is kept is what a snapshot shows."""
         with self._lock:
-            fresh = not self._unmarked or time.monotonic() < self._until
+            fresh = not self._untracked or time.monotonic() < self._until
             says_the_same = bool(snapshot.version) and snapshot.version == self._version
-            return fresh and says_the_same and snapshot.last_gone <= self._taken
+            return fresh and says_the_same and snapshot.last_removal <= self._revision
 
     def is_ageing(self) -> bool:
         """Whether graphs of which nobody says when they change should be pulled anew soon."""
-        return bool(self._unmarked) and time.monotonic() > self._until - _AHEAD * self._lasts
+        return bool(self._untracked) and time.monotonic() > self._until - _AHEAD * self._lasts
 
     def seconds_left(self) -> float:
         """For how long an answer from what is kept may be kept itself."""
-        return self._until - time.monotonic() if self._unmarked else self._seconds
+        return self._until - time.monotonic() if self._untracked else self._seconds
 
     def changed(self, snapshot: Snapshot) -> frozenset[str]:
         """The graphs to pull anew for a snapshot."""
-        unmarked = snapshot.unmarked or frozenset()
+        untracked = snapshot.untracked or frozenset()
         with self._lock:
-            found = {graph for graph, mark in snapshot.marks.items() if self._marks.get(graph) != mark}
-            found |= {graph for graph, at in snapshot.gone.items() if at > self._taken and graph in snapshot.marks}
+            found = {
+                graph
+                for graph, fingerprint in snapshot.fingerprints.items()
+                if self._fingerprints.get(graph) != fingerprint
+            }
+            found |= {
+                graph
+                for graph, at in snapshot.removed_at.items()
+                if at > self._revision and graph in snapshot.fingerprints
+            }
             ageing = time.monotonic() > self._until - _AHEAD * self._lasts
-            return frozenset(found | (unmarked if ageing else unmarked - self._unmarked))
+            return frozenset(found | (untracked if ageing else untracked - self._untracked))
 
     def update(self, snapshot: Snapshot, changed: frozenset[str], rows: Rows, began: float) -> None:
         """Take in what was pulled anew of some graphs, and what is gone.
@@ -138,13 +146,13 @@ class Kept:
         """
         with self._lock:
             generation = self._generation = self._generation + 1
-            names = self._marks.keys() | self._unmarked
-            unmarked = snapshot.unmarked or frozenset()
-            for name in (names - snapshot.marks.keys() - unmarked) | changed:
+            names = self._fingerprints.keys() | self._untracked
+            untracked = snapshot.untracked or frozenset()
+            for name in (names - snapshot.fingerprints.keys() - untracked) | changed:
                 self._graphs[name] = _Graph(generation)
             for name, quads in _by_graph(rows).items():
                 self._graphs[name] = _Graph(generation, quads)
-            if unmarked <= changed:
+            if untracked <= changed:
                 self._last_from(began)
             self._note(snapshot)
 
@@ -179,9 +187,9 @@ class Kept:
 
     def _note(self, snapshot: Snapshot) -> None:
         # What came of graphs that nobody lists, not yet or not any more, ages as well.
-        unlisted = {name for name, graph in self._graphs.items() if graph.quads and name not in snapshot.marks}
-        self._marks, self._unmarked = snapshot.marks, (snapshot.unmarked or frozenset()) | unlisted
-        self._version, self._taken = snapshot.version, snapshot.taken
+        unlisted = {name for name, graph in self._graphs.items() if graph.quads and name not in snapshot.fingerprints}
+        self._fingerprints, self._untracked = snapshot.fingerprints, (snapshot.untracked or frozenset()) | unlisted
+        self._version, self._revision = snapshot.version, snapshot.revision
         self._count = sum(graph.quads.count(b"\n") for graph in self._graphs.values())
         if self._count > self.most_quads:
             self._forget()
@@ -209,7 +217,7 @@ class Kept:
             anew = generation < self._began
             new = {name: graph for name, graph in self._graphs.items() if anew or graph.generation > generation}
             quads = b"".join(graph.quads for graph in new.values())
-            names = tuple(self._marks.keys() | self._unmarked)
+            names = tuple(self._fingerprints.keys() | self._untracked)
             return Delta(self._generation, anew, () if anew else tuple(new), quads, names)
 
 

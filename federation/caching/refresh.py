@@ -67,7 +67,7 @@ class Refresher:
             FederationError: The query could not update the cache; see ``QueryExecution.fetch``.
         """
         snapshot = execution.snapshot
-        if not snapshot.version or snapshot.unmarked is None or snapshot.missing or not snapshot.sources:
+        if not snapshot.version or snapshot.untracked is None or snapshot.unavailable or not snapshot.sources:
             return False
         if not self._cache.covers(plan):
             self._note_demand(plan, snapshot_for)

@@ -73,7 +73,7 @@ class Asking:
         # Slow ones that are not waited for although they alone have something.
         self._given_up: frozenset[str] = frozenset()
         whole = snapshot_for(frozenset())
-        self._taken = whole.taken
+        self._revision = whole.revision
         suspects = nodes.suspects([source.id for source in whole.sources])
         if suspects and self._can_spare(whole, suspects):
             self._slow = suspects
@@ -96,7 +96,7 @@ class Asking:
     def snapshot(self) -> Snapshot:
         """Return the nodes to go on with: without those that failed, are slow or can be spared."""
         snapshot = self._snapshot_for(self._failed | self._slow | self._spared)
-        if snapshot.taken != self._taken:
+        if snapshot.revision != self._revision:
             self._reconsider()
             snapshot = self._snapshot_for(self._failed | self._slow)
             self._forget_answers(snapshot)
@@ -115,7 +115,11 @@ class Asking:
             Both, or ``Reselected`` when the query needs a node that it has not asked.
         """
         now = self._snapshot_for(self._failed | self._slow | self._spared)
-        if now.taken != before.taken and self._slow | self._spared and not set(now.missing) <= set(before.missing):
+        if (
+            now.revision != before.revision
+            and self._slow | self._spared
+            and not set(now.unavailable) <= set(before.unavailable)
+        ):
             self._reconsider()
             return _RESELECTED
         again = staleness.moved(before, now, graphs)
@@ -134,7 +138,7 @@ class Asking:
 
     def _forget_answers(self, now: Snapshot) -> None:
         """Those of before may lack what has moved since."""
-        self._answers, self._took, self._taken = {}, {}, now.taken
+        self._answers, self._took, self._revision = {}, {}, now.revision
 
     def ask(
         self, snapshot: Snapshot, sources: Iterable[Source], request: Request
@@ -238,7 +242,7 @@ class Asking:
         asked = {source.id for source, words in list(self._answers) if words == text}
         for slow in (self._slow, self._slow & asked):
             others = self._snapshot_for(self._failed | slow | overdue)
-            nothing_lost = set(others.missing) <= set(snapshot.missing)
+            nothing_lost = set(others.unavailable) <= set(snapshot.unavailable)
             if others.sources and nothing_lost:
                 break
         if not others.sources or not (nothing_lost or now >= self._last_moment(waiting, pending, text)):
@@ -269,21 +273,21 @@ class Asking:
 
     def _not_needed(self, whole: Snapshot, turn: int) -> frozenset[str]:
         """A node whose graphs all stand on others and say the same there: with two copies of each, one can be left out."""
-        knows_all = bool(whole.version) and whole.unmarked == frozenset()  # providers may add to what they put there
-        if len(whole.sources) < 2 or not knows_all or len(whole.holders) > _MOST_GRAPHS_TO_CHOOSE_FROM:
+        knows_all = bool(whole.version) and whole.untracked == frozenset()  # providers may add to what they put there
+        if len(whole.sources) < 2 or not knows_all or len(whole.source_of) > _MOST_GRAPHS_TO_CHOOSE_FROM:
             return frozenset()
         node = frozenset({whole.sources[turn % len(whole.sources)].id})
         others = self._snapshot_for(node)
-        shows_the_same = (others.version, others.missing, others.unmarked) == (
+        shows_the_same = (others.version, others.unavailable, others.untracked) == (
             whole.version,
-            whole.missing,
-            whole.unmarked,
+            whole.unavailable,
+            whole.untracked,
         )
         return node if shows_the_same and others.sources else frozenset()
 
     def _can_spare(self, whole: Snapshot, nodes: frozenset[str]) -> bool:
         others = self._snapshot_for(self._failed | nodes)
-        return bool(others.sources) and set(others.missing) <= set(whole.missing)
+        return bool(others.sources) and set(others.unavailable) <= set(whole.unavailable)
 
 
 def _answered(waiting: dict[Future[bytes], Source]) -> set[Future[bytes]]:

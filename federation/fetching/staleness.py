@@ -33,7 +33,7 @@ class Round(NamedTuple):
     def counts(self, source: Source) -> Callable[[str], bool]:
         """Tells of graphs, by their IRIs, whether they are read from a node's answer."""
         before, graphs, moved, node = self.before, self.asked.graphs, self.moved, source.id
-        return lambda graph: before.keeps(graph, node) and graph not in moved and (graphs is None or graph in graphs)
+        return lambda graph: before.reads(graph, node) and graph not in moved and (graphs is None or graph in graphs)
 
     def missing(self) -> set[str]:
         """The ids of nodes whose graphs may be missing: those that were not there from the beginning, or that went meanwhile.
@@ -42,12 +42,12 @@ class Round(NamedTuple):
         """
         before, graphs, now = self.before, self.asked.graphs, self.now
         missing = set[str]()
-        if graphs is None or not all(map(before.surely_has, graphs)):
-            missing.update(before.missing)
-        if now.taken != before.taken and now.missing:
-            looked_at: Iterable[str] = now.holders if graphs is None else graphs
-            if any(not now.surely_has(graph) and now.touched.get(graph, 0) > before.taken for graph in looked_at):
-                missing.update(now.missing)
+        if graphs is None or not all(map(before.is_confirmed, graphs)):
+            missing.update(before.unavailable)
+        if now.revision != before.revision and now.unavailable:
+            looked_at: Iterable[str] = now.source_of if graphs is None else graphs
+            if any(not now.is_confirmed(graph) and now.moved_at.get(graph, 0) > before.revision for graph in looked_at):
+                missing.update(now.unavailable)
         return missing
 
 
@@ -57,7 +57,7 @@ def is_of_one_version(snapshot: Snapshot, rounds: Iterable[Round]) -> bool:
 
 
 def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
-    """A snapshot with the marks of what was read by some rounds that began with it, where these still hold at their end.
+    """A snapshot with the fingerprints of what was read by some rounds that began with it, where these still hold at their end.
 
     What was read later than by the snapshot may be an older copy, or one that nobody knows of.
 
@@ -67,17 +67,19 @@ def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
     """
     if is_of_one_version(snapshot, rounds):
         return snapshot
-    marks = dict(snapshot.marks)
+    fingerprints = dict(snapshot.fingerprints)
     for done in rounds:
-        for graph in done.before.marks.keys() | marks.keys() if done.asked.graphs is None else done.asked.graphs:
-            mark = done.before.marks.get(graph)
-            if graph in done.moved or mark is None or rounds[-1].now.marks.get(graph) != mark:
-                marks.pop(graph, None)
+        for graph in (
+            done.before.fingerprints.keys() | fingerprints.keys() if done.asked.graphs is None else done.asked.graphs
+        ):
+            fingerprint = done.before.fingerprints.get(graph)
+            if graph in done.moved or fingerprint is None or rounds[-1].now.fingerprints.get(graph) != fingerprint:
+                fingerprints.pop(graph, None)
             else:
-                marks[graph] = mark
-    if marks == snapshot.marks:
+                fingerprints[graph] = fingerprint
+    if fingerprints == snapshot.fingerprints:
         return snapshot
-    return replace(snapshot, marks=marks, version=f"{snapshot.version} in part")
+    return replace(snapshot, fingerprints=fingerprints, version=f"{snapshot.version} in part")
 
 
 def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> frozenset[str]:
@@ -90,7 +92,7 @@ def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> fro
         now: Another one, taken after they had answered.
         graphs: Those that they were asked for; ``None``: all.
     """
-    if now.taken == before.taken:
+    if now.revision == before.revision:
         return frozenset()
     if graphs is None:
         graphs = _changed(before, now)
@@ -99,27 +101,29 @@ def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> fro
 
 def _changed(before: Snapshot, now: Snapshot) -> frozenset[str]:
     """The only graphs that may have moved, found in one go: there are many, and something changes for most queries."""
-    held, touched, taken = before.holders, now.touched, before.taken
+    held, moved_at, revision = before.source_of, now.moved_at, before.revision
     changed = {
-        graph for graph, holder in now.holders.items() if held.get(graph) != holder or touched.get(graph, 0) > taken
+        graph
+        for graph, holder in now.source_of.items()
+        if held.get(graph) != holder or moved_at.get(graph, 0) > revision
     }
-    return frozenset(changed | (held.keys() - now.holders.keys()) | (before.withheld ^ now.withheld))
+    return frozenset(changed | (held.keys() - now.source_of.keys()) | (before.tombstoned ^ now.tombstoned))
 
 
 def _has_moved(graph: str, before: Snapshot, now: Snapshot) -> bool:
-    if graph in now.holders and not now.surely_has(graph):
+    if graph in now.source_of and not now.is_confirmed(graph):
         return False
-    if graph in now.withheld:
+    if graph in now.tombstoned:
         # It is not to be seen any more. What one node sent of it is of the time before; of several it may be too much.
         return _read_from(graph, before) is None
-    if now.touched.get(graph, 0) > before.taken:
+    if now.moved_at.get(graph, 0) > before.revision:
         return True
-    if graph in before.marks and graph in now.marks:
+    if graph in before.fingerprints and graph in now.fingerprints:
         # Of copies that are written in their place now one is the newer, now the other; they are all there all the time.
-        return not now.is_live(before.holders.get(graph, ""))
+        return not now.is_live(before.source_of.get(graph, ""))
     return _read_from(graph, before) != _read_from(graph, now)
 
 
 def _read_from(graph: str, snapshot: Snapshot) -> str | None:
     """The id of the node; empty: none; ``None``: any."""
-    return "" if graph in snapshot.withheld else snapshot.holders.get(graph)
+    return "" if graph in snapshot.tombstoned else snapshot.source_of.get(graph)

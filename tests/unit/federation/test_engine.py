@@ -55,14 +55,14 @@ def put(node: Node, graph: str, turtle: str) -> None:
 
 def snapshot(nodes: list[Node], avoided: frozenset[str] = frozenset()) -> Snapshot:
     """As the gateway makes them: without the nodes to avoid, and missing where both owners of some graph are among them."""
-    holders = {}
+    source_of = {}
     lost = set()
     for n, graph in enumerate(GRAPHS):
         live = [f"node{owner}" for owner in owners(n) if f"node{owner}" not in avoided]
-        holders[graph] = live[0] if live else "nobody"
+        source_of[graph] = live[0] if live else "nobody"
         lost |= set() if live else {f"node{owner}" for owner in owners(n)}
     sources = [Source(f"node{n}", node.url) for n, node in enumerate(nodes)]
-    return Snapshot(tuple(s for s in sources if s.id not in avoided), holders, frozenset(), tuple(sorted(lost)))
+    return Snapshot(tuple(s for s in sources if s.id not in avoided), source_of, frozenset(), tuple(sorted(lost)))
 
 
 def value(body: bytes) -> str:
@@ -109,11 +109,11 @@ def test_when_both_copies_are_lost_the_answer_says_so(nodes: list[Node], engine:
 
 def test_an_answer_from_graphs_that_are_there_is_complete(nodes: list[Node], engine: Engine) -> None:
     lost = snapshot(nodes, frozenset({"node0", "node1"}))
-    assert lost.missing
+    assert lost.unavailable
     for text, missing in (
         ("SELECT (COUNT(*) AS ?n) { GRAPH <urn:g1> { ?s <urn:p> ?o } }", ()),
-        ("SELECT (COUNT(*) + 2 AS ?n) FROM <urn:g1> FROM <urn:nobody-knows> { ?s <urn:nothing> ?o }", lost.missing),
-        ("SELECT (COUNT(*) + 2 AS ?n) FROM <urn:g0> { ?s <urn:p> ?o }", lost.missing),
+        ("SELECT (COUNT(*) + 2 AS ?n) FROM <urn:g1> FROM <urn:nobody-knows> { ?s <urn:nothing> ?o }", lost.unavailable),
+        ("SELECT (COUNT(*) + 2 AS ?n) FROM <urn:g0> { ?s <urn:p> ?o }", lost.unavailable),
         ("SELECT (2 AS ?n) {}", ()),
     ):
         answer = engine.query(text, lost)
@@ -130,7 +130,7 @@ def test_when_all_nodes_are_lost_there_is_no_answer(nodes: list[Node], engine: E
 def test_where_no_node_is_known_to_live_it_is_told_which_are_missing(engine: Engine) -> None:
     for _ in range(2):
         with pytest.raises(SourceFailedError, match=r"^no catalogue node answers; missing: node0, node1$") as caught:
-            engine.query_with_failover(COUNT, lambda _: Snapshot((), missing=("node0", "node1")))
+            engine.query_with_failover(COUNT, lambda _: Snapshot((), unavailable=("node0", "node1")))
         assert caught.value.sources == {"node0", "node1"}
 
 
@@ -149,7 +149,7 @@ def test_a_stale_copy_and_a_deleted_graph_are_not_seen(nodes: list[Node], engine
     put(nodes[0], "urn:deleted", "<urn:deleted> <urn:p> 1 .")
     put(nodes[0], "urn:provided", "<urn:provided> <urn:p> 1 .")
     seen = snapshot(nodes)
-    seen = Snapshot(seen.sources, seen.holders, frozenset({"urn:deleted"}))
+    seen = Snapshot(seen.sources, seen.source_of, frozenset({"urn:deleted"}))
     assert value(engine.query(COUNT, seen).body) == "13"
     names = [binding["g"]["value"] for binding in json.loads(engine.query(NAMES, seen).body)["results"]["bindings"]]
     assert names == [*GRAPHS, "urn:provided"]
@@ -186,27 +186,27 @@ def test_a_node_may_speak_json_only(nodes: list[Node], engine: Engine) -> None:
 
 @pytest.mark.parametrize("query", [COUNT, "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s a <urn:C> ; <urn:p> ?o } }"])
 def test_graphs_that_move_all_the_time_are_all_there(nodes: list[Node], engine: Engine, query: str) -> None:
-    """Each snapshot is outdated when it has been taken: the next graph has moved, and is gone where it was."""
-    holders = {graph: n % 3 for n, graph in enumerate(GRAPHS)}
+    """Each snapshot is outdated when it has been revision: the next graph has moved, and is gone where it was."""
+    source_of = {graph: n % 3 for n, graph in enumerate(GRAPHS)}
     for n, graph in enumerate(GRAPHS):
         nodes[(n + 1) % 3].delete(graph)
-    taken = 0
+    revision = 0
 
     def restless(avoided: frozenset[str]) -> Snapshot:
-        nonlocal taken
-        taken += 1
+        nonlocal revision
+        revision += 1
         sources = tuple(Source(f"node{n}", node.url) for n, node in enumerate(nodes))
-        outdated = Snapshot(sources, {graph: f"node{n}" for graph, n in holders.items()}, taken=taken)
-        number, graph = taken % len(GRAPHS), GRAPHS[taken % len(GRAPHS)]
-        old, holders[graph] = holders[graph], (holders[graph] + 1) % 3
-        put(nodes[holders[graph]], graph, f"<urn:s{number}> <urn:p> 1, 2 ; a <urn:C> .")
+        outdated = Snapshot(sources, {graph: f"node{n}" for graph, n in source_of.items()}, revision=revision)
+        number, graph = revision % len(GRAPHS), GRAPHS[revision % len(GRAPHS)]
+        old, source_of[graph] = source_of[graph], (source_of[graph] + 1) % 3
+        put(nodes[source_of[graph]], graph, f"<urn:s{number}> <urn:p> 1, 2 ; a <urn:C> .")
         nodes[old].delete(graph)
         return outdated
 
     for _ in range(10):
-        before = taken
+        before = revision
         assert value(engine.query_with_failover(query, restless).body) == "12"
-        assert taken - before < 50
+        assert revision - before < 50
 
 
 def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:

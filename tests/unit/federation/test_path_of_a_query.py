@@ -56,7 +56,7 @@ def snapshots(nodes: list[Node]) -> Callable[[frozenset[str]], Snapshot]:
     def snapshot_for(avoided: frozenset[str]) -> Snapshot:
         sources = [Source(f"node{n}", node.url) for n, node in enumerate(nodes)]
         live = tuple(source for source in sources if source.id not in avoided)
-        return Snapshot(live, {"urn:g": live[0].id}, version="1", marks={"urn:g": 1}, unmarked=frozenset())
+        return Snapshot(live, {"urn:g": live[0].id}, version="1", fingerprints={"urn:g": 1}, untracked=frozenset())
 
     return snapshot_for
 

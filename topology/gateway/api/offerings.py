@@ -94,7 +94,7 @@ def offerings_blueprint(
         if graph is None:
             return problem(HTTPStatus.NOT_FOUND, f"no offering is known as {asked[:300]}")
         chosen = choose_for_graph(_accepted(request), JSON_LD)
-        if finder.snapshot().holders.get(graph) is None:
+        if finder.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
         answer = engine.query_with_failover(
             _DESCRIPTION.format(graph=graph),
@@ -107,7 +107,7 @@ def offerings_blueprint(
         if answer.missing:
             silent = f"no node that holds {graph} answers: {', '.join(answer.missing)}"
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, silent, nodes=answer.missing)
-        if finder.snapshot().holders.get(graph) is None:
+        if finder.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
         return told_of(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 

@@ -33,13 +33,22 @@ def rows(content: Content) -> Rows:
     return pulled
 
 
-def snapshot(marks: dict[str, int], unmarked: frozenset[str] = frozenset()) -> Snapshot:
-    return Snapshot((A,), version=repr((sorted(marks.items()), sorted(unmarked))), marks=marks, unmarked=unmarked)
+def snapshot(fingerprints: dict[str, int], untracked: frozenset[str] = frozenset()) -> Snapshot:
+    return Snapshot(
+        (A,),
+        version=repr((sorted(fingerprints.items()), sorted(untracked))),
+        fingerprints=fingerprints,
+        untracked=untracked,
+    )
 
 
-def kept_of(content: Content, marks: dict[str, int], unmarked: frozenset[str] = frozenset(), **ages: float) -> Kept:
+def kept_of(
+    content: Content, fingerprints: dict[str, int], untracked: frozenset[str] = frozenset(), **ages: float
+) -> Kept:
     kept = Kept(100, ages.get("seconds", LONG))
-    assert kept.replace(snapshot(marks, unmarked), rows(content), EVERYTHING, time.monotonic() - ages.get("age", 0))
+    assert kept.replace(
+        snapshot(fingerprints, untracked), rows(content), EVERYTHING, time.monotonic() - ages.get("age", 0)
+    )
     return kept
 
 
@@ -87,7 +96,7 @@ def test_what_is_kept_is_current_while_the_catalogue_says_the_same() -> None:
 
 def test_a_version_that_nobody_knows_is_never_current() -> None:
     kept = Kept(100, LONG)
-    unknown = Snapshot((A,), unmarked=frozenset())
+    unknown = Snapshot((A,), untracked=frozenset())
     kept.replace(unknown, rows({}), EVERYTHING, time.monotonic())
     assert not kept.is_current(unknown)
 
@@ -116,7 +125,7 @@ def test_graphs_of_which_nobody_says_when_they_change_are_pulled_anew_in_time() 
 def test_graphs_of_which_a_copy_has_gone_since_are_pulled_anew_whatever_their_marks() -> None:
     """They may have been read where they had just gone."""
     kept = kept_of({"urn:h": frozenset("a")}, {"urn:g": 1, "urn:h": 1})
-    later = replace(snapshot({"urn:g": 1, "urn:h": 1}), taken=7, gone={"urn:g": 5, "urn:h": 0, "urn:other": 6})
+    later = replace(snapshot({"urn:g": 1, "urn:h": 1}), revision=7, removed_at={"urn:g": 5, "urn:h": 0, "urn:other": 6})
     assert not kept.is_current(later)
     assert kept.changed(later) == {"urn:g"}
     kept.update(later, frozenset({"urn:g"}), rows({"urn:g": frozenset("a")}), time.monotonic())
@@ -187,8 +196,8 @@ def test_evaluators_hold_the_state_of_now_whenever_they_looked_last(
     kept = Kept(100, LONG)
     regular, rare = (KeptStore(), -1), (KeptStore(), -1)
     for number, (state, looked, replaced) in enumerate(zip(states, looks, anew, strict=False)):
-        marks = {graph: hash(names) for graph, names in state.items()}
-        seen = snapshot(marks)
+        fingerprints = {graph: hash(names) for graph, names in state.items()}
+        seen = snapshot(fingerprints)
         if replaced or not number:
             kept.replace(seen, rows(state), EVERYTHING, time.monotonic())
         else:

@@ -34,7 +34,7 @@ class Catalogue:
     """A node, what it holds, and what was fetched of it.
 
     Attributes:
-        marks: The graphs, of one quad each, and how often each has changed.
+        fingerprints: The graphs, of one quad each, and how often each has changed.
         fetched: The predicates and graphs of each request; ``None``: all graphs.
         error: What requests end with.
         allowed: Set while fetches in the background may begin.
@@ -42,7 +42,7 @@ class Catalogue:
     """
 
     def __init__(self) -> None:
-        self.marks = {"urn:g": 1, "urn:h": 1}
+        self.fingerprints = {"urn:g": 1, "urn:h": 1}
         self.fetched: list[tuple[frozenset[str], frozenset[str] | None]] = []
         self.error: Exception | None = None
         self.allowed = threading.Event()
@@ -50,9 +50,13 @@ class Catalogue:
         self.later_works = 0
 
     def snapshot(self) -> Snapshot:
-        marks = dict(self.marks)
+        fingerprints = dict(self.fingerprints)
         return Snapshot(
-            (A,), dict.fromkeys(marks, "a"), version=repr(sorted(marks.items())), marks=marks, unmarked=frozenset()
+            (A,),
+            dict.fromkeys(fingerprints, "a"),
+            version=repr(sorted(fingerprints.items())),
+            fingerprints=fingerprints,
+            untracked=frozenset(),
         )
 
     def ask(self, source: Source, request: Request, budget: Budget) -> bytes:
@@ -62,7 +66,9 @@ class Catalogue:
         if self.error:
             raise self.error
         graphs = {
-            graph: mark for graph, mark in self.marks.items() if request.graphs is None or graph in request.graphs
+            graph: mark
+            for graph, mark in self.fingerprints.items()
+            if request.graphs is None or graph in request.graphs
         }
         return "".join(f"<urn:s>\t<urn:p>\t{mark}\t<{graph}>\n" for graph, mark in graphs.items()).encode()
 
@@ -146,7 +152,7 @@ def test_new_patterns_are_pulled_together_with_those_that_are_kept(keeping: Refr
 
 def test_only_what_has_changed_is_pulled_anew(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
     is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2, "urn:h": 1}
+    catalogue.fingerprints = {"urn:g": 2, "urn:h": 1}
     assert serves(keeping, catalogue)
     assert [graphs for _, graphs in catalogue.fetched] == [None, {"urn:g"}]
     assert kept.count == 2
@@ -154,7 +160,7 @@ def test_only_what_has_changed_is_pulled_anew(keeping: Refresher, catalogue: Cat
 
 def test_graphs_that_have_gone_cost_no_pull_of_others(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
     is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 1}
+    catalogue.fingerprints = {"urn:g": 1}
     assert serves(keeping, catalogue)
     assert catalogue.fetched[1:] == []
     assert kept.count == 1
@@ -163,7 +169,7 @@ def test_graphs_that_have_gone_cost_no_pull_of_others(keeping: Refresher, catalo
 def test_when_much_has_changed_the_query_goes_on_without(keeping: Refresher, catalogue: Catalogue) -> None:
     is_kept(keeping, catalogue)
     catalogue.allowed.clear()
-    catalogue.marks = {f"urn:{n}": 1 for n in range(51)}
+    catalogue.fingerprints = {f"urn:{n}": 1 for n in range(51)}
     assert not serves(keeping, catalogue)
     catalogue.allowed.set()
     is_kept(keeping, catalogue)
@@ -173,7 +179,7 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
     keeping: Refresher, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2}
+    catalogue.fingerprints = {"urn:g": 2}
     pulling, go_on = threading.Event(), threading.Event()
     ask = catalogue.ask
 
@@ -197,10 +203,10 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
 @pytest.mark.parametrize(
     "snapshot",
     [
-        Snapshot((A,), unmarked=frozenset()),
-        Snapshot((A,), version="1", unmarked=None),
-        Snapshot((A,), version="1", unmarked=frozenset(), missing=("b",)),
-        Snapshot((), version="1", unmarked=frozenset()),
+        Snapshot((A,), untracked=frozenset()),
+        Snapshot((A,), version="1", untracked=None),
+        Snapshot((A,), version="1", untracked=frozenset(), unavailable=("b",)),
+        Snapshot((), version="1", untracked=frozenset()),
     ],
     ids=["no version", "nodes are not listed", "a node is missing", "no nodes"],
 )
@@ -242,7 +248,7 @@ def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobo
     keeping: Refresher, catalogue: Catalogue
 ) -> None:
     is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2}
+    catalogue.fingerprints = {"urn:g": 2}
     catalogue.error = SourceFailedError("down", ["a"])
     with pytest.raises(SourceFailedError):
         serves(keeping, catalogue)
@@ -252,7 +258,7 @@ def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobo
 
 def test_changes_that_are_too_large_are_met_by_one_query_only(keeping: Refresher, catalogue: Catalogue) -> None:
     is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2}
+    catalogue.fingerprints = {"urn:g": 2}
     catalogue.error = TooLargeError("too large")
     with pytest.raises(TooLargeError):
         serves(keeping, catalogue)

@@ -60,29 +60,29 @@ class Directory:
 
     Attributes:
         copies: The nodes of each graph, in the order in which they are read.
-        taken: As in ``Snapshot.taken``.
-        unmarked: As in ``Snapshot.unmarked``.
-        touched: As in ``Snapshot.touched``.
+        revision: As in ``Snapshot.revision``.
+        untracked: As in ``Snapshot.untracked``.
+        moved_at: As in ``Snapshot.moved_at``.
     """
 
     copies: dict[str, str] = field(default_factory=lambda: dict(COPIES))
-    taken: int = 0
-    unmarked: frozenset[str] = frozenset()
-    touched: dict[str, int] = field(default_factory=dict)
+    revision: int = 0
+    untracked: frozenset[str] = frozenset()
+    moved_at: dict[str, int] = field(default_factory=dict)
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         every = sorted({node for nodes in self.copies.values() for node in nodes})
-        holders = {graph: next((n for n in nodes if n not in avoid), "") for graph, nodes in self.copies.items()}
-        lost = {node for graph, holder in holders.items() if not holder for node in self.copies[graph]}
+        source_of = {graph: next((n for n in nodes if n not in avoid), "") for graph, nodes in self.copies.items()}
+        lost = {node for graph, holder in source_of.items() if not holder for node in self.copies[graph]}
         sources = tuple(Source(node, f"http://{node}/") for node in every if node not in avoid)
         return Snapshot(
             sources,
-            holders,
-            missing=tuple(sorted(lost)),
+            source_of,
+            unavailable=tuple(sorted(lost)),
             version=f"v{sorted(lost)}",
-            taken=self.taken,
-            unmarked=self.unmarked,
-            touched=dict(self.touched),
+            revision=self.revision,
+            untracked=self.untracked,
+            moved_at=dict(self.moved_at),
         )
 
 
@@ -127,12 +127,12 @@ def answers(asking: Asking, graph: str = "", request: Request = REQUEST) -> tupl
     """Who answers in the end, of all nodes or of the one that a graph is read from; and what is missing."""
     while True:
         snapshot = asking.snapshot()
-        sources = [source for source in snapshot.sources if not graph or snapshot.holders[graph] == source.id]
+        sources = [source for source in snapshot.sources if not graph or snapshot.source_of[graph] == source.id]
         found = asking.ask(snapshot, sources, request)
         if isinstance(found, Reselected):
             continue
         assert [source.id.encode() for source, _ in found] == [body for _, body in found]
-        return "".join(sorted(source.id for source, _ in found)), snapshot.missing
+        return "".join(sorted(source.id for source, _ in found)), snapshot.unavailable
 
 
 def test_all_nodes_are_asked_once(asking: Asking, nodes: Nodes) -> None:
@@ -261,7 +261,7 @@ def test_what_was_answered_before_a_change_is_asked_for_again(
     asking: Asking, nodes: Nodes, directory: Directory
 ) -> None:
     answers(asking)
-    directory.taken += 1
+    directory.revision += 1
     assert answers(asking) == ("abc", ())
     assert len(nodes.asked) == 6
 
@@ -271,10 +271,10 @@ def test_after_a_change_what_slow_nodes_sent_before_is_not_used_and_they_are_lef
 ) -> None:
     hang(nodes, "a")
     assert answers(asking) == ("bc", ())
-    directory.taken += 1
+    directory.revision += 1
     nodes.hanging["a"].set()
     assert answers(asking) == ("bc", ())
-    directory.taken += 1
+    directory.revision += 1
     directory.copies["urn:new"] = "a"
     assert answers(asking) == ("abc", ())
     assert [name for name, _ in nodes.asked].count("a") == 2
@@ -293,7 +293,7 @@ def test_where_something_changes_all_the_time_a_node_that_hangs_is_not_waited_fo
 ) -> None:
     class Restless(Directory):
         def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
-            self.taken += 1
+            self.revision += 1
             return super().snapshot(avoid)
 
     hang(nodes, *hanging)
@@ -311,31 +311,31 @@ def test_what_has_moved_is_told_and_what_was_answered_before_is_asked_for_again(
     before = asking.snapshot()
     assert asking.moved(before) == (before, frozenset())
     asking.ask(before, before.sources, REQUEST)
-    directory.taken += 1
+    directory.revision += 1
     assert asking.moved(before)[1] == frozenset()
     directory.copies |= {"urn:ab": "ca", "urn:new": "c"}
-    directory.taken += 1
+    directory.revision += 1
     now, moved = asking.moved(before)
-    assert (now.holders["urn:ab"], moved) == ("c", {"urn:ab", "urn:new"})
+    assert (now.source_of["urn:ab"], moved) == ("c", {"urn:ab", "urn:new"})
     assert asking.moved(before, frozenset({"urn:bc"}))[1] == frozenset()
     asking.ask(now, now.sources, REQUEST)
     assert len(nodes.asked) == 6
 
 
 def test_what_may_have_been_away_and_is_back_is_asked_for_again(asking: Asking, directory: Directory) -> None:
-    directory.touched = {"urn:bc": 0}
+    directory.moved_at = {"urn:bc": 0}
     before = asking.snapshot()
-    directory.taken = 2
-    directory.touched["urn:ab"] = 2
+    directory.revision = 2
+    directory.moved_at["urn:ab"] = 2
     now, moved = asking.moved(before)
     assert moved == {"urn:ab"}
-    directory.taken = 3
+    directory.revision = 3
     assert asking.moved(now, moved)[1] == frozenset()
 
 
 def test_what_was_read_from_a_node_that_is_gone_now_has_not_moved(asking: Asking, directory: Directory) -> None:
     before = asking.snapshot()
-    directory.taken += 1
+    directory.revision += 1
     directory.copies["urn:ab"] = ""
     assert asking.moved(before)[1] == frozenset()
 
@@ -346,7 +346,7 @@ def test_what_has_moved_to_a_node_that_was_not_needed_is_asked_for_there(
     asking = make(nodes, threads, directory, turn=0)
     before = asking.snapshot()
     assert [source.id for source in before.sources] == ["b", "c"]
-    directory.taken += 1
+    directory.revision += 1
     directory.copies["urn:bc"] = "a"
     assert isinstance(asking.moved(before), Reselected)
     assert [source.id for source in asking.snapshot().sources] == ["a", "b", "c"]
@@ -366,7 +366,7 @@ def test_where_providers_have_graphs_of_their_own_all_nodes_are_needed(
 ) -> None:
     """What they add is seen at once."""
     directory = Directory()
-    directory.unmarked = frozenset({"urn:own"})
+    directory.untracked = frozenset({"urn:own"})
     assert answers(make(nodes, threads, directory, turn=0)) == ("abc", ())
 
 
