@@ -14,7 +14,7 @@ that is exact. In the order in which a query passes them:
   them know by the same name; ``reasons``: why so;
 - ``keeping``: ``results``: whole answers of earlier queries; ``keeping``, ``kept``: quads of earlier queries;
 - ``attempt``: the query over one snapshot of the nodes; ``describe``: DESCRIBE, which sees data beyond its patterns;
-- ``pulling``: ``semi_joins``: joins over the default graph, in rounds; ``asking``, ``nodes``, ``request``: asking the nodes,
+- ``pulling``: ``semi_joins``: joins over the default graph, in rounds; ``requests``, ``nodes``, ``request``: asking the nodes,
   without waiting for slow ones; ``rows``, ``terms``: keeping one copy of each graph;
 - ``evaluating``: ``workers``, ``jobs``, ``worker``, ``kept_store``: processes that read and evaluate what strangers wrote, and
   can be ended.

@@ -68,10 +68,10 @@ def _named(query: str) -> set[str]:
 
 
 def _found(execution: QueryExecution) -> set[str] | Reselected:
-    rows = execution.fetch_for_query()
-    if isinstance(rows, Reselected):
-        return rows
-    found = execution.evaluate(execution.plan.resources, rows, _TSV).decode()
+    merged = execution.fetch_for_query()
+    if isinstance(merged, Reselected):
+        return merged
+    found = execution.evaluate(execution.plan.resources, merged, _TSV).decode()
     terms = {term for line in found.split("\n")[1:] for term in line.split("\t") if term.startswith(("<", "_:"))}
     return {_asked_for(execution, term) for term in terms}
 

@@ -11,24 +11,24 @@ from itertools import count
 import pyoxigraph
 
 from federation.analysis.plan import ANY_NAMED_GRAPH, Dataset, Form, Pattern, Plan
-from federation.analysis.plan_cache import Plans
+from federation.analysis.plan_cache import PlanCache
 from federation.analysis.reasons import reasons
 from federation.analysis.services import check_services
 from federation.budget import Budget, Limits, MemoryPool
 from federation.caching import result_cache
-from federation.caching.quad_cache import AT_LEAST, Kept
+from federation.caching.quad_cache import AT_LEAST, QuadCache
 from federation.caching.refresh import Refresher, SnapshotFor
-from federation.caching.result_cache import Results, TextStore
+from federation.caching.result_cache import ResultCache, TextStore
 from federation.describe import describe
 from federation.errors import NotCachedError, QuerySyntaxError, SourceFailedError
-from federation.evaluation.pool import Workers
+from federation.evaluation.pool import WorkerPool
 from federation.execution import Backend, QueryExecution
 from federation.fetching.endpoints import Nodes
-from federation.fetching.hedging import Asking, Reselected
+from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.semi_join import WidePatterns
 from federation.skolem import PREFIX
 from federation.source_selection import Snapshot
-from federation.trace import Step
+from federation.trace import CACHE, PULL, PUSH_DOWN, Step
 
 DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
     "SELECT": "application/sparql-results+json",
@@ -42,8 +42,8 @@ DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
 _ALL = Plan(form="DESCRIBE", patterns=(Pattern(ANY_NAMED_GRAPH),))
 _CACHED = ("the whole answer was kept from an earlier query",)
 # Address space that an evaluator is granted for each cached quad, twice over, with room for evaluating.
-_BYTES_FOR_A_KEPT_QUAD = 8192
-_MOST_KEPT = 1_000_000
+_BYTES_PER_CACHED_QUAD = 8192
+_MAX_CACHED_QUADS = 1_000_000
 # The shared memory holds the node answers of this many of the largest queries.
 _QUERIES_THAT_FIT = 2
 
@@ -85,7 +85,7 @@ class Answer:
     missing: tuple[str, ...]
     plan: Plan
     steps: Sequence[Step] = field(default=(), repr=False)
-    tier: str = "B"
+    tier: str = PULL
     cached: bool = False
 
     @property
@@ -140,14 +140,16 @@ class Engine:
         self._backend = Backend(
             Nodes(source_timeout, pool_size),
             ThreadPoolExecutor(pool_size, thread_name_prefix="federation"),
-            Workers(workers, worker_memory),
+            WorkerPool(workers, worker_memory),
             WidePatterns(),
             skolem,
         )
-        self._kept = Kept(worker_memory // _BYTES_FOR_A_KEPT_QUAD if worker_memory else _MOST_KEPT, cache_ttl)
-        self._refresher = Refresher(self._kept, self._backend, timeout, self._memory_pool) if cache_ttl else None
-        self._results = Results(store, cache_ttl) if store is not None and cache_ttl else None
-        self._plans = Plans(self._backend.workers)
+        self._quad_cache = QuadCache(
+            worker_memory // _BYTES_PER_CACHED_QUAD if worker_memory else _MAX_CACHED_QUADS, cache_ttl
+        )
+        self._refresher = Refresher(self._quad_cache, self._backend, timeout, self._memory_pool) if cache_ttl else None
+        self._result_cache = ResultCache(store, cache_ttl) if store is not None and cache_ttl else None
+        self._plan_cache = PlanCache(self._backend.workers)
         self._turns = count()
 
     def prepare(
@@ -174,7 +176,7 @@ class Engine:
             QueryCancelledError: The client has gone.
         """
         budget = Budget(self._timeout, self._limits, cancelled, self._memory_pool)
-        plan = self._plans.of(text, budget)
+        plan = self._plan_cache.plan(text, budget)
         if plan.services:
             check_services(plan.services, self.services)
         return PreparedQuery(text, plan, self._dataset(plan, default_graphs, named_graphs), budget)
@@ -202,7 +204,7 @@ class Engine:
             ServiceFailedError: Another server, which the query calls, failed.
             ServerStoppingError: The engine is closed.
         """
-        asking = Asking(
+        requests = HedgedRequests(
             self._backend.nodes,
             self._backend.threads,
             query.budget,
@@ -212,8 +214,10 @@ class Engine:
         media_type = media_type or DEFAULT_MEDIA_TYPES[query.plan.form]
         try:
             while True:
-                with asking.failover() as snapshot:
-                    execution = QueryExecution(self._backend, query.plan, query.dataset, snapshot, query.budget, asking)
+                with requests.failover() as snapshot:
+                    execution = QueryExecution(
+                        self._backend, query.plan, query.dataset, snapshot, query.budget, requests
+                    )
                     answer = self._attempt(query.text, execution, media_type, snapshot_for, fresh)
                     if not isinstance(answer, Reselected):
                         return answer
@@ -288,28 +292,28 @@ class Engine:
                 f"no catalogue node answers; missing: {', '.join(snapshot.unavailable)}", snapshot.unavailable
             )
         key = ""
-        if self._results and not fresh and snapshot.version and not snapshot.unavailable and not plan.is_volatile:
+        if self._result_cache and not fresh and snapshot.version and not snapshot.unavailable and not plan.is_volatile:
             key = result_cache.key(text, execution.dataset, media_type, snapshot.version)
-            if found := self._results.get(key):
+            if found := self._result_cache.get(key):
                 return Answer(found.body, media_type, (), plan, steps, found.tier, cached=True)
-        body = None if fresh else self._over_kept(text, execution, media_type, snapshot_for)
+        body = None if fresh else self._over_cache(text, execution, media_type, snapshot_for)
         if body is not None:
-            tier, seconds = "kept", self._kept.seconds_left()
+            tier, seconds = CACHE, self._quad_cache.seconds_left()
         elif plan.form == "DESCRIBE":
-            tier, seconds = "B", _seconds_it_holds(snapshot)
+            tier, seconds = PULL, _seconds_it_holds(snapshot)
             body = describe(execution, text, media_type)
         else:
-            tier, seconds = "A" if plan.blocks or plan.joins else "B", _seconds_it_holds(snapshot)
+            tier, seconds = PUSH_DOWN if plan.bgps or plan.joins else PULL, _seconds_it_holds(snapshot)
             rows = execution.fetch_for_query()
             body = rows if isinstance(rows, Reselected) else execution.evaluate(text, rows, media_type)
         if isinstance(body, Reselected):
             return body
         missing = execution.missing()
-        if key and self._results and not missing and execution.is_of_one_version():
-            self._results.put(key, result_cache.Result(body, tier), seconds)
+        if key and self._result_cache and not missing and execution.is_of_one_version():
+            self._result_cache.put(key, result_cache.CachedResult(body, tier), seconds)
         return Answer(body, media_type, missing, plan, steps, tier)
 
-    def _over_kept(
+    def _over_cache(
         self, text: str, execution: QueryExecution, media_type: str, snapshot_for: SnapshotFor
     ) -> bytes | Reselected | None:
         """Answer from cached quads; ``None`` when the nodes have to be asked."""
@@ -327,7 +331,7 @@ class Engine:
         if not serves:
             return None
         try:
-            return execution.evaluate_over_kept(text, self._kept, plan, media_type)
+            return execution.evaluate_cached(text, self._quad_cache, plan, media_type)
         except NotCachedError as error:
             if error.for_good:
                 self._refresher.give_up()

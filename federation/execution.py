@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from federation.analysis.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
+from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan, PushedBGP
 from federation.budget import Budget
-from federation.caching.quad_cache import Kept
+from federation.caching.quad_cache import QuadCache
 from federation.errors import UnreadableQuadsError
 from federation.evaluation.messages import Evaluate
-from federation.evaluation.pool import Workers
+from federation.evaluation.pool import WorkerPool
 from federation.fetching.endpoints import Nodes
-from federation.fetching.hedging import Asking, Reselected
-from federation.fetching.merge import Rows
+from federation.fetching.hedging import HedgedRequests, Reselected
+from federation.fetching.merge import MergedQuads
 from federation.fetching.semi_join import SemiJoins, WidePatterns
 from federation.fetching.staleness import Round, as_read, is_of_one_version
-from federation.fetching.subquery import Request, request
+from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Snapshot, Source
 
 NO_PLAN = Plan(form="SELECT", patterns=())
@@ -38,7 +38,7 @@ class Backend(NamedTuple):
 
     nodes: Nodes
     threads: ThreadPoolExecutor
-    workers: Workers
+    workers: WorkerPool
     wide: WidePatterns
     skolem: str
 
@@ -52,7 +52,7 @@ class QueryExecution:
         dataset: The graphs that it looks into.
         snapshot: The node that each graph is read from, to begin with.
         budget: The query's budget.
-        asking: The query's requests to the nodes.
+        requests: The query's requests to the nodes.
         first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
     """
 
@@ -63,7 +63,7 @@ class QueryExecution:
         dataset: Dataset,
         snapshot: Snapshot,
         budget: Budget,
-        asking: Asking,
+        requests: HedgedRequests,
         first_number: int = 0,
     ) -> None:
         self.backend = backend
@@ -71,7 +71,7 @@ class QueryExecution:
         self.dataset = dataset
         self.snapshot = snapshot
         self.budget = budget
-        self.asking = asking
+        self.requests = requests
         self._first_number = first_number
         self._rounds: list[Round] = []
 
@@ -83,9 +83,9 @@ class QueryExecution:
             first_number: As for the class.
         """
         dataset = Dataset(frozenset(), graphs)
-        return QueryExecution(self.backend, NO_PLAN, dataset, self.snapshot, self.budget, self.asking, first_number)
+        return QueryExecution(self.backend, NO_PLAN, dataset, self.snapshot, self.budget, self.requests, first_number)
 
-    def fetch_for_query(self) -> Rows | Reselected:
+    def fetch_for_query(self) -> MergedQuads | Reselected:
         """Fetch every quad that the query can match, using push-down where the plan allows it.
 
         Raises:
@@ -93,32 +93,32 @@ class QueryExecution:
         """
         plan = self.plan
         if not plan.joins or self.dataset.default == frozenset():
-            return self.fetch(plan.others, plan.graph_names, plan.blocks)
+            return self.fetch(plan.others, plan.graph_names, plan.bgps)
         joins = SemiJoins(plan.joins, self.backend.wide)
-        while blocks := joins.next_round():
-            found = self.fetch((), (), blocks, blocks)
+        while bgps := joins.next_round():
+            found = self.fetch((), (), bgps, bgps)
             if isinstance(found, Reselected):
                 return found
             joins.found(found.terms)
-        rows = self.fetch(plan.others, plan.graph_names, (*plan.blocks, *joins.narrowed()), joins.finders())
-        if isinstance(rows, Reselected) or joins.hold(rows.terms):
-            return rows
-        return self.fetch((*plan.others, *joins.patterns()), plan.graph_names, plan.blocks)
+        merged = self.fetch(plan.others, plan.graph_names, (*plan.bgps, *joins.narrowed()), joins.finders())
+        if isinstance(merged, Reselected) or joins.hold(merged.terms):
+            return merged
+        return self.fetch((*plan.others, *joins.patterns()), plan.graph_names, plan.bgps)
 
     def fetch(
         self,
         patterns: Iterable[Pattern],
         graph_names: Iterable[str] = (),
-        blocks: Iterable[Block] = (),
-        watched: Iterable[Block] = (),
-    ) -> Rows | Reselected:
-        """Fetch one copy of the quads of the dataset that match any of some patterns or blocks, and of the graphs that exist.
+        bgps: Iterable[PushedBGP] = (),
+        watched: Iterable[PushedBGP] = (),
+    ) -> MergedQuads | Reselected:
+        """Fetch one copy of the quads of the dataset that match any of some patterns or bgps, and of the graphs that exist.
 
         Args:
             patterns: As in ``Plan.patterns``.
             graph_names: As in ``Plan.graph_names``.
-            blocks: As in ``Plan.blocks``.
-            watched: The blocks whose variables' terms are to be collected.
+            bgps: As in ``Plan.bgps``.
+            watched: The bgps whose variables' terms are to be collected.
 
         Returns:
             The quads, or ``Reselected`` when the query has to start again from other nodes.
@@ -128,12 +128,12 @@ class QueryExecution:
             QueryTimeoutError: The deadline has passed.
             TooLargeError: The query exceeds a limit.
         """
-        patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(dict.fromkeys(blocks))
+        patterns, graph_names, bgps = tuple(patterns), tuple(graph_names), tuple(dict.fromkeys(bgps))
         watched = frozenset(watched)
-        looked_into = {pattern.graph for pattern in patterns} | {block.graph for block in blocks}
+        looked_into = {pattern.graph for pattern in patterns} | {bgp.graph for bgp in bgps}
         reads_default = DEFAULT_GRAPH in looked_into
         reads_named = bool(graph_names) or bool(looked_into - {DEFAULT_GRAPH})
-        rows = Rows(
+        merged = MergedQuads(
             self.dataset.default if reads_default else frozenset(),
             self.dataset.named if reads_named else frozenset(),
             self.backend.skolem,
@@ -143,35 +143,35 @@ class QueryExecution:
         # Go on from the snapshot of the last round: the answers at hand are no older, and earlier moves are known.
         snapshot = self._rounds[-1].before if self._rounds else self.snapshot
         number, only, collected = self._first_number, None, True
-        while asked := request(patterns, graph_names, self.dataset, blocks, watched, only):
+        while asked := subquery(patterns, graph_names, self.dataset, bgps, watched, only):
             answers = self._ask(asked, snapshot)
             if isinstance(answers, Reselected):
                 return answers
-            movement = self.asking.moved(snapshot, asked.graphs)
+            movement = self.requests.moved(snapshot, asked.graphs)
             if isinstance(movement, Reselected):
                 return movement
             now, moved = movement
             done = Round(snapshot, asked, now, moved)
             self._rounds.append(done)
             for source, body in answers:
-                start, before = time.perf_counter(), len(rows)
-                rows.add(source, number, body, done.counts(source), asked.blocks)
-                self.budget.trace.record("sift", source.id, "", len(rows) - before, len(body), start)
+                start, before = time.perf_counter(), len(merged)
+                merged.add(source, number, body, done.counts(source), asked.bgps)
+                self.budget.trace.record("sift", source.id, "", len(merged) - before, len(body), start)
                 number += 1
-            collected &= watched <= set(asked.blocks.values())
+            collected &= watched <= set(asked.bgps.values())
             if not moved:
                 break
             snapshot, only = now, moved
         if not collected:
-            rows.terms.clear()  # some are missing
-        return rows
+            merged.terms.clear()  # some are missing
+        return merged
 
-    def evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
+    def evaluate(self, text: str, merged: MergedQuads, media_type: str) -> bytes:
         """Evaluate a query over fetched quads.
 
         Args:
             text: The query.
-            rows: All quads that it can match.
+            merged: All quads that it can match.
             media_type: The format of the result, by pyoxigraph's name.
 
         Raises:
@@ -180,17 +180,17 @@ class QueryExecution:
             SourceFailedError: A node sent invalid RDF.
         """
         try:
-            return self._evaluate(text, rows, media_type)
+            return self._evaluate(text, merged, media_type)
         except UnreadableQuadsError:
-            rows.mend()
-            return self._evaluate(text, rows, media_type)
+            merged.mend()
+            return self._evaluate(text, merged, media_type)
 
-    def evaluate_over_kept(self, text: str, kept: Kept, plan: Plan, media_type: str) -> bytes:
+    def evaluate_cached(self, text: str, cache: QuadCache, plan: Plan, media_type: str) -> bytes:
         """Evaluate a query over the cached quads; raises the same errors as :meth:`evaluate`, and ``NotCachedError``."""
         start = time.perf_counter()
-        job = Evaluate(text, b"", (), media_type, self.budget.limits.max_result_bytes, over_kept=True)
-        result = self.backend.workers.evaluate_over_kept(job, kept, plan, self.budget)
-        self.budget.trace.record("evaluate", "", text, kept.count, len(result), start)
+        job = Evaluate(text, b"", (), media_type, self.budget.limits.max_result_bytes, over_cache=True)
+        result = self.backend.workers.evaluate_cached(job, cache, plan, self.budget)
+        self.budget.trace.record("evaluate", "", text, cache.count, len(result), start)
         return result
 
     def missing(self) -> tuple[str, ...]:
@@ -208,14 +208,14 @@ class QueryExecution:
         """Whether the catalogue's version stayed the same from the first request to the last answer."""
         return is_of_one_version(self.snapshot, self._rounds)
 
-    def _evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
+    def _evaluate(self, text: str, merged: MergedQuads, media_type: str) -> bytes:
         start = time.perf_counter()
-        quads = rows.quads()
+        quads = merged.quads()
         named = self.dataset.named
         job = Evaluate(
             text,
             quads,
-            tuple(rows.graphs),
+            tuple(merged.graphs),
             media_type,
             self.budget.limits.max_result_bytes,
             stored_default_graph=self.dataset.given,
@@ -223,14 +223,14 @@ class QueryExecution:
             services=self.plan.services,
         )
         result = self.backend.workers.evaluate(job, self.budget)
-        self.budget.trace.record("evaluate", "", text, len(rows), len(quads), start)
+        self.budget.trace.record("evaluate", "", text, len(merged), len(quads), start)
         return result
 
-    def _ask(self, asked: Request, snapshot: Snapshot) -> list[tuple[Source, bytes]] | Reselected:
+    def _ask(self, asked: Subquery, snapshot: Snapshot) -> list[tuple[Source, bytes]] | Reselected:
         """Ask every node that may hold a wanted graph."""
         sources = [
             source
             for source in snapshot.sources
             if asked.graphs is None or any(snapshot.reads(graph, source.id) for graph in asked.graphs)
         ]
-        return self.asking.ask(snapshot, sources, asked)
+        return self.requests.ask(snapshot, sources, asked)

@@ -25,9 +25,9 @@ from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Variable
 
 from federation.analysis.lexer import QueryText, Token
-from federation.analysis.patterns import Visible
+from federation.analysis.patterns import PatternCollector
 from federation.analysis.plan import FORMS, Plan
-from federation.analysis.portable_terms import Constants
+from federation.analysis.portable_terms import PortableTerms
 from federation.analysis.services import service_tokens
 from federation.analysis.syntax_errors import syntax_error
 from federation.errors import QueryRefusedError, UpdateRefusedError
@@ -64,7 +64,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
     if re.search(r"\\[uU]", text):
         return plan.widened("it has \\u escapes, which the two parsers replace at different times")
     try:
-        visible = Visible(Constants(_constants(query)))
+        visible = PatternCollector(PortableTerms(_constant_texts(query)))
         visible.query(_syntax_tree(text))
         _compare(visible.services, called)
     except QueryRefusedError:
@@ -74,7 +74,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
     return msgspec.structs.replace(
         plan,
         patterns=tuple(dict.fromkeys(visible.patterns)),
-        blocks=tuple(dict.fromkeys(visible.blocks)),
+        bgps=tuple(dict.fromkeys(visible.bgps)),
         joins=tuple(dict.fromkeys(visible.joins)),
         others=tuple(dict.fromkeys(visible.others)),
         graph_names=frozenset(visible.graph_names),
@@ -141,7 +141,7 @@ def _read_terms(query: QueryText, tokens: Sequence[Token]) -> list[pyoxigraph.Na
     return [by_number[n] for n in range(len(tokens))]
 
 
-def _constants(query: QueryText) -> frozenset[str]:
+def _constant_texts(query: QueryText) -> frozenset[str]:
     """The IRIs of the query, and the texts of its literals, as the evaluator reads them."""
     tokens = list({token.text: token for token in query.body if token.kind in ("iri", "name", "string")}.values())
     return _IMPLIED | {term.value for term in _read_terms(query, tokens)}

@@ -1,11 +1,11 @@
 """Joins and filters that can be left to the nodes.
 
-The evaluator joins the triple patterns of a block in one graph, so of all their matches it can use those only that take part in
-a match of the whole block (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one of its patterns
+The evaluator joins the triple patterns of a bgp in one graph, so of all their matches it can use those only that take part in
+a match of the whole bgp (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one of its patterns
 into the graph). A node that has the graph can find these. In the default graph the matches may come from several nodes; how
-its blocks are pulled is told in ``semi_joins``.
+its bgps are pulled is told in ``semi_joins``.
 
-Nodes may compare literals by term where the evaluator compares values, so a block is joined over variables that stand as a
+Nodes may compare literals by term where the evaluator compares values, so a bgp is joined over variables that stand as a
 subject or predicate somewhere, where no literal can; others are given a name of their own in each place, which matches more.
 """
 
@@ -17,9 +17,9 @@ from collections.abc import Iterable, Sequence
 from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from federation.analysis.filter_pushdown import Condition
-from federation.analysis.plan import Block
-from federation.analysis.portable_terms import Constants, number_test
+from federation.analysis.filter_pushdown import PushedFilter
+from federation.analysis.plan import PushedBGP
+from federation.analysis.portable_terms import PortableTerms, number_test
 
 Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
 """Subject, predicate or the predicates to choose from, and object."""
@@ -47,36 +47,36 @@ def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) ->
     return None if isinstance(link, Path) else [(subject, link, object_)]
 
 
-def blocks(
+def bgps(
     graph: str,
     triples: Sequence[Triple],
-    conditions: Iterable[Condition],
-    constants: Constants,
-) -> list[tuple[Block, list[Triple]]]:
-    """The blocks that triple patterns, joined in the same graph, fall into, each with its patterns.
+    filters: Iterable[PushedFilter],
+    portable: PortableTerms,
+) -> list[tuple[PushedBGP, list[Triple]]]:
+    """The bgps that triple patterns, joined in the same graph, fall into, each with its patterns.
 
     Patterns that are better pulled as they are belong to none.
 
     Args:
         graph: As in ``Pattern.graph``.
         triples: The patterns.
-        conditions: What holds for each solution that counts.
-        constants: Reads constants.
+        filters: What holds for each solution that counts.
+        portable: Reads portable.
     """
     return [
-        (block, group)
+        (bgp, group)
         for group in _connected(triples)
-        if len(group) <= _MOST_TRIPLES and (block := _block(graph, group, list(conditions), constants)) is not None
+        if len(group) <= _MOST_TRIPLES and (bgp := _pushed_bgp(graph, group, list(filters), portable)) is not None
     ]
 
 
-def _block(
+def _pushed_bgp(
     graph: str,
     triples: Sequence[Triple],
-    conditions: Sequence[Condition],
-    constants: Constants,
-) -> Block | None:
-    """A block, if pulling it is less than pulling each of its patterns."""
+    filters: Sequence[PushedFilter],
+    portable: PortableTerms,
+) -> PushedBGP | None:
+    """A bgp, if pulling it is less than pulling each of its patterns."""
     joined = _subjects(triples)
     numbers: dict[object, str] = {}
     values: dict[int, frozenset[str]] = {}
@@ -95,39 +95,39 @@ def _block(
     for n, (subject, predicate, object_) in enumerate(triples):
         ends = []
         for place, term in (("s", subject), ("o", object_)):
-            known = constants.term(term)
+            known = portable.term(term)
             name = known or named(term, (n, place))
             selective |= known is not None
             ends.append(name)
-            if forms := constants.in_languages(term):
+            if forms := portable.in_languages(term):
                 values[int(name[1:])] = frozenset(forms)
                 narrows = True
-            elif amount := constants.number(term):
+            elif amount := portable.number(term):
                 tests.append(number_test(f"\0{name[1:]}\0", "=", amount))
                 narrows = True
         if isinstance(predicate, tuple):
             link = named(BNode(), (n, "p"))
-            known_links = [constants.term(item) for item in predicate]
+            known_links = [portable.term(item) for item in predicate]
             if None not in known_links:
                 values[int(link[1:])] = frozenset(item for item in known_links if item)
         else:
-            known = constants.term(predicate)
+            known = portable.term(predicate)
             link = known or named(predicate, (n, "p"))
         made.append((ends[0], link, ends[1]))
     narrows |= selective and len(triples) > 1
-    for condition in conditions:
-        if not condition.variables <= bound.keys():
+    for pushed_filter in filters:
+        if not pushed_filter.variables <= bound.keys():
             continue
         narrows = True
-        if condition.text:
-            tests.append(condition.about({name: f"\0{bound[name][0][1:]}\0" for name in condition.variables}))
+        if pushed_filter.text:
+            tests.append(pushed_filter.about({name: f"\0{bound[name][0][1:]}\0" for name in pushed_filter.variables}))
         else:
-            for name in (name for variable in condition.variables for name in bound[variable]):
+            for name in (name for variable in pushed_filter.variables for name in bound[variable]):
                 number = int(name[1:])
-                values[number] = values.get(number, condition.values) & condition.values
+                values[number] = values.get(number, pushed_filter.values) & pushed_filter.values
     if not narrows or not numbers:
         return None
-    return Block(
+    return PushedBGP(
         graph,
         tuple(made),
         tuple((number, tuple(sorted(terms))) for number, terms in sorted(values.items())),

@@ -1,11 +1,11 @@
 """Which filters a node may apply for us.
 
 A node may leave out what a filter would drop anyway, and nothing else: the query is evaluated over what the nodes sent, filter
-and all. So a condition that is sent to a node must be true wherever the evaluator would find the filter true, for every term
+and all. So a filter that is sent to a node must be true wherever the evaluator would find the filter true, for every term
 that can stand there. Nodes differ from the evaluator in some ways: they know blank nodes by IRIs, may compare terms where
 it compares values, and have regular expressions of their own. What could be true here and not there is not sent.
 
-The conditions of a group hold for every solution of it, wherever its parts stand (SPARQL 1.1 Query, section 18.2.2.2: filters
+The filters of a group hold for every solution of it, wherever its parts stand (SPARQL 1.1 Query, section 18.2.2.2: filters
 apply to the whole group), so they hold for each match that takes part in one.
 """
 
@@ -19,7 +19,7 @@ from pyparsing import ParseResults
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Literal, Variable
 
-from federation.analysis.portable_terms import XSD, Constants, number_test
+from federation.analysis.portable_terms import XSD, PortableTerms, number_test
 
 _LANGUAGE_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 # What every regular expression language reads as the same letters, in both cases: "k" and "s" have a third form in Unicode.
@@ -28,7 +28,7 @@ _WORDS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{1,200}")
 _MOST_VALUES = 500
 
 
-class Condition(NamedTuple):
+class PushedFilter(NamedTuple):
     """Something that holds for every solution that counts.
 
     Attributes:
@@ -46,19 +46,19 @@ class Condition(NamedTuple):
         return re.sub("\0(.*?)\0", lambda found: names[found[1]], self.text)
 
 
-class Conditions:
-    """Finds the conditions of groups.
+class FilterPushdown:
+    """Finds the filters of groups.
 
     Args:
-        constants: Reads constants.
+        portable: Reads portable.
     """
 
-    def __init__(self, constants: Constants) -> None:
-        self._constants = constants
+    def __init__(self, portable: PortableTerms) -> None:
+        self._portable = portable
 
-    def of_group(self, parts: Iterable[CompValue]) -> list[Condition]:
-        """The conditions that the filters and VALUES among the parts of a group set."""
-        found: list[Condition] = []
+    def of_group(self, parts: Iterable[CompValue]) -> list[PushedFilter]:
+        """The filters that the filters and VALUES among the parts of a group set."""
+        found: list[PushedFilter] = []
         for part in parts:
             if part.name == "Filter":
                 found += self._of_filter(part.expr)
@@ -66,32 +66,32 @@ class Conditions:
                 found += self._of_values(part)
         return found
 
-    def _of_filter(self, expression: Any) -> list[Condition]:
+    def _of_filter(self, expression: Any) -> list[PushedFilter]:
         node = _unwrapped(expression)
         if isinstance(node, CompValue) and node.name == "ConditionalAndExpression":
-            return [condition for part in (node.expr, *node.other) for condition in self._of_filter(part)]
+            return [pushed_filter for part in (node.expr, *node.other) for pushed_filter in self._of_filter(part)]
         if isinstance(node, CompValue) and node.name == "RelationalExpression" and node.op in ("IN", "="):
             variable, terms = (
                 _unwrapped(node.expr),
-                [self._constants.iri(_unwrapped(term)) for term in _items(node.other)],
+                [self._portable.iri(_unwrapped(term)) for term in _items(node.other)],
             )
             if not isinstance(variable, Variable) and node.op == "=":
-                variable, terms = _unwrapped(node.other), [self._constants.iri(variable)]
+                variable, terms = _unwrapped(node.other), [self._portable.iri(variable)]
             if isinstance(variable, Variable) and terms and all(terms) and len(terms) <= _MOST_VALUES:
-                return [Condition(frozenset({str(variable)}), values=frozenset(filter(None, terms)))]
+                return [PushedFilter(frozenset({str(variable)}), values=frozenset(filter(None, terms)))]
         variables: set[str] = set()
         text = self._expression(node, variables)
-        return [Condition(frozenset(variables), text)] if text and variables else []
+        return [PushedFilter(frozenset(variables), text)] if text and variables else []
 
-    def _of_values(self, part: CompValue) -> list[Condition]:
+    def _of_values(self, part: CompValue) -> list[PushedFilter]:
         """For each variable that is bound in all rows to IRIs or plain strings: which."""
         variables = [str(variable) for variable in part["var"]]
         rows = [_items(row) for row in _items(part.value or [])]
         found = []
         for column, variable in enumerate(variables):
-            terms = {self._constants.iri(row[column]) or self._constants.string(row[column]) for row in rows}
+            terms = {self._portable.iri(row[column]) or self._portable.string(row[column]) for row in rows}
             if None not in terms and 0 < len(terms) <= _MOST_VALUES:
-                found.append(Condition(frozenset({variable}), values=frozenset(term for term in terms if term)))
+                found.append(PushedFilter(frozenset({variable}), values=frozenset(term for term in terms if term)))
         return found
 
     def _expression(self, part: Any, variables: set[str]) -> str | None:
@@ -121,11 +121,11 @@ class Conditions:
         if not isinstance(left, Variable):
             text, word = (right, left) if isinstance(left, Literal) else (left, right)
             return self._string_relation(text, word, operator, variables)
-        number = self._constants.number(right)
+        number = self._portable.number(right)
         if number is not None and operator in ("=", "<", ">", "<=", ">="):
             variables.add(str(left))
             return number_test(_marked(left), operator, number)
-        term = self._constants.iri(right) or self._constants.string(right) if operator == "=" else None
+        term = self._portable.iri(right) or self._portable.string(right) if operator == "=" else None
         if term is None:
             return None
         variables.add(str(left))
@@ -133,19 +133,19 @@ class Conditions:
 
     def _string_relation(self, left: Any, right: Any, operator: str, variables: set[str]) -> str | None:
         """``LCASE(?x) = "word"`` and the like."""
-        word = self._constants.string(right)
+        word = self._portable.string(right)
         text = self._text(left, variables) if operator == "=" and word else None
         return _tolerant(left, text, f"{text} = {word}") if text and _is_safe(text, word) else None
 
     def _contains(self, node: CompValue, variables: set[str]) -> str | None:
-        word = self._constants.string(_unwrapped(node.arg2))
+        word = self._portable.string(_unwrapped(node.arg2))
         text = self._text(node.arg1, variables) if word else None
         test = f"{node.name.removeprefix('Builtin_')}({text}, {word})"
         return _tolerant(node.arg1, text, test) if text and _is_safe(text, word) else None
 
     def _regex(self, node: CompValue, variables: set[str]) -> str | None:
         pattern, flags = _unwrapped(node.pattern), _unwrapped(node.flags) if node.flags is not None else Literal("")
-        if not self._constants.string(pattern) or not isinstance(flags, Literal):
+        if not self._portable.string(pattern) or not isinstance(flags, Literal):
             return None
         if str(flags) == "" and _PLAIN_WORDS.fullmatch(pattern):
             test = f'CONTAINS({{}}, "{pattern}")'
@@ -157,7 +157,7 @@ class Conditions:
         return text and _tolerant(node.text, text, test.format(text))
 
     def _lang_matches(self, node: CompValue, variables: set[str]) -> str | None:
-        tag, wanted = _unwrapped(node.arg1), self._constants.string(_unwrapped(node.arg2))
+        tag, wanted = _unwrapped(node.arg1), self._portable.string(_unwrapped(node.arg2))
         if not isinstance(tag, CompValue) or tag.name != "Builtin_LANG" or not wanted:
             return None
         variable = _unwrapped(tag.arg)
@@ -178,15 +178,15 @@ class Conditions:
         return None
 
 
-_RENDERED: Mapping[str, Callable[[Conditions, CompValue, set[str]], str | None]] = {
-    "ConditionalOrExpression": Conditions._or,
-    "ConditionalAndExpression": Conditions._and,
-    "RelationalExpression": Conditions._relation,
-    "Builtin_CONTAINS": Conditions._contains,
-    "Builtin_STRSTARTS": Conditions._contains,
-    "Builtin_STRENDS": Conditions._contains,
-    "Builtin_REGEX": Conditions._regex,
-    "Builtin_LANGMATCHES": Conditions._lang_matches,
+_RENDERED: Mapping[str, Callable[[FilterPushdown, CompValue, set[str]], str | None]] = {
+    "ConditionalOrExpression": FilterPushdown._or,
+    "ConditionalAndExpression": FilterPushdown._and,
+    "RelationalExpression": FilterPushdown._relation,
+    "Builtin_CONTAINS": FilterPushdown._contains,
+    "Builtin_STRSTARTS": FilterPushdown._contains,
+    "Builtin_STRENDS": FilterPushdown._contains,
+    "Builtin_REGEX": FilterPushdown._regex,
+    "Builtin_LANGMATCHES": FilterPushdown._lang_matches,
 }
 
 

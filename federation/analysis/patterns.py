@@ -16,10 +16,10 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, S
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from federation.analysis.bgp_pushdown import Triple, blocks, simple
-from federation.analysis.filter_pushdown import Condition, Conditions
-from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
-from federation.analysis.portable_terms import Constants
+from federation.analysis.bgp_pushdown import Triple, bgps, simple
+from federation.analysis.filter_pushdown import FilterPushdown, PushedFilter
+from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern, PushedBGP
+from federation.analysis.portable_terms import PortableTerms
 
 PathPattern = tuple[Identifier, Identifier | Path, Identifier]
 """A triple pattern, or a path between two nodes."""
@@ -35,32 +35,32 @@ class _Context:
         graph: The active graph, as in ``Pattern.graph``.
         anchored: Variables that only count where they are bound to nodes that other pulled patterns bring along: from them,
             a zero-length path need not see all nodes of the graph.
-        conditions: What holds for every solution that counts.
+        filters: What holds for every solution that counts.
     """
 
     graph: str = DEFAULT_GRAPH
     anchored: frozenset[Identifier] = frozenset()
-    conditions: tuple[Condition, ...] = ()
+    filters: tuple[PushedFilter, ...] = ()
 
 
 @dataclass
-class Visible:
+class PatternCollector:
     """Collects what a query can see.
 
     Attributes:
-        constants: Reads constants; those that it says nothing of are taken for variables.
+        portable: Reads constants; those that it says nothing of are taken for variables.
         patterns: What has been found, in the order of the text; some may repeat.
-        blocks: Those of the patterns that nodes can join or filter.
+        bgps: Those of the patterns that nodes can join or filter.
         joins: Those of the default graph that narrow each other.
         others: Those that they cannot.
         graph_names: As in ``Plan.graph_names``.
         services: What stands after SERVICE.
     """
 
-    constants: Constants
+    portable: PortableTerms
     patterns: list[Pattern] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-    joins: list[Block] = field(default_factory=list)
+    bgps: list[PushedBGP] = field(default_factory=list)
+    joins: list[PushedBGP] = field(default_factory=list)
     others: list[Pattern] = field(default_factory=list)
     graph_names: set[str] = field(default_factory=set)
     services: frozenset[Identifier] = frozenset()
@@ -98,11 +98,11 @@ class Visible:
         parts = list(group.part or ())
         steps = [step for part in parts for step in _steps(part)]
         joined = _anchored(steps, context.anchored)
-        conditions = (*context.conditions, *Conditions(self.constants).of_group(parts))
+        filters = (*context.filters, *FilterPushdown(self.portable).of_group(parts))
         before: list[PathPattern] = []
         for part in parts:
             if part.name in ("GraphGraphPattern", "GroupOrUnionGraphPattern"):
-                anchored, holding = joined, conditions
+                anchored, holding = joined, filters
             elif part.name == "Filter":
                 anchored, holding = joined & _nodes(steps), ()
             else:
@@ -111,10 +111,10 @@ class Visible:
                 self._visit(part, _Context(context.graph, anchored, holding))
             before += _steps(part)
         for joined_steps in _joined_steps(parts):
-            self._joined(joined_steps, _Context(context.graph, joined, conditions))
+            self._joined(joined_steps, _Context(context.graph, joined, filters))
 
     def _joined(self, steps: list[PathPattern], context: _Context) -> None:
-        """A basic graph pattern: what nodes can join or filter becomes blocks, and the rest is pulled as it is."""
+        """A basic graph pattern: what nodes can join or filter becomes bgps, and the rest is pulled as it is."""
         triples: list[Triple] = []
         for step in steps:
             parts = simple(*step)
@@ -124,30 +124,30 @@ class Visible:
                 self.others += self.patterns[found:]
             else:
                 triples += parts
-        in_blocks: list[Triple] = []
-        for block, members in blocks(context.graph, triples, context.conditions, self.constants):
-            (self.joins if block.graph == DEFAULT_GRAPH and len(block.triples) > 1 else self.blocks).append(block)
-            in_blocks += members
-        for subject, predicate, object_ in (
-            triple for triple in triples if not any(triple is one for one in in_blocks)
-        ):
+        pushed: list[Triple] = []
+        for bgp, members in bgps(context.graph, triples, context.filters, self.portable):
+            (self.joins if bgp.graph == DEFAULT_GRAPH and len(bgp.triples) > 1 else self.bgps).append(bgp)
+            pushed += members
+        for subject, predicate, object_ in (triple for triple in triples if not any(triple is one for one in pushed)):
             for link in predicate if isinstance(predicate, tuple) else (predicate,):
                 pattern = self._pattern(context.graph, subject, link, object_)
                 self.others += [pattern] if pattern else []
 
     def _graph(self, part: CompValue, context: _Context) -> None:
         """GRAPH: another active graph, about whose nodes nothing is known yet."""
-        for name in self._names(part.term, context.conditions):
+        for name in self._names(part.term, context.filters):
             if not _needs_a_triple(part.graph):
                 self.graph_names.add(name)
-            self._visit(part.graph, _Context(name, conditions=context.conditions))
+            self._visit(part.graph, _Context(name, filters=context.filters))
 
-    def _names(self, term: Identifier, conditions: Iterable[Condition]) -> list[str]:
+    def _names(self, term: Identifier, filters: Iterable[PushedFilter]) -> list[str]:
         """The graphs that GRAPH looks into."""
         if not isinstance(term, Variable):
-            return [str(term)] if self.constants.term(term) else [ANY_NAMED_GRAPH]
+            return [str(term)] if self.portable.term(term) else [ANY_NAMED_GRAPH]
         choices = [
-            condition.values for condition in conditions if condition.variables == {str(term)} and condition.values
+            pushed_filter.values
+            for pushed_filter in filters
+            if pushed_filter.variables == {str(term)} and pushed_filter.values
         ]
         names = frozenset.intersection(*choices) if choices else frozenset()
         if not choices or len(names) > _MOST_GRAPHS:
@@ -164,9 +164,9 @@ class Visible:
 
     def _step(self, step: PathPattern, context: _Context) -> None:
         subject, link, object_ = step
-        ends = self.constants.term(subject), self.constants.term(object_)
+        ends = self.portable.term(subject), self.portable.term(object_)
         for near, predicate, far in _links(ends[0], link, ends[1]):
-            self._add(context.graph, near, self.constants.term(predicate), far)
+            self._add(context.graph, near, self.portable.term(predicate), far)
         if not _nullable(link):
             return
         for node, end in zip((subject, object_), ends, strict=True):
@@ -183,17 +183,17 @@ class Visible:
             self.patterns.append(Pattern(graph, subject, predicate, object_))
 
     def _pattern(self, graph: str, subject: Identifier, link: Identifier, object_: Identifier) -> Pattern | None:
-        terms = (self.constants.term(subject), self.constants.term(link), self.constants.term(object_))
+        terms = (self.portable.term(subject), self.portable.term(link), self.portable.term(object_))
         return None if terms[0] and terms[0].startswith('"') else Pattern(graph, *terms)
 
 
-_VISITORS: Mapping[str, Callable[[Visible, CompValue, _Context], None]] = MappingProxyType(
+_VISITORS: Mapping[str, Callable[[PatternCollector, CompValue, _Context], None]] = MappingProxyType(
     {
-        "GroupGraphPatternSub": Visible._group,
-        "FakeGroupGraphPatten": Visible._group,  # rdflib's name for the pattern of CONSTRUCT WHERE
-        "GraphGraphPattern": Visible._graph,
-        "SubSelect": Visible._sub_select,
-        "ServiceGraphPattern": Visible._service,
+        "GroupGraphPatternSub": PatternCollector._group,
+        "FakeGroupGraphPatten": PatternCollector._group,  # rdflib's name for the pattern of CONSTRUCT WHERE
+        "GraphGraphPattern": PatternCollector._graph,
+        "SubSelect": PatternCollector._sub_select,
+        "ServiceGraphPattern": PatternCollector._service,
     }
 )
 
@@ -203,7 +203,7 @@ def _is_variable(term: Identifier) -> bool:
 
 
 def _steps(part: CompValue) -> list[PathPattern]:
-    """The triple patterns of a block, which rdflib keeps as flat lists of subject, predicate, object, subject, ..."""
+    """The triple patterns of a bgp, which rdflib keeps as flat lists of subject, predicate, object, subject, ..."""
     if part.name != "TriplesBlock":
         return []
     return [

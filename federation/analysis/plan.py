@@ -33,24 +33,24 @@ class Pattern(msgspec.Struct, frozen=True, array_like=True):
     object: str | None = None
 
 
-class Block(msgspec.Struct, frozen=True, array_like=True):
+class PushedBGP(msgspec.Struct, frozen=True, array_like=True):
     """Triple patterns of one graph that a node joins and filters for us.
 
-    A query that has these patterns joined sees of their matches only those that take part in a match of the whole block: the
-    others are lost in that join. Terms are in N-Triples form; variables are ``?0``, ``?1`` … in each block anew.
+    A query that has these patterns joined sees of their matches only those that take part in a match of the whole bgp: the
+    others are lost in that join. Terms are in N-Triples form; variables are ``?0``, ``?1`` … in each bgp anew.
 
     Attributes:
         graph: As in ``Pattern.graph``.
         triples: Subject, predicate and object of each pattern.
         values: The terms that a variable can have, by its number; nothing for variables that can have any.
-        conditions: SPARQL expressions, the number of each variable between zero characters; each is true wherever the query's
+        filters: SPARQL expressions, the number of each variable between zero characters; each is true wherever the query's
             filters are.
     """
 
     graph: str
     triples: tuple[tuple[str, str, str], ...]
     values: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    conditions: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -65,7 +65,7 @@ class Plan(msgspec.Struct, frozen=True):
         form: The query form.
         patterns: The quads that evaluating it can depend on. A store that holds these quads of a dataset, and any others
             of that dataset, gives the query the answer that the whole dataset gives.
-        blocks: The same with less: all matches of these blocks, of ``joins`` and of ``others`` are as good as those of
+        bgps: The same with less: all matches of these bgps, of ``joins`` and of ``others`` are as good as those of
             ``patterns``.
         joins: Blocks of the default graph, whose matches may be put together from several nodes.
         others: The patterns that neither covers.
@@ -82,8 +82,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     form: Form
     patterns: tuple[Pattern, ...]
-    blocks: tuple[Block, ...] = ()
-    joins: tuple[Block, ...] = ()
+    bgps: tuple[PushedBGP, ...] = ()
+    joins: tuple[PushedBGP, ...] = ()
     others: tuple[Pattern, ...] = ()
     graph_names: frozenset[str] = frozenset()
     from_default: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self,
             patterns=everything,
-            blocks=(),
+            bgps=(),
             joins=(),
             others=everything,
             graph_names=frozenset({ANY_NAMED_GRAPH}),
@@ -127,8 +127,8 @@ class Dataset(msgspec.Struct, frozen=True):
     given: bool = False
     overrides: bool = False
 
-    def graphs_of(self, pattern: Pattern | Block) -> frozenset[str] | None:
-        """The graphs that a pattern or a block looks into; ``None``: all named graphs."""
+    def graphs_of(self, pattern: Pattern | PushedBGP) -> frozenset[str] | None:
+        """The graphs that a pattern or a bgp looks into; ``None``: all named graphs."""
         if pattern.graph == DEFAULT_GRAPH:
             return self.default
         return self.reachable(pattern.graph)

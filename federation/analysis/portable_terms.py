@@ -23,7 +23,7 @@ _COMPARED_EVERYWHERE = ", ".join(f"<{XSD}{name}>" for name in ("integer", "decim
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
 
-class Constants:
+class PortableTerms:
     """Reads constants.
 
     Args:
@@ -88,7 +88,7 @@ def number_test(variable: str, operator: str, number: str) -> str:
     Args:
         variable: What is compared.
         operator: How.
-        number: From :meth:`Constants.number`.
+        number: From :meth:`PortableTerms.number`.
     """
     return f"({variable} {operator} {number} || DATATYPE({variable}) NOT IN ({_COMPARED_EVERYWHERE}))"
 

@@ -28,26 +28,26 @@ _ADDRESS = re.compile(
 _LETTERS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{3,200}")
 _LETTERS = re.compile(r"[A-Za-z0-9 ]{3,200}")
 # After these, an address is part of what the query is, and of whether it is answered.
-_BEFORE_KEPT = frozenset({"FROM", "NAMED", "SERVICE", "SILENT"})
+_BEFORE_FIXED = frozenset({"FROM", "NAMED", "SERVICE", "SILENT"})
 _NUMBER = re.compile(r"\s*\d+")
 
 
 _W3C = "http://www.w3.org/"  # names that mean something to the analysis
 
 
-class Shape(NamedTuple):
-    """A query without its words.
+class QueryTemplate(NamedTuple):
+    """A query without its parameters.
 
     Attributes:
         text: The query with stand-ins.
-        words: What each of them stands for.
+        parameters: What each of them stands for.
     """
 
     text: str
-    words: Mapping[str, str]
+    parameters: Mapping[str, str]
 
 
-def shape_of(text: str) -> Shape:
+def template_of(text: str) -> QueryTemplate:
     """Take the words out of a query.
 
     Args:
@@ -57,7 +57,7 @@ def shape_of(text: str) -> Shape:
     tokens = query.body
     prologue = query.tokens[: len(query.tokens) - len(tokens)]
     if "\\" in text or any(token.keyword == "BASE" for token in prologue):
-        return Shape(text, {})  # the same may stand there in another way, which stand-ins would hide
+        return QueryTemplate(text, {})  # the same may stand there in another way, which stand-ins would hide
     namespaces = tuple(token.text[1:-1] for token in prologue if token.kind == "iri")
     stand_ins: dict[str, str] = {}
     parts: list[str] = []
@@ -68,7 +68,7 @@ def shape_of(text: str) -> Shape:
         if token.kind == "string" and following != "^" and _WORDS.fullmatch(token.text[1:-1]):
             word = token.text[1:-1]
             replacement = f'"{stand_ins.setdefault(word, _stand_in(word, len(stand_ins)))}"'
-        elif token.kind == "iri" and not _is_kept(tokens, n):
+        elif token.kind == "iri" and not _is_fixed(tokens, n):
             address = token.text[1:-1]
             if _ADDRESS.fullmatch(address) and not address.startswith((PREFIX, _W3C, *namespaces)):
                 replacement = f"<{stand_ins.setdefault(address, f'urn:standin:q{len(stand_ins)}q')}>"
@@ -83,29 +83,29 @@ def shape_of(text: str) -> Shape:
             parts += [text[done : token.start], replacement]
             done = token.end
     if any(stand_in in text for stand_in in stand_ins.values()):
-        return Shape(text, {})  # somebody knows how stand-ins look
-    return Shape("".join([*parts, text[done:]]), {stand_in: word for word, stand_in in stand_ins.items()})
+        return QueryTemplate(text, {})  # somebody knows how stand-ins look
+    return QueryTemplate("".join([*parts, text[done:]]), {stand_in: word for word, stand_in in stand_ins.items()})
 
 
-def _is_kept(tokens: Sequence[Token], n: int) -> bool:
+def _is_fixed(tokens: Sequence[Token], n: int) -> bool:
     """Whether an IRI has to stay: it names a graph of the dataset, a service, a datatype or a function."""
     before = tokens[n - 1] if n else None
     begins_a_triple = before is not None and before.text in ("{", "}", ".")
     is_called = n + 1 < len(tokens) and tokens[n + 1].text == "(" and not begins_a_triple
-    return is_called or (before is not None and (before.keyword in _BEFORE_KEPT or before.text == "^"))
+    return is_called or (before is not None and (before.keyword in _BEFORE_FIXED or before.text == "^"))
 
 
-def with_words(plan: Plan, words: Mapping[str, str]) -> Plan:
-    """Put the words of a query into the plan of its shape.
+def with_parameters(plan: Plan, parameters: Mapping[str, str]) -> Plan:
+    """Put the words of a query into the plan of its template.
 
     Args:
         plan: The plan.
-        words: As in ``Shape.words``.
+        parameters: As in ``QueryTemplate.words``.
     """
-    if not words:
+    if not parameters:
         return plan
     encoded = msgspec.json.encode(plan).decode()
-    for stand_in, word in words.items():
+    for stand_in, word in parameters.items():
         encoded = encoded.replace(stand_in, word)
     return msgspec.json.decode(encoded, type=Plan)
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from federation.analysis.plan import ANY_NAMED_GRAPH, Pattern, Plan
 from federation.errors import NotCachedError
-from federation.fetching.merge import Rows, iri
+from federation.fetching.merge import MergedQuads, iri
 from federation.source_selection import Snapshot
 
 # The part of the time for which graphs count as known at whose beginning they are pulled anew already, so that no query waits.
@@ -57,7 +57,7 @@ class _Graph(NamedTuple):
     quads: bytes = b""
 
 
-class Kept:
+class QuadCache:
     """The quads that are kept. May be used by many threads; one at a time changes it.
 
     Args:
@@ -135,13 +135,13 @@ class Kept:
             ageing = time.monotonic() > self._until - _AHEAD * self._lasts
             return frozenset(found | (untracked if ageing else untracked - self._untracked))
 
-    def update(self, snapshot: Snapshot, changed: frozenset[str], rows: Rows, began: float) -> None:
+    def update(self, snapshot: Snapshot, changed: frozenset[str], merged: MergedQuads, began: float) -> None:
         """Take in what was pulled anew of some graphs, and what is gone.
 
         Args:
             snapshot: What is kept by then.
             changed: The graphs of which all patterns' matches were pulled, each in one answer.
-            rows: What was pulled: quads of named graphs.
+            merged: What was pulled: quads of named graphs.
             began: When pulling began, by ``time.monotonic()``.
         """
         with self._lock:
@@ -150,30 +150,30 @@ class Kept:
             untracked = snapshot.untracked or frozenset()
             for name in (names - snapshot.fingerprints.keys() - untracked) | changed:
                 self._graphs[name] = _Graph(generation)
-            for name, quads in _by_graph(rows).items():
+            for name, quads in _by_graph(merged).items():
                 self._graphs[name] = _Graph(generation, quads)
             if untracked <= changed:
                 self._last_from(began)
             self._note(snapshot)
 
-    def replace(self, snapshot: Snapshot, rows: Rows, patterns: tuple[Pattern, ...], began: float) -> bool:
+    def replace(self, snapshot: Snapshot, merged: MergedQuads, patterns: tuple[Pattern, ...], began: float) -> bool:
         """Keep the matches of other patterns, in place of what was kept.
 
         Args:
             snapshot: What is kept by then.
-            rows: The matches of all patterns in all graphs, those of one graph in one answer.
+            merged: The matches of all patterns in all graphs, those of one graph in one answer.
             patterns: All patterns.
             began: When pulling began, by ``time.monotonic()``.
 
         Returns:
             Whether there was room; if not, all stays as it was.
         """
-        if len(rows.named) > self.most_quads:
+        if len(merged.named) > self.most_quads:
             return False
         with self._lock:
             self._generation += 1
             self._began = self._generation
-            self._graphs = {name: _Graph(self._generation, quads) for name, quads in _by_graph(rows).items()}
+            self._graphs = {name: _Graph(self._generation, quads) for name, quads in _by_graph(merged).items()}
             self._patterns, self._lookup = patterns, frozenset(patterns)
             self._last_from(began)
             self._note(snapshot)
@@ -221,10 +221,10 @@ class Kept:
             return Delta(self._generation, anew, () if anew else tuple(new), quads, names)
 
 
-def _by_graph(rows: Rows) -> dict[str, bytes]:
+def _by_graph(merged: MergedQuads) -> dict[str, bytes]:
     """N-Quads of each graph."""
     lines: dict[bytes, list[bytes]] = {}
-    for line in rows.named:
+    for line in merged.named:
         lines.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
     return {iri(graph): b" .\n".join([*those, b""]) for graph, those in lines.items()}
 

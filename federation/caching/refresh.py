@@ -12,11 +12,11 @@ from itertools import count
 
 from federation.analysis.plan import Dataset, Pattern, Plan
 from federation.budget import Budget, Limits, MemoryPool
-from federation.caching.quad_cache import Kept, covering, wanted
+from federation.caching.quad_cache import QuadCache, covering, wanted
 from federation.errors import FederationError, TooLargeError
 from federation.execution import NO_PLAN, Backend, QueryExecution
-from federation.fetching.hedging import Asking, Reselected
-from federation.fetching.merge import Rows
+from federation.fetching.hedging import HedgedRequests, Reselected
+from federation.fetching.merge import MergedQuads
 from federation.source_selection import Snapshot
 
 # A query updates at most this many graphs itself; more are updated in the background.
@@ -42,7 +42,7 @@ class Refresher:
         memory_pool: The memory that all queries share.
     """
 
-    def __init__(self, cache: Kept, backend: Backend, timeout: float, memory_pool: MemoryPool) -> None:
+    def __init__(self, cache: QuadCache, backend: Backend, timeout: float, memory_pool: MemoryPool) -> None:
         self._cache = cache
         self._backend = backend
         self._timeout = timeout
@@ -118,11 +118,11 @@ class Refresher:
         budget = Budget(self._timeout, limits, memory_pool=self._memory_pool)
         everything = Dataset(frozenset(), None)
         try:
-            asking = Asking(self._backend.nodes, self._backend.threads, budget, snapshot_for)
+            requests = HedgedRequests(self._backend.nodes, self._backend.threads, budget, snapshot_for)
             outcome: Reselected | None = Reselected()
             while outcome:
-                with asking.failover() as snapshot:
-                    outcome = work(QueryExecution(self._backend, NO_PLAN, everything, snapshot, budget, asking))
+                with requests.failover() as snapshot:
+                    outcome = work(QueryExecution(self._backend, NO_PLAN, everything, snapshot, budget, requests))
         except FederationError:
             pass  # the next query meets the same error, and reports it
         finally:
@@ -143,8 +143,8 @@ class Refresher:
             raise
         if isinstance(fetched, Reselected):
             return fetched
-        rows, shown = fetched
-        self._cache.update(shown, changed, rows, began)
+        merged, shown = fetched
+        self._cache.update(shown, changed, merged, began)
         return None
 
     def _extend(self, execution: QueryExecution) -> Reselected | None:
@@ -156,8 +156,8 @@ class Refresher:
                 fetched = self._fetch(execution, patterns, None)
                 if isinstance(fetched, Reselected):
                     return fetched
-                rows, shown = fetched
-                fits = self._cache.replace(shown, rows, patterns, began)
+                merged, shown = fetched
+                fits = self._cache.replace(shown, merged, patterns, began)
             except TooLargeError:
                 fits = False
             self._wanted -= new
@@ -167,18 +167,18 @@ class Refresher:
 
     def _fetch(
         self, execution: QueryExecution, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None
-    ) -> tuple[Rows, Snapshot] | Reselected:
+    ) -> tuple[MergedQuads, Snapshot] | Reselected:
         """Fetch the matches of patterns in some graphs, or all.
 
         Returns:
             The quads, and a snapshot of the data as it was read.
         """
         fetching = execution.over_named_graphs(graphs, next(self._numbers))
-        rows = fetching.fetch(patterns)
-        if isinstance(rows, Reselected):
-            return rows
-        rows.mend()
-        return rows, fetching.as_read()
+        merged = fetching.fetch(patterns)
+        if isinstance(merged, Reselected):
+            return merged
+        merged.mend()
+        return merged, fetching.as_read()
 
 
 def _widest(patterns: Set[Pattern]) -> tuple[Pattern, ...]:

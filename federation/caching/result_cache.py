@@ -24,7 +24,7 @@ class TextStore(Protocol):
         """Keep a text."""
 
 
-class Result(NamedTuple):
+class CachedResult(NamedTuple):
     """An answer as it is kept.
 
     Attributes:
@@ -36,7 +36,7 @@ class Result(NamedTuple):
     tier: str
 
 
-class Results:
+class ResultCache:
     """Answers by query, dataset, format, and the version of what the catalogue says: a change makes them unfindable.
 
     Args:
@@ -48,15 +48,15 @@ class Results:
         self._store = store
         self._seconds = seconds
 
-    def get(self, key: str) -> Result | None:
+    def get(self, key: str) -> CachedResult | None:
         """A kept answer."""
         text = self._store.get(key)
         if text is None:
             return None
         tier, _, body = text.partition("\n")
-        return Result(body.encode(), tier)
+        return CachedResult(body.encode(), tier)
 
-    def put(self, key: str, result: Result, seconds: float) -> None:
+    def put(self, key: str, result: CachedResult, seconds: float) -> None:
         """Keep an answer, if it is not large, nor for no time.
 
         Args:

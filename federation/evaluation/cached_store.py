@@ -9,10 +9,10 @@ import pyoxigraph
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store
 
 from federation.errors import UnreadableQuadsError
-from federation.evaluation.messages import Keep
+from federation.evaluation.messages import UpdateCache
 
 
-class KeptStore:
+class CachedStore:
     """A store whose default graph is the set-union of its named graphs.
 
     Attributes:
@@ -22,7 +22,7 @@ class KeptStore:
     def __init__(self) -> None:
         self.store = Store()
 
-    def change(self, job: Keep) -> None:
+    def change(self, job: UpdateCache) -> None:
         """Forget and add what a job says.
 
         Raises:

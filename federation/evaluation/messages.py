@@ -29,7 +29,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
         most_bytes: The largest result that is wanted.
         stored_default_graph: Whether the store's default graph takes the place of the graphs of FROM clauses.
         named_graphs: The graphs that take the place of those of FROM NAMED clauses; ``None``: as the query says.
-        over_kept: Whether to run it over the quads of ``Keep`` in place of ``quads``.
+        over_cache: Whether to run it over the quads of ``UpdateCache`` in place of ``quads``.
         services: The IRIs of the other servers that the query calls.
     """
 
@@ -40,11 +40,11 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     most_bytes: int
     stored_default_graph: bool = False
     named_graphs: tuple[str, ...] | None = None
-    over_kept: bool = False
+    over_cache: bool = False
     services: tuple[str, ...] = ()
 
 
-class Keep(msgspec.Struct, frozen=True, tag=True):
+class UpdateCache(msgspec.Struct, frozen=True, tag=True):
     """Change the quads that are kept for later queries. The answer is ``Done``.
 
     Attributes:
@@ -73,7 +73,7 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """The answer to ``Keep``."""
+    """The answer to ``UpdateCache``."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -106,5 +106,5 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         return kind(self.message)
 
 
-Job = Analyse | Evaluate | Keep
+Job = Analyse | Evaluate | UpdateCache
 Reply = Planned | Evaluated | Done | Failed

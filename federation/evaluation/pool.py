@@ -15,9 +15,9 @@ import msgspec
 
 from federation.analysis.plan import Plan
 from federation.budget import Budget
-from federation.caching.quad_cache import Kept
+from federation.caching.quad_cache import QuadCache
 from federation.errors import NotCachedError, ServerStoppingError, TooLargeError
-from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply, UpdateCache
 
 # Seconds between two looks at whether anybody still waits for an answer.
 _LOOK_EVERY = 0.1
@@ -26,7 +26,7 @@ _FILES_FOR_CALLS = 64
 _MOST_SHOWN = 200
 
 
-class Workers:
+class WorkerPool:
     """Processes that analyse and evaluate queries, each one job at a time. May be used by many threads.
 
     Queries that call other servers have a process of their own, the only one that can open connections. It is started with the
@@ -83,12 +83,12 @@ class Workers:
         assert isinstance(reply, Evaluated)
         return reply.body
 
-    def evaluate_over_kept(self, job: Evaluate, kept: Kept, plan: Plan, budget: Budget) -> bytes:
+    def evaluate_cached(self, job: Evaluate, cache: QuadCache, plan: Plan, budget: Budget) -> bytes:
         """Run a query over the quads that are kept, all of them.
 
         Args:
             job: The query.
-            kept: What is kept.
+            cache: The cached quads.
             plan: What the query can see.
             budget: What the query may use.
 
@@ -97,7 +97,7 @@ class Workers:
             QueryRefusedError: It cannot be evaluated, or not within the bounds.
             QueryTimeoutError: It took too long.
         """
-        reply = self._do(job, budget, "the query's evaluation", kept=(kept, plan))
+        reply = self._do(job, budget, "the query's evaluation", cached=(cache, plan))
         assert isinstance(reply, Evaluated)
         return reply.body
 
@@ -107,14 +107,14 @@ class Workers:
         for worker in (*self._all, self._caller):
             worker.end()
 
-    def _do(self, job: Job, budget: Budget, what: str, kept: tuple[Kept, Plan] | None = None) -> Reply:
+    def _do(self, job: Job, budget: Budget, what: str, cached: tuple[QuadCache, Plan] | None = None) -> Reply:
         idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
         worker = _take(idle, budget, what)
         try:
             if self._closed:
                 raise ServerStoppingError("this server is stopping")
-            if kept is not None:
-                self._bring_up_to_date(worker, *kept, budget)
+            if cached is not None:
+                self._bring_up_to_date(worker, *cached, budget)
             reply = self._answer(worker, job, budget, what)
         except (EOFError, OSError):
             worker.end()
@@ -137,13 +137,13 @@ class Workers:
         reply: Reply = self._decoder.decode(worker.receive())
         return reply
 
-    def _bring_up_to_date(self, worker: _Worker, kept: Kept, plan: Plan, budget: Budget) -> None:
+    def _bring_up_to_date(self, worker: _Worker, cache: QuadCache, plan: Plan, budget: Budget) -> None:
         worker.start_if_ended()
         start = time.perf_counter()
-        delta = kept.delta(worker.generation, plan)
+        delta = cache.delta(worker.generation, plan)
         if delta is None:
             return
-        job = Keep(delta.anew, delta.gone, delta.quads, delta.graphs)
+        job = UpdateCache(delta.anew, delta.gone, delta.quads, delta.graphs)
         worker.generation = -1  # until it is done
         try:
             reply = self._answer(worker, job, budget, "the evaluator to take in what is kept")

@@ -28,8 +28,8 @@ import pyoxigraph
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Plan
 from federation.errors import FederationError, NotAcceptableError, QueryRefusedError, ServiceFailedError, TooLargeError
-from federation.evaluation.cached_store import KeptStore, add_graphs, read_quads
-from federation.evaluation.messages import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from federation.evaluation.cached_store import CachedStore, add_graphs, read_quads
+from federation.evaluation.messages import Analyse, Done, Evaluate, Evaluated, Failed, Job, Planned, Reply, UpdateCache
 
 # Of processor time, which a busy machine does not use up.
 _ANALYSIS_SECONDS = 5.0
@@ -45,7 +45,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     analyse("SELECT * { ?s ?p ?o }")  # the grammar is built with its first use
     _confine(memory, files)
-    kept = KeptStore()
+    cached = CachedStore()
     decoder = msgspec.msgpack.Decoder(Job)
     encoder = msgspec.msgpack.Encoder()
     with Connection(descriptor) as connection:
@@ -54,17 +54,17 @@ def main() -> None:
                 job = decoder.decode(connection.recv_bytes())
             except EOFError:
                 return
-            connection.send_bytes(encoder.encode(_do(job, kept)))
+            connection.send_bytes(encoder.encode(_do(job, cached)))
 
 
-def _do(job: Job, kept: KeptStore) -> Reply:
+def _do(job: Job, cached: CachedStore) -> Reply:
     try:
         if isinstance(job, Analyse):
             return Planned(_plan(job.text))
-        if isinstance(job, Keep):
-            kept.change(job)
+        if isinstance(job, UpdateCache):
+            cached.change(job)
             return Done()
-        return Evaluated(_evaluate(job, kept.store if job.over_kept else _loaded(job.quads, job.graphs)))
+        return Evaluated(_evaluate(job, cached.store if job.over_cache else _loaded(job.quads, job.graphs)))
     except FederationError as error:
         return Failed.of(error)
     except MemoryError:

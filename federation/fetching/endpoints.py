@@ -14,7 +14,7 @@ import urllib3
 from catena_core.version import __version__
 from federation.budget import Budget
 from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
-from federation.fetching.subquery import Request
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
 from topology.clients.http import UnsafeError, check_address
 
@@ -80,7 +80,7 @@ class Nodes:
         self._manners: dict[str, _Manners] = defaultdict(_Manners)
         self._numbers = count()
 
-    def ask(self, source: Source, request: Request, budget: Budget) -> bytes:
+    def ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
         """Ask one node for quads.
 
         Args:
@@ -132,7 +132,7 @@ class Nodes:
         """Close all connections."""
         self._pool.clear()
 
-    def _ask_again(self, source: Source, request: Request, budget: Budget) -> bytes:
+    def _ask_again(self, source: Source, request: Subquery, budget: Budget) -> bytes:
         until = min(budget.deadline, time.monotonic() + self._timeout)
         try:
             try:
@@ -149,7 +149,7 @@ class Nodes:
         except (urllib3.exceptions.HTTPError, OSError, UnsafeError) as error:
             raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
 
-    def _ask(self, source: Source, request: Request, until: float, budget: Budget) -> bytes:
+    def _ask(self, source: Source, request: Subquery, until: float, budget: Budget) -> bytes:
         budget.charge(0)
         check_address(source.sparql_url)
         left = until - time.monotonic()

@@ -17,7 +17,7 @@ from federation.budget import Budget
 from federation.errors import QueryTimeoutError, SourceFailedError
 from federation.fetching import staleness
 from federation.fetching.endpoints import Nodes
-from federation.fetching.subquery import Request
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 
 # Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.
@@ -42,7 +42,7 @@ class Reselected:
 _RESELECTED = Reselected()
 
 
-class Asking:
+class HedgedRequests:
     """What one query asks of the nodes, whichever snapshots it goes through.
 
     Args:
@@ -141,7 +141,7 @@ class Asking:
         self._answers, self._took, self._revision = {}, {}, now.revision
 
     def ask(
-        self, snapshot: Snapshot, sources: Iterable[Source], request: Request
+        self, snapshot: Snapshot, sources: Iterable[Source], request: Subquery
     ) -> list[tuple[Source, bytes]] | Reselected:
         """Ask nodes side by side; reuse the answers to earlier requests with the same text.
 
@@ -173,7 +173,7 @@ class Asking:
             late = {future for (_, asked), future in self._answers.items() if asked == text and not future.done()}
             wait(pending | late, timeout=self._until_next_look(waiting, pending), return_when=FIRST_COMPLETED)
 
-    def _submit(self, source: Source, request: Request) -> Future[bytes]:
+    def _submit(self, source: Source, request: Subquery) -> Future[bytes]:
         future = self._answers.get((source, request.text))
         if future is None:
             # Bound now: after a change of what stands where, it would tell of an answer that is not used any more.
@@ -182,7 +182,7 @@ class Asking:
             self._since[future] = time.monotonic()
         return future
 
-    def _ask_one(self, source: Source, request: Request, took: dict[tuple[Source, str], float]) -> bytes:
+    def _ask_one(self, source: Source, request: Subquery, took: dict[tuple[Source, str], float]) -> bytes:
         start = time.perf_counter()
         body = self._nodes.ask(source, request, self._budget)
         took[source, request.text] = time.perf_counter() - start

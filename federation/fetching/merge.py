@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyoxigraph
 
-from federation.analysis.plan import Block
+from federation.analysis.plan import PushedBGP
 from federation.errors import SourceFailedError, TooLargeError
 from federation.source_selection import Source
 
@@ -29,7 +29,7 @@ _SHORT_FORMS = (
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
-class Rows:
+class MergedQuads:
     """The quads pulled for one query.
 
     Args:
@@ -43,7 +43,7 @@ class Rows:
         default: Triples of the default graph: N-Triples lines without the final dot.
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
-        terms: The terms of each variable of the watched blocks, as the nodes know them.
+        terms: The terms of each variable of the watched bgps, as the nodes know them.
         has_blank_nodes: Whether nodes sent blank nodes. Their labels hold within one answer only.
     """
 
@@ -53,7 +53,7 @@ class Rows:
         named_graphs: frozenset[str] | None,
         skolem: str,
         most: int,
-        watched: Iterable[Block] = (),
+        watched: Iterable[PushedBGP] = (),
     ) -> None:
         self._default_graphs = default_graphs
         self._named_graphs = named_graphs
@@ -62,7 +62,7 @@ class Rows:
         self.default: list[bytes] = []
         self.named: list[bytes] = []
         self.graphs: set[str] = set()
-        self.terms: dict[Block, dict[int, set[str]]] = {}
+        self.terms: dict[PushedBGP, dict[int, set[str]]] = {}
         self.has_blank_nodes = False
         self._watched = frozenset(watched)
         self._origins: list[tuple[Source, int, int]] = []
@@ -73,24 +73,24 @@ class Rows:
         number: int,
         body: bytes,
         counts: Callable[[str], bool],
-        blocks: Mapping[bytes, Block] | None = None,
+        bgps: Mapping[bytes, PushedBGP] | None = None,
     ) -> None:
         """Take the rows of the graphs that are read from a node.
 
         Args:
             source: The node.
             number: A number that no other answer has in this query.
-            body: What it sent: TSV rows of ``Request.columns``.
+            body: What it sent: TSV rows of ``Subquery.columns``.
             counts: Whether a graph is read from this answer.
-            blocks: As in ``Request.blocks``.
+            bgps: As in ``Subquery.bgps``.
 
         Raises:
             SourceFailedError: They are no such rows.
             TooLargeError: The quads are too many.
         """
         try:
-            if blocks:
-                self._add_matches(_Places(self, counts), number, body, blocks)
+            if bgps:
+                self._add_matches(_Places(self, counts), number, body, bgps)
             else:
                 self._add_quads(_Places(self, counts), number, body)
         except (ValueError, LookupError) as error:
@@ -121,12 +121,12 @@ class Rows:
             if place & _TO_NAMED:
                 named.append(line)
 
-    def _add_matches(self, places: _Places, number: int, body: bytes, blocks: Mapping[bytes, Block]) -> None:
-        """Rows of quads, and of matches of blocks, each of which stands for the quads that its patterns matched."""
+    def _add_matches(self, places: _Places, number: int, body: bytes, bgps: Mapping[bytes, PushedBGP]) -> None:
+        """Rows of quads, and of matches of bgps, each of which stands for the quads that its patterns matched."""
         has_blank = b"_:" in body or self._skolem in body
         as_sent = {
             b"": _template((("?0", "?1", "?2"),)),
-            **{kind: _template(block.triples) for kind, block in blocks.items()},
+            **{kind: _template(bgp.triples) for kind, bgp in bgps.items()},
         }
         templates = {
             kind: [
@@ -136,7 +136,7 @@ class Rows:
             for kind, triples in as_sent.items()
         }
         watched: dict[bytes, list[set[bytes]]] = {
-            kind: [set() for _ in range(block.width)] for kind, block in blocks.items() if block in self._watched
+            kind: [set() for _ in range(bgp.width)] for kind, bgp in bgps.items() if bgp in self._watched
         }
         found: dict[bytes, int] = {}
         for line in filter(None, body.split(b"\n")):
@@ -157,7 +157,7 @@ class Rows:
                 parts = [terms[part] if isinstance(part, int) else part for part in triple]
                 found[b"\t".join((*parts, graph))] = place
         for kind, columns in watched.items():
-            known = self.terms.setdefault(blocks[kind], {})
+            known = self.terms.setdefault(bgps[kind], {})
             for variable, values in enumerate(columns):
                 known.setdefault(variable, set()).update(term.decode() for term in values)
         for line, place in found.items():
@@ -244,7 +244,7 @@ def _subject(line: bytes) -> bytes:
 class _Places(dict[bytes, int]):
     """Where the rows of each graph belong, found out once for each."""
 
-    def __init__(self, rows: Rows, counts: Callable[[str], bool]) -> None:
+    def __init__(self, rows: MergedQuads, counts: Callable[[str], bool]) -> None:
         super().__init__()
         self._rows = rows
         self._counts = counts

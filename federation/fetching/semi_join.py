@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pyoxigraph
 
-from federation.analysis.plan import DEFAULT_GRAPH, Block, Pattern
+from federation.analysis.plan import DEFAULT_GRAPH, Pattern, PushedBGP
 
 MOST_TERMS = 300
 _MOST_ROUNDS = 4
@@ -25,18 +25,18 @@ _REMEMBERED = 2000
 _MARKED = re.compile(r"\0(\d+)\0")
 
 Found = Mapping[int, Set[str]]
-"""The terms that each variable of a block has in the matches of one node or all."""
+"""The terms that each variable of a bgp has in the matches of one node or all."""
 
 
 class Narrowed(NamedTuple):
     """One pattern of a join as it is pulled.
 
     Attributes:
-        block: It, on its own.
+        bgp: It, on its own.
         numbers: The numbers that its variables have in the join.
     """
 
-    block: Block
+    bgp: PushedBGP
     numbers: tuple[int, ...]
 
 
@@ -44,18 +44,18 @@ class WidePatterns:
     """Patterns that have been seen to match more than can narrow others. May be used by many threads."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[Block, None] = OrderedDict()
+        self._seen: OrderedDict[PushedBGP, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, block: Block) -> None:
+    def add(self, bgp: PushedBGP) -> None:
         """Remember one."""
         with self._lock:
-            self._seen[block] = None
+            self._seen[bgp] = None
             while len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
 
-    def __contains__(self, block: Block) -> bool:
-        return block in self._seen
+    def __contains__(self, bgp: PushedBGP) -> bool:
+        return bgp in self._seen
 
 
 @dataclass
@@ -67,7 +67,7 @@ class SemiJoin:
         wide: Patterns to begin with only when there are no others.
     """
 
-    join: Block
+    join: PushedBGP
     wide: WidePatterns
     _asked: dict[int, tuple[Narrowed, Found]] = field(default_factory=dict)
     _known: dict[int, frozenset[str]] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class SemiJoin:
             if any(term.startswith("_:") for term in terms):  # which nodes cannot be asked for
                 self._give_up(number)
             elif len(iris) > MOST_TERMS:
-                self.wide.add(narrowed.block)
+                self.wide.add(narrowed.bgp)
             elif all(map(_can_be_asked_for, iris)):
                 self._known[number] = iris
             else:
@@ -112,18 +112,18 @@ class SemiJoin:
         """All patterns, as narrow as they can be; those that found terms as they did that."""
         return [self._asked[n][0] if n in self._asked else self._narrowed(n) for n in range(len(self.join.triples))]
 
-    def finders(self) -> list[Block]:
+    def finders(self) -> list[PushedBGP]:
         """The patterns that found terms, as they were asked for."""
-        return [narrowed.block for narrowed, _ in self._asked.values()]
+        return [narrowed.bgp for narrowed, _ in self._asked.values()]
 
-    def holds(self, found: Mapping[Block, Found]) -> bool:
+    def holds(self, found: Mapping[PushedBGP, Found]) -> bool:
         """Whether the patterns that found terms match none besides by now.
 
         Args:
             found: What these matched in the end.
         """
         return all(
-            narrowed.block in found and _iris(found[narrowed.block].get(local, frozenset())) <= terms
+            narrowed.bgp in found and _iris(found[narrowed.bgp].get(local, frozenset())) <= terms
             for narrowed, was in self._asked.values()
             for local, terms in was.items()
             if narrowed.numbers[local] in self._known
@@ -143,11 +143,11 @@ class SemiJoin:
         self._known.pop(number, None)
 
     def _is_narrow(self, narrowed: Narrowed) -> bool:
-        block = narrowed.block
-        (triple,) = block.triples
-        values = {f"?{number}" for number, _ in block.values}
+        bgp = narrowed.bgp
+        (triple,) = bgp.triples
+        values = {f"?{number}" for number, _ in bgp.values}
         ends = not triple[0].startswith("?") or not triple[2].startswith("?") or bool(values & {triple[0], triple[2]})
-        return (ends or bool(block.conditions)) and block not in self.wide
+        return (ends or bool(bgp.filters)) and bgp not in self.wide
 
     def _joined(self, narrowed: Narrowed) -> set[int]:
         """The variables that a pattern shares with others, by their numbers in the join; none that could be a literal."""
@@ -167,14 +167,14 @@ class SemiJoin:
         for number in numbers:
             if number in self._known:
                 values[local[number]] = values.get(local[number], self._known[number]) & self._known[number]
-        conditions = tuple(
-            _MARKED.sub(lambda found: f"\0{local[int(found[1])]}\0", condition)
-            for condition in self.join.conditions
-            if all(int(number) in local for number in _MARKED.findall(condition))
+        filters = tuple(
+            _MARKED.sub(lambda found: f"\0{local[int(found[1])]}\0", pushed_filter)
+            for pushed_filter in self.join.filters
+            if all(int(number) in local for number in _MARKED.findall(pushed_filter))
         )
         terms = [f"?{local[int(term[1:])]}" if term.startswith("?") else term for term in triple]
         ordered = tuple((number, tuple(sorted(values[number]))) for number in sorted(values))
-        return Narrowed(Block(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, conditions), numbers)
+        return Narrowed(PushedBGP(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, filters), numbers)
 
 
 class SemiJoins:
@@ -185,29 +185,29 @@ class SemiJoins:
         wide: As in ``SemiJoin``.
     """
 
-    def __init__(self, joins: Iterable[Block], wide: WidePatterns) -> None:
+    def __init__(self, joins: Iterable[PushedBGP], wide: WidePatterns) -> None:
         self._joins = [SemiJoin(join, wide) for join in joins]
         self._asked: list[tuple[SemiJoin, int, Narrowed]] = []
 
-    def next_round(self) -> list[Block]:
+    def next_round(self) -> list[PushedBGP]:
         """Return the patterns to find more terms with; none when it is time to fetch all of them."""
         self._asked = [(join, n, narrowed) for join in self._joins for n, narrowed in join.next_round().items()]
-        return [narrowed.block for _, _, narrowed in self._asked]
+        return [narrowed.bgp for _, _, narrowed in self._asked]
 
-    def found(self, terms: Mapping[Block, Found]) -> None:
+    def found(self, terms: Mapping[PushedBGP, Found]) -> None:
         """Take in the terms that the patterns of the last round matched, by pattern."""
         for join, n, narrowed in self._asked:
-            join.found(n, narrowed, terms.get(narrowed.block, {}))
+            join.found(n, narrowed, terms.get(narrowed.bgp, {}))
 
-    def narrowed(self) -> list[Block]:
+    def narrowed(self) -> list[PushedBGP]:
         """Return all patterns, each as narrow as it can be; those that found terms as they did that."""
-        return [narrowed.block for join in self._joins for narrowed in join.all()]
+        return [narrowed.bgp for join in self._joins for narrowed in join.all()]
 
-    def finders(self) -> list[Block]:
+    def finders(self) -> list[PushedBGP]:
         """Return the patterns that found terms, as they were requested."""
-        return [block for join in self._joins for block in join.finders()]
+        return [bgp for join in self._joins for bgp in join.finders()]
 
-    def hold(self, terms: Mapping[Block, Found]) -> bool:
+    def hold(self, terms: Mapping[PushedBGP, Found]) -> bool:
         """Whether the patterns that found terms match no others by now.
 
         Args:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from federation.fetching.subquery import Request
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 
 
@@ -26,7 +26,7 @@ class Round(NamedTuple):
     """
 
     before: Snapshot
-    asked: Request
+    asked: Subquery
     now: Snapshot
     moved: frozenset[str]
 

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, TypedDict
 
 from catena_core.text import printable
 from federation.protocol.query_layout import lay_out
+from federation.trace import CACHE, PULL, PUSH_DOWN
 
 if TYPE_CHECKING:  # for explanations of other processes are shown without an engine
     from federation.engine import Answer
     from federation.trace import Step
 
 _TIERS = {
-    "A": "the patterns are joined and filtered at the nodes, and what they find is put together here (push-down)",
-    "B": "the triples that the patterns can match are pulled from the nodes, and the query runs here over one copy of each",
-    "kept": "the query runs here over quads that were kept from earlier queries",
+    PUSH_DOWN: "the patterns are joined and filtered at the nodes, and what they find is put together here (push-down)",
+    PULL: "the triples that the patterns can match are pulled from the nodes, and the query runs here over one copy of each",
+    CACHE: "the query runs here over quads that were kept from earlier queries",
 }
 _STEPS = {
     "ask": "a node answers a query",
@@ -65,7 +66,7 @@ class Totals(TypedDict):
         seconds: From the query to its answer; ``None`` where nobody measured that.
         work_seconds: All steps added up. Those that were done side by side count each.
         requests: How many queries the nodes answered.
-        rows: Rows that the nodes sent; ``None`` where nothing is counted.
+        rows: MergedQuads that the nodes sent; ``None`` where nothing is counted.
         bytes_pulled: Bytes that the nodes sent, decompressed.
         bytes_of_result: Bytes of the answer.
     """

@@ -17,8 +17,8 @@ from tests.servers import Fuseki, fuseki_server
 KINDS = [
     "three sandbox nodes",
     "five sandbox nodes",
-    pytest.param("three Fuseki servers", fingerprints=pytest.mark.fuseki),
-    pytest.param("two sandbox nodes and Fuseki", fingerprints=pytest.mark.fuseki),
+    pytest.param("three Fuseki servers", marks=pytest.mark.fuseki),
+    pytest.param("two sandbox nodes and Fuseki", marks=pytest.mark.fuseki),
 ]
 
 

@@ -286,7 +286,7 @@ def test_services_are_refused(nodes: list[Node], engine: Engine) -> None:
 def test_plans_are_kept(nodes: list[Node], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     text = COUNT + " # once"
     plan = engine.prepare(text).plan
-    monkeypatch.setattr("federation.evaluation.pool.Workers.analyse", None)
+    monkeypatch.setattr("federation.evaluation.pool.WorkerPool.analyse", None)
     assert engine.prepare(text).plan is plan
 
 

@@ -232,7 +232,7 @@ class TestPlans:
     def test_what_stands_in_a_service_is_no_pattern(self) -> None:
         plan = analyse("SELECT * { ?s <urn:p> ?o SERVICE <http://x/> { ?s <urn:q> ?z FILTER(?s = <urn:a>) } }")
         assert plan.patterns == (Pattern(DEFAULT_GRAPH, None, "<urn:p>", None),)
-        assert plan.others == plan.patterns and not plan.blocks and not plan.joins
+        assert plan.others == plan.patterns and not plan.bgps and not plan.joins
         assert plan.services == ("http://x/",) and plan.is_volatile
 
     def test_a_service_sees_no_graph(self) -> None:
@@ -248,8 +248,8 @@ class TestPlans:
     def test_it_splits_what_is_joined(self) -> None:
         apart = analyse("SELECT * { GRAPH ?g { ?s <urn:p> ?o SERVICE <http://x/> { ?o <urn:q> ?z } ?o <urn:r> 1 } }")
         together = analyse("SELECT * { GRAPH ?g { ?s <urn:p> ?o . ?o <urn:r> 1 } }")
-        assert [len(block.triples) for block in together.blocks] == [2]
-        assert all(len(block.triples) == 1 for block in apart.blocks)
+        assert [len(bgp.triples) for bgp in together.bgps] == [2]
+        assert all(len(bgp.triples) == 1 for bgp in apart.bgps)
 
     def test_addresses_are_read_as_the_evaluator_reads_them(self) -> None:
         text = (

@@ -13,13 +13,13 @@ import pytest
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Dataset, Plan
 from federation.budget import Budget, Limits, MemoryPool
-from federation.caching.quad_cache import Kept
+from federation.caching.quad_cache import QuadCache
 from federation.caching.refresh import Refresher
 from federation.errors import SourceFailedError, TooLargeError
 from federation.execution import Backend, QueryExecution
-from federation.fetching.hedging import Asking, Reselected
+from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.semi_join import WidePatterns
-from federation.fetching.subquery import Request
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 from tests.helpers.waiting import eventually
 
@@ -59,7 +59,7 @@ class Catalogue:
             untracked=frozenset(),
         )
 
-    def ask(self, source: Source, request: Request, budget: Budget) -> bytes:
+    def ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
         predicates = _PREDICATE.search(request.text)
         assert predicates
         self.fetched.append((frozenset(predicates[1].split()), request.graphs))
@@ -91,12 +91,12 @@ def backend(catalogue: Catalogue) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept(100, 1000)
+def kept() -> QuadCache:
+    return QuadCache(100, 1000)
 
 
 @pytest.fixture
-def keeping(kept: Kept, backend: Backend) -> Iterator[Refresher]:
+def keeping(kept: QuadCache, backend: Backend) -> Iterator[Refresher]:
     keeping = Refresher(kept, backend, 30, MemoryPool(10**9))
     yield keeping
     keeping.close()
@@ -114,10 +114,10 @@ def serves(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapsh
 
     started: list[bool] = []
     budget = Budget(30, Limits())
-    asking = Asking(backend.nodes, backend.threads, budget, lambda avoided: Snapshot(()) if avoided else seen)
+    requests = HedgedRequests(backend.nodes, backend.threads, budget, lambda avoided: Snapshot(()) if avoided else seen)
     while True:
-        with asking.failover() as selected:
-            execution = QueryExecution(backend, plan, Dataset(None, None), selected, budget, asking)
+        with requests.failover() as selected:
+            execution = QueryExecution(backend, plan, Dataset(None, None), selected, budget, requests)
             found = keeping.serves(plan, execution, in_the_background)
             if not isinstance(found, Reselected):
                 return found
@@ -150,7 +150,7 @@ def test_new_patterns_are_pulled_together_with_those_that_are_kept(keeping: Refr
     assert serves(keeping, catalogue)
 
 
-def test_only_what_has_changed_is_pulled_anew(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
+def test_only_what_has_changed_is_pulled_anew(keeping: Refresher, catalogue: Catalogue, kept: QuadCache) -> None:
     is_kept(keeping, catalogue)
     catalogue.fingerprints = {"urn:g": 2, "urn:h": 1}
     assert serves(keeping, catalogue)
@@ -158,7 +158,9 @@ def test_only_what_has_changed_is_pulled_anew(keeping: Refresher, catalogue: Cat
     assert kept.count == 2
 
 
-def test_graphs_that_have_gone_cost_no_pull_of_others(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
+def test_graphs_that_have_gone_cost_no_pull_of_others(
+    keeping: Refresher, catalogue: Catalogue, kept: QuadCache
+) -> None:
     is_kept(keeping, catalogue)
     catalogue.fingerprints = {"urn:g": 1}
     assert serves(keeping, catalogue)
@@ -183,7 +185,7 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
     pulling, go_on = threading.Event(), threading.Event()
     ask = catalogue.ask
 
-    def slow_ask(source: Source, request: Request, budget: Budget) -> bytes:
+    def slow_ask(source: Source, request: Subquery, budget: Budget) -> bytes:
         pulling.set()
         assert go_on.wait(30)
         return ask(source, request, budget)
@@ -222,7 +224,7 @@ def test_names_of_graphs_need_no_triples(keeping: Refresher, catalogue: Catalogu
 
 
 def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue, backend: Backend) -> None:
-    keeping = Refresher(Kept(1, 1000), backend, 30, MemoryPool(10**9))
+    keeping = Refresher(QuadCache(1, 1000), backend, 30, MemoryPool(10**9))
     try:
         serves(keeping, catalogue)
         serves(keeping, catalogue)
@@ -266,7 +268,7 @@ def test_changes_that_are_too_large_are_met_by_one_query_only(keeping: Refresher
     assert len(catalogue.fetched) == 2
 
 
-def test_what_an_evaluator_cannot_hold_is_given_up(keeping: Refresher, catalogue: Catalogue, kept: Kept) -> None:
+def test_what_an_evaluator_cannot_hold_is_given_up(keeping: Refresher, catalogue: Catalogue, kept: QuadCache) -> None:
     is_kept(keeping, catalogue)
     keeping.give_up()
     assert kept.count == 0

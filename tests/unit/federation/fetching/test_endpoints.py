@@ -11,15 +11,15 @@ from federation.analysis.plan import Dataset, Pattern
 from federation.budget import Budget, Limits
 from federation.errors import FederationError, QueryCancelledError, QueryTimeoutError, SourceFailedError, TooLargeError
 from federation.fetching.endpoints import Nodes, _Manners
-from federation.fetching.subquery import Request, request
+from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Source
 from tests.helpers.sparql_node import Node, running_nodes
 from tests.helpers.waiting import eventually
 from tests.unit.federation.test_engine import put
 
 
-def everything() -> Request:
-    asked = request([Pattern("")], (), Dataset(None, None))
+def everything() -> Subquery:
+    asked = subquery([Pattern("")], (), Dataset(None, None))
     assert asked
     return asked
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.analysis.plan import DEFAULT_GRAPH, Block
+from federation.analysis.plan import DEFAULT_GRAPH, PushedBGP
 from federation.errors import SourceFailedError, TooLargeError
-from federation.fetching.merge import Rows, in_full, iri, skolem_label, skolem_suffix
+from federation.fetching.merge import MergedQuads, in_full, iri, skolem_label, skolem_suffix
 from federation.source_selection import Source
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
@@ -17,8 +17,8 @@ A, B = Source("a", "http://a/"), Source("b", "http://b/")
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
 
-def rows(*, default: bool = False, named: bool = True, most: int = 100) -> Rows:
-    return Rows(None if default else frozenset(), None if named else frozenset(), SKOLEM, most)
+def rows(*, default: bool = False, named: bool = True, most: int = 100) -> MergedQuads:
+    return MergedQuads(None if default else frozenset(), None if named else frozenset(), SKOLEM, most)
 
 
 def anything(graph: str) -> bool:
@@ -31,7 +31,7 @@ def row(
     return f"{subject}\t{predicate}\t{object_}\t{graph}\n".encode()
 
 
-def parsed(pulled: Rows) -> set[pyoxigraph.Quad]:
+def parsed(pulled: MergedQuads) -> set[pyoxigraph.Quad]:
     return set(pyoxigraph.parse(pulled.quads(), pyoxigraph.RdfFormat.N_QUADS, rename_blank_nodes=False))
 
 
@@ -171,7 +171,7 @@ def test_too_many_quads_are_refused() -> None:
         pulled.add(B, 1, row(), anything)
 
 
-JOIN = Block(DEFAULT_GRAPH, (("?0", "<urn:p>", "?1"), ("?1", "<urn:q>", '"?x"'), ("?1", "?2", "?3")))
+JOIN = PushedBGP(DEFAULT_GRAPH, (("?0", "<urn:p>", "?1"), ("?1", "<urn:q>", '"?x"'), ("?1", "?2", "?3")))
 BLOCKS = {b"<urn:block:0>": JOIN}
 
 
@@ -179,8 +179,8 @@ def match(*terms: str, kind: str = "<urn:block:0>", graph: str = "<urn:g>") -> b
     return "\t".join((kind, *terms, graph)).encode() + b"\n"
 
 
-def watching() -> Rows:
-    return Rows(frozenset(), None, SKOLEM, 100, [JOIN])
+def watching() -> MergedQuads:
+    return MergedQuads(frozenset(), None, SKOLEM, 100, [JOIN])
 
 
 def test_a_match_of_a_block_is_the_quads_that_its_patterns_matched() -> None:
@@ -242,10 +242,10 @@ def test_a_watched_block_without_matches_is_known_to_have_none() -> None:
 
 
 def test_blank_nodes_of_a_block_s_constants_are_those_of_the_quads() -> None:
-    block = Block(DEFAULT_GRAPH, ((f"<{SKOLEM}a>", "<urn:p>", "?0"), ("?0", "<urn:q>", f"<{SKOLEM}a>")))
+    bgp = PushedBGP(DEFAULT_GRAPH, ((f"<{SKOLEM}a>", "<urn:p>", "?0"), ("?0", "<urn:q>", f"<{SKOLEM}a>")))
     pulled = rows()
     body = match(f"<{SKOLEM}b>", "", "")
-    pulled.add(A, 0, body, anything, {b"<urn:block:0>": block})
+    pulled.add(A, 0, body, anything, {b"<urn:block:0>": bgp})
     assert {(str(quad.subject), str(quad.object)) for quad in parsed(pulled)} == {("_:ga", "_:gb"), ("_:gb", "_:ga")}
 
 

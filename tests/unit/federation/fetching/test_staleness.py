@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.fetching.staleness import Round, as_read, moved
-from federation.fetching.subquery import Request
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 
 A, B = Source("a", "http://a/"), Source("b", "http://b/")
 G = "urn:g"
-ALL = Request("SELECT 1", (), {}, None)
-ONLY_G = Request("SELECT 2", (), {}, frozenset({"urn:g"}))
+ALL = Subquery("SELECT 1", (), {}, None)
+ONLY_G = Subquery("SELECT 2", (), {}, frozenset({"urn:g"}))
 
 
 def placed(node: str, mark: int = 1, **others: Any) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_of_all_graphs_those_have_moved_that_have_when_they_are_asked_for_by_nam
 def test_each_graph_counts_from_its_holder_unless_it_has_moved_or_was_not_asked_for() -> None:
     before = Snapshot((A, B), {"urn:g": "a", "urn:h": "b", "urn:deleted": "a"}, frozenset({"urn:deleted"}))
 
-    def counting(asked: Request, *moved: str) -> list[tuple[str, str]]:
+    def counting(asked: Subquery, *moved: str) -> list[tuple[str, str]]:
         done = Round(before, asked, before, frozenset(moved))
         graphs = ("urn:g", "urn:h", "urn:own", "urn:deleted")
         return [(source.id, graph) for source in (A, B) for graph in graphs if done.counts(source)(graph)]
@@ -132,7 +132,7 @@ class TestMissing:
     WHOLE = Snapshot((A, B), {"urn:g": "a", "urn:h": "b"}, revision=1)
     WITHOUT_B = Snapshot((A,), {"urn:g": "a", "urn:h": ""}, unavailable=("b",), revision=2)
 
-    def missing(self, before: Snapshot, now: Snapshot, asked: Request = ALL) -> set[str]:
+    def missing(self, before: Snapshot, now: Snapshot, asked: Subquery = ALL) -> set[str]:
         return Round(before, asked, now, frozenset()).missing()
 
     def test_none_are_while_all_are_there(self) -> None:
@@ -181,7 +181,7 @@ class TestMarks:
         assert as_read(self.BEFORE, [Round(self.BEFORE, ALL, self.BEFORE, frozenset())]) is self.BEFORE
 
     @pytest.mark.parametrize("asked", [ALL, ONLY_G])
-    def test_what_has_another_mark_when_all_is_over_has_none(self, asked: Request) -> None:
+    def test_what_has_another_mark_when_all_is_over_has_none(self, asked: Subquery) -> None:
         now = self.later(2, "v3", {"urn:g": 3, "urn:h": 5})
         shown = as_read(self.BEFORE, [Round(self.BEFORE, asked, now, frozenset())])
         assert shown.fingerprints == {"urn:h": 5}

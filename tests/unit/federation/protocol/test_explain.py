@@ -78,7 +78,7 @@ def test_every_step_stands_in_it_in_order_with_the_exact_query() -> None:
 
 
 def test_it_can_be_written_as_json_and_read_again() -> None:
-    told = explanation(answer(unavailable=("node_4",)), 0.1)
+    told = explanation(answer(missing=("node_4",)), 0.1)
 
     assert msgspec.json.decode(json.dumps(told), type=Explanation) == told
 
@@ -97,8 +97,8 @@ def test_a_tier_without_words_is_named_all_the_same() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    assert explanation(answer(unavailable=("node_4", "node_5")))["completeness"] == "partial"
-    assert "partial: graphs of node_4, node_5 may be missing\n" in text_of(unavailable=("node_4", "node_5"))
+    assert explanation(answer(missing=("node_4", "node_5")))["completeness"] == "partial"
+    assert "partial: graphs of node_4, node_5 may be missing\n" in text_of(missing=("node_4", "node_5"))
 
 
 def test_a_kept_result_cost_nothing() -> None:
@@ -161,7 +161,7 @@ def test_nothing_is_wider_than_the_terminal() -> None:
     reasons = ("a reason " * 40,)
 
     for width in (80, 100):
-        lines = text_of(steps, unavailable=(node,) * 9, reasons=reasons, width=width).split("\n")
+        lines = text_of(steps, missing=(node,) * 9, reasons=reasons, width=width).split("\n")
         assert max(map(len, lines)) <= width
 
 
@@ -178,7 +178,7 @@ def test_what_is_left_out_of_long_plans_is_told() -> None:
 def test_what_a_terminal_would_obey_is_escaped() -> None:
     steps = [Step("ask\x1b[2J", "node\x1b[31m", "ASK { ?s ?p '\x1b[1m' }", 1, 10, 0.001)]
 
-    text = text_of(steps, unavailable=("gone\x07",), reasons=("b\x1bcause",))
+    text = text_of(steps, missing=("gone\x07",), reasons=("b\x1bcause",))
 
     assert all(line.isprintable() for line in text.split("\n"))
     assert r"node\x1b[31m" in text

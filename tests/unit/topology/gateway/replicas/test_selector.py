@@ -583,7 +583,11 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
                 there[key] = copy
         one, other = directory.snapshot(avoid), take_snapshot(view, claims, there, avoid)
         if not listings:
-            assert (one.version, one.unavailable, one.tombstoned) == (other.version, other.unavailable, other.tombstoned)
+            assert (one.version, one.unavailable, one.tombstoned) == (
+                other.version,
+                other.unavailable,
+                other.tombstoned,
+            )
             assert (one.sources, one.source_of.keys()) == (other.sources, other.source_of.keys())
         for graph, node in one.source_of.items():
             said = {name: copy.digest for name in "abcd" if (copy := there.get(placement_key(name, graph))) is not None}
