@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from catena_core.text import printable
-from federation.protocol.query_layout import lay_out
 from federation.trace import CACHE, PULL, PUSH_DOWN
 
 if TYPE_CHECKING:  # for explanations of other processes are shown without an engine
@@ -30,7 +29,7 @@ _STEPS = {
 }
 _MOST_STEPS = 60
 _MOST_QUERIES = 12
-_MOST_LINES = 40
+_MAX_CHARACTERS = 4000
 _NARROWEST_NODE = 12
 _WIDEST_WORD = 16
 _LONGEST_REASON = 1000
@@ -247,7 +246,10 @@ class _Queries:
         for query, nodes in list(self.nodes.items())[:_MOST_QUERIES]:
             head = f"  {self._numbers[query]} "
             lines += _wrapped(f"to {', '.join(sorted(set(nodes)))}", width, head, " " * len(head))
-            lines += [f"      {line}" for line in lay_out(query, width - 6, _MOST_LINES)]
+            lines += [f"      {printable(line)}" for line in query[:_MAX_CHARACTERS].split("\n")]
+            if len(query) > _MAX_CHARACTERS:
+                left_out = len(query) - _MAX_CHARACTERS
+                lines.append(f"      … {left_out:,} more characters; the explanation in JSON has them all")
         if len(self.nodes) > _MOST_QUERIES:
             lines.append(f"  … {len(self.nodes) - _MOST_QUERIES} more queries; the explanation in JSON has them all")
         return lines

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
 from typing import Literal
 from urllib.parse import quote
 
@@ -64,33 +63,22 @@ def sparql_blueprint(
 
     def sparql() -> flask.Response:
         request = flask.request
-        readings = _readings(request, max_request_bytes)
-        likeliest = next(readings)
-        if likeliest.is_update:
+        start = time.perf_counter()
+        given = _parameters(request, max_request_bytes)
+        if given.is_update:
             raise UpdateRefusedError(_UPDATE_REFUSED)
-        if likeliest.query is None:
+        if given.query is None:
             if request.method == "POST" or not set(request.args) <= _FORMAT:
                 raise QuerySyntaxError("there is no query parameter")
-            return _described(engine, likeliest.format)
-        errors: list[QuerySyntaxError] = []
-        for reading in chain([likeliest], readings):
-            try:
-                return answered(reading)
-            except QuerySyntaxError as error:
-                errors.append(error)
-        raise errors[0]  # of the likeliest reading: that is the one that helps
-
-    def answered(reading: Parameters) -> flask.Response:
-        request = flask.request
-        start = time.perf_counter()
-        explain = _explained_as(reading.explain)
+            return _described(engine, given.format)
+        explain = _explained_as(given.explain)
         query = engine.prepare(
-            reading.query or "",
-            default_graphs=reading.default_graphs,
-            named_graphs=reading.named_graphs,
+            given.query,
+            default_graphs=given.default_graphs,
+            named_graphs=given.named_graphs,
             cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
         )
-        chosen = _format_for(query.plan.form, reading.format, explained=bool(explain))
+        chosen = _format_for(query.plan.form, given.format, explained=bool(explain))
         answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=wants_fresh(request))
         if answer.missing and not partial_answers:
             raise SourceFailedError(
@@ -122,21 +110,20 @@ def with_charset(media_type: str) -> str:
     return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
 
-def _readings(request: flask.Request, max_bytes: int) -> Iterator[Parameters]:
-    """The ways to read a request, the likeliest first; there is at least one."""
-    in_address = read_form(request.query_string)
+def _parameters(request: flask.Request, max_bytes: int) -> Parameters:
+    """Read the parameters of a request, in its address and in its body."""
+    address = read_form(request.query_string)
     if request.method != "POST":
-        return in_address
-    address = next(in_address)
+        return address
     body = read_body(request, max_bytes)
     if request.mimetype == "application/sparql-query":
         if address.query is not None:
             raise QuerySyntaxError("there must be one query: it is in the address and in the body")
-        return iter([address._replace(query=read_text(body))])
+        return address._replace(query=read_text(body))
     if request.mimetype == "application/sparql-update":
         raise UpdateRefusedError(_UPDATE_REFUSED)
     if request.mimetype == _FORM or body.startswith(b"query=") or not body:
-        return (_both(address, reading) for reading in read_form(body))
+        return _both(address, read_form(body))
     raise problems.UnsupportedMediaTypeError("send application/x-www-form-urlencoded or application/sparql-query")
 
 

@@ -142,7 +142,7 @@ class Texts(dict[str, str]):
 
 
 class TestWhatIsKept:
-    """It is never older than what it is revision for."""
+    """It is never older than what it is taken for."""
 
     @pytest.fixture(params=["quads", "answers as well"])
     def engine(self, request: pytest.FixtureRequest) -> Iterator[Engine]:

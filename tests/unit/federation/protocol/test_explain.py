@@ -148,10 +148,21 @@ def test_each_query_is_shown_once_with_the_nodes_that_it_went_to() -> None:
     assert QUERY not in text
 
 
+def test_a_query_is_shown_as_it_was_sent() -> None:
+    query = "SELECT ?s {\n    ?s ?p ?o  # all\n}"
+    text = text_of([Step("ask", "node_1", query, 1, 10, 0.001)])
+    assert text.endswith("  [1] to node_1\n      SELECT ?s {\n          ?s ?p ?o  # all\n      }\n")
+
+
+def test_a_long_query_is_cut() -> None:
+    text = text_of([Step("ask", "node_1", "ASK {" + "x" * 10_000, 1, 10, 0.001)])
+    assert text.endswith("x\n      … 6,005 more characters; the explanation in JSON has them all\n")
+
+
 def test_words_of_the_table_are_told() -> None:
     text = text_of()
 
-    assert "ask: a node answers a query; sift: of its rows, one copy of each graph is revision" in text
+    assert "ask: a node answers a query; sift: of its rows, one copy of each graph is taken" in text
     assert "keep:" not in text
 
 
