@@ -1,12 +1,12 @@
-"""Joins and filters that can be left to the nodes.
+"""Basic graph patterns that nodes can join and filter.
 
-The evaluator joins the triple patterns of a bgp in one graph, so of all their matches it can use those only that take part in
-a match of the whole bgp (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one of its patterns
-into the graph). A node that has the graph can find these. In the default graph the matches may come from several nodes; how
-its bgps are pulled is told in ``semi_joins``.
+The evaluator joins the triple patterns of a basic graph pattern in one graph. So of all their matches it can use only those
+that take part in a match of the whole (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one
+of its patterns into the graph). A node that has the graph can find these. In the default graph the matches may come from
+several nodes; ``fetching.semi_join`` fetches them.
 
-Nodes may compare literals by term where the evaluator compares values, so a bgp is joined over variables that stand as a
-subject or predicate somewhere, where no literal can; others are given a name of their own in each place, which matches more.
+Nodes may compare literals by term where the evaluator compares values. So a node joins only variables that are a subject or a
+predicate somewhere, where no literal can be. Other variables get a name of their own in each place, which matches more.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ _MOST_TRIPLES = 30
 
 
 def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) -> list[Triple] | None:
-    """A step as triple patterns that bind the same terms; ``None`` when it is not made of so many triples.
+    """Write a path as triple patterns that bind the same terms.
 
     Args:
-        subject: Where it begins.
+        subject: Its start.
         link: A predicate, a variable, or a path.
-        object_: Where it ends.
+        object_: Its end.
+
+    Returns:
+        The patterns, or ``None`` when no fixed number of them has the same matches.
     """
     if isinstance(link, InvPath):
         return simple(object_, link.arg, subject)
@@ -53,15 +56,18 @@ def bgps(
     filters: Iterable[PushedFilter],
     portable: PortableTerms,
 ) -> list[tuple[PushedBGP, list[Triple]]]:
-    """The bgps that triple patterns, joined in the same graph, fall into, each with its patterns.
+    """Split triple patterns that are joined in one graph into basic graph patterns to push down.
 
-    Patterns that are better pulled as they are belong to none.
+    None contains a pattern that is better fetched as it is.
 
     Args:
         graph: As in ``Pattern.graph``.
         triples: The patterns.
-        filters: What holds for each solution that counts.
-        portable: Reads portable.
+        filters: The filters that hold for each of their solutions.
+        portable: The constants that all servers read alike.
+
+    Returns:
+        Each basic graph pattern with its triple patterns.
     """
     return [
         (bgp, group)
@@ -76,7 +82,7 @@ def _pushed_bgp(
     filters: Sequence[PushedFilter],
     portable: PortableTerms,
 ) -> PushedBGP | None:
-    """A bgp, if pulling it is less than pulling each of its patterns."""
+    """Build a basic graph pattern, if fetching it is less than fetching each of its triple patterns."""
     joined = _subjects(triples)
     numbers: dict[object, str] = {}
     values: dict[int, frozenset[str]] = {}
@@ -85,7 +91,7 @@ def _pushed_bgp(
     selective = narrows = False
 
     def named(term: Identifier, place: object) -> str:
-        """A variable for a term; one that may be a literal is another in each place."""
+        """Name a variable for a term; a term that may be a literal gets another variable in each place."""
         name = numbers.setdefault(term if term in joined else place, f"?{len(numbers)}")
         if isinstance(term, Variable) and name not in bound.setdefault(str(term), []):
             bound[str(term)].append(name)
@@ -136,14 +142,14 @@ def _pushed_bgp(
 
 
 def _subjects(triples: Iterable[Triple]) -> frozenset[Identifier]:
-    """The variables that are joined: those that stand in several places, one of them a subject's or a predicate's."""
+    """Find the variables to join: those in several places, one of them a subject or a predicate, and those in one place."""
     places = Counter(term for triple in triples for term in triple if isinstance(term, Variable | BNode))
     no_literals = {term for subject, predicate, _ in triples for term in (subject, predicate)}
     return frozenset(term for term, times in places.items() if times == 1 or term in no_literals)
 
 
 def _connected(triples: Sequence[Triple]) -> list[list[Triple]]:
-    """The patterns that hang together by variables that are joined: a product of parts that do not would be large."""
+    """Group the patterns that share joined variables: a product of patterns that share none would be large."""
     joined = _subjects(triples)
     groups: list[tuple[set[object], list[Triple]]] = []
     for triple in triples:

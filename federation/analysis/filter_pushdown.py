@@ -1,12 +1,12 @@
-"""Which filters a node may apply for us.
+"""Filters that nodes can apply.
 
-A node may leave out what a filter would drop anyway, and nothing else: the query is evaluated over what the nodes sent, filter
-and all. So a filter that is sent to a node must be true wherever the evaluator would find the filter true, for every term
-that can stand there. Nodes differ from the evaluator in some ways: they know blank nodes by IRIs, may compare terms where
-it compares values, and have regular expressions of their own. What could be true here and not there is not sent.
+A node may leave out triples that a filter would drop anyway, and nothing else: the evaluator applies the whole query, filter
+included, to the triples that nodes send. So a pushed filter must be true wherever the evaluator would find the original true,
+for every term in its place. Nodes differ from the evaluator: they know blank nodes by IRIs, may compare terms where it
+compares values, and have regular expressions of their own. A filter that could be true here and not there stays here.
 
-The filters of a group hold for every solution of it, wherever its parts stand (SPARQL 1.1 Query, section 18.2.2.2: filters
-apply to the whole group), so they hold for each match that takes part in one.
+The filters of a group hold for every solution of it, wherever its parts are (SPARQL 1.1 Query, section 18.2.2.2: filters apply
+to the whole group). So they hold for each match that takes part in a solution.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from rdflib.term import Identifier, Literal, Variable
 from federation.analysis.portable_terms import XSD, PortableTerms, number_test
 
 _LANGUAGE_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
-# What every regular expression language reads as the same letters, in both cases: "k" and "s" have a third form in Unicode.
+# Every regular expression language reads these as the same letters, in both cases: "k" and "s" have a third form in Unicode.
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9 ]{1,200}")
 _WORDS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{1,200}")
 _MOST_VALUES = 500
 
 
 class PushedFilter(NamedTuple):
-    """Something that holds for every solution that counts.
+    """A test that every solution passes.
 
     Attributes:
-        variables: The variables that it is about.
+        variables: The variables that it tests.
         text: A SPARQL expression, each variable's name between zero characters; empty where ``values`` says it all.
-        values: The terms that the only variable can have, in N-Triples form.
+        values: The possible terms of the only variable, in N-Triples form.
     """
 
     variables: frozenset[str]
@@ -42,22 +42,22 @@ class PushedFilter(NamedTuple):
     values: frozenset[str] = frozenset()
 
     def about(self, names: Mapping[str, str]) -> str:
-        """The expression, with something else in place of each variable."""
+        """Return the expression with other names for its variables."""
         return re.sub("\0(.*?)\0", lambda found: names[found[1]], self.text)
 
 
 class FilterPushdown:
-    """Finds the filters of groups.
+    """Finds the filters of groups that nodes can apply.
 
     Args:
-        portable: Reads portable.
+        portable: The constants that all servers read alike.
     """
 
     def __init__(self, portable: PortableTerms) -> None:
         self._portable = portable
 
     def of_group(self, parts: Iterable[CompValue]) -> list[PushedFilter]:
-        """The filters that the filters and VALUES among the parts of a group set."""
+        """Return the tests of the FILTER and VALUES clauses among the parts of a group."""
         found: list[PushedFilter] = []
         for part in parts:
             if part.name == "Filter":
@@ -84,7 +84,7 @@ class FilterPushdown:
         return [PushedFilter(frozenset(variables), text)] if text and variables else []
 
     def _of_values(self, part: CompValue) -> list[PushedFilter]:
-        """For each variable that is bound in all rows to IRIs or plain strings: which."""
+        """Return the terms of each variable that VALUES binds, in all rows, to IRIs or plain strings."""
         variables = [str(variable) for variable in part["var"]]
         rows = [_items(row) for row in _items(part.value or [])]
         found = []
@@ -95,7 +95,7 @@ class FilterPushdown:
         return found
 
     def _expression(self, part: Any, variables: set[str]) -> str | None:
-        """An expression as it is sent; ``None`` when it cannot be."""
+        """Write an expression for a node; ``None`` when nodes might read it differently."""
         node = _unwrapped(part)
         if isinstance(node, CompValue):
             render = _RENDERED.get(node.name)
@@ -113,7 +113,7 @@ class FilterPushdown:
         return None if None in texts else f"({operator.join(text for text in texts if text)})"
 
     def _relation(self, node: CompValue, variables: set[str]) -> str | None:
-        """A variable compared with a number, or for equality with an IRI or a plain string."""
+        """Compare a variable with a number, or for equality with an IRI or a plain string."""
         left, right, operator = _unwrapped(node.expr), _unwrapped(node.other), node.op
         if not isinstance(left, Variable):
             left, right = right, left
@@ -132,7 +132,7 @@ class FilterPushdown:
         return f"{_marked(left)} {operator} {term}"
 
     def _string_relation(self, left: Any, right: Any, operator: str, variables: set[str]) -> str | None:
-        """``LCASE(?x) = "word"`` and the like."""
+        """Write ``LCASE(?x) = "word"`` and the like."""
         word = self._portable.string(right)
         text = self._text(left, variables) if operator == "=" and word else None
         return _tolerant(left, text, f"{text} = {word}") if text and _is_safe(text, word) else None
@@ -167,7 +167,7 @@ class FilterPushdown:
         return f"LANGMATCHES(LANG({_marked(variable)}), {wanted})"
 
     def _text(self, part: Any, variables: set[str]) -> str | None:
-        """A variable, or the text of one, in capitals or small letters."""
+        """Write a variable, or its text, in capitals or small letters."""
         node = _unwrapped(part)
         if isinstance(node, Variable):
             variables.add(str(node))
@@ -191,7 +191,7 @@ _RENDERED: Mapping[str, Callable[[FilterPushdown, CompValue, set[str]], str | No
 
 
 def _unwrapped(part: Any) -> Any:
-    """What rdflib's grammar wraps into one level for each kind of operator, used or not."""
+    """Strip the levels that rdflib's grammar adds for each kind of operator, used or not."""
     while isinstance(part, CompValue) and part.name.endswith("Expression") and not part.other:
         part = part.expr
     return part
@@ -206,7 +206,7 @@ def _marked(variable: Identifier) -> str:
 
 
 def _tolerant(source: Any, text: str, test: str) -> str:
-    """A test that lets through what may have another text at the evaluator, which writes numbers and dates in its own way."""
+    """Let terms pass whose text may differ at the evaluator, which writes numbers and dates in its own way."""
     if not _has_text_of_any(source):
         return f"({test})"
     variable = text[text.index("\0") : text.rindex("\0") + 1]
@@ -214,7 +214,7 @@ def _tolerant(source: Any, text: str, test: str) -> str:
 
 
 def _is_safe(text: str, word: str | None) -> bool:
-    """Whether every server compares in the same way: they know the cases of letters from other versions of Unicode."""
+    """Return whether every server compares alike: they know the cases of letters from other versions of Unicode."""
     return word is not None and (word.isascii() or not ("LCASE" in text or "UCASE" in text))
 
 

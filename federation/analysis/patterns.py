@@ -1,7 +1,8 @@
-"""The quads that a query can see, from its syntax tree.
+"""The patterns of a query, from its syntax tree.
 
-The tree is rdflib's (`rdflib.plugins.sparql.parser`), prefixed names and paths resolved: parts with a name, and lists of parts.
-Evaluation semantics are those of https://www.w3.org/TR/sparql11-query/#sparqlAlgebraEval and, for paths, of section 18.4.
+The tree is rdflib's (`rdflib.plugins.sparql.parser`), with prefixed names and paths resolved: parts with a name, and lists of
+parts. The evaluation semantics are those of https://www.w3.org/TR/sparql11-query/#sparqlAlgebraEval and, for paths, of section
+18.4.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ _MOST_GRAPHS = 50
 
 @dataclass(frozen=True)
 class _Context:
-    """Where in the query the walk is.
+    """A place in the query.
 
     Attributes:
         graph: The active graph, as in ``Pattern.graph``.
-        anchored: Variables that only count where they are bound to nodes that other pulled patterns bring along: from them,
-            a zero-length path need not see all nodes of the graph.
-        filters: What holds for every solution that counts.
+        anchored: Variables whose values count only where other fetched patterns bring them along as nodes: a zero-length path
+            from them need not match all nodes of the graph.
+        filters: The filters that hold for every solution.
     """
 
     graph: str = DEFAULT_GRAPH
@@ -45,16 +46,16 @@ class _Context:
 
 @dataclass
 class PatternCollector:
-    """Collects what a query can see.
+    """Collects the patterns of a query.
 
     Attributes:
-        portable: Reads constants; those that it says nothing of are taken for variables.
-        patterns: What has been found, in the order of the text; some may repeat.
-        bgps: Those of the patterns that nodes can join or filter.
-        joins: Those of the default graph that narrow each other.
-        others: Those that they cannot.
+        portable: The constants that all servers read alike; other constants count as variables.
+        patterns: The patterns, in the order of the text; some may repeat.
+        bgps: The basic graph patterns to push down.
+        joins: Those of the default graph whose patterns narrow each other.
+        others: The patterns that neither contains.
         graph_names: As in ``Plan.graph_names``.
-        services: What stands after SERVICE.
+        services: The terms after SERVICE.
     """
 
     portable: PortableTerms
@@ -66,7 +67,7 @@ class PatternCollector:
     services: frozenset[Identifier] = frozenset()
 
     def query(self, tree: CompValue, graph: str = DEFAULT_GRAPH) -> None:
-        """Collect from a query or a sub-select: nothing outside of it narrows what it sees.
+        """Collect from a query or a sub-select: nothing outside of it narrows its matches.
 
         Args:
             tree: Its part of the syntax tree.
@@ -77,7 +78,7 @@ class PatternCollector:
                 self._visit(value, _Context(graph))
 
     def _visit(self, part: Any, context: _Context) -> None:
-        """Any part of the tree; expressions too, since EXISTS may stand in them."""
+        """Visit any part of the tree; expressions too, since they may contain EXISTS."""
         if isinstance(part, CompValue):
             visitor = _VISITORS.get(part.name)
             if visitor:
@@ -89,11 +90,11 @@ class PatternCollector:
                 self._visit(item, context)
 
     def _group(self, group: CompValue, context: _Context) -> None:
-        """A group, whose triple patterns are joined: each may anchor the variables of the others.
+        """Visit a group, whose triple patterns are joined: each may anchor the variables of the others.
 
-        What is joined to the group from outside anchors them too, since solutions with other values are lost in that join.
-        It does not reach into what is optional, subtracted or tested in the group: there one match more or less can change
-        solutions that are not lost. Only what the solutions tested there surely bind anchors those parts.
+        Patterns joined to the group from outside anchor them too, since that join drops solutions with other values. They do
+        not anchor the optional, subtracted or tested parts of the group: one match more or less there can change solutions
+        that the join keeps. Only variables that the solutions tested there surely bind anchor those parts.
         """
         parts = list(group.part or ())
         steps = [step for part in parts for step in _steps(part)]
@@ -114,7 +115,7 @@ class PatternCollector:
             self._joined(joined_steps, _Context(context.graph, joined, filters))
 
     def _joined(self, steps: list[PathPattern], context: _Context) -> None:
-        """A basic graph pattern: what nodes can join or filter becomes bgps, and the rest is pulled as it is."""
+        """Push down the parts of a basic graph pattern that nodes can join or filter; fetch the rest as it is."""
         triples: list[Triple] = []
         for step in steps:
             parts = simple(*step)
@@ -134,14 +135,14 @@ class PatternCollector:
                 self.others += [pattern] if pattern else []
 
     def _graph(self, part: CompValue, context: _Context) -> None:
-        """GRAPH: another active graph, about whose nodes nothing is known yet."""
+        """Visit GRAPH: it makes another graph active, and nothing anchors nodes of that yet."""
         for name in self._names(part.term, context.filters):
             if not _needs_a_triple(part.graph):
                 self.graph_names.add(name)
             self._visit(part.graph, _Context(name, filters=context.filters))
 
     def _names(self, term: Identifier, filters: Iterable[PushedFilter]) -> list[str]:
-        """The graphs that GRAPH looks into."""
+        """Return the graphs that GRAPH looks into."""
         if not isinstance(term, Variable):
             return [str(term)] if self.portable.term(term) else [ANY_NAMED_GRAPH]
         choices = [
@@ -155,11 +156,11 @@ class PatternCollector:
         return sorted(name[1:-1] for name in names if name.startswith("<"))
 
     def _sub_select(self, part: CompValue, context: _Context) -> None:
-        """A sub-select is evaluated on its own, and may count or cut what it finds."""
+        """Visit a sub-select, which is evaluated on its own, and may count or cut its solutions."""
         self.query(part, context.graph)
 
     def _service(self, part: CompValue, context: _Context) -> None:
-        """What another server is asked sees nothing here, whatever stands in it."""
+        """Skip the patterns that another server matches."""
         self.services |= {part.term}
 
     def _step(self, step: PathPattern, context: _Context) -> None:
@@ -203,7 +204,7 @@ def _is_variable(term: Identifier) -> bool:
 
 
 def _steps(part: CompValue) -> list[PathPattern]:
-    """The triple patterns of a bgp, which rdflib keeps as flat lists of subject, predicate, object, subject, ..."""
+    """Read a triples block, which rdflib keeps as flat lists of subject, predicate, object, subject, …"""
     if part.name != "TriplesBlock":
         return []
     return [
@@ -214,7 +215,7 @@ def _steps(part: CompValue) -> list[PathPattern]:
 
 
 def _joined_steps(parts: Iterable[CompValue]) -> list[list[PathPattern]]:
-    """The basic graph patterns of a group: triple patterns with nothing but filters between them (section 18.2.2.5)."""
+    """Return the basic graph patterns of a group: triple patterns with only filters between them (section 18.2.2.5)."""
     runs: list[list[PathPattern]] = [[]]
     for part in parts:
         if part.name == "TriplesBlock":
@@ -225,12 +226,12 @@ def _joined_steps(parts: Iterable[CompValue]) -> list[list[PathPattern]]:
 
 
 def _nodes(steps: Iterable[PathPattern]) -> frozenset[Identifier]:
-    """The variables that stand for nodes of the graph."""
+    """Return the variables that stand for nodes of the graph."""
     return frozenset(node for subject, _, object_ in steps for node in (subject, object_) if _is_variable(node))
 
 
 def _anchored(steps: Iterable[PathPattern], outer: frozenset[Identifier]) -> frozenset[Identifier]:
-    """The variables that are bound to nodes of pulled triples, by any of the steps, directly or along paths."""
+    """Return the variables that any of the patterns binds to nodes of fetched triples, directly or along paths."""
     anchored = set(outer)
     nullable = []
     for step in steps:
@@ -248,7 +249,7 @@ def _anchored(steps: Iterable[PathPattern], outer: frozenset[Identifier]) -> fro
 
 
 def _nullable(link: Identifier | Path) -> bool:
-    """Whether a path can have zero length."""
+    """Return whether a path can have zero length."""
     if isinstance(link, InvPath):
         return _nullable(link.arg)
     if isinstance(link, SequencePath):
@@ -263,12 +264,12 @@ def _nullable(link: Identifier | Path) -> bool:
 def _links(
     near: str | None, link: Identifier | Path, far: str | None
 ) -> Iterator[tuple[str | None, Identifier | None, str | None]]:
-    """The triple patterns whose matches a path can go through, as subject, predicate, object.
+    """Yield the triple patterns whose matches a path can go through, as subject, predicate, object.
 
     Args:
-        near: The constant that the path starts from, if it does.
+        near: The constant at its start, if there is one.
         link: A predicate, a variable, or a path.
-        far: The constant that it leads to.
+        far: The constant at its end.
     """
     if isinstance(link, InvPath):
         yield from _links(far, link.arg, near)
@@ -289,11 +290,11 @@ def _links(
     elif isinstance(link, Identifier):
         yield near, link, far
     else:
-        yield near, None, far  # a kind of path that this does not know
+        yield near, None, far  # an unknown kind of path
 
 
 def _needs_a_triple(group: CompValue) -> bool:
-    """Whether a group matches only in graphs with a triple that one of its patterns brings along."""
+    """Return whether a group matches only in graphs with a triple that one of its patterns brings along."""
     if group.name == "SubSelect":
         return False
     return any(

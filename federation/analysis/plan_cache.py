@@ -1,4 +1,4 @@
-"""The plans of queries, each read once."""
+"""A cache of plans, so that workers analyse each query once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MAX_CACHED_TEXT = 32 * 1024
 
 
 class PlanCache:
-    """Plans by the text of queries, and by what is left of it without its parameters. May be used by many threads.
+    """Caches plans by the text of queries and of their templates. May be used by many threads.
 
     Args:
-        workers: Read queries.
+        workers: Analyse queries.
     """
 
     def __init__(self, workers: WorkerPool) -> None:
@@ -29,16 +29,16 @@ class PlanCache:
         self._lock = threading.Lock()
 
     def plan(self, text: str, budget: Budget) -> Plan:
-        """What a query can see.
+        """Return the plan of a query.
 
         Args:
             text: The query.
-            budget: What it may use.
+            budget: The query's budget.
 
         Raises:
-            QuerySyntaxError: It is no SPARQL 1.1 query.
-            QueryRefusedError: It is not one to answer.
-            QueryTimeoutError: No time was left to read it.
+            QuerySyntaxError: The text is not a SPARQL 1.1 query.
+            QueryRefusedError: The query is not one to answer.
+            QueryTimeoutError: No time was left to analyse it.
         """
         if len(text) > _MAX_TEXT:
             raise TooLargeError(f"the query has {len(text)} characters, more than {_MAX_TEXT}")
@@ -52,7 +52,7 @@ class PlanCache:
             except QuerySyntaxError:
                 if template.text == text:
                     raise
-                return self._workers.analyse(text, budget)  # which tells the right place
+                return self._workers.analyse(text, budget)  # for the right place in the error
             self._store(template.text, plan)
         plan = with_parameters(plan, template.parameters)
         self._store(text, plan)

@@ -1,4 +1,4 @@
-"""Why a query is answered the way it is, in sentences."""
+"""The reasons for the tier of an answer, in sentences."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from federation.trace import CACHE
 
 
 def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
-    """Why a query was answered by a tier.
+    """Explain the tier of an answer.
 
     Args:
-        plan: What the query can see.
+        plan: The plan of the query.
         tier: As in ``Answer.tier``.
     """
     if tier == CACHE and plan.form == "DESCRIBE":

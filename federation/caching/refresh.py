@@ -1,4 +1,4 @@
-"""Filling the quad cache, and keeping it up to date."""
+"""The filling of the quad cache, and its updates."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Refresher:
 
     def _run(self, name: str, work: _Work, snapshot_for: SnapshotFor) -> None:
         """Do work in the background, again from other nodes when some fail or are slow."""
-        most = self._cache.most_quads
+        most = self._cache.max_quads
         limits = Limits(max_triples=most, max_fetched_bytes=most * _BYTES_SENT_FOR_A_QUAD)
         budget = Budget(self._timeout, limits, memory_pool=self._memory_pool)
         everything = Dataset(frozenset(), None)
@@ -148,7 +148,7 @@ class Refresher:
         return None
 
     def _extend(self, execution: QueryExecution) -> Reselected | None:
-        """Fetch all patterns again: all quads of a graph come in one answer of one node, and so from one state of it."""
+        """Refetch all patterns: all quads of a graph come in one answer of one node, and so from one state of it."""
         with self._changing:
             new, began = frozenset(self._wanted), time.monotonic()
             patterns = _widest({*self._cache.patterns, *new})

@@ -19,9 +19,9 @@ from federation.caching.quad_cache import QuadCache
 from federation.errors import NotCachedError, ServerStoppingError, TooLargeError
 from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply, UpdateCache
 
-# Seconds between two looks at whether anybody still waits for an answer.
+# Seconds between two checks of whether the client still waits for an answer.
 _LOOK_EVERY = 0.1
-# Connections, and what resolving names and reading certificates takes.
+# Files for connections, for resolving names and for reading certificates.
 _FILES_FOR_CALLS = 64
 _MOST_SHOWN = 200
 
@@ -29,11 +29,11 @@ _MOST_SHOWN = 200
 class WorkerPool:
     """Processes that analyse and evaluate queries, each one job at a time. May be used by many threads.
 
-    Queries that call other servers have a process of their own, the only one that can open connections. It is started with the
-    first of them.
+    Queries that call other servers have a process of their own, the only one that can open connections. The first of them
+    starts it.
 
     Args:
-        count: How many there are.
+        count: The number of processes.
         memory: Bytes of address space that each may take; 0: no bound.
     """
 
@@ -52,57 +52,57 @@ class WorkerPool:
         self._idle_caller.put(self._caller)
 
     def analyse(self, text: str, budget: Budget) -> Plan:
-        """Read a query.
+        """Analyse a query.
 
         Args:
-            text: What was sent as a query.
-            budget: What the query may use.
+            text: The query.
+            budget: The query's budget.
 
         Raises:
-            QuerySyntaxError: It is none.
-            QueryRefusedError: It is not one to answer.
-            QueryTimeoutError: Reading it, or waiting for a worker, took too long.
+            QuerySyntaxError: The text is not a SPARQL 1.1 query.
+            QueryRefusedError: The query is not one to answer.
+            QueryTimeoutError: The analysis, or the wait for a worker, took too long.
         """
         reply = self._do(Analyse(text), budget, "the query's analysis")
         assert isinstance(reply, Planned)
         return reply.plan
 
     def evaluate(self, job: Evaluate, budget: Budget) -> bytes:
-        """Run a query over the quads that it can see.
+        """Evaluate a query over the quads that it can match.
 
         Args:
             job: The query and the quads.
-            budget: What the query may use.
+            budget: The query's budget.
 
         Raises:
-            QueryRefusedError: It cannot be evaluated, or not within the bounds.
-            QueryTimeoutError: It took too long.
-            ServiceFailedError: Another server, which it calls, failed.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            QueryTimeoutError: The evaluation took too long.
+            ServiceFailedError: Another server, which the query calls, failed.
         """
         reply = self._do(job, budget, _described(job))
         assert isinstance(reply, Evaluated)
         return reply.body
 
     def evaluate_cached(self, job: Evaluate, cache: QuadCache, plan: Plan, budget: Budget) -> bytes:
-        """Run a query over the quads that are kept, all of them.
+        """Evaluate a query over all cached quads.
 
         Args:
             job: The query.
             cache: The cached quads.
-            plan: What the query can see.
-            budget: What the query may use.
+            plan: The query's plan.
+            budget: The query's budget.
 
         Raises:
-            NotCachedError: It has to be evaluated in another way.
-            QueryRefusedError: It cannot be evaluated, or not within the bounds.
-            QueryTimeoutError: It took too long.
+            NotCachedError: The cache cannot answer the query.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            QueryTimeoutError: The evaluation took too long.
         """
         reply = self._do(job, budget, "the query's evaluation", cached=(cache, plan))
         assert isinstance(reply, Evaluated)
         return reply.body
 
     def close(self) -> None:
-        """End all processes, at work or not; no more jobs are done."""
+        """End all processes, busy ones too, and refuse further jobs."""
         self._closed = True
         for worker in (*self._all, self._caller):
             worker.end()
@@ -143,7 +143,7 @@ class WorkerPool:
         delta = cache.delta(worker.generation, plan)
         if delta is None:
             return
-        job = UpdateCache(delta.anew, delta.gone, delta.quads, delta.graphs)
+        job = UpdateCache(delta.reset, delta.removed, delta.quads, delta.graphs)
         worker.generation = -1  # until it is done
         try:
             reply = self._answer(worker, job, budget, "the evaluator to take in what is kept")
@@ -156,7 +156,7 @@ class WorkerPool:
 
 
 def _take(idle: queue.LifoQueue[_Worker], budget: Budget, what: str) -> _Worker:
-    """A worker that is free, which may be a matter of other queries' time."""
+    """Return an idle worker; other queries may have to end first."""
     while True:
         with suppress(queue.Empty):
             return idle.get(timeout=min(_LOOK_EVERY, max(budget.deadline - time.monotonic(), 0)))
@@ -164,21 +164,21 @@ def _take(idle: queue.LifoQueue[_Worker], budget: Budget, what: str) -> _Worker:
 
 
 def _described(job: Evaluate) -> str:
-    """What is waited for."""
+    """Describe the job, for errors."""
     if not job.services:
         return "the query's evaluation"
     return f"the query's evaluation, which calls {', '.join(f'<{service[:_MOST_SHOWN]}>' for service in job.services)}"
 
 
 class _Worker:
-    """One process, started when it is needed and again when it was ended.
+    """One process; its first job starts it, as does the next job after its end.
 
     Args:
         memory: Bytes of address space that it may take; 0: no bound.
         files: Files and connections that it may have open.
 
     Attributes:
-        generation: What it holds of the quads that are kept; -1: nothing.
+        generation: The generation of the cached quads that it holds; -1: none.
     """
 
     def __init__(self, memory: int, files: int = 0) -> None:
@@ -202,7 +202,7 @@ class _Worker:
         return self._connection
 
     def start_if_ended(self) -> Connection:
-        """Start the process again if it was ended, or died while it was idle."""
+        """Start the process again if it was ended, or died while idle."""
         if self._process and self._process.poll() is not None:
             self.end()
         return self._connection or self._start()
@@ -211,7 +211,7 @@ class _Worker:
         self.start_if_ended().send_bytes(job)
 
     def has_answered(self, seconds: float) -> bool:
-        """Whether there is an answer, or will be within so many seconds."""
+        """Return whether there is an answer, or will be within so many seconds."""
         assert self._connection
         return self._connection.poll(seconds)
 

@@ -58,7 +58,7 @@ def store_of(kept: QuadCache, generation: int = -1, store: CachedStore | None = 
     delta = kept.delta(generation, SEES_NOTHING)
     if delta is None:
         return store, generation
-    store.change(UpdateCache(delta.anew, delta.gone, delta.quads, delta.graphs))
+    store.change(UpdateCache(delta.reset, delta.removed, delta.quads, delta.graphs))
     return store, delta.generation
 
 

@@ -35,8 +35,8 @@ def soon(seconds: float = 30) -> Budget:
     return Budget(seconds, Limits())
 
 
-def job(text: str, quads: bytes = b"", most_bytes: int = 10**6, graphs: tuple[str, ...] = ()) -> Evaluate:
-    return Evaluate(text, quads, graphs, JSON, most_bytes)
+def job(text: str, quads: bytes = b"", max_bytes: int = 10**6, graphs: tuple[str, ...] = ()) -> Evaluate:
+    return Evaluate(text, quads, graphs, JSON, max_bytes)
 
 
 def works(workers: WorkerPool) -> bool:
@@ -98,7 +98,7 @@ def test_a_query_that_needs_too_much_memory_is_refused(workers: WorkerPool) -> N
 
 def test_a_result_that_is_too_large_is_refused(workers: WorkerPool) -> None:
     with pytest.raises(TooLargeError, match="LIMIT"):
-        workers.evaluate(job("SELECT * { ?s ?p ?o }", QUADS, most_bytes=10_000), soon())
+        workers.evaluate(job("SELECT * { ?s ?p ?o }", QUADS, max_bytes=10_000), soon())
     assert works(workers)
 
 
