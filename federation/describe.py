@@ -1,4 +1,4 @@
-"""DESCRIBE, the one form that sees data beyond its patterns.
+"""DESCRIBE, the one form that needs data beyond its patterns.
 
 The description of a resource is its concise bounded description (https://www.w3.org/Submission/CBD/), without reified
 statements: the triples of the default graph with the resource as subject, and the same for every blank node met as an object.
@@ -41,9 +41,9 @@ def describe(execution: QueryExecution, text: str, media_type: str) -> bytes | R
     if isinstance(resources, Reselected):
         return resources
 
-    # The resources are described with the triples pulled for them, and the query is not evaluated again: with more
-    # triples around, a LIMIT without an order could choose other resources. Each round asks for all of them once more, so
-    # that the last one, which finds nothing new, is answered from one state of each node.
+    # The description consists of the triples fetched for the resources; the query itself is not evaluated again: with more
+    # triples around, a LIMIT without an order could choose other resources. Each round asks for all of them once more, so that
+    # each node answers the last one, which finds nothing new, from one state.
     described: set[str] = set()
     while "" not in resources and len(described | resources) <= _MOST_RESOURCES:
         described |= resources
@@ -62,7 +62,7 @@ def describe(execution: QueryExecution, text: str, media_type: str) -> bytes | R
 
 
 def _named(query: str) -> set[str]:
-    """The resources, where they are given by their full IRIs and nothing else; there is nothing to evaluate then."""
+    """Return the resources of a query that lists nothing but full IRIs, which needs no evaluation."""
     named = _NAMED_ONLY.search(query)
     return set(_IRI.findall(named[1])) if named else set()
 
@@ -79,7 +79,7 @@ def _found(execution: QueryExecution) -> set[str] | Reselected:
 def _asked_for(execution: QueryExecution, term: str) -> str:
     """Return the IRI, in angle brackets, by which the nodes know a resource.
 
-    Empty for what cannot be asked for: the nodes' own blank nodes, and IRIs that are none but stand in their data.
+    It is empty for resources that subqueries cannot name: the nodes' own blank nodes, and invalid IRIs in their data.
     """
     if term.startswith("_:"):
         suffix = skolem_suffix(term[2:])

@@ -1,4 +1,4 @@
-"""SPARQL queries over the graphs of many nodes, answered as one store would that holds each graph once."""
+"""The engine: answers SPARQL queries over many nodes, as one store would that holds each graph once."""
 
 from __future__ import annotations
 
@@ -74,10 +74,11 @@ class Answer:
         media_type: Its format, by pyoxigraph's name.
         missing: Ids of the nodes whose graphs may be missing from it; none when it is complete.
         plan: What the query could see.
-        steps: What was done for it, in the order in which it ended.
-        tier: ``A`` where patterns were joined or filtered at the nodes, ``B`` where the triples that match them were pulled,
-            ``kept`` where those of earlier queries were used.
-        cached: Whether the whole answer was kept from an earlier query.
+        plan: The query's plan.
+        steps: The steps of answering it, in the order in which they ended.
+        tier: ``PUSH_DOWN`` where nodes joined or filtered patterns, ``PULL`` where they sent all matching triples, ``CACHE``
+            where earlier queries had fetched these.
+        cached: Whether the whole answer comes from the cache.
     """
 
     body: bytes
@@ -90,7 +91,7 @@ class Answer:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it was answered in this way, in sentences."""
+        """The reasons for its tier, in sentences."""
         return _CACHED if self.cached else reasons(self.plan, self.tier)
 
 
@@ -106,13 +107,13 @@ class Engine:
         union_default_graph: Whether the default graph is the set-union of all named graphs; if not, it is empty.
         timeout: Seconds that one query may take.
         source_timeout: Seconds that one node may take for one request.
-        limits: What one query may use.
-        pool_size: Requests to nodes at the same time, of all queries together.
-        workers: Queries read or evaluated at the same time, each by a process of its own.
+        limits: The most that one query may use.
+        pool_size: The number of simultaneous requests to nodes, of all queries together.
+        workers: The number of queries to analyse or evaluate at the same time, each in a process of its own.
         worker_memory: Bytes of address space that each of these processes may take; 0: no bound.
-        skolem: How IRIs begin that stand for blank nodes and are shown as such.
-        cache_ttl: Seconds for which answers are kept, and quads of which nobody says when they change; 0: nothing is kept.
-        store: Where answers are kept; ``None``: they are not.
+        skolem: The prefix of IRIs that stand for blank nodes and are shown as such.
+        cache_ttl: Seconds for which to cache answers, and quads of graphs without fingerprints; 0: cache nothing.
+        store: The storage for cached answers; ``None``: cache none.
         services: Hosts that queries may call with SERVICE, in small letters, with their ports where these are not the usual
             ones.
     """
@@ -190,8 +191,8 @@ class Engine:
 
         Args:
             query: The query; its budget serves for one answer.
-            snapshot_for: Returns a snapshot without the nodes of these ids, whose ``missing`` names the nodes whose graphs are
-                lost without them.
+            snapshot_for: Returns a snapshot without the nodes of these ids, whose ``unavailable`` names the nodes whose graphs
+                are lost without them.
             media_type: The format of the answer, by pyoxigraph's name; empty: as in ``DEFAULT_MEDIA_TYPES``.
             fresh: Whether to bypass all caches.
 
@@ -348,14 +349,14 @@ class Engine:
 
 
 def _seconds_it_holds(snapshot: Snapshot) -> float:
-    """For how long an answer may be kept: nobody tells when graphs change that nobody placed, or which there are."""
+    """Return for how long an answer may be cached: graphs without fingerprints change without notice."""
     if snapshot.untracked is None:
         return 0.0
     return AT_LEAST if snapshot.untracked else math.inf
 
 
 def _check_iri(graph: str) -> None:
-    """Graphs' names become a part of what the nodes are asked."""
+    """Refuse a name that would break the syntax of a subquery."""
     try:
         pyoxigraph.NamedNode(graph)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Why a query has no answer."""
+"""The errors of queries."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from catena_core.errors import CatenaError
 
 
 class FederationError(CatenaError):
-    """The root of the errors of the federation."""
+    """The base class of federation's errors."""
 
 
 class QuerySyntaxError(FederationError):
     """The text is not a SPARQL 1.1 query.
 
     Attributes:
-        reason: What is wrong.
-        line: Where it goes wrong, counted from 1; 0 when that is not known.
-        column: The character of that line, counted from 1; 0 when that is not known.
+        reason: The error.
+        line: Its line, counted from 1; 0 when that is not known.
+        column: Its character in that line, counted from 1; 0 when that is not known.
     """
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
@@ -28,26 +28,26 @@ class QuerySyntaxError(FederationError):
 
 
 class QueryRefusedError(FederationError):
-    """The query is understood, and not answered; the message says why."""
+    """The query is valid, but not one to answer; the message gives the reason."""
 
 
 class UpdateRefusedError(QueryRefusedError):
-    """It is an update, not a query."""
+    """The text is an update, not a query."""
 
 
 class TooLargeError(QueryRefusedError):
-    """Answering would take more data, memory or depth than one query may use."""
+    """The answer would take more data, memory or depth than one query may use."""
 
 
 class NotAcceptableError(FederationError):
-    """The answer cannot be written in any of the formats asked for."""
+    """The answer cannot be written in any of the acceptable formats."""
 
 
 class NotCachedError(FederationError):
-    """What was kept for a query is not, or cannot be held by an evaluator; the nodes are asked instead.
+    """The cache does not hold the quads for a query, or an evaluator cannot hold them; the engine asks the nodes instead.
 
     Attributes:
-        for_good: Whether there is no use in keeping it again.
+        for_good: Whether caching them again is of no use.
     """
 
     def __init__(self, message: str, for_good: bool = False) -> None:
@@ -56,19 +56,19 @@ class NotCachedError(FederationError):
 
 
 class UnreadableQuadsError(FederationError):
-    """What was pulled for a query is no RDF; the engine finds out whose fault it is."""
+    """The fetched quads are invalid RDF; the engine finds the node that sent them."""
 
 
 class QueryTimeoutError(FederationError):
-    """The time for one query is over; the message says what was waited for."""
+    """The time for one query is over; the message names the step that took it."""
 
 
 class TooBusyError(FederationError):
-    """The queries under way leave no room for this one; later there may be."""
+    """The queries under way leave no room for this one for now."""
 
 
 class QueryCancelledError(FederationError):
-    """Nobody waits for the answer any more."""
+    """The client has gone."""
 
 
 class ServiceFailedError(FederationError):
@@ -76,11 +76,11 @@ class ServiceFailedError(FederationError):
 
 
 class ServerStoppingError(FederationError):
-    """This server ends before the query is answered; another one may answer it."""
+    """This server ends before the answer; another one may give it."""
 
 
 class SourceFailedError(FederationError):
-    """Nodes that hold a part of the answer did not give it; nodes that hold copies may.
+    """Nodes with a part of the answer did not send it; nodes with copies may.
 
     Attributes:
         sources: The ids of the nodes, empty when there is no node left to ask.

@@ -1,4 +1,4 @@
-"""Asking the nodes for quads, within limits."""
+"""The SPARQL endpoints of nodes, and how fast they answer."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _HEADERS = {
 }
 _CHUNK = 1024 * 1024
 
-# When a node counts as slow: after twice what nine of ten answers took, but within these bounds, in seconds.
+# A node counts as slow after twice what nine of ten answers took, but within these bounds, in seconds.
 _TIMES_USUAL = 2.0
 _LEAST_PATIENCE = 0.03
 _MOST_PATIENCE = 1.0
 _FIRST_PATIENCE = 0.5  # while fewer than these answers are known
 _FEWEST_ANSWERS = 5
 _ANSWERS_REMEMBERED = 64
-# Seconds after which a request at least has to wait for its node to seem to hang, and how many such requests a node is left.
+# A node seems to hang when a request has waited this many seconds at least; it is left this many such requests.
 _LEAST_OVERDUE = 0.25
 _MOST_OVERDUE = 8
-# Seconds for which a node that did not answer in time is not waited for where others can replace it.
+# Seconds for which others replace a node that did not answer in time.
 _SHUNNED = 5.0
 
 
@@ -46,7 +46,7 @@ class _SilentError(SourceFailedError):
 
 
 class _Manners:
-    """How one node answers."""
+    """The times that one node takes to answer."""
 
     def __init__(self) -> None:
         self.seconds: deque[float] = deque(maxlen=_ANSWERS_REMEMBERED)
@@ -61,17 +61,17 @@ class _Manners:
         return min(max(_TIMES_USUAL * usual, _LEAST_PATIENCE), _MOST_PATIENCE)
 
     def overdue(self, now: float) -> list[float]:
-        """The requests, by when they were sent, that wait so long that the node seems to hang."""
+        """Return when each request was sent that has waited so long that the node seems to hang."""
         limit = max(_TIMES_USUAL * self.patience, _LEAST_OVERDUE)
         return [start for start in list(self.asked_at.values()) if now - start > limit]
 
 
 class Nodes:
-    """Connections to nodes, kept open, and how the nodes answer. May be used by many threads.
+    """Open connections to nodes, and their response times. May be used by many threads.
 
     Args:
         timeout: Seconds that one node may take for one request.
-        connections: Connections kept to each node.
+        connections: The number of connections to keep open to each node.
     """
 
     def __init__(self, timeout: float, connections: int) -> None:
@@ -85,17 +85,17 @@ class Nodes:
 
         Args:
             source: The node.
-            request: What to ask.
-            budget: What the user's query may use.
+            request: The subquery.
+            budget: The budget of the query.
 
         Returns:
-            The rows: SPARQL 1.1 Results in TSV, without the header line.
+            SPARQL 1.1 Results in TSV, without the header line.
 
         Raises:
             SourceFailedError: The node did not answer in time, or not as it should.
-            QueryTimeoutError: The deadline is over.
+            QueryTimeoutError: The deadline has passed.
             QueryCancelledError: The query has ended.
-            TooLargeError: The budget is spent.
+            TooLargeError: The nodes send too much for the budget.
         """
         manners = self._manners[source.id]
         number, start = next(self._numbers), time.monotonic()
@@ -118,11 +118,11 @@ class Nodes:
         return rows
 
     def patience(self, node: str) -> float:
-        """Seconds after which a node that has not answered is slow: a multiple of what it usually takes."""
+        """Return the seconds after which a node is slow: a multiple of the time that it usually takes."""
         return self._manners[node].patience
 
     def suspects(self, nodes: Iterable[str]) -> frozenset[str]:
-        """The nodes among these that seem to hang: a request waits far too long, or did until a moment ago."""
+        """Return the nodes that seem to hang: a request waits far too long, or did until a moment ago."""
         now = time.monotonic()
         return frozenset(
             node for node in nodes if self._manners[node].shunned_until > now or self._manners[node].overdue(now)
@@ -202,7 +202,7 @@ def _rows(source: Source, columns: Sequence[str], body: bytes, content_type: str
 
 
 def _from_json(source: Source, columns: Sequence[str], body: bytes) -> bytes:
-    """For servers without TSV; three times slower."""
+    """Convert the JSON of servers without TSV; three times slower."""
     try:
         solutions = pyoxigraph.parse_query_results(body, pyoxigraph.QueryResultsFormat.JSON)
         assert isinstance(solutions, pyoxigraph.QuerySolutions)

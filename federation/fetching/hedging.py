@@ -1,8 +1,8 @@
-"""Asking the nodes of a snapshot side by side, without waiting for those that others can replace.
+"""Hedged requests to the nodes of a snapshot, without waiting for slow ones that others can replace.
 
-A node that has not answered by the time it usually takes is slow. When everything it was asked for can be had from others, they
-are asked, or what they have sent already is used: hedged requests (Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013).
-The answer of the slow node is used all the same if it is there first.
+A node is slow that has not answered in the time that it usually takes. When others have all graphs that it was asked for, the
+query asks them, or uses what they have sent already (Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013). It still uses
+the answer of the slow node if that arrives first.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from federation.fetching.endpoints import Nodes
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 
-# Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.
+# Seconds in which a request notices the deadline by itself, with a more exact error.
 _GRACE = 0.25
 _LOOK_EVERY = 0.1
-# A node whose graphs nobody else has is waited for this many seconds longer than all others took, or this many times as long as
-# it usually takes; then the answer is given without them, and says so.
+# A query waits for a node that alone has some graphs this many seconds longer than for all others, or this many times as
+# long as the node usually takes. Then it is answered without them, and the answer says so.
 _LEAST_WAIT_FOR_THE_ONLY_ONE = 1.0
 _MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
 _TIMES_USUAL = 20
-# With more graphs, working out a snapshot without a node takes longer than it saves.
+# With more graphs, taking a snapshot without a node costs more time than it saves.
 _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 
 
@@ -43,14 +43,14 @@ _RESELECTED = Reselected()
 
 
 class HedgedRequests:
-    """What one query asks of the nodes, whichever snapshots it goes through.
+    """The requests of one query, whichever snapshots it goes through.
 
     Args:
         nodes: Connections to the nodes.
-        threads: Ask the nodes side by side.
-        budget: What the query may use, and what it has done.
-        snapshot_for: A snapshot without the nodes of these ids.
-        turn: Another number for each query, so that the nodes that are not needed take turns; ``None``: ask all nodes.
+        threads: Send the requests.
+        budget: The query's budget.
+        snapshot_for: Returns a snapshot without the nodes of these ids.
+        turn: A number that differs for each query, so that nodes take turns at being spared; ``None``: ask all nodes.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class HedgedRequests:
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
-        # Slow ones that are not waited for although they alone have something.
+        # Slow nodes that the query does not wait for although they alone have some graphs.
         self._given_up: frozenset[str] = frozenset()
         whole = snapshot_for(frozenset())
         self._revision = whole.revision
@@ -128,16 +128,16 @@ class HedgedRequests:
         return now, again
 
     def _reconsider(self) -> None:
-        """See which nodes can still be done without after a change.
+        """Find the nodes that can still be spared after a change.
 
-        Slow ones are not asked again for every change: where offerings come in, something changes all the time.
+        The query does not ask slow nodes again for every change: where offerings come in, something changes all the time.
         """
         if not self._can_spare(self._snapshot_for(self._failed | self._given_up), self._slow):
             self._slow = self._given_up
         self._spared = frozenset()
 
     def _forget_answers(self, now: Snapshot) -> None:
-        """Those of before may lack what has moved since."""
+        """Drop the answers from before a change, which may lack graphs that have moved."""
         self._answers, self._took, self._revision = {}, {}, now.revision
 
     def ask(
@@ -148,16 +148,16 @@ class HedgedRequests:
         Args:
             snapshot: The snapshot that the query goes by.
             sources: The nodes to ask, some of the snapshot's.
-            request: The request.
+            request: The subquery.
 
         Returns:
             Each node with its answer, or ``Reselected`` when other nodes have to be asked.
 
         Raises:
             SourceFailedError: No other node can replace those that failed.
-            QueryTimeoutError: The deadline is over.
-            QueryCancelledError: Nobody waits for the answer any more.
-            TooLargeError: The budget of bytes is spent.
+            QueryTimeoutError: The deadline has passed.
+            QueryCancelledError: The client has gone.
+            TooLargeError: The nodes send too much for the budget.
         """
         text = request.text
         waiting = {self._submit(source, request): source for source in sources}
@@ -176,7 +176,7 @@ class HedgedRequests:
     def _submit(self, source: Source, request: Subquery) -> Future[bytes]:
         future = self._answers.get((source, request.text))
         if future is None:
-            # Bound now: after a change of what stands where, it would tell of an answer that is not used any more.
+            # Passed now: after a change of the snapshot, the thread must not record times of an answer that is out of date.
             future = self._threads.submit(self._ask_one, source, request, self._took)
             self._answers[source, request.text] = future
             self._since[future] = time.monotonic()
@@ -238,7 +238,7 @@ class HedgedRequests:
         overdue = {waiting[future].id for future in pending if now >= self._due(waiting[future], future)}
         if len(overdue) < len(pending):
             return False
-        # Nodes that were slow before may be the only ones to take the place of these.
+        # Nodes that were slow before may be the only ones that can replace these.
         asked = {source.id for source, words in list(self._answers) if words == text}
         for slow in (self._slow, self._slow & asked):
             others = self._snapshot_for(self._failed | slow | overdue)
@@ -257,7 +257,7 @@ class HedgedRequests:
         return self._since[future] + self._nodes.patience(source.id)
 
     def _last_moment(self, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str) -> float:
-        """When to go on without what is pending although nobody else has it: never before anybody has answered."""
+        """Return when to go on without pending nodes that others cannot replace: never before any node has answered."""
         took = [self._took[source, text] for future, source in waiting.items() if future not in pending]
         if not took:
             return math.inf
@@ -272,7 +272,7 @@ class HedgedRequests:
         return min([_LOOK_EVERY, *(seconds for seconds in due if seconds > 0)])
 
     def _not_needed(self, whole: Snapshot, turn: int) -> frozenset[str]:
-        """A node whose graphs all stand on others and say the same there: with two copies of each, one can be left out."""
+        """Return a node to spare: with two copies of each graph, others have the same content as this one."""
         knows_all = bool(whole.version) and whole.untracked == frozenset()  # providers may add to what they put there
         if len(whole.sources) < 2 or not knows_all or len(whole.source_of) > _MOST_GRAPHS_TO_CHOOSE_FROM:
             return frozenset()

@@ -1,6 +1,6 @@
-"""From the nodes' rows to one copy of each graph.
+"""The merge of nodes' rows into one copy of each graph.
 
-SPARQL 1.1 Results in TSV write terms nearly as N-Quads does, so rows become N-Quads line by line, without a Python object for
+SPARQL 1.1 Results in TSV write terms nearly as N-Quads does. So rows become N-Quads line by line, without a Python object for
 each term: on 86,700 rows this and loading take 0.16 s, pyoxigraph's TSV parser and its ``Quad``s 0.35 s, JSON 0.47 s.
 """
 
@@ -30,20 +30,20 @@ _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
 class MergedQuads:
-    """The quads pulled for one query.
+    """The quads fetched for one query.
 
     Args:
         default_graphs: The graphs whose triples belong into the default graph; ``None``: all.
         named_graphs: The graphs that GRAPH can reach; ``None``: all.
-        skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
+        skolem: The prefix of IRIs that stand for blank nodes; these become blank nodes here.
         most: The largest number of quads.
-        watched: Blocks whose variables' terms are to be known.
+        watched: Basic graph patterns whose variables' terms are to be collected.
 
     Attributes:
         default: Triples of the default graph: N-Triples lines without the final dot.
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
-        terms: The terms of each variable of the watched bgps, as the nodes know them.
+        terms: The terms of each variable of the watched patterns, as the nodes know them.
         has_blank_nodes: Whether nodes sent blank nodes. Their labels hold within one answer only.
     """
 
@@ -75,17 +75,17 @@ class MergedQuads:
         counts: Callable[[str], bool],
         bgps: Mapping[bytes, PushedBGP] | None = None,
     ) -> None:
-        """Take the rows of the graphs that are read from a node.
+        """Merge the rows of the graphs that the query reads from a node.
 
         Args:
             source: The node.
             number: A number that no other answer has in this query.
-            body: What it sent: TSV rows of ``Subquery.columns``.
-            counts: Whether a graph is read from this answer.
+            body: Its answer: TSV rows of ``Subquery.columns``.
+            counts: Returns whether the query reads a graph from this answer.
             bgps: As in ``Subquery.bgps``.
 
         Raises:
-            SourceFailedError: They are no such rows.
+            SourceFailedError: The rows are invalid.
             TooLargeError: The quads are too many.
         """
         try:
@@ -122,7 +122,7 @@ class MergedQuads:
                 named.append(line)
 
     def _add_matches(self, places: _Places, number: int, body: bytes, bgps: Mapping[bytes, PushedBGP]) -> None:
-        """Rows of quads, and of matches of bgps, each of which stands for the quads that its patterns matched."""
+        """Add rows of quads, and matches of basic graph patterns, each of which stands for several quads."""
         has_blank = b"_:" in body or self._skolem in body
         as_sent = {
             b"": _template((("?0", "?1", "?2"),)),
@@ -167,7 +167,7 @@ class MergedQuads:
                 self.named.append(line)
 
     def keep_about(self, subjects: Iterable[str]) -> None:
-        """Forget the triples of the default graph about anything else: nodes may have been asked for more.
+        """Drop the triples of the default graph about anything else, which a wider subquery brought along.
 
         Args:
             subjects: IRIs in angle brackets, as the nodes know them.
@@ -182,14 +182,14 @@ class MergedQuads:
         self.default, self._origins = kept, origins
 
     def quads(self) -> bytes:
-        """All of it as N-Quads, with labels that tell all blank nodes apart."""
+        """Return all quads as N-Quads, with labels that tell all blank nodes apart."""
         return _document([*self.default, *self.named])
 
     def mend(self) -> None:
-        """Escape the characters in IRIs that N-Quads does not allow there, and some servers send all the same.
+        """Escape characters in IRIs that N-Quads forbids there, but some servers send.
 
         Raises:
-            SourceFailedError: That does not help: a node sends what is no RDF.
+            SourceFailedError: A node sends invalid RDF all the same.
         """
         starts = (0, 0)
         for source, *ends in self._origins:
@@ -201,14 +201,14 @@ class MergedQuads:
             starts = (ends[0], ends[1])
 
     def blank_objects(self) -> Iterator[str]:
-        """The labels of the blank nodes that are objects in the default graph, without ``_:``."""
+        """Yield the labels of the blank nodes that are objects in the default graph, without ``_:``."""
         for line in self.default:
             object_ = line[line.rfind(b"\t") + 1 :]
             if object_.startswith(b"_:"):
                 yield object_[2:].decode()
 
     def place(self, name: str) -> int:
-        """Where the rows of a graph that counts belong; 0: nowhere."""
+        """Return the places of a graph's rows, as flags; 0: none."""
         in_default = self._default_graphs is None or name in self._default_graphs
         is_named = self._named_graphs is None or name in self._named_graphs
         return _TO_DEFAULT * in_default + _TO_NAMED * is_named
@@ -232,7 +232,7 @@ class MergedQuads:
 
 
 def _template(triples: Iterable[tuple[str, str, str]]) -> list[tuple[bytes | int, ...]]:
-    """Triple patterns with the columns of their variables."""
+    """Replace the variables of triple patterns by their columns."""
     return [tuple(int(term[1:]) if term.startswith("?") else term.encode() for term in triple) for triple in triples]
 
 
@@ -242,7 +242,7 @@ def _subject(line: bytes) -> bytes:
 
 
 class _Places(dict[bytes, int]):
-    """Where the rows of each graph belong, found out once for each."""
+    """The places of each graph's rows, found once for each."""
 
     def __init__(self, rows: MergedQuads, counts: Callable[[str], bool]) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ def _document(lines: list[bytes]) -> bytes:
 
 
 def _unreadable(lines: list[bytes]) -> str:
-    """What is wrong with lines of N-Quads; empty when nothing is."""
+    """Return the first error in lines of N-Quads; empty when there is none."""
     try:
         for _ in pyoxigraph.parse(_document(lines), pyoxigraph.RdfFormat.N_QUADS, lenient=True):
             pass
@@ -277,16 +277,16 @@ def _mended(line: bytes) -> bytes:
 
 
 def skolem_label(suffix: bytes) -> bytes:
-    """The label of the blank node that an IRI stands for.
+    """Return the label of the blank node that an IRI stands for.
 
     Args:
-        suffix: What follows the prefix of such IRIs.
+        suffix: The IRI without the prefix of such IRIs.
     """
     return b"g" + re.sub(rb"[^0-9A-Za-z]", lambda found: b"_%02X" % found[0][0], suffix)
 
 
 def skolem_suffix(label: str) -> str | None:
-    """What ``skolem_label`` made a label of; ``None`` when it did not make it."""
+    """Invert ``skolem_label``; ``None`` for any other label."""
     if not label.startswith("g"):
         return None
     suffix = re.sub(rb"_([0-9A-F]{2})", lambda found: bytes([int(found[1], 16)]), label[1:].encode())
@@ -294,10 +294,10 @@ def skolem_suffix(label: str) -> str | None:
 
 
 def iri(term: bytes) -> str:
-    """The IRI that a term in angle brackets is.
+    """Return the IRI in a term.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The term is not in angle brackets, or has an invalid escape.
     """
     if not (term.startswith(b"<") and term.endswith(b">")):
         raise ValueError(f"{term[:100]!r} is no graph")
@@ -305,10 +305,10 @@ def iri(term: bytes) -> str:
 
 
 def in_full(term: bytes) -> bytes:
-    """A number or boolean, which Turtle and so TSV may write without its datatype, with it.
+    """Write a number or boolean with its datatype, which Turtle and so TSV may leave out.
 
     Raises:
-        ValueError: It is no term.
+        ValueError: It is neither.
     """
     for form, datatype in _SHORT_FORMS:
         if form.fullmatch(term):

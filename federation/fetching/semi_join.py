@@ -1,9 +1,9 @@
-"""Joins over the default graph, whose triples may come from different nodes: pulled in rounds, the narrow ones first.
+"""Semi-joins over the default graph, whose triples may come from different nodes: fetched in rounds, narrow patterns first.
 
-What a round finds for a variable narrows the patterns that share it: of a pattern only those matches are pulled whose terms
-were found (a semi-join; Bernstein and Chiu, "Using Semi-Joins to Solve Relational Queries", JACM 28(1), 1981). The rounds only
-find these terms. The last request asks for everything, patterns that found them included, so that each node answers it all
-from one state of its data; should that state have a term more than was found, the rounds are not relied on.
+The terms that a round finds for a variable narrow the patterns that share it: nodes send only those matches of a pattern whose
+terms were found (Bernstein and Chiu, "Using Semi-Joins to Solve Relational Queries", JACM 28(1), 1981). The rounds only find
+these terms. The last subquery asks for everything, patterns that found them included, so that each node answers it all from one
+state of its data. Should that state have another term, the query does not rely on the rounds.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _REMEMBERED = 2000
 _MARKED = re.compile(r"\0(\d+)\0")
 
 Found = Mapping[int, Set[str]]
-"""The terms that each variable of a bgp has in the matches of one node or all."""
+"""The terms that each variable of a pattern has in the matches of one node or all."""
 
 
 class Narrowed(NamedTuple):
-    """One pattern of a join as it is pulled.
+    """One pattern of a join, narrowed.
 
     Attributes:
-        bgp: It, on its own.
+        bgp: The pattern on its own.
         numbers: The numbers that its variables have in the join.
     """
 
@@ -41,14 +41,14 @@ class Narrowed(NamedTuple):
 
 
 class WidePatterns:
-    """Patterns that have been seen to match more than can narrow others. May be used by many threads."""
+    """Patterns that matched more than can narrow others. May be used by many threads."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[PushedBGP, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, bgp: PushedBGP) -> None:
-        """Remember one."""
+        """Remember a pattern."""
         with self._lock:
             self._seen[bgp] = None
             while len(self._seen) > _REMEMBERED:
@@ -60,7 +60,7 @@ class WidePatterns:
 
 @dataclass
 class SemiJoin:
-    """What is known of one join while it is pulled.
+    """The progress of one join.
 
     Attributes:
         join: The patterns, joined in the default graph.
@@ -75,7 +75,7 @@ class SemiJoin:
     _rounds: int = 0
 
     def next_round(self) -> dict[int, Narrowed]:
-        """The patterns to find more terms with, by their place in the join; none when it is time for all of them."""
+        """Return the patterns to find more terms with, by their place in the join; none when it is time for all of them."""
         left = [n for n in range(len(self.join.triples)) if n not in self._asked]
         if self._rounds == _MOST_ROUNDS:
             return {}
@@ -85,11 +85,11 @@ class SemiJoin:
         return {n: narrowed for n, narrowed in chosen.items() if others & self._joined(narrowed)}
 
     def found(self, place: int, narrowed: Narrowed, found: Found) -> None:
-        """Take note of what a pattern matched.
+        """Take in the terms that a pattern matched.
 
         Args:
             place: Its place in the join.
-            narrowed: How it was asked for.
+            narrowed: The pattern as it was requested.
             found: The terms of its variables.
         """
         self._asked[place] = narrowed, found
@@ -99,7 +99,7 @@ class SemiJoin:
                 continue
             iris = _iris(terms)
             iris &= self._known.get(number, iris)
-            if any(term.startswith("_:") for term in terms):  # which nodes cannot be asked for
+            if any(term.startswith("_:") for term in terms):  # subqueries cannot name these
                 self._give_up(number)
             elif len(iris) > MOST_TERMS:
                 self.wide.add(narrowed.bgp)
@@ -109,18 +109,18 @@ class SemiJoin:
                 self._give_up(number)
 
     def all(self) -> list[Narrowed]:
-        """All patterns, as narrow as they can be; those that found terms as they did that."""
+        """Return all patterns, each as narrow as it can be; those that found terms as they did that."""
         return [self._asked[n][0] if n in self._asked else self._narrowed(n) for n in range(len(self.join.triples))]
 
     def finders(self) -> list[PushedBGP]:
-        """The patterns that found terms, as they were asked for."""
+        """Return the patterns that found terms, as they were requested."""
         return [narrowed.bgp for narrowed, _ in self._asked.values()]
 
     def holds(self, found: Mapping[PushedBGP, Found]) -> bool:
-        """Whether the patterns that found terms match none besides by now.
+        """Return whether the patterns that found terms match no others by now.
 
         Args:
-            found: What these matched in the end.
+            found: The terms that they matched in the end.
         """
         return all(
             narrowed.bgp in found and _iris(found[narrowed.bgp].get(local, frozenset())) <= terms
@@ -131,7 +131,7 @@ class SemiJoin:
         )
 
     def plainly(self) -> list[Pattern]:
-        """The patterns as they are pulled without rounds."""
+        """Return the patterns as they are fetched without semi-joins."""
         return [
             Pattern(DEFAULT_GRAPH, *(None if term.startswith("?") else term for term in triple))
             for triple in self.join.triples
@@ -150,7 +150,7 @@ class SemiJoin:
         return (ends or bool(bgp.filters)) and bgp not in self.wide
 
     def _joined(self, narrowed: Narrowed) -> set[int]:
-        """The variables that a pattern shares with others, by their numbers in the join; none that could be a literal."""
+        """Return the variables that a pattern shares with others, by number; none that could be a literal."""
         triples = self.join.triples
         return {
             number
@@ -208,7 +208,7 @@ class SemiJoins:
         return [bgp for join in self._joins for bgp in join.finders()]
 
     def hold(self, terms: Mapping[PushedBGP, Found]) -> bool:
-        """Whether the patterns that found terms match no others by now.
+        """Return whether the patterns that found terms match no others by now.
 
         Args:
             terms: The terms that they matched in the end.
@@ -225,7 +225,7 @@ def _iris(terms: Set[str]) -> frozenset[str]:
 
 
 def _can_be_asked_for(term: str) -> bool:
-    """Whether an IRI is one: what some servers hold as IRIs would end the list of a request's terms, or make it no SPARQL."""
+    """Return whether an IRI is valid: some servers hold invalid ones, which would break the syntax of a subquery."""
     try:
         return bool(pyoxigraph.NamedNode(term[1:-1]))
     except ValueError:

@@ -1,8 +1,7 @@
-"""Which graphs may have been deleted where they were read, before that node answered, or read in two states.
+"""Stale reads: graphs that a node may have lost before it answered, or sent in two states.
 
-A copy is told to go when others have been acknowledged, and every gateway hears of both. So a graph whose copies have neither
-come nor gone from before the nodes were asked until after they had answered was there all the time, and was read whole,
-whatever was written to it in its place.
+A node is told to delete a copy when others have been acknowledged, and every gateway hears of both. So the query read a graph
+whole if its copies neither came nor went from before the request until after the answer, whatever was written in its place.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from federation.source_selection import Snapshot, Source
 
 
 class Round(NamedTuple):
-    """One question to the nodes.
+    """One subquery to the nodes.
 
     Attributes:
-        before: The snapshot that they were asked by, taken before that.
-        asked: What they were asked.
-        now: Another snapshot, taken after they had answered.
-        moved: The graphs that are to be asked for once more: nothing that was sent of them counts.
+        before: The snapshot by which the nodes were asked.
+        asked: The subquery.
+        now: Another snapshot, from after the last answer.
+        moved: The graphs to request again: the query drops all their rows.
     """
 
     before: Snapshot
@@ -31,14 +30,14 @@ class Round(NamedTuple):
     moved: frozenset[str]
 
     def counts(self, source: Source) -> Callable[[str], bool]:
-        """Tells of graphs, by their IRIs, whether they are read from a node's answer."""
+        """Return a test for graphs, by IRI, of whether the query reads them from a node's answer."""
         before, graphs, moved, node = self.before, self.asked.graphs, self.moved, source.id
         return lambda graph: before.reads(graph, node) and graph not in moved and (graphs is None or graph in graphs)
 
     def missing(self) -> set[str]:
-        """The ids of nodes whose graphs may be missing: those that were not there from the beginning, or that went meanwhile.
+        """Return the ids of nodes whose graphs the answer may lack: unavailable before, or since.
 
-        A graph of a node that has gone meanwhile was read whole if it had neither come there nor gone.
+        Of a node that went meanwhile, the query read each graph whole that had neither come there nor gone.
         """
         before, graphs, now = self.before, self.asked.graphs, self.now
         missing = set[str]()
@@ -52,18 +51,18 @@ class Round(NamedTuple):
 
 
 def is_of_one_version(snapshot: Snapshot, rounds: Iterable[Round]) -> bool:
-    """Whether the catalogue said what a snapshot says before each of some rounds and after it."""
+    """Return whether the catalogue had a snapshot's version before each of some rounds and after it."""
     return all(done.before.version == done.now.version == snapshot.version for done in rounds)
 
 
 def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
-    """A snapshot with the fingerprints of what was read by some rounds that began with it, where these still hold at their end.
+    """Return a snapshot with the fingerprints of the graphs as they were read, where these still hold after the last round.
 
-    What was read later than by the snapshot may be an older copy, or one that nobody knows of.
+    Later rounds may have read an older copy than the snapshot shows, or one that it does not know.
 
     Args:
-        snapshot: The nodes as they were at the beginning.
-        rounds: All that was asked since, one round after the other.
+        snapshot: The snapshot with which the first round began.
+        rounds: All rounds since, in their order.
     """
     if is_of_one_version(snapshot, rounds):
         return snapshot
@@ -83,14 +82,14 @@ def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
 
 
 def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> frozenset[str]:
-    """The graphs that have to be asked for once more, where they are now.
+    """Return the graphs to request again, from where they are now.
 
-    Those that no live node is known to hold now are none of them: there is nobody to ask.
+    Graphs that no live node is known to have are not among them: no node could answer.
 
     Args:
-        before: The snapshot that the nodes were asked by, taken before that.
-        now: Another one, taken after they had answered.
-        graphs: Those that they were asked for; ``None``: all.
+        before: The snapshot by which the nodes were asked.
+        now: Another one, from after the last answer.
+        graphs: The requested graphs; ``None``: all.
     """
     if now.revision == before.revision:
         return frozenset()
@@ -100,7 +99,7 @@ def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> fro
 
 
 def _changed(before: Snapshot, now: Snapshot) -> frozenset[str]:
-    """The only graphs that may have moved, found in one go: there are many, and something changes for most queries."""
+    """Return the only graphs that may have moved, all at once: there are many, and something changes for most queries."""
     held, moved_at, revision = before.source_of, now.moved_at, before.revision
     changed = {
         graph
@@ -114,16 +113,16 @@ def _has_moved(graph: str, before: Snapshot, now: Snapshot) -> bool:
     if graph in now.source_of and not now.is_confirmed(graph):
         return False
     if graph in now.tombstoned:
-        # It is not to be seen any more. What one node sent of it is of the time before; of several it may be too much.
+        # Queries ignore it from now on. The rows of one node are of the time before; those of several may be too many.
         return _read_from(graph, before) is None
     if now.moved_at.get(graph, 0) > before.revision:
         return True
     if graph in before.fingerprints and graph in now.fingerprints:
-        # Of copies that are written in their place now one is the newer, now the other; they are all there all the time.
+        # While copies are overwritten in place, now one is newer, now another; all of them exist all the time.
         return not now.is_live(before.source_of.get(graph, ""))
     return _read_from(graph, before) != _read_from(graph, now)
 
 
 def _read_from(graph: str, snapshot: Snapshot) -> str | None:
-    """The id of the node; empty: none; ``None``: any."""
+    """Return the id of the node; empty: none; ``None``: any."""
     return "" if graph in snapshot.tombstoned else snapshot.source_of.get(graph)

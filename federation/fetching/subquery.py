@@ -1,8 +1,8 @@
-"""What the nodes are asked: one SELECT query of our own making for all the quads that a query can see.
+"""Subqueries for nodes: one SELECT query for all the quads that a query can match.
 
-One request per node, whatever the number of patterns: a node answers it from one state of its data, so that no graph is seen
-half before and half after a change, and blank nodes keep their labels within it. UNION of the patterns was also as fast as any
-other form on pyoxigraph and Fuseki, and faster than a request for each.
+Each node gets one subquery, whatever the number of patterns. It answers that from one state of its data, so that the query
+sees no graph half before and half after a change, and blank nodes keep their labels. A UNION of the patterns was as fast as
+any other form on pyoxigraph and Fuseki, and faster than a request for each.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ QUAD = ("s", "p", "o")
 _KIND, _GRAPH = "k", "g"
 _MARKED = re.compile(r"\0(\d+)\0")
 _MOST_BRANCHES = 200
-# Servers bound what they read of a form; Jetty, below Fuseki, at 200,000 bytes unless told otherwise.
+# Servers bound the size of a form; Jetty, below Fuseki, at 200,000 bytes unless configured otherwise.
 _MOST_TEXT = 100_000
 _MOST_SENT = 190_000
 
 Terms = frozenset[str] | None
-"""The N-Triples forms of the terms that can stand somewhere; ``None``: any."""
+"""The possible terms of a place, in N-Triples form; ``None``: any."""
 
 
 class _Branch(NamedTuple):
@@ -41,9 +41,9 @@ class Subquery(NamedTuple):
 
     Attributes:
         text: A SELECT query. A row that only has a graph says that the graph exists.
-        columns: Its variables: subject, predicate, object and graph; with bgps, the kind of row, then the variables of a
-            bgp, three of which are those of a quad, and the graph.
-        bgps: What rows of each kind but the empty one are matches of.
+        columns: Its variables: subject, predicate, object and graph. With basic graph patterns: the kind of row, then the
+            variables of a pattern, three of which are those of a quad, and the graph.
+        bgps: The basic graph pattern that rows of each kind match; rows of the empty kind are quads.
         graphs: The graphs that it looks into; ``None``: all.
     """
 
@@ -61,25 +61,25 @@ def subquery(
     watched: Container[PushedBGP] = (),
     only: frozenset[str] | None = None,
 ) -> Subquery | None:
-    """The request for the quads of a dataset that match any of some patterns, or take part in a match of some bgps.
+    """Build the subquery for the quads of a dataset that match any of some patterns.
 
     Args:
         patterns: As in ``Plan.patterns``.
         graph_names: As in ``Plan.graph_names``.
-        dataset: Where the patterns look.
+        dataset: The dataset of the query.
         bgps: As in ``Plan.bgps``.
-        watched: Those of them whose rows have to be told from others.
+        watched: The basic graph patterns whose rows have to be told from others.
         only: The only graphs of the dataset to look into; ``None``: all.
 
     Returns:
-        The request, or ``None`` when nothing can be seen. It may ask for more than it looks into.
+        The subquery, or ``None`` when no quads can match. Nodes may send more than it looks into.
     """
     patterns, graph_names, bgps = tuple(patterns), tuple(graph_names), tuple(bgps)
     within = dataset if only is None else dataset.within(only)
     exact = _subquery(patterns, graph_names, within, bgps, watched)
     if exact is None or not _is_too_long(exact.text):
         return exact
-    # A list of graphs can be too long, and the rest of it not.
+    # The list of graphs alone can make it too long.
     unlisted = exact if only is None else _subquery(patterns, graph_names, dataset, bgps, watched)
     assert unlisted is not None
     if not _is_too_long(unlisted.text):
@@ -118,7 +118,7 @@ def _is_too_long(text: str) -> bool:
 
 
 def _columns(width: int) -> tuple[str, ...]:
-    """The variables of a request for quads, and, where ``width`` is not 0, for matches of bgps of so many variables."""
+    """Return the variables of a subquery for quads or, unless ``width`` is 0, for matches of so many variables."""
     return (*([_KIND] if width else []), *map(_variable, range(max(width, len(QUAD)))), _GRAPH)
 
 
@@ -154,7 +154,7 @@ def _branch(pattern: Pattern, dataset: Dataset) -> _Branch:
 
 
 def _is_plain(bgp: PushedBGP) -> bool:
-    """Whether it only says which terms can stand where in one pattern."""
+    """Return whether it only lists the possible terms of one triple pattern."""
     variables = [term for triple in bgp.triples for term in triple if term.startswith("?")]
     return len(bgp.triples) == 1 and not bgp.filters and len(variables) == len(set(variables))
 
@@ -167,7 +167,7 @@ def _branch_of(bgp: PushedBGP, dataset: Dataset) -> _Branch:
 
 
 def _merged(branches: Iterable[_Branch]) -> list[_Branch]:
-    """The same quads in fewer branches: those that differ in one place only become one, those within another go."""
+    """Merge branches that differ in one place only, and drop those within another, which keeps the quads."""
     merged = list(dict.fromkeys(branches))
     for place in range(len(_Branch._fields)):
         groups: dict[tuple[Terms, ...], list[Terms]] = {}
@@ -185,7 +185,7 @@ def _text(branch: _Branch) -> str:
 
 
 def _values(column: str, terms: Terms) -> str:
-    """The terms that a column can have; nothing where some servers would miss some, which asks for more than these."""
+    """Write the possible terms of a column; nothing, which matches more, where some servers would miss some."""
     if terms is None or not all(map(is_portable, terms)):
         return ""
     return f"VALUES ?{column} {{ {' '.join(sorted(terms))} }} "

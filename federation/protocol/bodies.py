@@ -1,4 +1,4 @@
-"""Bodies of requests, which strangers may make as large as they like."""
+"""The bodies of requests, which strangers may make as large as they like."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from federation.protocol.problems import RequestTooLargeError, UnsupportedMediaT
 
 
 def read_body(request: flask.Request, most_bytes: int) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
-        RequestTooLargeError: It has more bytes than are read.
+        RequestTooLargeError: It is larger than allowed.
         UnsupportedMediaTypeError: It is compressed.
     """
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):

@@ -1,4 +1,4 @@
-"""What was done for a query, told to people and to programs.
+"""Explanations of answers, for people and for programs.
 
 An :class:`Explanation` is a dictionary that can be written as JSON; :func:`as_text` makes it readable on a terminal.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from catena_core.text import printable
 from federation.trace import CACHE, PULL, PUSH_DOWN
 
-if TYPE_CHECKING:  # for explanations of other processes are shown without an engine
+if TYPE_CHECKING:  # a client shows explanations of a gateway without loading the engine
     from federation.engine import Answer
     from federation.trace import Step
 
@@ -33,7 +33,7 @@ _MAX_CHARACTERS = 4000
 _NARROWEST_NODE = 12
 _WIDEST_WORD = 16
 _LONGEST_REASON = 1000
-# Columns of the table of steps: the one that gives way where there is no room, and those that hold words.
+# Columns of the table of steps: the one that shrinks where there is no room, and those that hold words.
 _NODE = 2
 _WORDS = (1, _NODE, 3)
 
@@ -43,10 +43,10 @@ class ExplainedStep(TypedDict):
 
     Attributes:
         what: ``ask``, ``sift``, ``keep``, ``evaluate``, or another word of the engine's.
-        node: The node's id; ``None`` for what was done here.
-        query: The exact query: the one that the node was sent, or the one that was run here; ``None`` where there was none.
-        rows: How many rows came or were taken; ``None`` where nothing is counted.
-        bytes: How many came or went in.
+        node: The node's id; ``None`` for steps of the gateway.
+        query: The exact query that the node or the gateway evaluated; ``None`` where there was none.
+        rows: The number of rows; ``None`` where nothing is counted.
+        bytes: The number of bytes that came or went in.
         milliseconds: How long it took.
     """
 
@@ -59,13 +59,13 @@ class ExplainedStep(TypedDict):
 
 
 class Totals(TypedDict):
-    """What a query cost.
+    """The cost of a query.
 
     Attributes:
-        seconds: From the query to its answer; ``None`` where nobody measured that.
-        work_seconds: All steps added up. Those that were done side by side count each.
-        requests: How many queries the nodes answered.
-        rows: MergedQuads that the nodes sent; ``None`` where nothing is counted.
+        seconds: From the query to its answer; ``None`` where that was not measured.
+        work_seconds: The sum of all steps. Simultaneous steps count each.
+        requests: The number of queries that the nodes answered.
+        rows: The number of rows that the nodes sent; ``None`` where nothing is counted.
         bytes_pulled: Bytes that the nodes sent, decompressed.
         bytes_of_result: Bytes of the answer.
     """
@@ -79,19 +79,19 @@ class Totals(TypedDict):
 
 
 class Explanation(TypedDict):
-    """What was done for a query.
+    """The explanation of an answer.
 
     Attributes:
         form: ``SELECT``, ``ASK``, ``CONSTRUCT`` or ``DESCRIBE``.
-        tier: How it was answered: ``A``, ``B`` or ``kept``.
-        meaning: What that is, in words.
-        reasons: Why it was answered in this way.
+        tier: ``A``, ``B`` or ``kept``.
+        meaning: The tier in words.
+        reasons: The reasons for the tier.
         completeness: ``complete``, or ``partial`` when graphs may be missing.
         missing: Ids of the nodes whose graphs may be missing.
-        cached: Whether the whole result was kept from an earlier request, so that nothing was done now.
+        cached: Whether the whole result was cached, so that this request took no further steps.
         content_type: The media type of the result.
-        totals: What it cost.
-        steps: What was done, in the order in which it ended.
+        totals: The cost.
+        steps: The steps, in the order in which they ended.
     """
 
     form: str
@@ -112,7 +112,7 @@ def explanation(answer: Answer, seconds: float | None = None, content_type: str 
     Args:
         answer: The engine's answer.
         seconds: How long it took, where that was measured.
-        content_type: The media type that the client would have got; empty: the engine's name for it.
+        content_type: The media type that the client would get; empty: the engine's name for it.
     """
     sent = [step for step in answer.steps if step.source and step.text]
     rows = [step.rows for step in sent if step.rows >= 0]
@@ -149,11 +149,11 @@ def _explained(step: Step) -> ExplainedStep:
 
 
 def as_text(explanation: Explanation, width: int = 100) -> str:
-    """A plan to be read on a terminal.
+    """Write an explanation for a terminal.
 
     Args:
-        explanation: What was done.
-        width: The characters of a line.
+        explanation: The explanation.
+        width: The characters of a line; queries may be longer.
 
     Returns:
         Lines, the last one ended, without characters that a terminal obeys.
@@ -174,7 +174,7 @@ def as_text(explanation: Explanation, width: int = 100) -> str:
 
 
 def _header(explanation: Explanation) -> list[str]:
-    """The answer in a line, what its tier means, and what it cost."""
+    """Write the answer in a line, the meaning of its tier, and its cost."""
     tier, meaning, missing = explanation["tier"], explanation["meaning"], explanation["missing"]
     how = f"tier {tier}" + (", kept as a whole from an earlier request" if explanation["cached"] else "")
     whole = explanation["completeness"]
@@ -220,13 +220,13 @@ def _wrapped(text: str, width: int, first: str = "", then: str = "") -> list[str
 
 
 class _Queries:
-    """The distinct queries that nodes were sent, numbered.
+    """The distinct queries that the nodes answered, numbered.
 
     Args:
-        steps: What was done.
+        steps: The steps.
 
     Attributes:
-        nodes: Whom each was sent to.
+        nodes: The nodes that answered each.
     """
 
     def __init__(self, steps: Iterable[ExplainedStep]) -> None:
@@ -237,11 +237,11 @@ class _Queries:
         self._numbers = {query: f"[{number}]" for number, query in enumerate(self.nodes, 1)}
 
     def number(self, step: ExplainedStep) -> str:
-        """How a step's query is named; empty where no node was sent one."""
+        """Return the name of a step's query; empty where no node got one."""
         return self._numbers[step["query"]] if step["node"] and step["query"] else ""
 
     def lines(self, width: int) -> list[str]:
-        """Each query, and whom it was sent to."""
+        """Write each query, and the nodes that got it."""
         lines: list[str] = []
         for query, nodes in list(self.nodes.items())[:_MOST_QUERIES]:
             head = f"  {self._numbers[query]} "
@@ -289,7 +289,7 @@ def _table(steps: Sequence[ExplainedStep], queries: _Queries, width: int) -> lis
 
 
 def _middle_cut(text: str, most: int) -> str:
-    """A name whose two ends tell it from others."""
+    """Shorten a name, but keep its two ends, which tell it from others."""
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most - most // 2 - 1) :]}"
 
 

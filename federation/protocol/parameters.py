@@ -1,7 +1,7 @@
 """The parameters of SPARQL requests (SPARQL 1.1 Protocol, section 2.1).
 
-Some web pages send ``"query=" + query`` unescaped, so that spaces, ``&``, ``+`` and ``#`` of the query stand among those of the
-form. White space tells such a form from an escaped one, in which there is none.
+Some web pages send ``"query=" + query`` unescaped, with spaces, ``&``, ``+`` and ``#`` of the query among those of the form.
+White space tells such a form from an escaped one, which has none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors as they are answered over HTTP: problem details (RFC 9457), in JSON."""
+"""Errors over HTTP: problem details (RFC 9457), in JSON."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _READ_MEDIA_TYPES = "application/x-www-form-urlencoded, application/sparql-query
 
 
 class RequestTooLargeError(FederationError):
-    """The request's body is larger than is read."""
+    """The body of the request is larger than allowed."""
 
 
 class UnsupportedMediaTypeError(FederationError):
-    """The request's body is of a kind that the protocol does not know."""
+    """The body of the request is of a kind that the protocol does not know."""
 
 
-# The first class that an error is an instance of counts.
+# The first class counts of which an error is an instance.
 _STATUSES = (
     (QuerySyntaxError, HTTPStatus.BAD_REQUEST),
     (UpdateRefusedError, HTTPStatus.BAD_REQUEST),
@@ -51,19 +51,19 @@ _STATUSES = (
     (ServerStoppingError, HTTPStatus.SERVICE_UNAVAILABLE),
     (TooBusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ServiceFailedError, HTTPStatus.BAD_GATEWAY),
-    (QueryCancelledError, HTTPStatus.SERVICE_UNAVAILABLE),  # nobody is there to read it
+    (QueryCancelledError, HTTPStatus.SERVICE_UNAVAILABLE),  # the client has gone, and does not read it
     (QueryTimeoutError, HTTPStatus.GATEWAY_TIMEOUT),
     (FederationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 
 
 def problem(status: HTTPStatus, detail: str, **members: object) -> flask.Response:
-    """An error to answer with.
+    """Make an error response.
 
     Args:
-        status: What kind it is.
-        detail: What is wrong, and what to do.
-        members: What programs may want to know besides.
+        status: The kind of error.
+        detail: The error, and what to do about it.
+        members: Further members for programs.
     """
     content = {"title": status.phrase, "status": status.value, "detail": detail, **members}
     response = flask.Response(msgspec.json.encode(content), status=status.value, content_type=CONTENT_TYPE)
@@ -74,7 +74,7 @@ def problem(status: HTTPStatus, detail: str, **members: object) -> flask.Respons
 
 
 def of_error(error: FederationError) -> flask.Response:
-    """What to answer where a query, or a request for one, has no answer."""
+    """Make the response to a query that failed, or to a request that has none."""
     members: dict[str, object] = {}
     if isinstance(error, QuerySyntaxError) and error.line:
         members = {"line": error.line, "column": error.column}
@@ -91,7 +91,7 @@ def of_error(error: FederationError) -> flask.Response:
 
 
 def of_http(error: HTTPException) -> Response:
-    """What to answer where there is no such address or method, or something broke; redirects are passed on."""
+    """Make the response to an unknown address or method, or to a failure of the server; pass redirects on."""
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     if status < HTTPStatus.BAD_REQUEST:
         return error.get_response()
@@ -111,6 +111,6 @@ def of_http(error: HTTPException) -> Response:
 
 
 def register(app: flask.Flask) -> None:
-    """Answer all errors of an application in this way."""
+    """Let an application respond to all errors in this way."""
     app.register_error_handler(FederationError, of_error)
     app.register_error_handler(HTTPException, of_http)

@@ -44,19 +44,19 @@ def sparql_blueprint(
     max_request_bytes: int = 1024 * 1024,
     partial_answers: bool = True,
 ) -> flask.Blueprint:
-    """Endpoints that answer queries, at ``PATHS``.
+    """Make endpoints that answer queries, at ``PATHS``.
 
-    Every answer tells in the header ``Catena-Completeness`` whether it is ``complete``, or ``partial; missing=<nodes>``. Errors
-    are answered as RFC 9457 problem details, in JSON.
+    Every answer says in the header ``Catena-Completeness`` whether it is ``complete``, or ``partial; missing=<nodes>``. Errors
+    are RFC 9457 problem details, in JSON.
 
-    Besides the protocol's own parameters there are ``format`` (or ``output``), which names the format of the answer in place of
-    the Accept header, and ``explain``, with which what was done for the query is answered in place of its result: ``text``,
-    ``json``, or ``1`` for what Accept likes better of the two.
+    Besides the protocol's own parameters, ``format`` (or ``output``) names the format of the answer in place of the Accept
+    header. ``explain`` asks for an explanation in place of the result: ``text``, ``json``, or ``1`` for the one of the two that
+    Accept prefers.
 
     Args:
         engine: Answers the queries.
         snapshot_for: See ``Engine.answer``.
-        max_request_bytes: The largest request body that is read.
+        max_request_bytes: The largest acceptable request body.
         partial_answers: Whether to answer when graphs may be missing; if not, the status is 503.
     """
     blueprint = flask.Blueprint("sparql", __name__)
@@ -96,7 +96,7 @@ def sparql_blueprint(
 
 
 def told_of(answer: Answer, response: flask.Response) -> flask.Response:
-    """A response with what HTTP should know of an answer: whether it is complete, and how long it may be kept."""
+    """Add the headers that depend on an answer: whether it is complete, and for how long clients may cache it."""
     missing = ",".join(quote(node, safe=":/") for node in answer.missing)
     response.headers[COMPLETENESS] = f"partial; missing={missing}" if missing else "complete"
     response.headers["Vary"] = "Accept"
@@ -106,7 +106,7 @@ def told_of(answer: Answer, response: flask.Response) -> flask.Response:
 
 
 def with_charset(media_type: str) -> str:
-    """The content type of text in UTF-8, which is only told where the media type has a parameter for it."""
+    """Add the charset UTF-8 to the media types that have a parameter for it."""
     return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
 
@@ -128,7 +128,7 @@ def _parameters(request: flask.Request, max_bytes: int) -> Parameters:
 
 
 def _both(address: Parameters, form: Parameters) -> Parameters:
-    """The parameters of a form, and those that its address has besides; the protocol wants them all in the form."""
+    """Join the parameters of a form and of its address, though the protocol wants them all in the form."""
     if address.query is not None:
         raise QuerySyntaxError("a query that is sent with POST has to be in the body, not in the address")
     return Parameters(
@@ -171,7 +171,7 @@ def _explained(told: Explanation, how: Literal["json", "text"]) -> flask.Respons
         response = flask.Response(msgspec.json.encode(told), content_type="application/json")
     else:
         response = flask.Response(as_text(told), content_type="text/plain; charset=utf-8")
-    response.headers["Cache-Control"] = "no-store"  # it tells of this one time
+    response.headers["Cache-Control"] = "no-store"  # it explains this one request
     return response
 
 
