@@ -63,7 +63,7 @@ class Budget:
     Args:
         seconds: How long the query may take from now.
         limits: The most that it may use.
-        cancelled: Returns whether the client has gone.
+        cancelled: Returns whether the client has gone; ``None``: that is not known.
         memory_pool: The memory that it shares with other queries.
 
     Attributes:
@@ -76,7 +76,7 @@ class Budget:
         self,
         seconds: float,
         limits: Limits,
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] | None = None,
         memory_pool: MemoryPool | None = None,
     ) -> None:
         self.deadline = time.monotonic() + seconds
@@ -99,7 +99,7 @@ class Budget:
             QueryCancelledError: The client has gone.
             QueryTimeoutError: The deadline has passed.
         """
-        if self._cancelled():
+        if self._cancelled is not None and self._cancelled():
             raise QueryCancelledError("the client went away")
         if time.monotonic() > self.deadline + grace:
             raise QueryTimeoutError(f"waited for {waited_for}")

@@ -50,7 +50,7 @@ def describe(execution: QueryExecution, text: str, media_type: str) -> bytes | R
         description = execution.fetch(Pattern(DEFAULT_GRAPH, resource) for resource in sorted(described))
         if isinstance(description, Reselected):
             return description
-        description.keep_about(described)
+        description.retain(described)
         resources = {_asked_for(execution, f"_:{label}") for label in description.blank_objects()} - described
         if not resources:
             return execution.evaluate("CONSTRUCT WHERE { ?s ?p ?o }", description, media_type)

@@ -16,14 +16,14 @@ from federation.analysis.reasons import reasons
 from federation.analysis.services import check_services
 from federation.budget import Budget, Limits, MemoryPool
 from federation.caching import result_cache
-from federation.caching.quad_cache import AT_LEAST, QuadCache
+from federation.caching.quad_cache import MIN_SECONDS, QuadCache
 from federation.caching.refresh import Refresher, SnapshotFor
 from federation.caching.result_cache import ResultCache, TextStore
 from federation.describe import describe
 from federation.errors import NotCachedError, QuerySyntaxError, SourceFailedError
 from federation.evaluation.pool import WorkerPool
 from federation.execution import Backend, QueryExecution
-from federation.fetching.endpoints import Nodes
+from federation.fetching.endpoints import Endpoints
 from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.semi_join import WidePatterns
 from federation.skolem import PREFIX
@@ -139,7 +139,7 @@ class Engine:
         self._limits = limits or Limits()
         self._memory_pool = MemoryPool(_QUERIES_THAT_FIT * self._limits.max_fetched_bytes)
         self._backend = Backend(
-            Nodes(source_timeout, pool_size),
+            Endpoints(source_timeout, pool_size),
             ThreadPoolExecutor(pool_size, thread_name_prefix="federation"),
             WorkerPool(workers, worker_memory),
             WidePatterns(),
@@ -159,7 +159,7 @@ class Engine:
         *,
         default_graphs: Sequence[str] = (),
         named_graphs: Sequence[str] = (),
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] | None = None,
     ) -> PreparedQuery:
         """Analyse a query. Plans are cached by text.
 
@@ -206,7 +206,7 @@ class Engine:
             ServerStoppingError: The engine is closed.
         """
         requests = HedgedRequests(
-            self._backend.nodes,
+            self._backend.endpoints,
             self._backend.threads,
             query.budget,
             snapshot_for,
@@ -234,7 +234,7 @@ class Engine:
         named_graphs: Sequence[str] = (),
         media_type: str = "",
         fresh: bool = False,
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] | None = None,
     ) -> Answer:
         """Prepare and answer a query; see :meth:`prepare` and :meth:`answer` for arguments and errors."""
         query = self.prepare(text, default_graphs=default_graphs, named_graphs=named_graphs, cancelled=cancelled)
@@ -281,7 +281,7 @@ class Engine:
             self._refresher.close()
         self._backend.workers.close()
         self._backend.threads.shutdown(wait=False, cancel_futures=True)
-        self._backend.nodes.close()
+        self._backend.endpoints.close()
 
     def _attempt(
         self, text: str, execution: QueryExecution, media_type: str, snapshot_for: SnapshotFor, fresh: bool
@@ -301,10 +301,10 @@ class Engine:
         if body is not None:
             tier, seconds = CACHE, self._quad_cache.seconds_left()
         elif plan.form == "DESCRIBE":
-            tier, seconds = PULL, _seconds_it_holds(snapshot)
+            tier, seconds = PULL, _max_age(snapshot)
             body = describe(execution, text, media_type)
         else:
-            tier, seconds = PUSH_DOWN if plan.bgps or plan.joins else PULL, _seconds_it_holds(snapshot)
+            tier, seconds = PUSH_DOWN if plan.bgps or plan.joins else PULL, _max_age(snapshot)
             rows = execution.fetch_for_query()
             body = rows if isinstance(rows, Reselected) else execution.evaluate(text, rows, media_type)
         if isinstance(body, Reselected):
@@ -348,11 +348,11 @@ class Engine:
         return Dataset(None if self.union_default_graph else frozenset(), None)
 
 
-def _seconds_it_holds(snapshot: Snapshot) -> float:
+def _max_age(snapshot: Snapshot) -> float:
     """Return for how long an answer may be cached: graphs without fingerprints change without notice."""
     if snapshot.untracked is None:
         return 0.0
-    return AT_LEAST if snapshot.untracked else math.inf
+    return MIN_SECONDS if snapshot.untracked else math.inf
 
 
 def _check_iri(graph: str) -> None:

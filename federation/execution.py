@@ -13,7 +13,7 @@ from federation.caching.quad_cache import QuadCache
 from federation.errors import UnreadableQuadsError
 from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import WorkerPool
-from federation.fetching.endpoints import Nodes
+from federation.fetching.endpoints import Endpoints
 from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.merge import MergedQuads
 from federation.fetching.semi_join import SemiJoins, WidePatterns
@@ -29,14 +29,14 @@ class Backend(NamedTuple):
     """The parts that all queries of an engine share.
 
     Attributes:
-        nodes: Connections to the nodes.
+        endpoints: Connections to the nodes.
         threads: Send the requests.
         workers: Evaluate queries.
         wide: Patterns that match too much to narrow others.
         skolem: The prefix of IRIs that stand for blank nodes.
     """
 
-    nodes: Nodes
+    endpoints: Endpoints
     threads: ThreadPoolExecutor
     workers: WorkerPool
     wide: WidePatterns
@@ -182,7 +182,7 @@ class QueryExecution:
         try:
             return self._evaluate(text, merged, media_type)
         except UnreadableQuadsError:
-            merged.mend()
+            merged.escape_iris()
             return self._evaluate(text, merged, media_type)
 
     def evaluate_cached(self, text: str, cache: QuadCache, plan: Plan, media_type: str) -> bytes:

@@ -27,7 +27,7 @@ Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
 _MOST_TRIPLES = 30
 
 
-def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) -> list[Triple] | None:
+def as_triples(subject: Identifier, link: Identifier | Path, object_: Identifier) -> list[Triple] | None:
     """Write a path as triple patterns that bind the same terms.
 
     Args:
@@ -39,10 +39,10 @@ def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) ->
         The patterns, or ``None`` when no fixed number of them has the same matches.
     """
     if isinstance(link, InvPath):
-        return simple(object_, link.arg, subject)
+        return as_triples(object_, link.arg, subject)
     if isinstance(link, SequencePath):
         nodes = [subject, *(BNode() for _ in link.args[1:]), object_]
-        parts = [simple(near, part, far) for near, part, far in zip(nodes, link.args, nodes[1:], strict=False)]
+        parts = [as_triples(near, part, far) for near, part, far in zip(nodes, link.args, nodes[1:], strict=False)]
         return None if None in parts else [triple for part in parts if part for triple in part]
     if isinstance(link, AlternativePath):
         choices = tuple(arg for arg in link.args if isinstance(arg, URIRef))
@@ -50,7 +50,7 @@ def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) ->
     return None if isinstance(link, Path) else [(subject, link, object_)]
 
 
-def bgps(
+def pushed_bgps(
     graph: str,
     triples: Sequence[Triple],
     filters: Iterable[PushedFilter],

@@ -17,7 +17,7 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, S
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from federation.analysis.bgp_pushdown import Triple, bgps, simple
+from federation.analysis.bgp_pushdown import Triple, as_triples, pushed_bgps
 from federation.analysis.filter_pushdown import FilterPushdown, PushedFilter
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern, PushedBGP
 from federation.analysis.portable_terms import PortableTerms
@@ -118,7 +118,7 @@ class PatternCollector:
         """Push down the parts of a basic graph pattern that nodes can join or filter; fetch the rest as it is."""
         triples: list[Triple] = []
         for step in steps:
-            parts = simple(*step)
+            parts = as_triples(*step)
             found = len(self.patterns)
             self._step(step, context)
             if parts is None:
@@ -126,7 +126,7 @@ class PatternCollector:
             else:
                 triples += parts
         pushed: list[Triple] = []
-        for bgp, members in bgps(context.graph, triples, context.filters, self.portable):
+        for bgp, members in pushed_bgps(context.graph, triples, context.filters, self.portable):
             (self.joins if bgp.graph == DEFAULT_GRAPH and len(bgp.triples) > 1 else self.bgps).append(bgp)
             pushed += members
         for subject, predicate, object_ in (triple for triple in triples if not any(triple is one for one in pushed)):

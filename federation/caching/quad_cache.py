@@ -22,8 +22,8 @@ from federation.source_selection import Snapshot
 # Graphs without fingerprints are refetched when this part of their time is left, so that no query waits.
 _AHEAD = 0.3
 # Graphs without fingerprints count as current for so many seconds, or for so many times a fetch, whichever is longer.
-AT_LEAST = 5.0
-_TIMES_PULLING = 20
+MIN_SECONDS = 5.0
+_TIMES_FETCH = 20
 _TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 
 
@@ -185,8 +185,8 @@ class QuadCache:
 
     def _last_from(self, began: float) -> None:
         """Refetch graphs without fingerprints soon, but not so often that there is time for little else."""
-        pulling = time.monotonic() - began
-        self._lasts = min(self._seconds, max(AT_LEAST, _TIMES_PULLING * pulling))
+        took = time.monotonic() - began
+        self._lasts = min(self._seconds, max(MIN_SECONDS, _TIMES_FETCH * took))
         self._until = began + self._lasts
 
     def _note(self, snapshot: Snapshot) -> None:
@@ -215,7 +215,7 @@ class QuadCache:
         """
         with self._lock:
             if not self._version or not self.covers(plan):  # the names of graphs need no patterns
-                raise NotCachedError("what the query can see is not kept any more")
+                raise NotCachedError("the cache does not hold the query's quads any more")
             if generation == self._generation:
                 return None
             reset = generation < self._began

@@ -20,7 +20,7 @@ from federation.fetching.merge import MergedQuads
 from federation.source_selection import Snapshot
 
 # A query updates at most this many graphs itself; more are updated in the background.
-_MOST_AT_ONCE = 50
+_MAX_AT_ONCE = 50
 _PATTERNS_REMEMBERED = 2000
 _WAIT_FOR_ANOTHER = 0.05
 # Bytes that nodes may send for each quad that the cache may hold, copies included.
@@ -76,7 +76,7 @@ class Refresher:
             if self._cache.is_ageing():
                 self._soon("refresh", self._refresh, snapshot_for)
             return True
-        if len(self._cache.changed(snapshot)) > _MOST_AT_ONCE or not self._changing.acquire(timeout=_WAIT_FOR_ANOTHER):
+        if len(self._cache.changed(snapshot)) > _MAX_AT_ONCE or not self._changing.acquire(timeout=_WAIT_FOR_ANOTHER):
             self._soon("refresh", self._refresh, snapshot_for)
             return False
         try:
@@ -118,7 +118,7 @@ class Refresher:
         budget = Budget(self._timeout, limits, memory_pool=self._memory_pool)
         everything = Dataset(frozenset(), None)
         try:
-            requests = HedgedRequests(self._backend.nodes, self._backend.threads, budget, snapshot_for)
+            requests = HedgedRequests(self._backend.endpoints, self._backend.threads, budget, snapshot_for)
             outcome: Reselected | None = Reselected()
             while outcome:
                 with requests.failover() as snapshot:
@@ -177,7 +177,7 @@ class Refresher:
         merged = fetching.fetch(patterns)
         if isinstance(merged, Reselected):
             return merged
-        merged.mend()
+        merged.escape_iris()
         return merged, fetching.as_read()
 
 

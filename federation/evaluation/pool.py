@@ -20,10 +20,10 @@ from federation.errors import NotCachedError, ServerStoppingError, TooLargeError
 from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply, UpdateCache
 
 # Seconds between two checks of whether the client still waits for an answer.
-_LOOK_EVERY = 0.1
+_CHECK_EVERY = 0.1
 # Files for connections, for resolving names and for reading certificates.
 _FILES_FOR_CALLS = 64
-_MOST_SHOWN = 200
+_MAX_SHOWN = 200
 
 
 class WorkerPool:
@@ -114,7 +114,7 @@ class WorkerPool:
             if self._closed:
                 raise ServerStoppingError("this server is stopping")
             if cached is not None:
-                self._bring_up_to_date(worker, *cached, budget)
+                self._update_cache(worker, *cached, budget)
             reply = self._answer(worker, job, budget, what)
         except (EOFError, OSError):
             worker.end()
@@ -132,12 +132,12 @@ class WorkerPool:
 
     def _answer(self, worker: _Worker, job: Job, budget: Budget, what: str) -> Reply:
         worker.send(self._encoder.encode(job))
-        while not worker.has_answered(_LOOK_EVERY):
+        while not worker.has_answered(_CHECK_EVERY):
             budget.check(what)
         reply: Reply = self._decoder.decode(worker.receive())
         return reply
 
-    def _bring_up_to_date(self, worker: _Worker, cache: QuadCache, plan: Plan, budget: Budget) -> None:
+    def _update_cache(self, worker: _Worker, cache: QuadCache, plan: Plan, budget: Budget) -> None:
         worker.start_if_ended()
         start = time.perf_counter()
         delta = cache.delta(worker.generation, plan)
@@ -146,11 +146,11 @@ class WorkerPool:
         job = UpdateCache(delta.reset, delta.removed, delta.quads, delta.graphs)
         worker.generation = -1  # until it is done
         try:
-            reply = self._answer(worker, job, budget, "the evaluator to take in what is kept")
+            reply = self._answer(worker, job, budget, "the evaluator to load the cached quads")
         except (EOFError, OSError):
-            raise NotCachedError("what is kept ended the evaluator", for_good=True) from None
+            raise NotCachedError("the cached quads ended the evaluator", for_good=True) from None
         if isinstance(reply, Failed):
-            raise NotCachedError(f"an evaluator cannot hold what is kept: {reply.message}", for_good=True)
+            raise NotCachedError(f"an evaluator cannot hold the cached quads: {reply.message}", for_good=True)
         worker.generation = delta.generation
         budget.trace.record("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
 
@@ -159,7 +159,7 @@ def _take(idle: queue.LifoQueue[_Worker], budget: Budget, what: str) -> _Worker:
     """Return an idle worker; other queries may have to end first."""
     while True:
         with suppress(queue.Empty):
-            return idle.get(timeout=min(_LOOK_EVERY, max(budget.deadline - time.monotonic(), 0)))
+            return idle.get(timeout=min(_CHECK_EVERY, max(budget.deadline - time.monotonic(), 0)))
         budget.check(f"other queries to end before {what}")
 
 
@@ -167,7 +167,7 @@ def _described(job: Evaluate) -> str:
     """Describe the job, for errors."""
     if not job.services:
         return "the query's evaluation"
-    return f"the query's evaluation, which calls {', '.join(f'<{service[:_MOST_SHOWN]}>' for service in job.services)}"
+    return f"the query's evaluation, which calls {', '.join(f'<{service[:_MAX_SHOWN]}>' for service in job.services)}"
 
 
 class _Worker:

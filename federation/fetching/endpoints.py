@@ -45,7 +45,7 @@ class _SilentError(SourceFailedError):
     """A node that took too long."""
 
 
-class _Manners:
+class _ResponseTimes:
     """The times that one node takes to answer."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class _Manners:
         return [start for start in list(self.asked_at.values()) if now - start > limit]
 
 
-class Nodes:
+class Endpoints:
     """Open connections to nodes, and their response times. May be used by many threads.
 
     Args:
@@ -77,7 +77,7 @@ class Nodes:
     def __init__(self, timeout: float, connections: int) -> None:
         self._timeout = timeout
         self._pool = urllib3.PoolManager(num_pools=1000, maxsize=connections, retries=False)
-        self._manners: dict[str, _Manners] = defaultdict(_Manners)
+        self._times: dict[str, _ResponseTimes] = defaultdict(_ResponseTimes)
         self._numbers = count()
 
     def ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
@@ -97,35 +97,35 @@ class Nodes:
             QueryCancelledError: The query has ended.
             TooLargeError: The nodes send too much for the budget.
         """
-        manners = self._manners[source.id]
+        times = self._times[source.id]
         number, start = next(self._numbers), time.monotonic()
-        if len(manners.overdue(start)) >= _MOST_OVERDUE:
+        if len(times.overdue(start)) >= _MOST_OVERDUE:
             raise SourceFailedError(
                 f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id]
             )
-        manners.asked_at[number] = start
+        times.asked_at[number] = start
         try:
             rows = self._ask_again(source, request, budget)
         except (_SilentError, QueryCancelledError, QueryTimeoutError):
             now = time.monotonic()
-            if start in manners.overdue(now):  # also when the query went on without it, or ended
-                manners.shunned_until = now + _SHUNNED
+            if start in times.overdue(now):  # also when the query went on without it, or ended
+                times.shunned_until = now + _SHUNNED
             raise
         finally:
-            manners.asked_at.pop(number, None)
-        manners.seconds.append(time.monotonic() - start)
-        manners.shunned_until = 0.0
+            times.asked_at.pop(number, None)
+        times.seconds.append(time.monotonic() - start)
+        times.shunned_until = 0.0
         return rows
 
     def patience(self, node: str) -> float:
         """Return the seconds after which a node is slow: a multiple of the time that it usually takes."""
-        return self._manners[node].patience
+        return self._times[node].patience
 
     def suspects(self, nodes: Iterable[str]) -> frozenset[str]:
         """Return the nodes that seem to hang: a request waits far too long, or did until a moment ago."""
         now = time.monotonic()
         return frozenset(
-            node for node in nodes if self._manners[node].shunned_until > now or self._manners[node].overdue(now)
+            node for node in nodes if self._times[node].shunned_until > now or self._times[node].overdue(now)
         )
 
     def close(self) -> None:

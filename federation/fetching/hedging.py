@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from federation.budget import Budget
 from federation.errors import QueryTimeoutError, SourceFailedError
 from federation.fetching import staleness
-from federation.fetching.endpoints import Nodes
+from federation.fetching.endpoints import Endpoints
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 
@@ -35,7 +35,7 @@ _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 class Reselected:
     """The outcome of a step after which the query starts again from other nodes.
 
-    Nodes are slow or have failed, or slow nodes have answered after all.
+    Endpoints are slow or have failed, or slow nodes have answered after all.
     """
 
 
@@ -46,7 +46,7 @@ class HedgedRequests:
     """The requests of one query, whichever snapshots it goes through.
 
     Args:
-        nodes: Connections to the nodes.
+        endpoints: Connections to the nodes.
         threads: Send the requests.
         budget: The query's budget.
         snapshot_for: Returns a snapshot without the nodes of these ids.
@@ -55,13 +55,13 @@ class HedgedRequests:
 
     def __init__(
         self,
-        nodes: Nodes,
+        endpoints: Endpoints,
         threads: ThreadPoolExecutor,
         budget: Budget,
         snapshot_for: Callable[[frozenset[str]], Snapshot],
         turn: int | None = None,
     ) -> None:
-        self._nodes = nodes
+        self._endpoints = endpoints
         self._threads = threads
         self._budget = budget
         self._snapshot_for = snapshot_for
@@ -74,7 +74,7 @@ class HedgedRequests:
         self._given_up: frozenset[str] = frozenset()
         whole = snapshot_for(frozenset())
         self._revision = whole.revision
-        suspects = nodes.suspects([source.id for source in whole.sources])
+        suspects = endpoints.suspects([source.id for source in whole.sources])
         if suspects and self._can_spare(whole, suspects):
             self._slow = suspects
         self._spared = self._not_needed(whole, turn) if turn is not None and not suspects else frozenset()
@@ -184,7 +184,7 @@ class HedgedRequests:
 
     def _ask_one(self, source: Source, request: Subquery, took: dict[tuple[Source, str], float]) -> bytes:
         start = time.perf_counter()
-        body = self._nodes.ask(source, request, self._budget)
+        body = self._endpoints.ask(source, request, self._budget)
         took[source, request.text] = time.perf_counter() - start
         self._budget.trace.record("ask", source.id, request.text, body.count(b"\n"), len(body), start)
         return body
@@ -238,7 +238,7 @@ class HedgedRequests:
         overdue = {waiting[future].id for future in pending if now >= self._due(waiting[future], future)}
         if len(overdue) < len(pending):
             return False
-        # Nodes that were slow before may be the only ones that can replace these.
+        # Endpoints that were slow before may be the only ones that can replace these.
         asked = {source.id for source, words in list(self._answers) if words == text}
         for slow in (self._slow, self._slow & asked):
             others = self._snapshot_for(self._failed | slow | overdue)
@@ -254,14 +254,14 @@ class HedgedRequests:
         return True
 
     def _due(self, source: Source, future: Future[bytes]) -> float:
-        return self._since[future] + self._nodes.patience(source.id)
+        return self._since[future] + self._endpoints.patience(source.id)
 
     def _last_moment(self, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str) -> float:
         """Return when to go on without pending nodes that others cannot replace: never before any node has answered."""
         took = [self._took[source, text] for future, source in waiting.items() if future not in pending]
         if not took:
             return math.inf
-        usual = max(self._nodes.patience(waiting[future].id) for future in pending)
+        usual = max(self._endpoints.patience(waiting[future].id) for future in pending)
         begun = max(self._since[future] for future in pending)
         longer = min(max(_LEAST_WAIT_FOR_THE_ONLY_ONE, _TIMES_USUAL * usual), _MOST_WAIT_FOR_THE_ONLY_ONE)
         return begun + max(took) + longer

@@ -36,7 +36,7 @@ class MergedQuads:
         default_graphs: The graphs whose triples belong into the default graph; ``None``: all.
         named_graphs: The graphs that GRAPH can reach; ``None``: all.
         skolem: The prefix of IRIs that stand for blank nodes; these become blank nodes here.
-        most: The largest number of quads.
+        max_quads: The largest number of quads.
         watched: Basic graph patterns whose variables' terms are to be collected.
 
     Attributes:
@@ -52,13 +52,13 @@ class MergedQuads:
         default_graphs: frozenset[str] | None,
         named_graphs: frozenset[str] | None,
         skolem: str,
-        most: int,
+        max_quads: int,
         watched: Iterable[PushedBGP] = (),
     ) -> None:
         self._default_graphs = default_graphs
         self._named_graphs = named_graphs
         self._skolem = b"<" + skolem.encode()
-        self._most = most
+        self._max_quads = max_quads
         self.default: list[bytes] = []
         self.named: list[bytes] = []
         self.graphs: set[str] = set()
@@ -166,26 +166,26 @@ class MergedQuads:
             if place & _TO_NAMED:
                 self.named.append(line)
 
-    def keep_about(self, subjects: Iterable[str]) -> None:
+    def retain(self, subjects: Iterable[str]) -> None:
         """Drop the triples of the default graph about anything else, which a wider subquery brought along.
 
         Args:
             subjects: IRIs in angle brackets, as the nodes know them.
         """
         wanted = {self._labelled(subject.encode(), 0) for subject in subjects}
-        kept: list[bytes] = []
+        left: list[bytes] = []
         origins, start = [], 0
         for source, end, named in self._origins:
-            kept += [line for line in self.default[start:end] if _subject(line) in wanted]
-            origins.append((source, len(kept), named))
+            left += [line for line in self.default[start:end] if _subject(line) in wanted]
+            origins.append((source, len(left), named))
             start = end
-        self.default, self._origins = kept, origins
+        self.default, self._origins = left, origins
 
     def quads(self) -> bytes:
         """Return all quads as N-Quads, with labels that tell all blank nodes apart."""
         return _document([*self.default, *self.named])
 
-    def mend(self) -> None:
+    def escape_iris(self) -> None:
         """Escape characters in IRIs that N-Quads forbids there, but some servers send.
 
         Raises:
@@ -195,7 +195,7 @@ class MergedQuads:
         for source, *ends in self._origins:
             for lines, start, end in zip((self.default, self.named), starts, ends, strict=True):
                 if _unreadable(lines[start:end]):
-                    lines[start:end] = map(_mended, lines[start:end])
+                    lines[start:end] = map(_escaped, lines[start:end])
                     if problem := _unreadable(lines[start:end]):
                         raise SourceFailedError(f"node {source.id} sends what is no RDF: {problem}", [source.id])
             starts = (ends[0], ends[1])
@@ -217,9 +217,9 @@ class MergedQuads:
         return len(self.default) + len(self.named)
 
     def _check_size(self) -> None:
-        if len(self.default) + len(self.named) > self._most:
+        if len(self.default) + len(self.named) > self._max_quads:
             raise TooLargeError(
-                f"this query would have to look through more than {self._most} triples; make its patterns narrower"
+                f"this query would have to look through more than {self._max_quads} triples; make its patterns narrower"
             )
 
     def _labelled(self, term: bytes, number: int) -> bytes:
@@ -269,7 +269,7 @@ def _unreadable(lines: list[bytes]) -> str:
     return ""
 
 
-def _mended(line: bytes) -> bytes:
+def _escaped(line: bytes) -> bytes:
     return b"\t".join(
         b"<%b>" % _FORBIDDEN.sub(lambda found: b"\\u%04X" % found[0][0], term[1:-1]) if term.startswith(b"<") else term
         for term in line.split(b"\t")

@@ -101,7 +101,7 @@ def choose_for_graph(accept: str, first: str = "text/turtle") -> Format:
     return _chosen({first: GRAPHS[first]} | GRAPHS, accept, "this")
 
 
-def named(form: Form, name: str) -> str:
+def media_type_named(form: Form, name: str) -> str:
     """Return the media type of a format that a parameter names.
 
     Args:

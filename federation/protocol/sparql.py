@@ -23,7 +23,7 @@ from federation.protocol import problems
 from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated, wants_fresh
 from federation.protocol.explain import Explanation, as_text, explanation
-from federation.protocol.negotiation import Format, choose, choose_for_graph, named
+from federation.protocol.negotiation import Format, choose, choose_for_graph, media_type_named
 from federation.protocol.parameters import Parameters, read_form, read_text
 from federation.protocol.service_description import service_description
 from federation.source_selection import Snapshot
@@ -76,7 +76,7 @@ def sparql_blueprint(
             given.query,
             default_graphs=given.default_graphs,
             named_graphs=given.named_graphs,
-            cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
+            cancelled=request.environ.get("waitress.client_disconnected"),
         )
         chosen = _format_for(query.plan.form, given.format, explained=bool(explain))
         answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=wants_fresh(request))
@@ -86,8 +86,8 @@ def sparql_blueprint(
             )
         if explain:
             told = explanation(answer, time.perf_counter() - start, chosen.content_type)
-            return told_of(answer, _explained(told, explain))
-        return told_of(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
+            return with_completeness(answer, _explained(told, explain))
+        return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 
     blueprint.register_error_handler(FederationError, problems.of_error)
     for path in PATHS:
@@ -95,7 +95,7 @@ def sparql_blueprint(
     return blueprint
 
 
-def told_of(answer: Answer, response: flask.Response) -> flask.Response:
+def with_completeness(answer: Answer, response: flask.Response) -> flask.Response:
     """Add the headers that depend on an answer: whether it is complete, and for how long clients may cache it."""
     missing = ",".join(quote(node, safe=":/") for node in answer.missing)
     response.headers[COMPLETENESS] = f"partial; missing={missing}" if missing else "complete"
@@ -143,7 +143,7 @@ def _both(address: Parameters, form: Parameters) -> Parameters:
 
 def _format_for(form: Form, name: str, *, explained: bool) -> Format:
     """Choose the format of an answer, by the parameter that names one or by the Accept header."""
-    accept = named(form, name) if name else flask.request.headers.get("Accept", "")
+    accept = media_type_named(form, name) if name else flask.request.headers.get("Accept", "")
     try:
         return choose(form, accept)
     except NotAcceptableError:
@@ -176,7 +176,7 @@ def _explained(told: Explanation, how: Literal["json", "text"]) -> flask.Respons
 
 
 def _described(engine: Engine, name: str) -> flask.Response:
-    chosen = choose_for_graph(named("CONSTRUCT", name) if name else flask.request.headers.get("Accept", ""))
+    chosen = choose_for_graph(media_type_named("CONSTRUCT", name) if name else flask.request.headers.get("Accept", ""))
     body = service_description(
         flask.request.base_url,
         chosen,

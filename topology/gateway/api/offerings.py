@@ -14,7 +14,7 @@ from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated, wants_fresh
 from federation.protocol.negotiation import JSON_LD, choose_for_graph
 from federation.protocol.problems import problem
-from federation.protocol.sparql import told_of, with_charset
+from federation.protocol.sparql import with_charset, with_completeness
 from topology.gateway.api.json_responses import in_json
 from topology.gateway.listing import Finder, Listed
 from topology.json_errors import NOT_JSON
@@ -109,7 +109,7 @@ def offerings_blueprint(
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, silent, nodes=answer.missing)
         if finder.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
-        return told_of(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
+        return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 
     return blueprint
 

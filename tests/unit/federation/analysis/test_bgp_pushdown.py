@@ -7,7 +7,7 @@ from rdflib import BNode, Literal, URIRef, Variable
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 from rdflib.term import Identifier
 
-from federation.analysis.bgp_pushdown import Triple, bgps, simple
+from federation.analysis.bgp_pushdown import Triple, as_triples, pushed_bgps
 from federation.analysis.filter_pushdown import PushedFilter
 from federation.analysis.plan import PushedBGP
 from federation.analysis.portable_terms import PortableTerms
@@ -19,7 +19,7 @@ CONSTANTS = PortableTerms(frozenset({*map(str, (P, Q, C, A)), "word", "http://ww
 
 
 def made(*triples: Triple, filters: tuple[PushedFilter, ...] = ()) -> list[PushedBGP]:
-    return [bgp for bgp, _ in bgps("urn:g", triples, filters, CONSTANTS)]
+    return [bgp for bgp, _ in pushed_bgps("urn:g", triples, filters, CONSTANTS)]
 
 
 def test_patterns_with_a_constant_are_joined_over_subjects() -> None:
@@ -112,21 +112,21 @@ def test_alternatives_are_values_of_the_predicate() -> None:
     ],
 )
 def test_paths_that_are_patterns(link: Identifier | Path, triples: list[Triple]) -> None:
-    assert simple(S, link, X) == triples
+    assert as_triples(S, link, X) == triples
 
 
 def test_sequences_go_through_nodes_of_their_own() -> None:
-    found = simple(S, SequencePath(P, InvPath(Q), P), X)
+    found = as_triples(S, SequencePath(P, InvPath(Q), P), X)
     assert found
     (first, second, third) = found
     assert (first[0], third[2]) == (S, X)
     assert first[2] == second[2] and second[0] == third[0]
     assert isinstance(first[2], BNode) and isinstance(third[0], BNode) and first[2] != third[0]
-    assert simple(S, SequencePath(P, Q), X) != simple(S, SequencePath(P, Q), X)
+    assert as_triples(S, SequencePath(P, Q), X) != as_triples(S, SequencePath(P, Q), X)
 
 
 def test_an_inverted_sequence_is_walked_from_its_end() -> None:
-    found = simple(S, InvPath(SequencePath(P, Q)), X)
+    found = as_triples(S, InvPath(SequencePath(P, Q)), X)
     assert found
     (first, second) = found
     assert (first[0], first[1], second[1], second[2]) == (X, P, Q, S)
@@ -147,4 +147,4 @@ def test_an_inverted_sequence_is_walked_from_its_end() -> None:
     ],
 )
 def test_paths_that_are_none(link: Path) -> None:
-    assert simple(S, link, X) is None
+    assert as_triples(S, link, X) is None

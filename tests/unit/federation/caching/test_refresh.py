@@ -114,7 +114,9 @@ def serves(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapsh
 
     started: list[bool] = []
     budget = Budget(30, Limits())
-    requests = HedgedRequests(backend.nodes, backend.threads, budget, lambda avoided: Snapshot(()) if avoided else seen)
+    requests = HedgedRequests(
+        backend.endpoints, backend.threads, budget, lambda avoided: Snapshot(()) if avoided else seen
+    )
     while True:
         with requests.failover() as selected:
             execution = QueryExecution(backend, plan, Dataset(None, None), selected, budget, requests)

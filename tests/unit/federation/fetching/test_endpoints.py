@@ -10,7 +10,7 @@ import pytest
 from federation.analysis.plan import Dataset, Pattern
 from federation.budget import Budget, Limits
 from federation.errors import FederationError, QueryCancelledError, QueryTimeoutError, SourceFailedError, TooLargeError
-from federation.fetching.endpoints import Nodes, _Manners
+from federation.fetching.endpoints import Endpoints, _ResponseTimes
 from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Source
 from tests.helpers.sparql_node import Node, running_nodes
@@ -35,8 +35,8 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture
-def nodes() -> Iterator[Nodes]:
-    nodes = Nodes(1.5, 10)
+def nodes() -> Iterator[Endpoints]:
+    nodes = Endpoints(1.5, 10)
     yield nodes
     nodes.close()
 
@@ -50,13 +50,13 @@ def budget(seconds: float = 30) -> Budget:
 
 
 @pytest.mark.parametrize("media_type", ["text/tab-separated-values", "application/sparql-results+json"])
-def test_rows_come_without_their_header(node: Node, nodes: Nodes, media_type: str) -> None:
+def test_rows_come_without_their_header(node: Node, nodes: Endpoints, media_type: str) -> None:
     node.media_type = media_type
     (row,) = nodes.ask(source(node), REQUEST, budget()).splitlines()
     assert row.split(b"\t")[::3] == [b"<urn:s>", b"<urn:g>"]
 
 
-def test_what_it_sends_is_spent(node: Node, nodes: Nodes) -> None:
+def test_what_it_sends_is_spent(node: Node, nodes: Endpoints) -> None:
     with pytest.raises(TooLargeError):
         nodes.ask(source(node), REQUEST, Budget(30, Limits(max_fetched_bytes=10)))
 
@@ -74,13 +74,13 @@ def test_what_it_sends_is_spent(node: Node, nodes: Nodes) -> None:
     ],
 )
 def test_patience_is_twice_what_nine_of_ten_answers_took_within_bounds(took: list[float], patience: float) -> None:
-    manners = _Manners()
-    manners.seconds.extend(took)
-    assert manners.patience == pytest.approx(patience)
+    times = _ResponseTimes()
+    times.seconds.extend(took)
+    assert times.patience == pytest.approx(patience)
 
 
 @pytest.mark.parametrize("error", ["error", "wrong", "cut"])
-def test_answers_that_are_none_do_not_shorten_patience(node: Node, nodes: Nodes, error: str) -> None:
+def test_answers_that_are_none_do_not_shorten_patience(node: Node, nodes: Endpoints, error: str) -> None:
     node.fault = error
     for _ in range(5):
         with pytest.raises(SourceFailedError) as caught:
@@ -90,14 +90,14 @@ def test_answers_that_are_none_do_not_shorten_patience(node: Node, nodes: Nodes,
     assert not nodes.suspects(["a"])
 
 
-def test_a_node_that_does_not_listen_has_failed_and_does_not_seem_to_hang(node: Node, nodes: Nodes) -> None:
+def test_a_node_that_does_not_listen_has_failed_and_does_not_seem_to_hang(node: Node, nodes: Endpoints) -> None:
     node.stop()
     with pytest.raises(SourceFailedError, match=r"does not answer: .*refused"):
         nodes.ask(source(node), REQUEST, budget())
     assert not nodes.suspects(["a"])
 
 
-def test_a_node_that_was_silent_too_long_is_suspected_until_it_answers(node: Node, nodes: Nodes) -> None:
+def test_a_node_that_was_silent_too_long_is_suspected_until_it_answers(node: Node, nodes: Endpoints) -> None:
     node.fault = "hang"
     with pytest.raises(SourceFailedError, match=r"within 1\.5 s"):
         nodes.ask(source(node), REQUEST, budget())
@@ -109,7 +109,7 @@ def test_a_node_that_was_silent_too_long_is_suspected_until_it_answers(node: Nod
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
 def test_so_is_one_that_outlasted_the_query(node: Node, fault: str) -> None:
-    nodes = Nodes(30, 10)
+    nodes = Endpoints(30, 10)
     node.fault = fault
     with pytest.raises(QueryTimeoutError, match="node a"):
         nodes.ask(source(node), REQUEST, budget(1.5))
@@ -117,7 +117,7 @@ def test_so_is_one_that_outlasted_the_query(node: Node, fault: str) -> None:
     nodes.close()
 
 
-def test_a_query_without_time_says_nothing_of_the_node(node: Node, nodes: Nodes) -> None:
+def test_a_query_without_time_says_nothing_of_the_node(node: Node, nodes: Endpoints) -> None:
     node.fault = "hang"
     with pytest.raises(QueryTimeoutError):
         nodes.ask(source(node), REQUEST, budget(0.1))
@@ -127,7 +127,7 @@ def test_a_query_without_time_says_nothing_of_the_node(node: Node, nodes: Nodes)
 
 
 def test_what_trickles_for_a_query_that_has_ended_is_let_go_of(node: Node) -> None:
-    nodes = Nodes(30, 10)
+    nodes = Endpoints(30, 10)
     node.fault = "trickle"
     spent, ended = budget(), []
 
@@ -147,7 +147,7 @@ def test_what_trickles_for_a_query_that_has_ended_is_let_go_of(node: Node) -> No
 
 
 def test_a_node_that_hangs_is_left_eight_requests(node: Node) -> None:
-    nodes = Nodes(4, 20)
+    nodes = Endpoints(4, 20)
     node.fault = "hang"
 
     def ask() -> None:
@@ -166,7 +166,7 @@ def test_a_node_that_hangs_is_left_eight_requests(node: Node) -> None:
     nodes.close()
 
 
-def _refused(nodes: Nodes, node: Node) -> bool:
+def _refused(nodes: Endpoints, node: Node) -> bool:
     try:
         nodes.ask(source(node), REQUEST, budget())
     except SourceFailedError as error:
@@ -174,6 +174,6 @@ def _refused(nodes: Nodes, node: Node) -> bool:
     return False
 
 
-def test_addresses_that_must_not_be_called_are_not_called(nodes: Nodes) -> None:
+def test_addresses_that_must_not_be_called_are_not_called(nodes: Endpoints) -> None:
     with pytest.raises(SourceFailedError):
         nodes.ask(Source("a", "file:///etc/passwd"), REQUEST, budget())

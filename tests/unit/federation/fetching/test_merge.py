@@ -103,7 +103,7 @@ def test_what_is_about_other_things_can_be_forgotten() -> None:
     skolem = f"<{SKOLEM}abc/c1>"
     pulled.add(A, 0, row("<urn:other>") + row("<urn:\\u00E9>") + row(skolem), anything)
     pulled.add(B, 1, row("_:b") + row("<urn:s>", object_="<urn:other>") + row("<urn:other>"), anything)
-    pulled.keep_about({"<urn:s>", "<urn:é>", skolem})
+    pulled.retain({"<urn:s>", "<urn:é>", skolem})
     label = skolem_label(b"abc/c1").decode()
     assert {str(quad.subject) for quad in parsed(pulled)} == {"<urn:é>", f"_:{label}", "<urn:s>"}
 
@@ -271,7 +271,7 @@ def test_what_is_mended_is_the_node_s_that_sent_it() -> None:
     pulled.add(A, 0, row(object_="<urn:no iri>"), anything)
     pulled.add(B, 1, row(object_='"\\q"'), anything)
     with pytest.raises(SourceFailedError, match="node b sends what is no RDF"):
-        pulled.mend()
+        pulled.escape_iris()
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=0x21, exclude_categories=["Cs"]), max_size=20))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from federation.analysis.plan import Form
 from federation.errors import NotAcceptableError
-from federation.protocol.negotiation import GRAPHS, SOLUTIONS, choose, choose_for_graph, named
+from federation.protocol.negotiation import GRAPHS, SOLUTIONS, choose, choose_for_graph, media_type_named
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -94,7 +94,7 @@ def test_a_graph_that_no_query_asked_for() -> None:
     ],
 )
 def test_a_format_by_its_name(form: Form, name: str, media_type: str) -> None:
-    assert named(form, name) == media_type
+    assert media_type_named(form, name) == media_type
     assert choose(form, media_type).content_type == media_type
 
 
@@ -103,7 +103,7 @@ def test_a_format_by_its_name(form: Form, name: str, media_type: str) -> None:
 )
 def test_a_name_without_a_format(form: Form, name: str) -> None:
     with pytest.raises(NotAcceptableError, match="csv" if form in ("SELECT", "ASK") else "turtle"):
-        named(form, name)
+        media_type_named(form, name)
 
 
 @given(st.text(), st.sampled_from(["", *SOLUTIONS, *GRAPHS]), st.text())
