@@ -305,8 +305,8 @@ class Engine:
             body = describe(execution, text, media_type)
         else:
             tier, seconds = PUSH_DOWN if plan.bgps or plan.joins else PULL, _max_age(snapshot)
-            rows = execution.fetch_for_query()
-            body = rows if isinstance(rows, Reselected) else execution.evaluate(text, rows, media_type)
+            merged = execution.fetch_for_query()
+            body = merged if isinstance(merged, Reselected) else execution.evaluate(text, merged, media_type)
         if isinstance(body, Reselected):
             return body
         missing = execution.missing()

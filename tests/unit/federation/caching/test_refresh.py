@@ -1,4 +1,4 @@
-"""When quads are kept for later queries."""
+"""The filling of the quad cache, and its updates."""
 
 from __future__ import annotations
 
@@ -91,19 +91,19 @@ def backend(catalogue: Catalogue) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def kept() -> QuadCache:
+def quad_cache() -> QuadCache:
     return QuadCache(100, 1000)
 
 
 @pytest.fixture
-def keeping(kept: QuadCache, backend: Backend) -> Iterator[Refresher]:
-    keeping = Refresher(kept, backend, 30, MemoryPool(10**9))
-    yield keeping
-    keeping.close()
+def refresher(quad_cache: QuadCache, backend: Backend) -> Iterator[Refresher]:
+    refresher = Refresher(quad_cache, backend, 30, MemoryPool(10**9))
+    yield refresher
+    refresher.close()
 
 
-def serves(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapshot: Snapshot | None = None) -> bool:
-    backend, seen = keeping._backend, snapshot or catalogue.snapshot()
+def serves(refresher: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapshot: Snapshot | None = None) -> bool:
+    backend, seen = refresher._backend, snapshot or catalogue.snapshot()
 
     def in_the_background(avoided: frozenset[str]) -> Snapshot:
         if not avoided and not started:
@@ -120,69 +120,71 @@ def serves(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapsh
     while True:
         with requests.failover() as selected:
             execution = QueryExecution(backend, plan, Dataset(None, None), selected, budget, requests)
-            found = keeping.serves(plan, execution, in_the_background)
+            found = refresher.serves(plan, execution, in_the_background)
             if not isinstance(found, Reselected):
                 return found
 
 
-def is_kept(keeping: Refresher, catalogue: Catalogue, plan: Plan = TITLES) -> None:
-    eventually(lambda: serves(keeping, catalogue, plan))
+def is_kept(refresher: Refresher, catalogue: Catalogue, plan: Plan = TITLES) -> None:
+    eventually(lambda: serves(refresher, catalogue, plan))
 
 
-def test_what_is_asked_for_once_is_not_kept(keeping: Refresher, catalogue: Catalogue) -> None:
-    assert not serves(keeping, catalogue)
-    assert not serves(keeping, catalogue, KINDS)
+def test_what_is_asked_for_once_is_not_kept(refresher: Refresher, catalogue: Catalogue) -> None:
+    assert not serves(refresher, catalogue)
+    assert not serves(refresher, catalogue, KINDS)
     assert catalogue.fetched == [] and catalogue.later_works == 0
 
 
-def test_what_is_asked_for_twice_is_pulled_behind_the_queries_backs(keeping: Refresher, catalogue: Catalogue) -> None:
+def test_what_is_asked_for_twice_is_pulled_behind_the_queries_backs(refresher: Refresher, catalogue: Catalogue) -> None:
     catalogue.allowed.clear()
-    assert not serves(keeping, catalogue) and not serves(keeping, catalogue) and not serves(keeping, catalogue)
+    assert not serves(refresher, catalogue) and not serves(refresher, catalogue) and not serves(refresher, catalogue)
     assert catalogue.fetched == []
     catalogue.allowed.set()
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
     assert [graphs for _, graphs in catalogue.fetched] == [None]
 
 
-def test_new_patterns_are_pulled_together_with_those_that_are_kept(keeping: Refresher, catalogue: Catalogue) -> None:
-    is_kept(keeping, catalogue)
-    is_kept(keeping, catalogue, KINDS)
+def test_new_patterns_are_pulled_together_with_those_that_are_kept(refresher: Refresher, catalogue: Catalogue) -> None:
+    is_kept(refresher, catalogue)
+    is_kept(refresher, catalogue, KINDS)
     patterns = [patterns for patterns, _ in catalogue.fetched]
     assert len(patterns) == 2 and patterns[0] < patterns[1]
-    assert serves(keeping, catalogue)
+    assert serves(refresher, catalogue)
 
 
-def test_only_what_has_changed_is_pulled_anew(keeping: Refresher, catalogue: Catalogue, kept: QuadCache) -> None:
-    is_kept(keeping, catalogue)
+def test_only_what_has_changed_is_pulled_anew(
+    refresher: Refresher, catalogue: Catalogue, quad_cache: QuadCache
+) -> None:
+    is_kept(refresher, catalogue)
     catalogue.fingerprints = {"urn:g": 2, "urn:h": 1}
-    assert serves(keeping, catalogue)
+    assert serves(refresher, catalogue)
     assert [graphs for _, graphs in catalogue.fetched] == [None, {"urn:g"}]
-    assert kept.count == 2
+    assert quad_cache.count == 2
 
 
 def test_graphs_that_have_gone_cost_no_pull_of_others(
-    keeping: Refresher, catalogue: Catalogue, kept: QuadCache
+    refresher: Refresher, catalogue: Catalogue, quad_cache: QuadCache
 ) -> None:
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
     catalogue.fingerprints = {"urn:g": 1}
-    assert serves(keeping, catalogue)
+    assert serves(refresher, catalogue)
     assert catalogue.fetched[1:] == []
-    assert kept.count == 1
+    assert quad_cache.count == 1
 
 
-def test_when_much_has_changed_the_query_goes_on_without(keeping: Refresher, catalogue: Catalogue) -> None:
-    is_kept(keeping, catalogue)
+def test_when_much_has_changed_the_query_goes_on_without(refresher: Refresher, catalogue: Catalogue) -> None:
+    is_kept(refresher, catalogue)
     catalogue.allowed.clear()
     catalogue.fingerprints = {f"urn:{n}": 1 for n in range(51)}
-    assert not serves(keeping, catalogue)
+    assert not serves(refresher, catalogue)
     catalogue.allowed.set()
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
 
 
 def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
-    keeping: Refresher, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+    refresher: Refresher, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
     catalogue.fingerprints = {"urn:g": 2}
     pulling, go_on = threading.Event(), threading.Event()
     ask = catalogue.ask
@@ -193,15 +195,15 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
         return ask(source, request, budget)
 
     monkeypatch.setattr(catalogue, "ask", slow_ask)
-    other = threading.Thread(target=serves, args=(keeping, catalogue))
+    other = threading.Thread(target=serves, args=(refresher, catalogue))
     other.start()
     try:
         assert pulling.wait(30)
-        assert not serves(keeping, catalogue)
+        assert not serves(refresher, catalogue)
     finally:
         go_on.set()
         other.join()
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
 
 
 @pytest.mark.parametrize(
@@ -215,71 +217,73 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
     ids=["no version", "nodes are not listed", "a node is missing", "no nodes"],
 )
 def test_a_catalogue_that_is_not_known_whole_is_not_answered_from_it(
-    keeping: Refresher, catalogue: Catalogue, snapshot: Snapshot
+    refresher: Refresher, catalogue: Catalogue, snapshot: Snapshot
 ) -> None:
-    is_kept(keeping, catalogue)
-    assert not serves(keeping, catalogue, snapshot=snapshot)
+    is_kept(refresher, catalogue)
+    assert not serves(refresher, catalogue, snapshot=snapshot)
 
 
-def test_names_of_graphs_need_no_triples(keeping: Refresher, catalogue: Catalogue) -> None:
-    assert serves(keeping, catalogue, NAMES)
+def test_names_of_graphs_need_no_triples(refresher: Refresher, catalogue: Catalogue) -> None:
+    assert serves(refresher, catalogue, NAMES)
 
 
 def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue, backend: Backend) -> None:
-    keeping = Refresher(QuadCache(1, 1000), backend, 30, MemoryPool(10**9))
+    refresher = Refresher(QuadCache(1, 1000), backend, 30, MemoryPool(10**9))
     try:
-        serves(keeping, catalogue)
-        serves(keeping, catalogue)
-        eventually(lambda: catalogue.later_works == 1 and not keeping._under_way)
-        assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
+        serves(refresher, catalogue)
+        serves(refresher, catalogue)
+        eventually(lambda: catalogue.later_works == 1 and not refresher._under_way)
+        assert not serves(refresher, catalogue) and not serves(refresher, catalogue)
         assert catalogue.later_works == 1
     finally:
-        keeping.close()
+        refresher.close()
 
 
 @pytest.mark.parametrize("error", [TooLargeError("too large"), SourceFailedError("down", ["a"])])
-def test_a_pull_that_fails_leaves_what_is_kept(keeping: Refresher, catalogue: Catalogue, error: Exception) -> None:
-    is_kept(keeping, catalogue)
+def test_a_pull_that_fails_leaves_what_is_kept(refresher: Refresher, catalogue: Catalogue, error: Exception) -> None:
+    is_kept(refresher, catalogue)
     catalogue.error = error
-    serves(keeping, catalogue, KINDS)
-    serves(keeping, catalogue, KINDS)
-    eventually(lambda: len(catalogue.fetched) == 2 and not keeping._under_way)
-    assert serves(keeping, catalogue)
-    assert not serves(keeping, catalogue, KINDS)
+    serves(refresher, catalogue, KINDS)
+    serves(refresher, catalogue, KINDS)
+    eventually(lambda: len(catalogue.fetched) == 2 and not refresher._under_way)
+    assert serves(refresher, catalogue)
+    assert not serves(refresher, catalogue, KINDS)
 
 
 def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobody(
-    keeping: Refresher, catalogue: Catalogue
+    refresher: Refresher, catalogue: Catalogue
 ) -> None:
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
     catalogue.fingerprints = {"urn:g": 2}
     catalogue.error = SourceFailedError("down", ["a"])
     with pytest.raises(SourceFailedError):
-        serves(keeping, catalogue)
+        serves(refresher, catalogue)
     catalogue.error = None
-    assert serves(keeping, catalogue)
+    assert serves(refresher, catalogue)
 
 
-def test_changes_that_are_too_large_are_met_by_one_query_only(keeping: Refresher, catalogue: Catalogue) -> None:
-    is_kept(keeping, catalogue)
+def test_changes_that_are_too_large_are_met_by_one_query_only(refresher: Refresher, catalogue: Catalogue) -> None:
+    is_kept(refresher, catalogue)
     catalogue.fingerprints = {"urn:g": 2}
     catalogue.error = TooLargeError("too large")
     with pytest.raises(TooLargeError):
-        serves(keeping, catalogue)
-    assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
+        serves(refresher, catalogue)
+    assert not serves(refresher, catalogue) and not serves(refresher, catalogue)
     assert len(catalogue.fetched) == 2
 
 
-def test_what_an_evaluator_cannot_hold_is_given_up(keeping: Refresher, catalogue: Catalogue, kept: QuadCache) -> None:
-    is_kept(keeping, catalogue)
-    keeping.give_up()
-    assert kept.count == 0
-    assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
+def test_what_an_evaluator_cannot_hold_is_given_up(
+    refresher: Refresher, catalogue: Catalogue, quad_cache: QuadCache
+) -> None:
+    is_kept(refresher, catalogue)
+    refresher.give_up()
+    assert quad_cache.count == 0
+    assert not serves(refresher, catalogue) and not serves(refresher, catalogue)
     assert catalogue.later_works == 1
 
 
-def test_after_the_end_nothing_begins(keeping: Refresher, catalogue: Catalogue) -> None:
-    serves(keeping, catalogue)
-    keeping.close()
-    assert not serves(keeping, catalogue)
+def test_after_the_end_nothing_begins(refresher: Refresher, catalogue: Catalogue) -> None:
+    serves(refresher, catalogue)
+    refresher.close()
+    assert not serves(refresher, catalogue)
     assert catalogue.fetched == []
