@@ -205,7 +205,7 @@ class QueryExecution:
         return as_read(self.snapshot, self._rounds)
 
     def is_of_one_version(self) -> bool:
-        """Whether the catalogue's version stayed the same from the first request to the last answer."""
+        """Return whether the catalogue's version stayed the same from the first request to the last answer."""
         return is_of_one_version(self.snapshot, self._rounds)
 
     def _evaluate(self, text: str, merged: MergedQuads, media_type: str) -> bytes:

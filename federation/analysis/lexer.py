@@ -79,17 +79,12 @@ class QueryText:
 
     @property
     def is_update(self) -> bool:
-        """Whether its first keyword after the prologue is one of SPARQL 1.1 Update."""
+        """True when its first keyword after the prologue is one of SPARQL 1.1 Update."""
         return self._form is not None and self.tokens[self._form].keyword in _UPDATES
 
     @property
-    def calls_services(self) -> bool:
-        """Whether it has the keyword SERVICE."""
-        return any(token.keyword == "SERVICE" for token in self.tokens)
-
-    @property
     def is_volatile(self) -> bool:
-        """Whether it has a function that returns something else each time."""
+        """True when it has a function that returns something else each time."""
         return any(token.keyword in _VOLATILE for token in self.tokens)
 
     @property

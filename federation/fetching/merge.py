@@ -44,7 +44,6 @@ class MergedQuads:
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
         terms: The terms of each variable of the watched patterns, as the nodes know them.
-        has_blank_nodes: Whether nodes sent blank nodes. Their labels hold within one answer only.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class MergedQuads:
         self.named: list[bytes] = []
         self.graphs: set[str] = set()
         self.terms: dict[PushedBGP, dict[int, set[str]]] = {}
-        self.has_blank_nodes = False
         self._watched = frozenset(watched)
         self._origins: list[tuple[Source, int, int]] = []
 
@@ -226,7 +224,6 @@ class MergedQuads:
         if term.startswith(self._skolem):
             return b"_:" + skolem_label(term[len(self._skolem) : -1])
         if term.startswith(b"_:"):
-            self.has_blank_nodes = True
             return b"_:n%d_%b" % (number, term[2:])
         return term
 
