@@ -1,23 +1,26 @@
 """SPARQL over replicated catalogue nodes, answered exactly as one store would.
 
-A query sees data only through its patterns. So the quads that its patterns can match are pulled from the nodes, each named
-graph from one node only, into a fresh store, and the original text of the query runs there. ``docs/federation.md`` tells why
-that is exact. In the order in which a query passes them:
+A query depends on its dataset only through its patterns. So the engine fetches the quads that its patterns can match, each
+named graph from one node only, into a fresh store, and evaluates the original text of the query there. ``docs/federation.md``
+tells why that is exact.
 
-- ``http``: ``protocol`` with ``forms``, ``bodies``, ``formats``: the SPARQL 1.1 Protocol; ``conditional``, ``problems``,
-  ``service_description``: what else HTTP is told; ``explain``, ``query_layout``: what was done for a query;
-- ``engine``: the story of one query, with what it may use (``effort``), what stands where (``sources``), and what can go wrong
-  (``errors``);
-- ``plans``: each query is read once; ``reading``: ``shapes``: those that differ in their words only are as well;
-  ``tokens``, ``services``, ``analysis``, ``plan``: which servers the query calls, and what it can see; ``visible`` finds the
-  patterns, ``blocks`` the joins and ``conditions`` the filters that are left to the nodes, ``constants`` the terms that all of
-  them know by the same name; ``reasons``: why so;
-- ``keeping``: ``results``: whole answers of earlier queries; ``keeping``, ``kept``: quads of earlier queries;
-- ``attempt``: the query over one snapshot of the nodes; ``describe``: DESCRIBE, which sees data beyond its patterns;
-- ``pulling``: ``semi_joins``: joins over the default graph, in rounds; ``asking``, ``nodes``, ``request``: asking the nodes,
-  without waiting for slow ones; ``rows``, ``terms``: keeping one copy of each graph;
-- ``evaluating``: ``workers``, ``jobs``, ``worker``, ``kept_store``: processes that read and evaluate what strangers wrote, and
-  can be ended.
+A query goes through these modules in this order; each calls the next, and none calls back:
 
-Nothing is imported here: a worker process loads only what it needs.
-"""
+- ``protocol``: ``sparql``, the SPARQL 1.1 Protocol, with the ``parameters`` and ``bodies`` of requests, content
+  ``negotiation``, ``etag``, ``problems`` and ``service_description``; ``explain`` explains an answer;
+- ``engine``: prepares a query and answers it, within its ``budget`` and with a ``trace`` of its steps; ``errors`` names what
+  can go wrong;
+- ``analysis``: ``plan_cache`` and ``query_template`` analyse each kind of query once. In a worker, ``lexer``, ``services``
+  and ``analyse`` make the ``plan``: ``patterns`` finds the quads that the query can match, ``bgp_pushdown`` and
+  ``filter_pushdown`` the joins and filters for nodes, ``portable_terms`` the constants that all servers read alike;
+  ``reasons`` gives the reasons;
+- ``source_selection``: a snapshot of the node that each graph is read from;
+- ``execution``: the query over one snapshot, with ``describe`` for DESCRIBE;
+- ``caching``: ``result_cache`` holds whole answers, ``quad_cache`` the quads of earlier queries, which ``refresh`` fetches;
+- ``fetching``: ``semi_join`` narrows joins over the default graph, ``subquery`` writes the requests, ``hedging`` sends them
+  to the ``endpoints`` without waiting for slow ones, ``staleness`` finds what moved meanwhile, ``merge`` makes one copy of
+  each graph;
+- ``evaluation``: a ``pool`` of worker processes that the server can end, which run ``process``, with their ``messages`` and
+  their ``cached_store``.
+
+This package imports nothing itself: a worker process loads only the modules that it needs."""

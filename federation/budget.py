@@ -1,4 +1,4 @@
-"""What one query may use, and what has been done for it."""
+"""The time, memory and data that queries may use."""
 
 from __future__ import annotations
 
@@ -7,148 +7,126 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from federation.errors import QueryCancelled, QueryTimeout, TooBusy, TooLarge
+from federation.errors import QueryCancelledError, QueryTimeoutError, TooBusyError, TooLargeError
+from federation.trace import Trace
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one query may use.
+    """The most that one query may use.
 
     Attributes:
-        most_triples: Triples pulled from the nodes and kept.
-        most_pulled_bytes: Bytes that the nodes send, copies of graphs that are read from other nodes included.
-        most_result_bytes: Bytes of the answer.
+        max_triples: Triples that the query fetches from the nodes.
+        max_fetched_bytes: Bytes that the nodes send, copies of graphs that are read from other nodes included.
+        max_result_bytes: Bytes of the answer.
     """
 
-    most_triples: int = 2_000_000
-    most_pulled_bytes: int = 1024 * 1024 * 1024
-    most_result_bytes: int = 256 * 1024 * 1024
+    max_triples: int = 2_000_000
+    max_fetched_bytes: int = 1024 * 1024 * 1024
+    max_result_bytes: int = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Step:
-    """What was done for a query, for those who want to know where its time went.
-
-    Attributes:
-        what: ``ask`` a node, ``sift`` its rows, ``keep`` quads for other queries, or ``evaluate``.
-        source: The node's id; empty where there is none.
-        text: The query that was run.
-        rows: How many rows came, or quads were taken or put in; -1 where nothing is counted.
-        size: The bytes that came or went in.
-        seconds: How long it took.
-    """
-
-    what: str
-    source: str
-    text: str
-    rows: int
-    size: int
-    seconds: float
-
-
-class Hold:
-    """The bytes that the queries under way hold of nodes' answers, all together. May be used by many threads.
+class MemoryPool:
+    """The memory for nodes' answers that all queries under way share. May be used by many threads.
 
     Args:
-        most_bytes: How many these may be.
+        max_bytes: Its size.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._held = 0
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._charged = 0
         self._lock = threading.Lock()
 
-    def take(self, size: int) -> None:
-        """Count bytes that have arrived.
+    def charge(self, size: int) -> None:
+        """Charge bytes that have arrived.
 
         Raises:
-            TooBusy: They are too many.
+            TooBusyError: The pool has no room for them.
         """
         with self._lock:
-            if self._held + size > self._most:
-                raise TooBusy("the queries under way hold all the memory that is for nodes' answers; ask again soon")
-            self._held += size
+            if self._charged + size > self._max_bytes:
+                raise TooBusyError(
+                    "the queries under way hold all the memory that is for nodes' answers; ask again soon"
+                )
+            self._charged += size
 
-    def give_back(self, size: int) -> None:
-        """Count bytes that are not needed any more."""
+    def release(self, size: int) -> None:
+        """Give bytes back."""
         with self._lock:
-            self._held -= size
+            self._charged -= size
 
 
-class Effort:
-    """What a query has left, and its steps, whichever nodes it goes to. May be used by many threads.
+class Budget:
+    """The time and data that a query has left, whichever nodes it goes to. May be used by many threads.
 
     Args:
         seconds: How long the query may take from now.
-        limits: What it may use.
-        cancelled: Whether nobody waits for the answer any more.
-        hold: What all queries hold.
+        limits: The most that it may use.
+        cancelled: Returns whether the client has gone; ``None``: that is not known.
+        memory_pool: The memory that it shares with other queries.
 
     Attributes:
         deadline: When the answer is due, by ``time.monotonic()``.
-        limits: What it may use.
-        steps: What was done, in the order in which it ended.
+        limits: The most that the query may use.
+        trace: The query's steps.
     """
 
     def __init__(
         self,
         seconds: float,
         limits: Limits,
-        cancelled: Callable[[], bool] = lambda: False,
-        hold: Hold | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        memory_pool: MemoryPool | None = None,
     ) -> None:
         self.deadline = time.monotonic() + seconds
         self.limits = limits
-        self.steps: list[Step] = []
+        self.trace = Trace()
         self._cancelled = cancelled
-        self._hold = hold
-        self._spent = 0
+        self._memory_pool = memory_pool
+        self._charged = 0
         self._ended = False
         self._lock = threading.Lock()
 
     def check(self, waited_for: str, grace: float = 0.0) -> None:
-        """Go on only while somebody waits for the answer and there is time.
+        """Go on only while the client waits for the answer and there is time.
 
         Args:
-            waited_for: What takes the time.
+            waited_for: What takes the time, for the error.
             grace: Seconds to go on beyond the deadline.
 
         Raises:
-            QueryCancelled: Nobody waits.
-            QueryTimeout: The deadline is over.
+            QueryCancelledError: The client has gone.
+            QueryTimeoutError: The deadline has passed.
         """
-        if self._cancelled():
-            raise QueryCancelled("the client went away")
+        if self._cancelled is not None and self._cancelled():
+            raise QueryCancelledError("the client went away")
         if time.monotonic() > self.deadline + grace:
-            raise QueryTimeout(f"waited for {waited_for}")
+            raise QueryTimeoutError(f"waited for {waited_for}")
 
-    def spend(self, size: int) -> None:
-        """Count bytes that a node has sent.
+    def charge(self, size: int) -> None:
+        """Charge bytes that a node has sent.
 
         Raises:
-            TooLarge: They are too many.
-            TooBusy: All queries together hold too many.
-            QueryCancelled: The query has been answered without them.
+            TooLargeError: They exceed the query's limit.
+            TooBusyError: The shared memory has no room for them.
+            QueryCancelledError: The query has ended without them.
         """
         with self._lock:
             if self._ended:
-                raise QueryCancelled("the query has ended")
-            if self._spent + size > self.limits.most_pulled_bytes:
-                most = self.limits.most_pulled_bytes
-                raise TooLarge(
-                    f"the nodes would have to send more than {most} bytes for this query; make its patterns narrower"
+                raise QueryCancelledError("the query has ended")
+            if self._charged + size > self.limits.max_fetched_bytes:
+                raise TooLargeError(
+                    f"the nodes would have to send more than {self.limits.max_fetched_bytes} bytes for this query; make its "
+                    "patterns narrower"
                 )
-            if self._hold:
-                self._hold.take(size)
-            self._spent += size
-
-    def note(self, what: str, source: str, text: str, rows: int, size: int, start: float) -> None:
-        """Remember a step that began at ``start``, by ``time.perf_counter()``."""
-        self.steps.append(Step(what, source, text, rows, size, time.perf_counter() - start))
+            if self._memory_pool:
+                self._memory_pool.charge(size)
+            self._charged += size
 
     def end(self) -> None:
-        """Let go of what nodes have sent, and are still sending."""
+        """Release the memory of all answers of nodes, and refuse those that are still arriving."""
         with self._lock:
-            if self._hold and not self._ended:
-                self._hold.give_back(self._spent)
+            if self._memory_pool and not self._ended:
+                self._memory_pool.release(self._charged)
             self._ended = True

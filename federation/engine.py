@@ -1,51 +1,68 @@
-"""SPARQL queries over the graphs of many nodes, answered as one store would that holds each graph once."""
+"""The engine: answers SPARQL queries over many nodes, as one store would that holds each graph once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
-from typing import NamedTuple, TypeVar
 
 import pyoxigraph
 
-from federation.analysis.plan import ANY_NAMED_GRAPH, Dataset, Pattern, Plan
-from federation.analysis.plan_cache import Plans
+from federation.analysis.plan import ANY_NAMED_GRAPH, Dataset, Form, Pattern, Plan
+from federation.analysis.plan_cache import PlanCache
 from federation.analysis.reasons import reasons
 from federation.analysis.services import check_services
-from federation.budget import Effort, Hold, Limits, Step
+from federation.budget import Budget, Limits, MemoryPool
 from federation.caching import result_cache
-from federation.caching.quad_cache import AT_LEAST, Kept
-from federation.caching.refresh import Keeping, Later, Pull, Pulled, Work
-from federation.caching.result_cache import Results, TextStore
+from federation.caching.quad_cache import MIN_SECONDS, QuadCache
+from federation.caching.refresh import Refresher, SnapshotFor
+from federation.caching.result_cache import ResultCache, TextStore
 from federation.describe import describe
-from federation.errors import NotKept, QuerySyntaxError, SourceFailed
-from federation.evaluation.pool import Workers
-from federation.execution import Attempt
-from federation.fetching.endpoints import Nodes
-from federation.fetching.hedging import Asking, OtherNodes
+from federation.errors import NotCachedError, QuerySyntaxError, SourceFailedError
+from federation.evaluation.pool import WorkerPool
+from federation.execution import Backend, QueryExecution
+from federation.fetching.endpoints import Endpoints
+from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.semi_join import WidePatterns
-from federation.protocol.negotiation import Format, choose
 from federation.skolem import PREFIX
 from federation.source_selection import Snapshot
+from federation.trace import CACHE, PULL, PUSH_DOWN, Step
 
-Result = TypeVar("Result")
+DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
+    "SELECT": "application/sparql-results+json",
+    "ASK": "application/sparql-results+json",
+    "CONSTRUCT": "application/n-triples",
+    "DESCRIBE": "application/n-triples",
+}
+"""The formats of answers, by pyoxigraph's names, where the caller names none."""
 
-_NO_PLAN = Plan(form="SELECT", patterns=())
-# What a DESCRIBE can see: the triples of whatever it finds.
+# A DESCRIBE can see the triples of any resource that it finds.
 _ALL = Plan(form="DESCRIBE", patterns=(Pattern(ANY_NAMED_GRAPH),))
 _CACHED = ("the whole answer was kept from an earlier query",)
-# Address space that an evaluator is granted for each quad that it may keep, twice over, with room for evaluating.
-_BYTES_FOR_A_KEPT_QUAD = 8192
-_MOST_KEPT = 1_000_000
-# Bytes that nodes may send for each quad that may be kept, copies included.
-_BYTES_SENT_FOR_A_QUAD = 1000
-# So many of the largest queries may hold what nodes sent at the same time.
+# Address space that an evaluator is granted for each cached quad, twice over, with room for evaluating.
+_BYTES_PER_CACHED_QUAD = 8192
+_MAX_CACHED_QUADS = 1_000_000
+# The shared memory holds the node answers of this many of the largest queries.
 _QUERIES_THAT_FIT = 2
+
+
+@dataclass(frozen=True)
+class PreparedQuery:
+    """An analysed query, ready to be answered once.
+
+    Attributes:
+        text: The query.
+        plan: The quads that it can match.
+        dataset: The graphs that it looks into.
+        budget: Its budget, whose time runs from the analysis on.
+    """
+
+    text: str
+    plan: Plan
+    dataset: Dataset
+    budget: Budget
 
 
 @dataclass(frozen=True)
@@ -54,31 +71,28 @@ class Answer:
 
     Attributes:
         body: The result, serialised.
-        content_type: Its media type.
+        media_type: Its format, by pyoxigraph's name.
         missing: Ids of the nodes whose graphs may be missing from it; none when it is complete.
         plan: What the query could see.
-        steps: What was done for it, in the order in which it ended.
-        tier: ``A`` where patterns were joined or filtered at the nodes, ``B`` where the triples that match them were pulled,
-            ``kept`` where those of earlier queries were used.
-        reasons: Why so.
-        cached: Whether the whole answer was kept from an earlier query.
+        plan: The query's plan.
+        steps: The steps of answering it, in the order in which they ended.
+        tier: ``PUSH_DOWN`` where nodes joined or filtered patterns, ``PULL`` where they sent all matching triples, ``CACHE``
+            where earlier queries had fetched these.
+        cached: Whether the whole answer comes from the cache.
     """
 
     body: bytes
-    content_type: str
+    media_type: str
     missing: tuple[str, ...]
     plan: Plan
     steps: Sequence[Step] = field(default=(), repr=False)
-    tier: str = "B"
-    reasons: tuple[str, ...] = ()
+    tier: str = PULL
     cached: bool = False
 
-
-class _Keep(NamedTuple):
-    """Whether a query goes past what is kept, and how to do work for later ones."""
-
-    fresh: bool
-    later: Later
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons for its tier, in sentences."""
+        return _CACHED if self.cached else reasons(self.plan, self.tier)
 
 
 class Engine:
@@ -93,13 +107,13 @@ class Engine:
         union_default_graph: Whether the default graph is the set-union of all named graphs; if not, it is empty.
         timeout: Seconds that one query may take.
         source_timeout: Seconds that one node may take for one request.
-        limits: What one query may use.
-        pool_size: Requests to nodes at the same time, of all queries together.
-        workers: Queries read or evaluated at the same time, each by a process of its own.
+        limits: The most that one query may use.
+        pool_size: The number of simultaneous requests to nodes, of all queries together.
+        workers: The number of queries to analyse or evaluate at the same time, each in a process of its own.
         worker_memory: Bytes of address space that each of these processes may take; 0: no bound.
-        skolem: How IRIs begin that stand for blank nodes and are shown as such.
-        cache_ttl: Seconds for which answers are kept, and quads of which nobody says when they change; 0: nothing is kept.
-        store: Where answers are kept; ``None``: they are not.
+        skolem: The prefix of IRIs that stand for blank nodes and are shown as such.
+        cache_ttl: Seconds for which to cache answers, and quads of graphs without fingerprints; 0: cache nothing.
+        store: The storage for cached answers; ``None``: cache none.
         services: Hosts that queries may call with SERVICE, in small letters, with their ports where these are not the usual
             ones.
     """
@@ -123,30 +137,108 @@ class Engine:
         self.services = services
         self._timeout = timeout
         self._limits = limits or Limits()
-        self._hold = Hold(_QUERIES_THAT_FIT * self._limits.most_pulled_bytes)
-        self._skolem = skolem
-        self._nodes = Nodes(source_timeout, pool_size)
-        self._threads = ThreadPoolExecutor(pool_size, thread_name_prefix="federation")
-        self._wide = WidePatterns()
-        self._workers = Workers(workers, worker_memory)
-        self._kept = Kept(worker_memory // _BYTES_FOR_A_KEPT_QUAD if worker_memory else _MOST_KEPT, cache_ttl)
-        self._keeping = Keeping(self._kept) if cache_ttl else None
-        self._results = Results(store, cache_ttl) if store is not None and cache_ttl else None
-        self._plans = Plans(self._workers)
+        self._memory_pool = MemoryPool(_QUERIES_THAT_FIT * self._limits.max_fetched_bytes)
+        self._backend = Backend(
+            Endpoints(source_timeout, pool_size),
+            ThreadPoolExecutor(pool_size, thread_name_prefix="federation"),
+            WorkerPool(workers, worker_memory),
+            WidePatterns(),
+            skolem,
+        )
+        self._quad_cache = QuadCache(
+            worker_memory // _BYTES_PER_CACHED_QUAD if worker_memory else _MAX_CACHED_QUADS, cache_ttl
+        )
+        self._refresher = Refresher(self._quad_cache, self._backend, timeout, self._memory_pool) if cache_ttl else None
+        self._result_cache = ResultCache(store, cache_ttl) if store is not None and cache_ttl else None
+        self._plan_cache = PlanCache(self._backend.workers)
         self._turns = count()
 
-    def plan(self, text: str) -> Plan:
-        """What a query can see. Plans are kept by text.
+    def prepare(
+        self,
+        text: str,
+        *,
+        default_graphs: Sequence[str] = (),
+        named_graphs: Sequence[str] = (),
+        cancelled: Callable[[], bool] | None = None,
+    ) -> PreparedQuery:
+        """Analyse a query. Plans are cached by text.
 
         Args:
             text: The query.
+            default_graphs: The protocol's ``default-graph-uri``: IRIs of the graphs whose union is the default graph. These
+                and ``named_graphs`` replace the FROM clauses of the query.
+            named_graphs: The protocol's ``named-graph-uri``: IRIs of the graphs that GRAPH can reach.
+            cancelled: Asked again and again; the work ends once it says that the client has gone.
 
         Raises:
-            QuerySyntaxError: It is no SPARQL 1.1 query.
-            QueryRefused: It is not one to answer.
-            QueryTimeout: No time was left to read it.
+            QuerySyntaxError: The text is not a SPARQL 1.1 query, or the name of a graph not an IRI.
+            QueryRefusedError: The query is not one to answer.
+            QueryTimeoutError: No time was left to read it.
+            QueryCancelledError: The client has gone.
         """
-        return self._plan(text, Effort(self._timeout, self._limits))
+        budget = Budget(self._timeout, self._limits, cancelled, self._memory_pool)
+        plan = self._plan_cache.plan(text, budget)
+        if plan.services:
+            check_services(plan.services, self.services)
+        return PreparedQuery(text, plan, self._dataset(plan, default_graphs, named_graphs), budget)
+
+    def answer(
+        self, query: PreparedQuery, snapshot_for: SnapshotFor, *, media_type: str = "", fresh: bool = False
+    ) -> Answer:
+        """Answer a query, and replace nodes that fail or are slow by others that hold copies.
+
+        An answer of a node is used again, whichever nodes take part in the end.
+
+        Args:
+            query: The query; its budget serves for one answer.
+            snapshot_for: Returns a snapshot without the nodes of these ids, whose ``unavailable`` names the nodes whose graphs
+                are lost without them.
+            media_type: The format of the answer, by pyoxigraph's name; empty: as in ``DEFAULT_MEDIA_TYPES``.
+            fresh: Whether to bypass all caches.
+
+        Raises:
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            NotAcceptableError: The answer cannot be written in that format.
+            SourceFailedError: No node is left to ask.
+            QueryTimeoutError: The answer took too long.
+            QueryCancelledError: The client has gone.
+            ServiceFailedError: Another server, which the query calls, failed.
+            ServerStoppingError: The engine is closed.
+        """
+        requests = HedgedRequests(
+            self._backend.endpoints,
+            self._backend.threads,
+            query.budget,
+            snapshot_for,
+            None if fresh else next(self._turns),
+        )
+        media_type = media_type or DEFAULT_MEDIA_TYPES[query.plan.form]
+        try:
+            while True:
+                with requests.failover() as snapshot:
+                    execution = QueryExecution(
+                        self._backend, query.plan, query.dataset, snapshot, query.budget, requests
+                    )
+                    answer = self._attempt(query.text, execution, media_type, snapshot_for, fresh)
+                    if not isinstance(answer, Reselected):
+                        return answer
+        finally:
+            query.budget.end()
+
+    def query_with_failover(
+        self,
+        text: str,
+        snapshot_for: SnapshotFor,
+        *,
+        default_graphs: Sequence[str] = (),
+        named_graphs: Sequence[str] = (),
+        media_type: str = "",
+        fresh: bool = False,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Answer:
+        """Prepare and answer a query; see :meth:`prepare` and :meth:`answer` for arguments and errors."""
+        query = self.prepare(text, default_graphs=default_graphs, named_graphs=named_graphs, cancelled=cancelled)
+        return self.answer(query, snapshot_for, media_type=media_type, fresh=fresh)
 
     def query(
         self,
@@ -155,182 +247,96 @@ class Engine:
         *,
         default_graphs: Sequence[str] = (),
         named_graphs: Sequence[str] = (),
-        accept: str = "*/*",
+        media_type: str = "",
     ) -> Answer:
         """Answer a query from the nodes of one snapshot, all of which have to answer.
 
         Args:
             text: The query.
-            snapshot: Which graphs are read from which node.
-            default_graphs: See ``query_with_failover``.
-            named_graphs: See ``query_with_failover``.
-            accept: See ``query_with_failover``.
+            snapshot: The node that each graph is read from.
+            default_graphs: See :meth:`prepare`.
+            named_graphs: See :meth:`prepare`.
+            media_type: See :meth:`answer`.
 
         Raises:
-            SourceFailed: A node failed; ``sources`` says which.
-            FederationError: See ``query_with_failover``.
+            SourceFailedError: A node failed; ``sources`` names it.
+            FederationError: See :meth:`prepare` and :meth:`answer`.
         """
 
         def snapshot_for(avoided: frozenset[str]) -> Snapshot:
             return Snapshot(()) if avoided else snapshot
 
         return self.query_with_failover(
-            text, snapshot_for, default_graphs=default_graphs, named_graphs=named_graphs, accept=accept, fresh=True
+            text,
+            snapshot_for,
+            default_graphs=default_graphs,
+            named_graphs=named_graphs,
+            media_type=media_type,
+            fresh=True,
         )
-
-    def query_with_failover(
-        self,
-        text: str,
-        snapshot_for: Callable[[frozenset[str]], Snapshot],
-        *,
-        default_graphs: Sequence[str] = (),
-        named_graphs: Sequence[str] = (),
-        accept: str = "*/*",
-        fresh: bool = False,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> Answer:
-        """Answer a query, and replace nodes that fail or are slow by others that hold copies.
-
-        What nodes have sent once is used again, whichever nodes take part in the end.
-
-        Args:
-            text: The query.
-            snapshot_for: A snapshot without the nodes of these ids. Its ``missing`` tells what is lost without them.
-            default_graphs: The protocol's ``default-graph-uri``: IRIs of the graphs whose union is the default graph. With
-                these or ``named_graphs`` given, the FROM clauses of the query count for nothing.
-            named_graphs: The protocol's ``named-graph-uri``: IRIs of the graphs that GRAPH can reach.
-            accept: An HTTP Accept header.
-            fresh: Whether to go past all that is kept of earlier queries.
-            cancelled: Asked again and again; the work ends once it says that nobody waits for the answer any more.
-
-        Raises:
-            QuerySyntaxError: It is no SPARQL 1.1 query.
-            QueryRefused: It is not one to answer, or not within the limits.
-            NotAcceptable: The answer cannot be had in that format.
-            SourceFailed: No node is left to ask.
-            QueryTimeout: It took too long.
-            QueryCancelled: Nobody waits for the answer any more.
-            ServiceFailed: Another server, which the query calls, failed.
-            ServerStopping: The engine is closed.
-        """
-        effort = Effort(self._timeout, self._limits, cancelled, self._hold)
-        plan = self._plan(text, effort)
-        chosen = choose(plan.form, accept)
-        dataset = self._dataset(plan, default_graphs, named_graphs)
-
-        def answer(asking: Asking) -> Answer:
-            attempt = self._attempt(plan, dataset, asking.snapshot(), effort, asking)
-            return self._answer(text, attempt, chosen, _Keep(fresh, partial(self._later, snapshot_for)))
-
-        return self._with_failover(snapshot_for, effort, answer, None if fresh else next(self._turns))
 
     def close(self) -> None:
         """Stop everything; queries under way fail."""
-        if self._keeping:
-            self._keeping.close()
-        self._workers.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._nodes.close()
-
-    def _with_failover(
-        self,
-        snapshot_for: Callable[[frozenset[str]], Snapshot],
-        effort: Effort,
-        work: Callable[[Asking], Result],
-        turn: int | None = None,
-    ) -> Result:
-        """Do some work, again with other nodes when some fail or are slow."""
-        asking = Asking(self._nodes, self._threads, effort, snapshot_for, turn)
-        try:
-            while True:
-                with suppress(OtherNodes):
-                    try:
-                        return work(asking)
-                    except SourceFailed as error:
-                        if not error.sources or not asking.snapshot().sources:
-                            raise
-                        asking.do_without(error.sources, str(error))
-        finally:
-            effort.end()
+        if self._refresher:
+            self._refresher.close()
+        self._backend.workers.close()
+        self._backend.threads.shutdown(wait=False, cancel_futures=True)
+        self._backend.endpoints.close()
 
     def _attempt(
-        self, plan: Plan, dataset: Dataset, snapshot: Snapshot, effort: Effort, asking: Asking, first_number: int = 0
-    ) -> Attempt:
-        return Attempt(
-            plan=plan,
-            dataset=dataset,
-            snapshot=snapshot,
-            effort=effort,
-            skolem=self._skolem,
-            asking=asking,
-            workers=self._workers,
-            wide=self._wide,
-            first_number=first_number,
-        )
-
-    def _answer(self, text: str, attempt: Attempt, chosen: Format, keep: _Keep) -> Answer:
-        snapshot, plan = attempt.snapshot, attempt.plan
-        if snapshot.missing and not snapshot.sources:
-            raise SourceFailed(f"no catalogue node answers; missing: {', '.join(snapshot.missing)}", snapshot.missing)
+        self, text: str, execution: QueryExecution, media_type: str, snapshot_for: SnapshotFor, fresh: bool
+    ) -> Answer | Reselected:
+        """Answer from a cache, or fetch and evaluate."""
+        snapshot, plan, steps = execution.snapshot, execution.plan, execution.budget.trace.steps
+        if snapshot.unavailable and not snapshot.sources:
+            raise SourceFailedError(
+                f"no catalogue node answers; missing: {', '.join(snapshot.unavailable)}", snapshot.unavailable
+            )
         key = ""
-        if self._results and not keep.fresh and snapshot.version and not snapshot.missing and not plan.is_volatile:
-            key = result_cache.key(text, attempt.dataset, chosen.media_type, snapshot.version)
-            if found := self._results.get(key):
-                return Answer(
-                    found.body, chosen.content_type, (), plan, attempt.effort.steps, found.tier, _CACHED, True
-                )
-        body, seconds = self._over_kept(text, attempt, chosen, keep), self._kept.seconds_left()
+        if self._result_cache and not fresh and snapshot.version and not snapshot.unavailable and not plan.is_volatile:
+            key = result_cache.key(text, execution.dataset, media_type, snapshot.version)
+            if found := self._result_cache.get(key):
+                return Answer(found.body, media_type, (), plan, steps, found.tier, cached=True)
+        body = None if fresh else self._over_cache(text, execution, media_type, snapshot_for)
         if body is not None:
-            tier = "kept"
+            tier, seconds = CACHE, self._quad_cache.seconds_left()
         elif plan.form == "DESCRIBE":
-            tier, body, seconds = "B", describe(attempt, text, chosen.media_type), _seconds_it_holds(snapshot)
+            tier, seconds = PULL, _max_age(snapshot)
+            body = describe(execution, text, media_type)
         else:
-            tier = "A" if plan.blocks or plan.joins else "B"
-            rows = attempt.pull_for_query()
-            body, seconds = attempt.evaluate(text, rows, chosen.media_type), _seconds_it_holds(snapshot)
-        missing = attempt.missing()
-        if key and self._results and not missing and attempt.is_of_one_version():
-            self._results.put(key, result_cache.Result(body, tier), seconds)
-        return Answer(body, chosen.content_type, missing, plan, attempt.effort.steps, tier, reasons(plan, tier))
+            tier, seconds = PUSH_DOWN if plan.bgps or plan.joins else PULL, _max_age(snapshot)
+            merged = execution.fetch_for_query()
+            body = merged if isinstance(merged, Reselected) else execution.evaluate(text, merged, media_type)
+        if isinstance(body, Reselected):
+            return body
+        missing = execution.missing()
+        if key and self._result_cache and not missing and execution.is_of_one_version():
+            self._result_cache.put(key, result_cache.CachedResult(body, tier), seconds)
+        return Answer(body, media_type, missing, plan, steps, tier)
 
-    def _over_kept(self, text: str, attempt: Attempt, chosen: Format, keep: _Keep) -> bytes | None:
-        """The answer from kept quads; ``None`` when the nodes have to be asked."""
-        plan = _ALL if attempt.plan.form == "DESCRIBE" else attempt.plan
+    def _over_cache(
+        self, text: str, execution: QueryExecution, media_type: str, snapshot_for: SnapshotFor
+    ) -> bytes | Reselected | None:
+        """Answer from cached quads; ``None`` when the nodes have to be asked."""
+        plan = _ALL if execution.plan.form == "DESCRIBE" else execution.plan
         if (
-            self._keeping is None
-            or keep.fresh
-            or attempt.plan.services
-            or attempt.dataset.given
+            self._refresher is None
+            or execution.plan.services
+            or execution.dataset.given
             or not self.union_default_graph
         ):
             return None
-        pull = self._pull_for(attempt.effort, attempt.asking)
-        if not self._keeping.serves(plan, attempt.snapshot, pull, keep.later):
+        serves = self._refresher.serves(plan, execution, snapshot_for)
+        if isinstance(serves, Reselected):
+            return serves
+        if not serves:
             return None
         try:
-            return attempt.evaluate_over_kept(text, self._kept, plan, chosen.media_type)
-        except NotKept as error:
+            return execution.evaluate_cached(text, self._quad_cache, plan, media_type)
+        except NotCachedError as error:
             if error.for_good:
-                self._keeping.give_up()
+                self._refresher.give_up()
             return None
-
-    def _pull_for(self, effort: Effort, asking: Asking) -> Pull:
-        def pull(
-            snapshot: Snapshot, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None, first_number: int
-        ) -> Pulled:
-            attempt = self._attempt(_NO_PLAN, Dataset(frozenset(), graphs), snapshot, effort, asking, first_number)
-            rows = attempt.pull(patterns)
-            return Pulled(rows, attempt.as_read())
-
-        return pull
-
-    def _later(self, snapshot_for: Callable[[frozenset[str]], Snapshot], work: Work) -> None:
-        most = self._kept.most_quads
-        limits = Limits(most_triples=most, most_pulled_bytes=most * _BYTES_SENT_FOR_A_QUAD)
-        effort = Effort(self._timeout, limits, hold=self._hold)
-        self._with_failover(
-            snapshot_for, effort, lambda asking: work(asking.snapshot(), self._pull_for(effort, asking))
-        )
 
     def _dataset(self, plan: Plan, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset:
         if default_graphs or named_graphs:
@@ -341,21 +347,16 @@ class Engine:
             return Dataset(frozenset(plan.from_default), frozenset(plan.from_named), given=True)
         return Dataset(None if self.union_default_graph else frozenset(), None)
 
-    def _plan(self, text: str, effort: Effort) -> Plan:
-        plan = self._plans.of(text, effort)
-        check_services(plan.services, self.services)
-        return plan
 
-
-def _seconds_it_holds(snapshot: Snapshot) -> float:
-    """For how long an answer may be kept: nobody tells when graphs change that nobody placed, or which there are."""
-    if snapshot.unmarked is None:
+def _max_age(snapshot: Snapshot) -> float:
+    """Return for how long an answer may be cached: graphs without fingerprints change without notice."""
+    if snapshot.untracked is None:
         return 0.0
-    return AT_LEAST if snapshot.unmarked else math.inf
+    return MIN_SECONDS if snapshot.untracked else math.inf
 
 
 def _check_iri(graph: str) -> None:
-    """Graphs' names become a part of what the nodes are asked."""
+    """Refuse a name that would break the syntax of a subquery."""
     try:
         pyoxigraph.NamedNode(graph)
     except ValueError:

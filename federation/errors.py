@@ -1,4 +1,4 @@
-"""Why a query has no answer."""
+"""The errors of queries."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from catena_core.errors import CatenaError
 
 
 class FederationError(CatenaError):
-    """The root of the errors of the federation."""
+    """The base class of federation's errors."""
 
 
 class QuerySyntaxError(FederationError):
     """The text is not a SPARQL 1.1 query.
 
     Attributes:
-        reason: What is wrong.
-        line: Where it goes wrong, counted from 1; 0 when that is not known.
-        column: The character of that line, counted from 1; 0 when that is not known.
+        reason: The error.
+        line: Its line, counted from 1; 0 when that is not known.
+        column: Its character in that line, counted from 1; 0 when that is not known.
     """
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
@@ -27,27 +27,27 @@ class QuerySyntaxError(FederationError):
         self.column = column
 
 
-class QueryRefused(FederationError):
-    """The query is understood, and not answered; the message says why."""
+class QueryRefusedError(FederationError):
+    """The query is valid, but not one to answer; the message gives the reason."""
 
 
-class UpdateRefused(QueryRefused):
-    """It is an update, not a query."""
+class UpdateRefusedError(QueryRefusedError):
+    """The text is an update, not a query."""
 
 
-class TooLarge(QueryRefused):
-    """Answering would take more data, memory or depth than one query may use."""
+class TooLargeError(QueryRefusedError):
+    """The answer would take more data, memory or depth than one query may use."""
 
 
-class NotAcceptable(FederationError):
-    """The answer cannot be written in any of the formats asked for."""
+class NotAcceptableError(FederationError):
+    """The answer cannot be written in any of the acceptable formats."""
 
 
-class NotKept(FederationError):
-    """What was kept for a query is not, or cannot be held by an evaluator; the nodes are asked instead.
+class NotCachedError(FederationError):
+    """The cache does not hold the quads for a query, or an evaluator cannot hold them; the engine asks the nodes instead.
 
     Attributes:
-        for_good: Whether there is no use in keeping it again.
+        for_good: Whether caching them again is of no use.
     """
 
     def __init__(self, message: str, for_good: bool = False) -> None:
@@ -55,32 +55,32 @@ class NotKept(FederationError):
         self.for_good = for_good
 
 
-class UnreadableQuads(FederationError):
-    """What was pulled for a query is no RDF; the engine finds out whose fault it is."""
+class UnreadableQuadsError(FederationError):
+    """The fetched quads are invalid RDF; the engine finds the node that sent them."""
 
 
-class QueryTimeout(FederationError):
-    """The time for one query is over; the message says what was waited for."""
+class QueryTimeoutError(FederationError):
+    """The time for one query is over; the message names the step that took it."""
 
 
-class TooBusy(FederationError):
-    """The queries under way leave no room for this one; later there may be."""
+class TooBusyError(FederationError):
+    """The queries under way leave no room for this one for now."""
 
 
-class QueryCancelled(FederationError):
-    """Nobody waits for the answer any more."""
+class QueryCancelledError(FederationError):
+    """The client has gone."""
 
 
-class ServiceFailed(FederationError):
+class ServiceFailedError(FederationError):
     """Another server that the query calls with SERVICE did not answer as it should."""
 
 
-class ServerStopping(FederationError):
-    """This server ends before the query is answered; another one may answer it."""
+class ServerStoppingError(FederationError):
+    """This server ends before the answer; another one may give it."""
 
 
-class SourceFailed(FederationError):
-    """Nodes that hold a part of the answer did not give it; nodes that hold copies may.
+class SourceFailedError(FederationError):
+    """Nodes with a part of the answer did not send it; nodes with copies may.
 
     Attributes:
         sources: The ids of the nodes, empty when there is no node left to ask.

@@ -1,190 +1,236 @@
-"""One query over the nodes, from pulling to evaluating."""
+"""One query over one selection of nodes, from fetching to evaluating."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-from federation.analysis.plan import DEFAULT_GRAPH, Block, Dataset, Pattern, Plan
-from federation.budget import Effort
-from federation.caching.quad_cache import Kept
-from federation.errors import UnreadableQuads
+from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan, PushedBGP
+from federation.budget import Budget
+from federation.caching.quad_cache import QuadCache
+from federation.errors import UnreadableQuadsError
 from federation.evaluation.messages import Evaluate
-from federation.evaluation.pool import Workers
-from federation.fetching.hedging import Asking
-from federation.fetching.merge import Rows
-from federation.fetching.rounds import Round, as_read, is_of_one_version
-from federation.fetching.semi_join import Found, SemiJoin, WidePatterns, in_rounds
-from federation.fetching.subquery import Request, request
+from federation.evaluation.pool import WorkerPool
+from federation.fetching.endpoints import Endpoints
+from federation.fetching.hedging import HedgedRequests, Reselected
+from federation.fetching.merge import MergedQuads
+from federation.fetching.semi_join import SemiJoins, WidePatterns
+from federation.fetching.staleness import Round, as_read, is_of_one_version
+from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Snapshot, Source
 
+NO_PLAN = Plan(form="SELECT", patterns=())
+"""The plan of an execution that only fetches."""
 
-@dataclass(frozen=True)
-class Attempt:
-    """One query over certain nodes: pulls quads, and evaluates queries over them.
+
+class Backend(NamedTuple):
+    """The parts that all queries of an engine share.
 
     Attributes:
-        plan: What the query can see.
-        dataset: Where it looks.
-        snapshot: Which graphs are read from which node, to begin with.
-        effort: What it may use.
-        skolem: How IRIs begin that stand for blank nodes.
-        asking: Asks the nodes.
-        workers: Evaluate.
+        endpoints: Connections to the nodes.
+        threads: Send the requests.
+        workers: Evaluate queries.
         wide: Patterns that match too much to narrow others.
-        first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
-        rounds: What the nodes have been asked, and what had moved when they had answered.
+        skolem: The prefix of IRIs that stand for blank nodes.
     """
 
-    plan: Plan
-    dataset: Dataset
-    snapshot: Snapshot
-    effort: Effort
-    skolem: str
-    asking: Asking
-    workers: Workers
+    endpoints: Endpoints
+    threads: ThreadPoolExecutor
+    workers: WorkerPool
     wide: WidePatterns
-    first_number: int = 0
-    rounds: list[Round] = field(default_factory=list)
+    skolem: str
 
-    def pull_for_query(self) -> Rows:
-        """All that the query can see, as little of it as its plan allows; raises what :meth:`pull` does."""
+
+class QueryExecution:
+    """One query over certain nodes: fetches quads, and evaluates queries over them.
+
+    Args:
+        backend: The engine's shared parts.
+        plan: The quads that the query can match.
+        dataset: The graphs that it looks into.
+        snapshot: The node that each graph is read from, to begin with.
+        budget: The query's budget.
+        requests: The query's requests to the nodes.
+        first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        plan: Plan,
+        dataset: Dataset,
+        snapshot: Snapshot,
+        budget: Budget,
+        requests: HedgedRequests,
+        first_number: int = 0,
+    ) -> None:
+        self.backend = backend
+        self.plan = plan
+        self.dataset = dataset
+        self.snapshot = snapshot
+        self.budget = budget
+        self.requests = requests
+        self._first_number = first_number
+        self._rounds: list[Round] = []
+
+    def over_named_graphs(self, graphs: frozenset[str] | None, first_number: int) -> QueryExecution:
+        """Return an execution by the same snapshot, with the same budget, that fetches for the cache.
+
+        Args:
+            graphs: The named graphs to read; ``None``: all.
+            first_number: As for the class.
+        """
+        dataset = Dataset(frozenset(), graphs)
+        return QueryExecution(self.backend, NO_PLAN, dataset, self.snapshot, self.budget, self.requests, first_number)
+
+    def fetch_for_query(self) -> MergedQuads | Reselected:
+        """Fetch every quad that the query can match, using push-down where the plan allows it.
+
+        Raises:
+            FederationError: As for :meth:`fetch`.
+        """
         plan = self.plan
-        joins = [SemiJoin(join, self.wide) for join in plan.joins] if self.dataset.default != frozenset() else []
-        in_rounds(joins, self._terms)
-        narrowed = [one.block for join in joins for one in join.all()]
-        finders = [block for join in joins for block in join.finders()]
-        rows = self.pull(plan.others, plan.graph_names, (*plan.blocks, *narrowed), finders)
-        if all(join.holds(rows.terms) for join in joins):
-            return rows
-        return self.pull((*plan.others, *(p for join in joins for p in join.plainly())), plan.graph_names, plan.blocks)
+        if not plan.joins or self.dataset.default == frozenset():
+            return self.fetch(plan.others, plan.graph_names, plan.bgps)
+        joins = SemiJoins(plan.joins, self.backend.wide)
+        while bgps := joins.next_round():
+            found = self.fetch((), (), bgps, bgps)
+            if isinstance(found, Reselected):
+                return found
+            joins.found(found.terms)
+        merged = self.fetch(plan.others, plan.graph_names, (*plan.bgps, *joins.narrowed()), joins.finders())
+        if isinstance(merged, Reselected) or joins.hold(merged.terms):
+            return merged
+        return self.fetch((*plan.others, *joins.patterns()), plan.graph_names, plan.bgps)
 
-    def _terms(self, blocks: Sequence[Block]) -> Sequence[Found]:
-        found = self.pull((), (), blocks, blocks).terms
-        return [found.get(block, {}) for block in blocks]
-
-    def pull(
+    def fetch(
         self,
         patterns: Iterable[Pattern],
         graph_names: Iterable[str] = (),
-        blocks: Iterable[Block] = (),
-        watched: Iterable[Block] = (),
-    ) -> Rows:
-        """One copy of the quads of the dataset that match any of some patterns or blocks, and of the graphs that exist.
+        bgps: Iterable[PushedBGP] = (),
+        watched: Iterable[PushedBGP] = (),
+    ) -> MergedQuads | Reselected:
+        """Fetch one copy of the quads of the dataset that match any of some patterns or bgps, and of the graphs that exist.
 
         Args:
             patterns: As in ``Plan.patterns``.
             graph_names: As in ``Plan.graph_names``.
-            blocks: As in ``Plan.blocks``.
-            watched: Those of them whose variables' terms are to be known.
+            bgps: As in ``Plan.bgps``.
+            watched: The bgps whose variables' terms are to be collected.
+
+        Returns:
+            The quads, or ``Reselected`` when the query has to start again from other nodes.
 
         Raises:
-            SourceFailed: Some nodes did not answer.
-            QueryTimeout: The deadline is over.
-            TooLarge: A limit is passed.
+            SourceFailedError: Some nodes did not answer.
+            QueryTimeoutError: The deadline has passed.
+            TooLargeError: The query exceeds a limit.
         """
-        patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(dict.fromkeys(blocks))
+        patterns, graph_names, bgps = tuple(patterns), tuple(graph_names), tuple(dict.fromkeys(bgps))
         watched = frozenset(watched)
-        default, named = self.dataset.default, self.dataset.named
-        looked_into = {pattern.graph for pattern in patterns} | {block.graph for block in blocks}
+        looked_into = {pattern.graph for pattern in patterns} | {bgp.graph for bgp in bgps}
         reads_default = DEFAULT_GRAPH in looked_into
         reads_named = bool(graph_names) or bool(looked_into - {DEFAULT_GRAPH})
-        rows = Rows(
-            lambda graph: reads_default and (default is None or graph in default),
-            lambda graph: reads_named and (named is None or graph in named),
-            self.skolem,
-            self.effort.limits.most_triples,
+        merged = MergedQuads(
+            self.dataset.default if reads_default else frozenset(),
+            self.dataset.named if reads_named else frozenset(),
+            self.backend.skolem,
+            self.budget.limits.max_triples,
             watched,
         )
-        # What has moved in an earlier pull is not to be found out once more; answers that are there already are no older.
-        snapshot = self.rounds[-1].before if self.rounds else self.snapshot
-        number, only, told = self.first_number, None, True
-        while asked := request(patterns, graph_names, self.dataset, blocks, watched, only):
+        # Go on from the snapshot of the last round: the answers at hand are no older, and earlier moves are known.
+        snapshot = self._rounds[-1].before if self._rounds else self.snapshot
+        number, only, collected = self._first_number, None, True
+        while asked := subquery(patterns, graph_names, self.dataset, bgps, watched, only):
             answers = self._ask(asked, snapshot)
-            now, moved = self.asking.moved(snapshot, asked.graphs)
+            if isinstance(answers, Reselected):
+                return answers
+            movement = self.requests.moved(snapshot, asked.graphs)
+            if isinstance(movement, Reselected):
+                return movement
+            now, moved = movement
             done = Round(snapshot, asked, now, moved)
-            self.rounds.append(done)
+            self._rounds.append(done)
             for source, body in answers:
-                start, before = time.perf_counter(), len(rows)
-                rows.add(source, number, body, done.counts(source), asked.blocks)
-                self.effort.note("sift", source.id, "", len(rows) - before, len(body), start)
+                start, before = time.perf_counter(), len(merged)
+                merged.add(source, number, body, done.counts(source), asked.bgps)
+                self.budget.trace.record("sift", source.id, "", len(merged) - before, len(body), start)
                 number += 1
-            told &= watched <= set(asked.blocks.values())
+            collected &= watched <= set(asked.bgps.values())
             if not moved:
                 break
             snapshot, only = now, moved
-        if not told:
-            rows.terms.clear()  # there are others
-        return rows
+        if not collected:
+            merged.terms.clear()  # some are missing
+        return merged
 
-    def evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
-        """Run a query over pulled quads.
+    def evaluate(self, text: str, merged: MergedQuads, media_type: str) -> bytes:
+        """Evaluate a query over fetched quads.
 
         Args:
             text: The query.
-            rows: All that it can see.
-            media_type: The format of the result, one that pyoxigraph writes.
+            merged: All quads that it can match.
+            media_type: The format of the result, by pyoxigraph's name.
 
         Raises:
-            QueryRefused: It cannot be evaluated, or not within the limits.
-            QueryTimeout: It took too long.
-            SourceFailed: A node sent what is no RDF.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            QueryTimeoutError: The evaluation took too long.
+            SourceFailedError: A node sent invalid RDF.
         """
         try:
-            return self._evaluate(text, rows, media_type)
-        except UnreadableQuads:
-            rows.mend()
-            return self._evaluate(text, rows, media_type)
+            return self._evaluate(text, merged, media_type)
+        except UnreadableQuadsError:
+            merged.escape_iris()
+            return self._evaluate(text, merged, media_type)
 
-    def evaluate_over_kept(self, text: str, kept: Kept, plan: Plan, media_type: str) -> bytes:
-        """Run a query over the quads that are kept; raises what :meth:`evaluate` does."""
+    def evaluate_cached(self, text: str, cache: QuadCache, plan: Plan, media_type: str) -> bytes:
+        """Evaluate a query over the cached quads; raises the same errors as :meth:`evaluate`, and ``NotCachedError``."""
         start = time.perf_counter()
-        most = self.effort.limits.most_result_bytes
-        result = self.workers.evaluate_over_kept(
-            Evaluate(text, b"", (), media_type, most, over_kept=True), kept, plan, self.effort
-        )
-        self.effort.note("evaluate", "", text, kept.count, len(result), start)
+        job = Evaluate(text, b"", (), media_type, self.budget.limits.max_result_bytes, over_cache=True)
+        result = self.backend.workers.evaluate_cached(job, cache, plan, self.budget)
+        self.budget.trace.record("evaluate", "", text, cache.count, len(result), start)
         return result
 
     def missing(self) -> tuple[str, ...]:
-        """The ids of the nodes whose graphs may be missing from the answer.
+        """Return the ids of the nodes whose graphs may be missing from the answer.
 
-        None when only graphs were asked for that live nodes are known to hold.
+        There are none when the query asks only for graphs that live nodes are known to hold.
         """
-        return tuple(sorted({node for done in self.rounds for node in done.missing()}))
+        return tuple(sorted({node for done in self._rounds for node in done.missing()}))
 
     def as_read(self) -> Snapshot:
-        """The snapshot with the marks of what was read in the end; see :func:`~.pulling.rounds.as_read`."""
-        return as_read(self.snapshot, self.rounds)
+        """Return the snapshot with the fingerprints of the data as it was read; see :func:`~.fetching.staleness.as_read`."""
+        return as_read(self.snapshot, self._rounds)
 
     def is_of_one_version(self) -> bool:
-        """Whether the nodes were asked and had answered while the catalogue said the same all the time."""
-        return is_of_one_version(self.snapshot, self.rounds)
+        """Return whether the catalogue's version stayed the same from the first request to the last answer."""
+        return is_of_one_version(self.snapshot, self._rounds)
 
-    def _evaluate(self, text: str, rows: Rows, media_type: str) -> bytes:
+    def _evaluate(self, text: str, merged: MergedQuads, media_type: str) -> bytes:
         start = time.perf_counter()
-        quads = rows.quads()
+        quads = merged.quads()
         named = self.dataset.named
         job = Evaluate(
             text,
             quads,
-            tuple(rows.graphs),
+            tuple(merged.graphs),
             media_type,
-            self.effort.limits.most_result_bytes,
+            self.budget.limits.max_result_bytes,
             stored_default_graph=self.dataset.given,
             named_graphs=tuple(named or ()) if self.dataset.overrides else None,
             services=self.plan.services,
         )
-        result = self.workers.evaluate(job, self.effort)
-        self.effort.note("evaluate", "", text, len(rows), len(quads), start)
+        result = self.backend.workers.evaluate(job, self.budget)
+        self.budget.trace.record("evaluate", "", text, len(merged), len(quads), start)
         return result
 
-    def _ask(self, asked: Request, snapshot: Snapshot) -> list[tuple[Source, bytes]]:
-        """What every node that may hold a wanted graph answers."""
+    def _ask(self, asked: Subquery, snapshot: Snapshot) -> list[tuple[Source, bytes]] | Reselected:
+        """Ask every node that may hold a wanted graph."""
         sources = [
             source
             for source in snapshot.sources
-            if asked.graphs is None or any(snapshot.keeps(graph, source.id) for graph in asked.graphs)
+            if asked.graphs is None or any(snapshot.reads(graph, source.id) for graph in asked.graphs)
         ]
-        return self.asking.ask(snapshot, sources, asked)
+        return self.requests.ask(snapshot, sources, asked)

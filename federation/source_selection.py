@@ -1,4 +1,4 @@
-"""The nodes as one query sees them."""
+"""The nodes that one query reads from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """A live node that is asked.
+    """A live node.
 
     Attributes:
         id: Its name on the ring.
@@ -22,59 +22,60 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Which node each named graph is read from, for the time of one query.
+    """The node that each named graph is read from, for the time of one query.
 
     Reading each graph from one node only makes replicas invisible, stale copies and leftovers included.
 
     Attributes:
-        sources: The live nodes, each asked for what it holds.
-        holders: For every graph that the ring knows, or that several nodes are known to hold, the id of the node it is read
-            from. Other graphs are read wherever they stand: their providers put them there.
-        withheld: Graphs known to be deleted; no copy that a node may still have is shown.
-        missing: Ids of nodes that are not live although graphs may be lost from the answer through that.
-        version: Names what the placed graphs say: the same text wherever the same is known, from whichever copies it is read,
-            and another one after each change. Empty when that is not known.
-        taken: A higher number after each change of what stands where; answers of nodes from before may lack what has moved.
-        touched: For graphs that have come to a node or gone from one: the ``taken`` since when that is known.
-        gone: For graphs of which a copy has gone, or been lost: the ``taken`` since when that is known. What was read of them
-            before may have been read where they had just gone.
-        doubtful: Graphs that their holders may not have any more, since they do not list them, or are about to delete them;
-            no better copy can be read.
-        marks: For each graph of which it is known when it changes: a number that stands for what it says.
-        unmarked: All other graphs, as far as nodes list them; ``None`` where nobody asks them.
+        sources: The live nodes; a query asks each for the graphs on it.
+        source_of: For every graph that the ring knows, or that several nodes are known to hold, the id of the node to read it
+            from. Queries read other graphs, which providers put on nodes themselves, wherever they find them.
+        tombstoned: Deleted graphs; queries ignore any copy that a node may still have.
+        unavailable: Ids of nodes that are not live, where the answer may lack graphs through that.
+        version: A name for the content of the placed graphs: the same text for the same content, from whichever copies it is
+            read, and another one after each change. Empty when the content is not known.
+        revision: A number that grows with each change of where graphs are; answers of nodes from before may lack a graph that
+            has moved.
+        moved_at: For each graph that a node has gained or lost: the ``revision`` since when that is known.
+        removed_at: For each graph of which a copy was removed or lost: the ``revision`` since when that is known. Earlier reads
+            of it may have come from a node that had just lost it.
+        unconfirmed: Graphs whose nodes may not have them any more, since they do not list them or are about to delete them,
+            where no better copy can be read.
+        fingerprints: For each graph whose changes are known: a number that stands for its content.
+        untracked: All other graphs that nodes list; ``None`` where nodes are not asked for lists.
     """
 
     sources: tuple[Source, ...]
-    holders: Mapping[str, str] = field(default_factory=dict)
-    withheld: frozenset[str] = frozenset()
-    missing: tuple[str, ...] = ()
+    source_of: Mapping[str, str] = field(default_factory=dict)
+    tombstoned: frozenset[str] = frozenset()
+    unavailable: tuple[str, ...] = ()
     version: str = ""
-    taken: int = field(default=0, compare=False)
-    touched: Mapping[str, int] = field(default_factory=dict, compare=False)
-    gone: Mapping[str, int] = field(default_factory=dict, compare=False)
-    doubtful: frozenset[str] = frozenset()
-    marks: Mapping[str, int] = field(default_factory=dict)
-    unmarked: frozenset[str] | None = None
+    revision: int = field(default=0, compare=False)
+    moved_at: Mapping[str, int] = field(default_factory=dict, compare=False)
+    removed_at: Mapping[str, int] = field(default_factory=dict, compare=False)
+    unconfirmed: frozenset[str] = frozenset()
+    fingerprints: Mapping[str, int] = field(default_factory=dict)
+    untracked: frozenset[str] | None = None
 
-    def keeps(self, graph: str, source: str) -> bool:
-        """Whether the rows of a graph are taken from a node.
+    def reads(self, graph: str, source: str) -> bool:
+        """Return whether queries read a graph from a node.
 
         Args:
             graph: The IRI of the named graph.
             source: The id of the node.
         """
-        return graph not in self.withheld and self.holders.get(graph, source) == source
+        return graph not in self.tombstoned and self.source_of.get(graph, source) == source
 
-    def surely_has(self, graph: str) -> bool:
-        """Whether a graph is known to stand on the node that it is read from.
+    def is_confirmed(self, graph: str) -> bool:
+        """Return whether the node that queries read a graph from is known to have it.
 
         Args:
             graph: The IRI of the named graph.
         """
-        return self.is_live(self.holders.get(graph, "")) and graph not in self.doubtful
+        return self.is_live(self.source_of.get(graph, "")) and graph not in self.unconfirmed
 
     def is_live(self, node: str) -> bool:
-        """Whether a node is asked.
+        """Return whether queries ask a node.
 
         Args:
             node: Its id.
@@ -82,9 +83,9 @@ class Snapshot:
         return node in self._live
 
     @cached_property
-    def last_gone(self) -> int:
-        """The highest number in ``gone``; 0 when there is none."""
-        return max(self.gone.values(), default=0)
+    def last_removal(self) -> int:
+        """The highest number in ``removed_at``; 0 when there is none."""
+        return max(self.removed_at.values(), default=0)
 
     @cached_property
     def _live(self) -> frozenset[str]:

@@ -1,1 +1,1 @@
-"""What a query can see: its text, its plan, and what may be left to the nodes."""
+"""The analysis of a query: its plan says which quads it can match, and which of its parts nodes can evaluate."""

@@ -1,13 +1,13 @@
-"""Which quads can a query see?
+"""The analysis of a query's text.
 
-SPARQL's algebra reads the dataset in two ways only: by matching triple patterns and paths against the active graph, and by
-asking which named graphs there are (GRAPH). So the text's patterns, each with the graph it is matched in, tell what an answer
-can depend on; filters, joins and aggregates only ever narrow that. Where a construct can see more than its terms say
-(zero-length paths see every node of the graph, negated property sets every predicate), the pattern is widened until it is safe.
+SPARQL's algebra reads the dataset in two ways only: it matches triple patterns and paths against the active graph, and it asks
+which named graphs exist (GRAPH). So an answer depends only on the quads that match the text's patterns, each in its graph;
+filters, joins and aggregates only ever narrow that. Where a construct matches more than its terms say, the analysis widens the
+pattern until it is safe: zero-length paths match every node of the graph, negated property sets every predicate.
 
-rdflib parses; its syntax tree is walked and its algebra is not used. pyoxigraph, which evaluates the query later, decides what
-is a query and what its terms are: a constant that it did not read the same way is widened to "any", and a query that rdflib
-cannot parse pulls everything.
+rdflib parses the query; the analysis walks its syntax tree and does not use its algebra. pyoxigraph evaluates the query later,
+so it decides which texts are queries and which terms they have. The analysis widens a constant that the two parsers read
+differently to "any", and a query that rdflib cannot parse to everything.
 """
 
 from __future__ import annotations
@@ -25,26 +25,29 @@ from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Variable
 
 from federation.analysis.lexer import QueryText, Token
-from federation.analysis.patterns import Visible
+from federation.analysis.patterns import PatternCollector
 from federation.analysis.plan import FORMS, Plan
-from federation.analysis.portable_terms import Constants
+from federation.analysis.portable_terms import PortableTerms
 from federation.analysis.services import service_tokens
 from federation.analysis.syntax_errors import syntax_error
-from federation.errors import QueryRefused, UpdateRefused
+from federation.errors import QueryRefusedError, UpdateRefusedError
 
 _IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
 
 
 def analyse(text: str, deeply: bool = True) -> Plan:
-    """Read a query and tell what it can see.
+    """Analyse a query.
 
     Args:
         text: The query as it was sent.
-        deeply: Whether to look for its patterns; if not, the plan pulls everything.
+        deeply: Whether to look for its patterns; if not, the plan fetches everything.
+
+    Returns:
+        The plan.
 
     Raises:
-        QuerySyntaxError: It is no SPARQL 1.1 query.
-        QueryRefused: It is an update, or what it calls with SERVICE cannot be told for sure.
+        QuerySyntaxError: The text is not a SPARQL 1.1 query.
+        QueryRefusedError: It is an update, or the servers that it calls with SERVICE are in doubt.
     """
     query = QueryText(text)
     called = _check(query)
@@ -64,17 +67,17 @@ def analyse(text: str, deeply: bool = True) -> Plan:
     if re.search(r"\\[uU]", text):
         return plan.widened("it has \\u escapes, which the two parsers replace at different times")
     try:
-        visible = Visible(Constants(_constants(query)))
+        visible = PatternCollector(PortableTerms(_constant_texts(query)))
         visible.query(_syntax_tree(text))
         _compare(visible.services, called)
-    except QueryRefused:
+    except QueryRefusedError:
         raise
     except Exception as error:  # rdflib and pyparsing raise many kinds, bare Exception and RecursionError among them
         return plan.widened(f"its analysis failed: {type(error).__name__}: {str(error)[:200]}")
     return msgspec.structs.replace(
         plan,
         patterns=tuple(dict.fromkeys(visible.patterns)),
-        blocks=tuple(dict.fromkeys(visible.blocks)),
+        bgps=tuple(dict.fromkeys(visible.bgps)),
         joins=tuple(dict.fromkeys(visible.joins)),
         others=tuple(dict.fromkeys(visible.others)),
         graph_names=frozenset(visible.graph_names),
@@ -82,13 +85,13 @@ def analyse(text: str, deeply: bool = True) -> Plan:
 
 
 def _check(query: QueryText) -> list[Token]:
-    """Let the evaluator's parser say whether it is a query, and refuse what it would do besides answering.
+    """Let the evaluator's parser accept the query, and refuse all that it would do besides answering.
 
     Returns:
-        What stands after each SERVICE.
+        The token after each SERVICE.
     """
     if query.is_update:
-        raise UpdateRefused("this is a query endpoint: updates go to the ledger, not here")
+        raise UpdateRefusedError("this is a query endpoint: updates go to the ledger, not here")
     called = service_tokens(query)
     text = _calling_nobody(query, called)
     try:
@@ -100,12 +103,12 @@ def _check(query: QueryText) -> list[Token]:
         if not called or "service name" not in str(error):
             raise
     if not query.form:
-        raise QueryRefused("the kind of query cannot be told from the text")
+        raise QueryRefusedError("the kind of query cannot be told from the text")
     return called
 
 
 def _calling_nobody(query: QueryText, called: Sequence[Token]) -> str:
-    """The query with variables in place of the servers that it calls, everything else in its place."""
+    """Replace the servers that the query calls by variables of the same length."""
     text = query.text
     for token in reversed(called):
         text = f"{text[: token.start]}?{'_' * max(len(token.text) - 1, 1)}{text[token.end :]}"
@@ -114,7 +117,7 @@ def _calling_nobody(query: QueryText, called: Sequence[Token]) -> str:
 
 def _graph_names(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
     if any(token.kind not in ("iri", "name") for token in tokens):
-        raise QueryRefused("the FROM clauses cannot be read; write the IRIs of the graphs in full, in <…>")
+        raise QueryRefusedError("the FROM clauses cannot be read; write the IRIs of the graphs in full, in <…>")
     if not tokens:
         return ()
     return tuple(term.value for term in _read_terms(query, tokens) if isinstance(term, pyoxigraph.NamedNode))
@@ -125,13 +128,15 @@ def _services(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
 
 
 def _compare(seen: frozenset[Identifier], called: Sequence[Token]) -> None:
-    """Where rdflib finds another SERVICE than the tokens have, there is no telling what the evaluator would call."""
+    """Refuse a query in which rdflib finds another SERVICE than the lexer: the evaluator might call either."""
     if len(seen) > len({token.text for token in called}) or any(isinstance(term, Variable) for term in seen):
-        raise QueryRefused("SERVICE is refused: what it calls cannot be told for sure; write it apart from other words")
+        raise QueryRefusedError(
+            "SERVICE is refused: what it calls cannot be told for sure; write it apart from other words"
+        )
 
 
 def _read_terms(query: QueryText, tokens: Sequence[Token]) -> list[pyoxigraph.NamedNode | pyoxigraph.Literal]:
-    """What the evaluator's parser makes of the query's own words, prefixes and base included."""
+    """Let the evaluator's parser read some tokens of the query, with its prefixes and base."""
     rows = " ".join(f"({n} {token.text})" for n, token in enumerate(tokens))
     solutions = pyoxigraph.Store().query(f"{query.prologue}SELECT ?n ?term {{ VALUES (?n ?term) {{ {rows} }} }}")
     assert isinstance(solutions, pyoxigraph.QuerySolutions)
@@ -139,14 +144,14 @@ def _read_terms(query: QueryText, tokens: Sequence[Token]) -> list[pyoxigraph.Na
     return [by_number[n] for n in range(len(tokens))]
 
 
-def _constants(query: QueryText) -> frozenset[str]:
-    """The IRIs of the query, and the texts of its literals, as the evaluator reads them."""
+def _constant_texts(query: QueryText) -> frozenset[str]:
+    """Return the IRIs of the query, and the texts of its literals, as the evaluator reads them."""
     tokens = list({token.text: token for token in query.body if token.kind in ("iri", "name", "string")}.values())
     return _IMPLIED | {term.value for term in _read_terms(query, tokens)}
 
 
 def _syntax_tree(text: str) -> CompValue:
-    """rdflib's syntax tree, with prefixed names and paths resolved."""
+    """Parse with rdflib, and resolve prefixed names and paths."""
     tree = parseQuery(text)
     prologue = translatePrologue(tree[0], None, None, None)
     query = traverse(tree[1], visitPost=partial(translatePName, prologue=prologue))

@@ -1,12 +1,12 @@
-"""Joins and filters that can be left to the nodes.
+"""Basic graph patterns that nodes can join and filter.
 
-The evaluator joins the triple patterns of a block in one graph, so of all their matches it can use those only that take part in
-a match of the whole block (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one of its patterns
-into the graph). A node that has the graph can find these. In the default graph the matches may come from several nodes; how
-its blocks are pulled is told in ``semi_joins``.
+The evaluator joins the triple patterns of a basic graph pattern in one graph. So of all their matches it can use only those
+that take part in a match of the whole (SPARQL 1.1 Query, section 18.3.1: a solution of a basic graph pattern maps every one
+of its patterns into the graph). A node that has the graph can find these. In the default graph the matches may come from
+several nodes; ``fetching.semi_join`` fetches them.
 
-Nodes may compare literals by term where the evaluator compares values, so a block is joined over variables that stand as a
-subject or predicate somewhere, where no literal can; others are given a name of their own in each place, which matches more.
+Nodes may compare literals by term where the evaluator compares values. So a node joins only variables that are a subject or a
+predicate somewhere, where no literal can be. Other variables get a name of their own in each place, which matches more.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Iterable, Sequence
 from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from federation.analysis.filter_pushdown import Condition
-from federation.analysis.plan import Block
-from federation.analysis.portable_terms import Constants, number_test
+from federation.analysis.filter_pushdown import PushedFilter
+from federation.analysis.plan import PushedBGP
+from federation.analysis.portable_terms import PortableTerms, number_test
 
 Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
 """Subject, predicate or the predicates to choose from, and object."""
@@ -27,19 +27,22 @@ Triple = tuple[Identifier, Identifier | tuple[Identifier, ...], Identifier]
 _MOST_TRIPLES = 30
 
 
-def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) -> list[Triple] | None:
-    """A step as triple patterns that bind the same terms; ``None`` when it is not made of so many triples.
+def as_triples(subject: Identifier, link: Identifier | Path, object_: Identifier) -> list[Triple] | None:
+    """Write a path as triple patterns that bind the same terms.
 
     Args:
-        subject: Where it begins.
+        subject: Its start.
         link: A predicate, a variable, or a path.
-        object_: Where it ends.
+        object_: Its end.
+
+    Returns:
+        The patterns, or ``None`` when no fixed number of them has the same matches.
     """
     if isinstance(link, InvPath):
-        return simple(object_, link.arg, subject)
+        return as_triples(object_, link.arg, subject)
     if isinstance(link, SequencePath):
         nodes = [subject, *(BNode() for _ in link.args[1:]), object_]
-        parts = [simple(near, part, far) for near, part, far in zip(nodes, link.args, nodes[1:], strict=False)]
+        parts = [as_triples(near, part, far) for near, part, far in zip(nodes, link.args, nodes[1:], strict=False)]
         return None if None in parts else [triple for part in parts if part for triple in part]
     if isinstance(link, AlternativePath):
         choices = tuple(arg for arg in link.args if isinstance(arg, URIRef))
@@ -47,36 +50,39 @@ def simple(subject: Identifier, link: Identifier | Path, object_: Identifier) ->
     return None if isinstance(link, Path) else [(subject, link, object_)]
 
 
-def blocks(
+def pushed_bgps(
     graph: str,
     triples: Sequence[Triple],
-    conditions: Iterable[Condition],
-    constants: Constants,
-) -> list[tuple[Block, list[Triple]]]:
-    """The blocks that triple patterns, joined in the same graph, fall into, each with its patterns.
+    filters: Iterable[PushedFilter],
+    portable: PortableTerms,
+) -> list[tuple[PushedBGP, list[Triple]]]:
+    """Split triple patterns that are joined in one graph into basic graph patterns to push down.
 
-    Patterns that are better pulled as they are belong to none.
+    None contains a pattern that is better fetched as it is.
 
     Args:
         graph: As in ``Pattern.graph``.
         triples: The patterns.
-        conditions: What holds for each solution that counts.
-        constants: Reads constants.
+        filters: The filters that hold for each of their solutions.
+        portable: The constants that all servers read alike.
+
+    Returns:
+        Each basic graph pattern with its triple patterns.
     """
     return [
-        (block, group)
+        (bgp, group)
         for group in _connected(triples)
-        if len(group) <= _MOST_TRIPLES and (block := _block(graph, group, list(conditions), constants)) is not None
+        if len(group) <= _MOST_TRIPLES and (bgp := _pushed_bgp(graph, group, list(filters), portable)) is not None
     ]
 
 
-def _block(
+def _pushed_bgp(
     graph: str,
     triples: Sequence[Triple],
-    conditions: Sequence[Condition],
-    constants: Constants,
-) -> Block | None:
-    """A block, if pulling it is less than pulling each of its patterns."""
+    filters: Sequence[PushedFilter],
+    portable: PortableTerms,
+) -> PushedBGP | None:
+    """Build a basic graph pattern, if fetching it is less than fetching each of its triple patterns."""
     joined = _subjects(triples)
     numbers: dict[object, str] = {}
     values: dict[int, frozenset[str]] = {}
@@ -85,7 +91,7 @@ def _block(
     selective = narrows = False
 
     def named(term: Identifier, place: object) -> str:
-        """A variable for a term; one that may be a literal is another in each place."""
+        """Name a variable for a term; a term that may be a literal gets another variable in each place."""
         name = numbers.setdefault(term if term in joined else place, f"?{len(numbers)}")
         if isinstance(term, Variable) and name not in bound.setdefault(str(term), []):
             bound[str(term)].append(name)
@@ -95,39 +101,39 @@ def _block(
     for n, (subject, predicate, object_) in enumerate(triples):
         ends = []
         for place, term in (("s", subject), ("o", object_)):
-            known = constants.term(term)
+            known = portable.term(term)
             name = known or named(term, (n, place))
             selective |= known is not None
             ends.append(name)
-            if forms := constants.in_languages(term):
+            if forms := portable.in_languages(term):
                 values[int(name[1:])] = frozenset(forms)
                 narrows = True
-            elif amount := constants.number(term):
+            elif amount := portable.number(term):
                 tests.append(number_test(f"\0{name[1:]}\0", "=", amount))
                 narrows = True
         if isinstance(predicate, tuple):
             link = named(BNode(), (n, "p"))
-            known_links = [constants.term(item) for item in predicate]
+            known_links = [portable.term(item) for item in predicate]
             if None not in known_links:
                 values[int(link[1:])] = frozenset(item for item in known_links if item)
         else:
-            known = constants.term(predicate)
+            known = portable.term(predicate)
             link = known or named(predicate, (n, "p"))
         made.append((ends[0], link, ends[1]))
     narrows |= selective and len(triples) > 1
-    for condition in conditions:
-        if not condition.variables <= bound.keys():
+    for pushed_filter in filters:
+        if not pushed_filter.variables <= bound.keys():
             continue
         narrows = True
-        if condition.text:
-            tests.append(condition.about({name: f"\0{bound[name][0][1:]}\0" for name in condition.variables}))
+        if pushed_filter.text:
+            tests.append(pushed_filter.about({name: f"\0{bound[name][0][1:]}\0" for name in pushed_filter.variables}))
         else:
-            for name in (name for variable in condition.variables for name in bound[variable]):
+            for name in (name for variable in pushed_filter.variables for name in bound[variable]):
                 number = int(name[1:])
-                values[number] = values.get(number, condition.values) & condition.values
+                values[number] = values.get(number, pushed_filter.values) & pushed_filter.values
     if not narrows or not numbers:
         return None
-    return Block(
+    return PushedBGP(
         graph,
         tuple(made),
         tuple((number, tuple(sorted(terms))) for number, terms in sorted(values.items())),
@@ -136,14 +142,14 @@ def _block(
 
 
 def _subjects(triples: Iterable[Triple]) -> frozenset[Identifier]:
-    """The variables that are joined: those that stand in several places, one of them a subject's or a predicate's."""
+    """Find the variables to join: those in several places, one of them a subject or a predicate, and those in one place."""
     places = Counter(term for triple in triples for term in triple if isinstance(term, Variable | BNode))
     no_literals = {term for subject, predicate, _ in triples for term in (subject, predicate)}
     return frozenset(term for term, times in places.items() if times == 1 or term in no_literals)
 
 
 def _connected(triples: Sequence[Triple]) -> list[list[Triple]]:
-    """The patterns that hang together by variables that are joined: a product of parts that do not would be large."""
+    """Group the patterns that share joined variables: a product of patterns that share none would be large."""
     joined = _subjects(triples)
     groups: list[tuple[set[object], list[Triple]]] = []
     for triple in triples:

@@ -1,12 +1,12 @@
-"""Which filters a node may apply for us.
+"""Filters that nodes can apply.
 
-A node may leave out what a filter would drop anyway, and nothing else: the query is evaluated over what the nodes sent, filter
-and all. So a condition that is sent to a node must be true wherever the evaluator would find the filter true, for every term
-that can stand there. Nodes differ from the evaluator in some ways: they know blank nodes by IRIs, may compare terms where
-it compares values, and have regular expressions of their own. What could be true here and not there is not sent.
+A node may leave out triples that a filter would drop anyway, and nothing else: the evaluator applies the whole query, filter
+included, to the triples that nodes send. So a pushed filter must be true wherever the evaluator would find the original true,
+for every term in its place. Nodes differ from the evaluator: they know blank nodes by IRIs, may compare terms where it
+compares values, and have regular expressions of their own. A filter that could be true here and not there stays here.
 
-The conditions of a group hold for every solution of it, wherever its parts stand (SPARQL 1.1 Query, section 18.2.2.2: filters
-apply to the whole group), so they hold for each match that takes part in one.
+The filters of a group hold for every solution of it, wherever its parts are (SPARQL 1.1 Query, section 18.2.2.2: filters apply
+to the whole group). So they hold for each match that takes part in a solution.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from pyparsing import ParseResults
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Literal, Variable
 
-from federation.analysis.portable_terms import XSD, Constants, number_test
+from federation.analysis.portable_terms import XSD, PortableTerms, number_test
 
 _LANGUAGE_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
-# What every regular expression language reads as the same letters, in both cases: "k" and "s" have a third form in Unicode.
+# Every regular expression language reads these as the same letters, in both cases: "k" and "s" have a third form in Unicode.
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9 ]{1,200}")
 _WORDS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{1,200}")
 _MOST_VALUES = 500
 
 
-class Condition(NamedTuple):
-    """Something that holds for every solution that counts.
+class PushedFilter(NamedTuple):
+    """A test that every solution passes.
 
     Attributes:
-        variables: The variables that it is about.
+        variables: The variables that it tests.
         text: A SPARQL expression, each variable's name between zero characters; empty where ``values`` says it all.
-        values: The terms that the only variable can have, in N-Triples form.
+        values: The possible terms of the only variable, in N-Triples form.
     """
 
     variables: frozenset[str]
@@ -42,23 +42,23 @@ class Condition(NamedTuple):
     values: frozenset[str] = frozenset()
 
     def about(self, names: Mapping[str, str]) -> str:
-        """The expression, with something else in place of each variable."""
+        """Return the expression with other names for its variables."""
         return re.sub("\0(.*?)\0", lambda found: names[found[1]], self.text)
 
 
-class Conditions:
-    """Finds the conditions of groups.
+class FilterPushdown:
+    """Finds the filters of groups that nodes can apply.
 
     Args:
-        constants: Reads constants.
+        portable: The constants that all servers read alike.
     """
 
-    def __init__(self, constants: Constants) -> None:
-        self._constants = constants
+    def __init__(self, portable: PortableTerms) -> None:
+        self._portable = portable
 
-    def of_group(self, parts: Iterable[CompValue]) -> list[Condition]:
-        """The conditions that the filters and VALUES among the parts of a group set."""
-        found: list[Condition] = []
+    def of_group(self, parts: Iterable[CompValue]) -> list[PushedFilter]:
+        """Return the tests of the FILTER and VALUES clauses among the parts of a group."""
+        found: list[PushedFilter] = []
         for part in parts:
             if part.name == "Filter":
                 found += self._of_filter(part.expr)
@@ -66,36 +66,36 @@ class Conditions:
                 found += self._of_values(part)
         return found
 
-    def _of_filter(self, expression: Any) -> list[Condition]:
+    def _of_filter(self, expression: Any) -> list[PushedFilter]:
         node = _unwrapped(expression)
         if isinstance(node, CompValue) and node.name == "ConditionalAndExpression":
-            return [condition for part in (node.expr, *node.other) for condition in self._of_filter(part)]
+            return [pushed_filter for part in (node.expr, *node.other) for pushed_filter in self._of_filter(part)]
         if isinstance(node, CompValue) and node.name == "RelationalExpression" and node.op in ("IN", "="):
             variable, terms = (
                 _unwrapped(node.expr),
-                [self._constants.iri(_unwrapped(term)) for term in _items(node.other)],
+                [self._portable.iri(_unwrapped(term)) for term in _items(node.other)],
             )
             if not isinstance(variable, Variable) and node.op == "=":
-                variable, terms = _unwrapped(node.other), [self._constants.iri(variable)]
+                variable, terms = _unwrapped(node.other), [self._portable.iri(variable)]
             if isinstance(variable, Variable) and terms and all(terms) and len(terms) <= _MOST_VALUES:
-                return [Condition(frozenset({str(variable)}), values=frozenset(filter(None, terms)))]
+                return [PushedFilter(frozenset({str(variable)}), values=frozenset(filter(None, terms)))]
         variables: set[str] = set()
         text = self._expression(node, variables)
-        return [Condition(frozenset(variables), text)] if text and variables else []
+        return [PushedFilter(frozenset(variables), text)] if text and variables else []
 
-    def _of_values(self, part: CompValue) -> list[Condition]:
-        """For each variable that is bound in all rows to IRIs or plain strings: which."""
+    def _of_values(self, part: CompValue) -> list[PushedFilter]:
+        """Return the terms of each variable that VALUES binds, in all rows, to IRIs or plain strings."""
         variables = [str(variable) for variable in part["var"]]
         rows = [_items(row) for row in _items(part.value or [])]
         found = []
         for column, variable in enumerate(variables):
-            terms = {self._constants.iri(row[column]) or self._constants.string(row[column]) for row in rows}
+            terms = {self._portable.iri(row[column]) or self._portable.string(row[column]) for row in rows}
             if None not in terms and 0 < len(terms) <= _MOST_VALUES:
-                found.append(Condition(frozenset({variable}), values=frozenset(term for term in terms if term)))
+                found.append(PushedFilter(frozenset({variable}), values=frozenset(term for term in terms if term)))
         return found
 
     def _expression(self, part: Any, variables: set[str]) -> str | None:
-        """An expression as it is sent; ``None`` when it cannot be."""
+        """Write an expression for a node; ``None`` when nodes might read it differently."""
         node = _unwrapped(part)
         if isinstance(node, CompValue):
             render = _RENDERED.get(node.name)
@@ -113,7 +113,7 @@ class Conditions:
         return None if None in texts else f"({operator.join(text for text in texts if text)})"
 
     def _relation(self, node: CompValue, variables: set[str]) -> str | None:
-        """A variable compared with a number, or for equality with an IRI or a plain string."""
+        """Compare a variable with a number, or for equality with an IRI or a plain string."""
         left, right, operator = _unwrapped(node.expr), _unwrapped(node.other), node.op
         if not isinstance(left, Variable):
             left, right = right, left
@@ -121,31 +121,31 @@ class Conditions:
         if not isinstance(left, Variable):
             text, word = (right, left) if isinstance(left, Literal) else (left, right)
             return self._string_relation(text, word, operator, variables)
-        number = self._constants.number(right)
+        number = self._portable.number(right)
         if number is not None and operator in ("=", "<", ">", "<=", ">="):
             variables.add(str(left))
             return number_test(_marked(left), operator, number)
-        term = self._constants.iri(right) or self._constants.string(right) if operator == "=" else None
+        term = self._portable.iri(right) or self._portable.string(right) if operator == "=" else None
         if term is None:
             return None
         variables.add(str(left))
         return f"{_marked(left)} {operator} {term}"
 
     def _string_relation(self, left: Any, right: Any, operator: str, variables: set[str]) -> str | None:
-        """``LCASE(?x) = "word"`` and the like."""
-        word = self._constants.string(right)
+        """Write ``LCASE(?x) = "word"`` and the like."""
+        word = self._portable.string(right)
         text = self._text(left, variables) if operator == "=" and word else None
         return _tolerant(left, text, f"{text} = {word}") if text and _is_safe(text, word) else None
 
     def _contains(self, node: CompValue, variables: set[str]) -> str | None:
-        word = self._constants.string(_unwrapped(node.arg2))
+        word = self._portable.string(_unwrapped(node.arg2))
         text = self._text(node.arg1, variables) if word else None
         test = f"{node.name.removeprefix('Builtin_')}({text}, {word})"
         return _tolerant(node.arg1, text, test) if text and _is_safe(text, word) else None
 
     def _regex(self, node: CompValue, variables: set[str]) -> str | None:
         pattern, flags = _unwrapped(node.pattern), _unwrapped(node.flags) if node.flags is not None else Literal("")
-        if not self._constants.string(pattern) or not isinstance(flags, Literal):
+        if not self._portable.string(pattern) or not isinstance(flags, Literal):
             return None
         if str(flags) == "" and _PLAIN_WORDS.fullmatch(pattern):
             test = f'CONTAINS({{}}, "{pattern}")'
@@ -157,7 +157,7 @@ class Conditions:
         return text and _tolerant(node.text, text, test.format(text))
 
     def _lang_matches(self, node: CompValue, variables: set[str]) -> str | None:
-        tag, wanted = _unwrapped(node.arg1), self._constants.string(_unwrapped(node.arg2))
+        tag, wanted = _unwrapped(node.arg1), self._portable.string(_unwrapped(node.arg2))
         if not isinstance(tag, CompValue) or tag.name != "Builtin_LANG" or not wanted:
             return None
         variable = _unwrapped(tag.arg)
@@ -167,7 +167,7 @@ class Conditions:
         return f"LANGMATCHES(LANG({_marked(variable)}), {wanted})"
 
     def _text(self, part: Any, variables: set[str]) -> str | None:
-        """A variable, or the text of one, in capitals or small letters."""
+        """Write a variable, or its text, in capitals or small letters."""
         node = _unwrapped(part)
         if isinstance(node, Variable):
             variables.add(str(node))
@@ -178,20 +178,20 @@ class Conditions:
         return None
 
 
-_RENDERED: Mapping[str, Callable[[Conditions, CompValue, set[str]], str | None]] = {
-    "ConditionalOrExpression": Conditions._or,
-    "ConditionalAndExpression": Conditions._and,
-    "RelationalExpression": Conditions._relation,
-    "Builtin_CONTAINS": Conditions._contains,
-    "Builtin_STRSTARTS": Conditions._contains,
-    "Builtin_STRENDS": Conditions._contains,
-    "Builtin_REGEX": Conditions._regex,
-    "Builtin_LANGMATCHES": Conditions._lang_matches,
+_RENDERED: Mapping[str, Callable[[FilterPushdown, CompValue, set[str]], str | None]] = {
+    "ConditionalOrExpression": FilterPushdown._or,
+    "ConditionalAndExpression": FilterPushdown._and,
+    "RelationalExpression": FilterPushdown._relation,
+    "Builtin_CONTAINS": FilterPushdown._contains,
+    "Builtin_STRSTARTS": FilterPushdown._contains,
+    "Builtin_STRENDS": FilterPushdown._contains,
+    "Builtin_REGEX": FilterPushdown._regex,
+    "Builtin_LANGMATCHES": FilterPushdown._lang_matches,
 }
 
 
 def _unwrapped(part: Any) -> Any:
-    """What rdflib's grammar wraps into one level for each kind of operator, used or not."""
+    """Strip the levels that rdflib's grammar adds for each kind of operator, used or not."""
     while isinstance(part, CompValue) and part.name.endswith("Expression") and not part.other:
         part = part.expr
     return part
@@ -206,7 +206,7 @@ def _marked(variable: Identifier) -> str:
 
 
 def _tolerant(source: Any, text: str, test: str) -> str:
-    """A test that lets through what may have another text at the evaluator, which writes numbers and dates in its own way."""
+    """Let terms pass whose text may differ at the evaluator, which writes numbers and dates in its own way."""
     if not _has_text_of_any(source):
         return f"({test})"
     variable = text[text.index("\0") : text.rindex("\0") + 1]
@@ -214,7 +214,7 @@ def _tolerant(source: Any, text: str, test: str) -> str:
 
 
 def _is_safe(text: str, word: str | None) -> bool:
-    """Whether every server compares in the same way: they know the cases of letters from other versions of Unicode."""
+    """Return whether every server compares alike: they know the cases of letters from other versions of Unicode."""
     return word is not None and (word.isascii() or not ("LCASE" in text or "UCASE" in text))
 
 

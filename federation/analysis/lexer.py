@@ -1,8 +1,8 @@
-"""SPARQL text as tokens that know their place.
+"""A lexer for SPARQL that knows the place of each token.
 
-For the few things that need the text itself, not its meaning: what kind of request it is, whether it would make the evaluator
-call other servers, and a DESCRIBE query's WHERE clause as a SELECT query. What is a valid query, and what each IRI in it
-means, is for the store's parser alone to say. The grammar's terminals: https://www.w3.org/TR/sparql11-query/#rQueryUnit.
+It serves the few tasks that need the text itself: the kind of a request, the servers that it would make the evaluator call,
+and a DESCRIBE query's WHERE clause as a SELECT query. The store's parser alone decides which texts are valid queries, and
+which terms their IRIs mean. The grammar's terminals: https://www.w3.org/TR/sparql11-query/#rQueryUnit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# A prefix longer than 64 characters is not found, so that a long text without a colon is read in linear time.
+# The lexer finds no prefix longer than 64 characters, so that it reads a long text without a colon in linear time.
 _ESCAPED = r"(?:%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%])"
 _TOKEN = re.compile(
     rf"""
@@ -43,8 +43,8 @@ class Token(NamedTuple):
     Attributes:
         kind: ``iri``, ``name`` (prefixed), ``string``, ``variable``, ``blank``, ``language``, ``word``, ``unclosed`` (a string
             without an end, and all that follows), or ``other``.
-        text: As it is written.
-        start: Its first character's position in the text.
+        text: The token as it is written.
+        start: The position of its first character.
         end: The position after its last character.
     """
 
@@ -60,10 +60,10 @@ class Token(NamedTuple):
 
 
 class QueryText:
-    """A query's text, and the places in it that matter.
+    """The tokens of a query, and the places that matter.
 
     Args:
-        text: What was sent as a query, valid or not.
+        text: The text that a client sent, valid or not.
     """
 
     def __init__(self, text: str) -> None:
@@ -79,17 +79,12 @@ class QueryText:
 
     @property
     def is_update(self) -> bool:
-        """Whether the first keyword after the prologue is one of SPARQL 1.1 Update."""
+        """True when its first keyword after the prologue is one of SPARQL 1.1 Update."""
         return self._form is not None and self.tokens[self._form].keyword in _UPDATES
 
     @property
-    def calls_services(self) -> bool:
-        """Whether SERVICE stands in it as a keyword."""
-        return any(token.keyword == "SERVICE" for token in self.tokens)
-
-    @property
     def is_volatile(self) -> bool:
-        """Whether a function stands in it that gives something else each time."""
+        """True when it has a function that returns something else each time."""
         return any(token.keyword in _VOLATILE for token in self.tokens)
 
     @property
@@ -103,7 +98,7 @@ class QueryText:
         return self.tokens[self._form :] if self._form is not None else []
 
     def dataset(self) -> tuple[list[Token], list[Token]]:
-        """The IRIs of the FROM clauses, and those of the FROM NAMED clauses."""
+        """Return the IRIs of the FROM clauses, and those of the FROM NAMED clauses."""
         default: list[Token] = []
         named: list[Token] = []
         body = iter(self.body)
@@ -117,9 +112,9 @@ class QueryText:
         return default, named
 
     def resources_query(self) -> str:
-        """A DESCRIBE query as the SELECT query for the resources that it describes.
+        """Rewrite a DESCRIBE query as the SELECT query for the resources that it describes.
 
-        Every token of the original stands in it unchanged, so that the store's parser reads it as it read the original.
+        The rewritten query has every token of the original unchanged, so that the store's parser reads both alike.
         """
         resources: list[str] = []
         rest = self.body[1:]

@@ -1,7 +1,8 @@
-"""The quads that a query can see, from its syntax tree.
+"""The patterns of a query, from its syntax tree.
 
-The tree is rdflib's (`rdflib.plugins.sparql.parser`), prefixed names and paths resolved: parts with a name, and lists of parts.
-Evaluation semantics are those of https://www.w3.org/TR/sparql11-query/#sparqlAlgebraEval and, for paths, of section 18.4.
+The tree is rdflib's (`rdflib.plugins.sparql.parser`), with prefixed names and paths resolved: parts with a name, and lists of
+parts. The evaluation semantics are those of https://www.w3.org/TR/sparql11-query/#sparqlAlgebraEval and, for paths, of section
+18.4.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, S
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from federation.analysis.bgp_pushdown import Triple, blocks, simple
-from federation.analysis.filter_pushdown import Condition, Conditions
-from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Pattern
-from federation.analysis.portable_terms import Constants
+from federation.analysis.bgp_pushdown import Triple, as_triples, pushed_bgps
+from federation.analysis.filter_pushdown import FilterPushdown, PushedFilter
+from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern, PushedBGP
+from federation.analysis.portable_terms import PortableTerms
 
-Step = tuple[Identifier, Identifier | Path, Identifier]
+PathPattern = tuple[Identifier, Identifier | Path, Identifier]
 """A triple pattern, or a path between two nodes."""
 
 _MOST_GRAPHS = 50
@@ -29,44 +30,44 @@ _MOST_GRAPHS = 50
 
 @dataclass(frozen=True)
 class _Context:
-    """Where in the query the walk is.
+    """A place in the query.
 
     Attributes:
         graph: The active graph, as in ``Pattern.graph``.
-        anchored: Variables that only count where they are bound to nodes that other pulled patterns bring along: from them,
-            a zero-length path need not see all nodes of the graph.
-        conditions: What holds for every solution that counts.
+        anchored: Variables whose values count only where other fetched patterns bring them along as nodes: a zero-length path
+            from them need not match all nodes of the graph.
+        filters: The filters that hold for every solution.
     """
 
     graph: str = DEFAULT_GRAPH
     anchored: frozenset[Identifier] = frozenset()
-    conditions: tuple[Condition, ...] = ()
+    filters: tuple[PushedFilter, ...] = ()
 
 
 @dataclass
-class Visible:
-    """Collects what a query can see.
+class PatternCollector:
+    """Collects the patterns of a query.
 
     Attributes:
-        constants: Reads constants; those that it says nothing of are taken for variables.
-        patterns: What has been found, in the order of the text; some may repeat.
-        blocks: Those of the patterns that nodes can join or filter.
-        joins: Those of the default graph that narrow each other.
-        others: Those that they cannot.
+        portable: The constants that all servers read alike; other constants count as variables.
+        patterns: The patterns, in the order of the text; some may repeat.
+        bgps: The basic graph patterns to push down.
+        joins: Those of the default graph whose patterns narrow each other.
+        others: The patterns that neither contains.
         graph_names: As in ``Plan.graph_names``.
-        services: What stands after SERVICE.
+        services: The terms after SERVICE.
     """
 
-    constants: Constants
+    portable: PortableTerms
     patterns: list[Pattern] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-    joins: list[Block] = field(default_factory=list)
+    bgps: list[PushedBGP] = field(default_factory=list)
+    joins: list[PushedBGP] = field(default_factory=list)
     others: list[Pattern] = field(default_factory=list)
     graph_names: set[str] = field(default_factory=set)
     services: frozenset[Identifier] = frozenset()
 
     def query(self, tree: CompValue, graph: str = DEFAULT_GRAPH) -> None:
-        """Collect from a query or a sub-select: nothing outside of it narrows what it sees.
+        """Collect from a query or a sub-select: nothing outside of it narrows its matches.
 
         Args:
             tree: Its part of the syntax tree.
@@ -77,7 +78,7 @@ class Visible:
                 self._visit(value, _Context(graph))
 
     def _visit(self, part: Any, context: _Context) -> None:
-        """Any part of the tree; expressions too, since EXISTS may stand in them."""
+        """Visit any part of the tree; expressions too, since they may contain EXISTS."""
         if isinstance(part, CompValue):
             visitor = _VISITORS.get(part.name)
             if visitor:
@@ -89,20 +90,20 @@ class Visible:
                 self._visit(item, context)
 
     def _group(self, group: CompValue, context: _Context) -> None:
-        """A group, whose triple patterns are joined: each may anchor the variables of the others.
+        """Visit a group, whose triple patterns are joined: each may anchor the variables of the others.
 
-        What is joined to the group from outside anchors them too, since solutions with other values are lost in that join.
-        It does not reach into what is optional, subtracted or tested in the group: there one match more or less can change
-        solutions that are not lost. Only what the solutions tested there surely bind anchors those parts.
+        Patterns joined to the group from outside anchor them too, since that join drops solutions with other values. They do
+        not anchor the optional, subtracted or tested parts of the group: one match more or less there can change solutions
+        that the join keeps. Only variables that the solutions tested there surely bind anchor those parts.
         """
         parts = list(group.part or ())
         steps = [step for part in parts for step in _steps(part)]
         joined = _anchored(steps, context.anchored)
-        conditions = (*context.conditions, *Conditions(self.constants).of_group(parts))
-        before: list[Step] = []
+        filters = (*context.filters, *FilterPushdown(self.portable).of_group(parts))
+        before: list[PathPattern] = []
         for part in parts:
             if part.name in ("GraphGraphPattern", "GroupOrUnionGraphPattern"):
-                anchored, holding = joined, conditions
+                anchored, holding = joined, filters
             elif part.name == "Filter":
                 anchored, holding = joined & _nodes(steps), ()
             else:
@@ -111,43 +112,43 @@ class Visible:
                 self._visit(part, _Context(context.graph, anchored, holding))
             before += _steps(part)
         for joined_steps in _joined_steps(parts):
-            self._joined(joined_steps, _Context(context.graph, joined, conditions))
+            self._joined(joined_steps, _Context(context.graph, joined, filters))
 
-    def _joined(self, steps: list[Step], context: _Context) -> None:
-        """A basic graph pattern: what nodes can join or filter becomes blocks, and the rest is pulled as it is."""
+    def _joined(self, steps: list[PathPattern], context: _Context) -> None:
+        """Push down the parts of a basic graph pattern that nodes can join or filter; fetch the rest as it is."""
         triples: list[Triple] = []
         for step in steps:
-            parts = simple(*step)
+            parts = as_triples(*step)
             found = len(self.patterns)
             self._step(step, context)
             if parts is None:
                 self.others += self.patterns[found:]
             else:
                 triples += parts
-        in_blocks: list[Triple] = []
-        for block, members in blocks(context.graph, triples, context.conditions, self.constants):
-            (self.joins if block.graph == DEFAULT_GRAPH and len(block.triples) > 1 else self.blocks).append(block)
-            in_blocks += members
-        for subject, predicate, object_ in (
-            triple for triple in triples if not any(triple is one for one in in_blocks)
-        ):
+        pushed: list[Triple] = []
+        for bgp, members in pushed_bgps(context.graph, triples, context.filters, self.portable):
+            (self.joins if bgp.graph == DEFAULT_GRAPH and len(bgp.triples) > 1 else self.bgps).append(bgp)
+            pushed += members
+        for subject, predicate, object_ in (triple for triple in triples if not any(triple is one for one in pushed)):
             for link in predicate if isinstance(predicate, tuple) else (predicate,):
                 pattern = self._pattern(context.graph, subject, link, object_)
                 self.others += [pattern] if pattern else []
 
     def _graph(self, part: CompValue, context: _Context) -> None:
-        """GRAPH: another active graph, about whose nodes nothing is known yet."""
-        for name in self._names(part.term, context.conditions):
+        """Visit GRAPH: it makes another graph active, and nothing anchors nodes of that yet."""
+        for name in self._names(part.term, context.filters):
             if not _needs_a_triple(part.graph):
                 self.graph_names.add(name)
-            self._visit(part.graph, _Context(name, conditions=context.conditions))
+            self._visit(part.graph, _Context(name, filters=context.filters))
 
-    def _names(self, term: Identifier, conditions: Iterable[Condition]) -> list[str]:
-        """The graphs that GRAPH looks into."""
+    def _names(self, term: Identifier, filters: Iterable[PushedFilter]) -> list[str]:
+        """Return the graphs that GRAPH looks into."""
         if not isinstance(term, Variable):
-            return [str(term)] if self.constants.term(term) else [ANY_NAMED_GRAPH]
+            return [str(term)] if self.portable.term(term) else [ANY_NAMED_GRAPH]
         choices = [
-            condition.values for condition in conditions if condition.variables == {str(term)} and condition.values
+            pushed_filter.values
+            for pushed_filter in filters
+            if pushed_filter.variables == {str(term)} and pushed_filter.values
         ]
         names = frozenset.intersection(*choices) if choices else frozenset()
         if not choices or len(names) > _MOST_GRAPHS:
@@ -155,18 +156,18 @@ class Visible:
         return sorted(name[1:-1] for name in names if name.startswith("<"))
 
     def _sub_select(self, part: CompValue, context: _Context) -> None:
-        """A sub-select is evaluated on its own, and may count or cut what it finds."""
+        """Visit a sub-select, which is evaluated on its own, and may count or cut its solutions."""
         self.query(part, context.graph)
 
     def _service(self, part: CompValue, context: _Context) -> None:
-        """What another server is asked sees nothing here, whatever stands in it."""
+        """Skip the patterns that another server matches."""
         self.services |= {part.term}
 
-    def _step(self, step: Step, context: _Context) -> None:
+    def _step(self, step: PathPattern, context: _Context) -> None:
         subject, link, object_ = step
-        ends = self.constants.term(subject), self.constants.term(object_)
+        ends = self.portable.term(subject), self.portable.term(object_)
         for near, predicate, far in _links(ends[0], link, ends[1]):
-            self._add(context.graph, near, self.constants.term(predicate), far)
+            self._add(context.graph, near, self.portable.term(predicate), far)
         if not _nullable(link):
             return
         for node, end in zip((subject, object_), ends, strict=True):
@@ -183,17 +184,17 @@ class Visible:
             self.patterns.append(Pattern(graph, subject, predicate, object_))
 
     def _pattern(self, graph: str, subject: Identifier, link: Identifier, object_: Identifier) -> Pattern | None:
-        terms = (self.constants.term(subject), self.constants.term(link), self.constants.term(object_))
+        terms = (self.portable.term(subject), self.portable.term(link), self.portable.term(object_))
         return None if terms[0] and terms[0].startswith('"') else Pattern(graph, *terms)
 
 
-_VISITORS: Mapping[str, Callable[[Visible, CompValue, _Context], None]] = MappingProxyType(
+_VISITORS: Mapping[str, Callable[[PatternCollector, CompValue, _Context], None]] = MappingProxyType(
     {
-        "GroupGraphPatternSub": Visible._group,
-        "FakeGroupGraphPatten": Visible._group,  # rdflib's name for the pattern of CONSTRUCT WHERE
-        "GraphGraphPattern": Visible._graph,
-        "SubSelect": Visible._sub_select,
-        "ServiceGraphPattern": Visible._service,
+        "GroupGraphPatternSub": PatternCollector._group,
+        "FakeGroupGraphPatten": PatternCollector._group,  # rdflib's name for the pattern of CONSTRUCT WHERE
+        "GraphGraphPattern": PatternCollector._graph,
+        "SubSelect": PatternCollector._sub_select,
+        "ServiceGraphPattern": PatternCollector._service,
     }
 )
 
@@ -202,8 +203,8 @@ def _is_variable(term: Identifier) -> bool:
     return isinstance(term, Variable | BNode)
 
 
-def _steps(part: CompValue) -> list[Step]:
-    """The triple patterns of a block, which rdflib keeps as flat lists of subject, predicate, object, subject, ..."""
+def _steps(part: CompValue) -> list[PathPattern]:
+    """Read a triples block, which rdflib keeps as flat lists of subject, predicate, object, subject, …"""
     if part.name != "TriplesBlock":
         return []
     return [
@@ -213,9 +214,9 @@ def _steps(part: CompValue) -> list[Step]:
     ]
 
 
-def _joined_steps(parts: Iterable[CompValue]) -> list[list[Step]]:
-    """The basic graph patterns of a group: triple patterns with nothing but filters between them (section 18.2.2.5)."""
-    runs: list[list[Step]] = [[]]
+def _joined_steps(parts: Iterable[CompValue]) -> list[list[PathPattern]]:
+    """Return the basic graph patterns of a group: triple patterns with only filters between them (section 18.2.2.5)."""
+    runs: list[list[PathPattern]] = [[]]
     for part in parts:
         if part.name == "TriplesBlock":
             runs[-1] += _steps(part)
@@ -224,13 +225,13 @@ def _joined_steps(parts: Iterable[CompValue]) -> list[list[Step]]:
     return [run for run in runs if run]
 
 
-def _nodes(steps: Iterable[Step]) -> frozenset[Identifier]:
-    """The variables that stand for nodes of the graph."""
+def _nodes(steps: Iterable[PathPattern]) -> frozenset[Identifier]:
+    """Return the variables that stand for nodes of the graph."""
     return frozenset(node for subject, _, object_ in steps for node in (subject, object_) if _is_variable(node))
 
 
-def _anchored(steps: Iterable[Step], outer: frozenset[Identifier]) -> frozenset[Identifier]:
-    """The variables that are bound to nodes of pulled triples, by any of the steps, directly or along paths."""
+def _anchored(steps: Iterable[PathPattern], outer: frozenset[Identifier]) -> frozenset[Identifier]:
+    """Return the variables that any of the patterns binds to nodes of fetched triples, directly or along paths."""
     anchored = set(outer)
     nullable = []
     for step in steps:
@@ -248,7 +249,7 @@ def _anchored(steps: Iterable[Step], outer: frozenset[Identifier]) -> frozenset[
 
 
 def _nullable(link: Identifier | Path) -> bool:
-    """Whether a path can have zero length."""
+    """Return whether a path can have zero length."""
     if isinstance(link, InvPath):
         return _nullable(link.arg)
     if isinstance(link, SequencePath):
@@ -263,12 +264,12 @@ def _nullable(link: Identifier | Path) -> bool:
 def _links(
     near: str | None, link: Identifier | Path, far: str | None
 ) -> Iterator[tuple[str | None, Identifier | None, str | None]]:
-    """The triple patterns whose matches a path can go through, as subject, predicate, object.
+    """Yield the triple patterns whose matches a path can go through, as subject, predicate, object.
 
     Args:
-        near: The constant that the path starts from, if it does.
+        near: The constant at its start, if there is one.
         link: A predicate, a variable, or a path.
-        far: The constant that it leads to.
+        far: The constant at its end.
     """
     if isinstance(link, InvPath):
         yield from _links(far, link.arg, near)
@@ -289,11 +290,11 @@ def _links(
     elif isinstance(link, Identifier):
         yield near, link, far
     else:
-        yield near, None, far  # a kind of path that this does not know
+        yield near, None, far  # an unknown kind of path
 
 
 def _needs_a_triple(group: CompValue) -> bool:
-    """Whether a group matches only in graphs with a triple that one of its patterns brings along."""
+    """Return whether a group matches only in graphs with a triple that one of its patterns brings along."""
     if group.name == "SubSelect":
         return False
     return any(

@@ -1,7 +1,8 @@
-"""What a query can see: the outcome of its analysis."""
+"""The outcome of a query's analysis."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal, get_args
 
 import msgspec
@@ -9,19 +10,21 @@ import msgspec
 Form = Literal["SELECT", "ASK", "CONSTRUCT", "DESCRIBE"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
-# Where a pattern looks, when that is not the IRI of one graph. No IRI is empty or begins with a question mark.
+# The graph of a pattern that does not name one. No IRI is empty or begins with a question mark.
 DEFAULT_GRAPH = ""
 ANY_NAMED_GRAPH = "?"
 
+_DOT_SEGMENT = re.compile(r"[/:]\.{1,2}(?:[/?#>]|$)")
+
 
 class Pattern(msgspec.Struct, frozen=True, array_like=True):
-    """Quads that a query may see.
+    """A quad pattern.
 
     Attributes:
         graph: ``DEFAULT_GRAPH``, ``ANY_NAMED_GRAPH``, or the IRI of one named graph.
-        subject: The one term that can stand there, in N-Triples form; ``None``: any.
-        predicate: The same.
-        object: The same.
+        subject: The only possible subject, in N-Triples form; ``None``: any.
+        predicate: The only possible predicate; ``None``: any.
+        object: The only possible object; ``None``: any.
     """
 
     graph: str
@@ -30,57 +33,57 @@ class Pattern(msgspec.Struct, frozen=True, array_like=True):
     object: str | None = None
 
 
-class Block(msgspec.Struct, frozen=True, array_like=True):
-    """Triple patterns of one graph that a node joins and filters for us.
+class PushedBGP(msgspec.Struct, frozen=True, array_like=True):
+    """A basic graph pattern of one graph that a node joins and filters.
 
-    A query that has these patterns joined sees of their matches only those that take part in a match of the whole block: the
-    others are lost in that join. Terms are in N-Triples form; variables are ``?0``, ``?1`` … in each block anew.
+    A query that joins these triple patterns uses only their matches that take part in a match of the whole: the join drops
+    the others. Terms are in N-Triples form; variables are ``?0``, ``?1`` …, numbered in each basic graph pattern.
 
     Attributes:
         graph: As in ``Pattern.graph``.
-        triples: Subject, predicate and object of each pattern.
-        values: The terms that a variable can have, by its number; nothing for variables that can have any.
-        conditions: SPARQL expressions, the number of each variable between zero characters; each is true wherever the query's
+        triples: Subject, predicate and object of each triple pattern.
+        values: The possible terms of a variable, by its number; nothing for variables that can have any.
+        filters: SPARQL expressions, the number of each variable between zero characters; each is true wherever the query's
             filters are.
     """
 
     graph: str
     triples: tuple[tuple[str, str, str], ...]
     values: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    conditions: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
-        """How many variables it has."""
+        """The number of its variables."""
         return 1 + max(int(term[1:]) for triple in self.triples for term in triple if term.startswith("?"))
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """All that the engine needs to know of a query's text.
+    """Everything that the engine needs to know of a query's text.
 
     Attributes:
         form: The query form.
-        patterns: The quads that evaluating it can depend on. A store that holds these quads of a dataset, and any others
-            of that dataset, gives the query the answer that the whole dataset gives.
-        blocks: The same with less: all matches of these blocks, of ``joins`` and of ``others`` are as good as those of
-            ``patterns``.
-        joins: Blocks of the default graph, whose matches may be put together from several nodes.
-        others: The patterns that neither covers.
-        graph_names: Where the mere existence of a named graph counts: ``ANY_NAMED_GRAPH``, or IRIs of graphs.
+        patterns: Patterns of all quads on which the answer can depend. A store that holds these quads of a dataset, and any
+            others of that dataset, gives the same answer as the whole dataset.
+        bgps: Basic graph patterns to push down. Their matches, with those of ``joins`` and ``others``, are enough for the
+            answer, and fewer than those of ``patterns``.
+        joins: Basic graph patterns of the default graph, whose matches may combine triples of several nodes.
+        others: The patterns that neither contains.
+        graph_names: The named graphs whose mere existence counts: ``ANY_NAMED_GRAPH``, or IRIs of graphs.
         from_default: The IRIs of the FROM clauses.
         from_named: The IRIs of the FROM NAMED clauses.
         has_dataset: Whether there is any such clause.
         resources: For DESCRIBE: a SELECT query for the resources to describe. Empty for other forms.
-        is_volatile: Whether it may give another answer each time, since it asks for the time, for something random or new, or
-            other servers.
-        services: The IRIs of the other servers that it calls.
-        pulls_everything: Why the analysis gave up and the patterns match everything; empty when it did not.
+        is_volatile: Whether the answer may change with each request: the query depends on the time, on random values, on new
+            ones, or on other servers.
+        services: The IRIs of the other servers that the query calls.
+        pulls_everything: The reason why the analysis gave up and the patterns match everything; empty when it did not.
     """
 
     form: Form
     patterns: tuple[Pattern, ...]
-    blocks: tuple[Block, ...] = ()
-    joins: tuple[Block, ...] = ()
+    bgps: tuple[PushedBGP, ...] = ()
+    joins: tuple[PushedBGP, ...] = ()
     others: tuple[Pattern, ...] = ()
     graph_names: frozenset[str] = frozenset()
     from_default: tuple[str, ...] = ()
@@ -92,16 +95,16 @@ class Plan(msgspec.Struct, frozen=True):
     pulls_everything: str = ""
 
     def widened(self, reason: str) -> Plan:
-        """The plan that pulls everything, which is right for every query.
+        """Return the plan that fetches everything, which is right for every query.
 
         Args:
-            reason: Why.
+            reason: The reason.
         """
         everything = (Pattern(DEFAULT_GRAPH), Pattern(ANY_NAMED_GRAPH))
         return msgspec.structs.replace(
             self,
             patterns=everything,
-            blocks=(),
+            bgps=(),
             joins=(),
             others=everything,
             graph_names=frozenset({ANY_NAMED_GRAPH}),
@@ -110,13 +113,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """The RDF dataset that a query is asked over (SPARQL 1.1 Query, section 13.2).
+    """The RDF dataset of a query (SPARQL 1.1 Query, section 13.2).
 
     Attributes:
         default: The graphs whose set-union is the default graph; ``None``: all named graphs.
         named: The graphs that GRAPH can reach; ``None``: all named graphs.
         given: Whether the query or the request names its dataset.
-        overrides: Whether the request names it, whatever the query says (SPARQL 1.1 Protocol, section 2.1.4).
+        overrides: Whether the request names it, which overrides the query (SPARQL 1.1 Protocol, section 2.1.4).
     """
 
     default: frozenset[str] | None
@@ -124,22 +127,35 @@ class Dataset(msgspec.Struct, frozen=True):
     given: bool = False
     overrides: bool = False
 
-    def graphs_of(self, pattern: Pattern | Block) -> frozenset[str] | None:
-        """The graphs that a pattern or a block looks into; ``None``: all named graphs."""
+    def graphs_of(self, pattern: Pattern | PushedBGP) -> frozenset[str] | None:
+        """Return the graphs that a pattern looks into; ``None``: all named graphs."""
         if pattern.graph == DEFAULT_GRAPH:
             return self.default
         return self.reachable(pattern.graph)
 
     def reachable(self, name: str) -> frozenset[str] | None:
-        """The graphs that ``GRAPH name`` reaches, where ``name`` is an IRI or ``ANY_NAMED_GRAPH``; ``None``: all."""
+        """Return the graphs that ``GRAPH name`` reaches, for an IRI or ``ANY_NAMED_GRAPH``; ``None``: all."""
         if name == ANY_NAMED_GRAPH:
             return self.named
         return frozenset({name}) if self.named is None or name in self.named else frozenset()
 
     def within(self, graphs: frozenset[str]) -> Dataset:
-        """As much of it as these graphs are."""
+        """Return the part of the dataset that is in some graphs."""
         return msgspec.structs.replace(
             self,
             default=graphs if self.default is None else self.default & graphs,
             named=graphs if self.named is None else self.named & graphs,
         )
+
+
+def is_portable(term: str) -> bool:
+    """Return whether every server takes a term in a query for the same one.
+
+    Jena, and so Fuseki, resolves the IRIs of a query even where they are absolute (RFC 3986, section 5.2): it takes
+    ``<http://a.example/b/../c>`` for ``<http://a.example/c>``. It keeps the IRIs of data as they were sent, so it does not find
+    the graph or the term of that name. Oxigraph finds it.
+
+    Args:
+        term: An IRI, or an IRI or a literal in N-Triples form.
+    """
+    return term.startswith('"') or not _DOT_SEGMENT.search(term)

@@ -1,4 +1,4 @@
-"""The plans of queries, each read once."""
+"""A cache of plans, so that workers analyse each query once."""
 
 from __future__ import annotations
 
@@ -6,69 +6,69 @@ import threading
 from collections import OrderedDict
 
 from federation.analysis.plan import Plan
-from federation.analysis.query_template import shape_of, with_words
-from federation.budget import Effort
-from federation.errors import QuerySyntaxError, TooLarge
-from federation.evaluation.pool import Workers
+from federation.analysis.query_template import template_of, with_parameters
+from federation.budget import Budget
+from federation.errors import QuerySyntaxError, TooLargeError
+from federation.evaluation.pool import WorkerPool
 
-_PLANS_KEPT = 1000
-_MOST_TEXT = 1024 * 1024
-_MOST_TEXT_KEPT = 32 * 1024
+_MAX_PLANS = 1000
+_MAX_TEXT = 1024 * 1024
+_MAX_CACHED_TEXT = 32 * 1024
 
 
-class Plans:
-    """Plans by the text of queries, and by what is left of it without its words. May be used by many threads.
+class PlanCache:
+    """Caches plans by the text of queries and of their templates. May be used by many threads.
 
     Args:
-        workers: Read queries.
+        workers: Analyse queries.
     """
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: WorkerPool) -> None:
         self._workers = workers
-        self._kept: OrderedDict[str, Plan] = OrderedDict()
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, text: str, effort: Effort) -> Plan:
-        """What a query can see.
+    def plan(self, text: str, budget: Budget) -> Plan:
+        """Return the plan of a query.
 
         Args:
             text: The query.
-            effort: What it may use.
+            budget: The query's budget.
 
         Raises:
-            QuerySyntaxError: It is no SPARQL 1.1 query.
-            QueryRefused: It is not one to answer.
-            QueryTimeout: No time was left to read it.
+            QuerySyntaxError: The text is not a SPARQL 1.1 query.
+            QueryRefusedError: The query is not one to answer.
+            QueryTimeoutError: No time was left to analyse it.
         """
-        if len(text) > _MOST_TEXT:
-            raise TooLarge(f"the query has {len(text)} characters, more than {_MOST_TEXT}")
+        if len(text) > _MAX_TEXT:
+            raise TooLargeError(f"the query has {len(text)} characters, more than {_MAX_TEXT}")
         if (plan := self._look_up(text)) is not None:
             return plan
-        shape = shape_of(text)
-        plan = self._look_up(shape.text) if shape.text != text else None
+        template = template_of(text)
+        plan = self._look_up(template.text) if template.text != text else None
         if plan is None:
             try:
-                plan = self._workers.analyse(shape.text, effort)
+                plan = self._workers.analyse(template.text, budget)
             except QuerySyntaxError:
-                if shape.text == text:
+                if template.text == text:
                     raise
-                return self._workers.analyse(text, effort)  # which tells the right place
-            self._keep(shape.text, plan)
-        plan = with_words(plan, shape.words)
-        self._keep(text, plan)
+                return self._workers.analyse(text, budget)  # for the right place in the error
+            self._store(template.text, plan)
+        plan = with_parameters(plan, template.parameters)
+        self._store(text, plan)
         return plan
 
     def _look_up(self, text: str) -> Plan | None:
         with self._lock:
-            if text not in self._kept:
+            if text not in self._plans:
                 return None
-            self._kept.move_to_end(text)
-            return self._kept[text]
+            self._plans.move_to_end(text)
+            return self._plans[text]
 
-    def _keep(self, text: str, plan: Plan) -> None:
-        if len(text) > _MOST_TEXT_KEPT:
+    def _store(self, text: str, plan: Plan) -> None:
+        if len(text) > _MAX_CACHED_TEXT:
             return
         with self._lock:
-            self._kept[text] = plan
-            while len(self._kept) > _PLANS_KEPT:
-                self._kept.popitem(last=False)
+            self._plans[text] = plan
+            while len(self._plans) > _MAX_PLANS:
+                self._plans.popitem(last=False)

@@ -1,7 +1,7 @@
-"""The constants of a query, as the nodes know them.
+"""The constants of a query that all servers read alike.
 
-pyoxigraph, which evaluates the query, and rdflib, which reads it for us, have to agree on a constant; and a node has to match
-the same terms with it. Where it may match others, it is said in another way, or not at all.
+pyoxigraph, which evaluates the query, and rdflib, which parses it for the analysis, have to agree on a constant; and a node
+has to match the same terms with it. A constant with which a node may match others becomes a test, or a variable.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ from typing import Any
 import pyoxigraph
 from rdflib.term import Literal, URIRef
 
-from federation.analysis.canonical_literals import is_read_as_written
+from federation.analysis.plan import is_portable
 from federation.skolem import PREFIX
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 _KEPT_AS_WRITTEN = frozenset({XSD + "string", XSD + "anyURI"})
 _NUMBERS = frozenset({XSD + "integer", XSD + "decimal"})
-# Types whose values all servers compare with numbers, or know to be none.
+# All servers compare values of these types with numbers, or know that they are none.
 _COMPARED_EVERYWHERE = ", ".join(f"<{XSD}{name}>" for name in ("integer", "decimal", "double", "float", "string"))
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
 
-class Constants:
-    """Reads constants.
+class PortableTerms:
+    """Writes constants for nodes.
 
     Args:
-        texts: The IRIs and the texts of the literals that the evaluator reads in the query. Other constants were misread by one
-            of the two parsers; nothing is said of them.
+        texts: The IRIs and the texts of the literals that the evaluator reads in the query. One of the two parsers misread any
+            other constant, so none of the methods returns it.
     """
 
     def __init__(self, texts: frozenset[str]) -> None:
         self._texts = texts
 
     def term(self, term: Any) -> str | None:
-        """A term that all nodes know by the same name, in N-Triples form; ``None`` for whatever can match several terms.
+        """Return a term that all nodes know by the same name, in N-Triples form; ``None`` for one that can match several.
 
-        Numbers, dates and the like can: pyoxigraph takes "01" and "1" for the same integer, servers that match by term do
-        not. So can literals with a language tag, whose case may differ. An IRI that some servers resolve is none to them.
+        Numbers, dates and the like can: pyoxigraph takes "01" and "1" for the same integer, servers that match by term do not.
+        So can literals with a language tag, whose case may differ, and IRIs that some servers resolve.
         """
-        if isinstance(term, URIRef) and str(term) in self._texts and is_read_as_written(str(term)):
+        if isinstance(term, URIRef) and str(term) in self._texts and is_portable(str(term)):
             return str(pyoxigraph.NamedNode(str(term)))
         if isinstance(term, Literal) and str(term) in self._texts and not term.language:
             datatype = str(term.datatype or XSD + "string")
@@ -50,28 +50,28 @@ class Constants:
         return None
 
     def iri(self, term: Any) -> str | None:
-        """An IRI that a node knows by the same name, and that is no blank node to the evaluator."""
+        """Return an IRI that a node knows by the same name, and that is no blank node to the evaluator."""
         return self.term(term) if isinstance(term, URIRef) and not str(term).startswith(PREFIX) else None
 
     def string(self, term: Any) -> str | None:
-        """A literal without language and datatype."""
+        """Return a literal without language and datatype."""
         plain = (
             isinstance(term, Literal) and not term.language and str(term.datatype or XSD + "string") == XSD + "string"
         )
         return self.term(term) if plain else None
 
     def number(self, term: Any) -> str | None:
-        """An integer or a decimal number, to be compared with: as a pattern's constant, servers match it in different ways."""
+        """Return an integer or a decimal number for comparisons: servers match one in a pattern in different ways."""
         if isinstance(term, Literal) and str(term.datatype) in _NUMBERS and _PLAIN_NUMBER.fullmatch(str(term)):
             return f'"{term}"^^<{term.datatype}>'
         return None
 
     def in_languages(self, term: Any) -> tuple[str, ...]:
-        """A literal with a language tag, in each way in which servers write the tag; none when it is no such literal.
+        """Return a literal with a language tag in each spelling of the tag; none for any other literal.
 
-        RDF 1.1 Concepts, section 3.3, lets them write it in small letters, as Oxigraph does. Others keep it as it was sent, or
-        write it as RFC 5646, section 2.1.1, recommends, as Jena does. What was sent is taken to be in capitals, in small
-        letters, as recommended, or as in the query.
+        RDF 1.1 Concepts, section 3.3, lets servers write the tag in small letters, as Oxigraph does. Others keep it as it was
+        sent, or write it as RFC 5646, section 2.1.1, recommends, as Jena does. This assumes that it was sent in capitals, in
+        small letters, as recommended, or as in the query.
         """
         if not isinstance(term, Literal) or not term.language or str(term) not in self._texts:
             return ()
@@ -81,20 +81,20 @@ class Constants:
 
 
 def number_test(variable: str, operator: str, number: str) -> str:
-    """A comparison with a number that lets through what a node may not know for a number.
+    """Write a comparison with a number that lets values pass that a node may not know for numbers.
 
     pyoxigraph takes "300"^^xsd:byte and "-5"^^xsd:unsignedInt for the integers that are written there, Jena for no numbers.
 
     Args:
-        variable: What is compared.
-        operator: How.
-        number: From :meth:`Constants.number`.
+        variable: The variable to compare.
+        operator: The operator.
+        number: A number from :meth:`PortableTerms.number`.
     """
     return f"({variable} {operator} {number} || DATATYPE({variable}) NOT IN ({_COMPARED_EVERYWHERE}))"
 
 
 def _recommended(tag: str) -> str:
-    """Language in small letters, a script's first letter large, and a region in capitals."""
+    """Write the language in small letters, a script's first letter large, and a region in capitals."""
     first, *others = tag.lower().split("-")
     parts = [first]
     for part in others:

@@ -1,29 +1,30 @@
-"""Why a query is answered the way it is, in sentences."""
+"""The reasons for the tier of an answer, in sentences."""
 
 from __future__ import annotations
 
 from federation.analysis.plan import DEFAULT_GRAPH, Plan
+from federation.trace import CACHE
 
 
 def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
-    """Why a query was answered by a tier.
+    """Explain the tier of an answer.
 
     Args:
-        plan: What the query can see.
+        plan: The plan of the query.
         tier: As in ``Answer.tier``.
     """
-    if tier == "kept" and plan.form == "DESCRIBE":
+    if tier == CACHE and plan.form == "DESCRIBE":
         return ("all triples are kept from earlier queries",)
-    if tier == "kept":
+    if tier == CACHE:
         return (f"the triples that its {len(plan.patterns)} patterns match are kept from earlier queries",)
     if plan.pulls_everything:
         return (f"everything is pulled: {plan.pulls_everything}",)
     found = []
-    for block in plan.blocks:
-        where = "of the default graph" if block.graph == DEFAULT_GRAPH else "within one graph"
-        tests = len(block.conditions) + len(block.values)
+    for bgp in plan.bgps:
+        where = "of the default graph" if bgp.graph == DEFAULT_GRAPH else "within one graph"
+        tests = len(bgp.filters) + len(bgp.values)
         found.append(
-            f"{_number(len(block.triples), 'pattern')} {where} "
+            f"{_number(len(bgp.triples), 'pattern')} {where} "
             + (f"and {_number(tests, 'condition')} on them " if tests else "")
             + "are left to the nodes"
         )

@@ -1,10 +1,10 @@
-"""Which other servers a query calls, and whether it may.
+"""The other servers that a query calls, and the permission to call them.
 
-The evaluator calls whatever follows SERVICE, so that has to be known without doubt: a server's address must stand there, not a
-variable, and its host must be one that the operator allows. The text is read here by tokens and there by a parser that needs
-no space between words, which leaves room for hiding a SERVICE: behind ``?a<?b)#>``, which could be an IRI as well as a
-comparison and a comment, in a string with escapes that are none, or joined to another word. A query that calls other servers
-may therefore have no token that could be read in two ways.
+The evaluator calls any server after SERVICE, so these have to be known without doubt: SERVICE must be followed by an address,
+not a variable, and the operator must allow its host. The lexer here splits the text into tokens, but the evaluator's parser
+needs no space between words, which leaves room for hiding a SERVICE: behind ``?a<?b)#>``, which could be an IRI as well as a
+comparison and a comment, in a string with invalid escapes, or joined to another word. So a query that calls other servers may
+have no token that the two could read differently.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 
 from federation.analysis.lexer import QueryText, Token
-from federation.errors import QueryRefused
+from federation.errors import QueryRefusedError
 
-# No comparison goes on with "scheme://", and without brackets, quotes and "#" it makes no difference which of both it is.
+# A comparison cannot go on with "scheme://". Without brackets, quotes and "#", a comparison and an IRI hide nothing.
 _PLAIN_IRI = re.compile(r"<(?:[A-Za-z][A-Za-z0-9+.-]*://[^>]*|[A-Za-z0-9_.:/%~-]*)>")
 _PLAIN_NAME = re.compile(r"[^:]*:[A-Za-z0-9_:-]*")
 _ODD_ESCAPE = re.compile(r"""\\[^tbnrf"'\\]""")
@@ -27,13 +27,13 @@ _MOST_SHOWN = 200
 
 
 def service_tokens(query: QueryText) -> list[Token]:
-    """What stands after each SERVICE of a query, IRIs and prefixed names.
+    """Return the token after each SERVICE of a query, IRIs and prefixed names.
 
     Args:
         query: The query's text.
 
     Raises:
-        QueryRefused: A variable stands there, or the text could be read in another way.
+        QueryRefusedError: It is a variable, or another parser could read the text differently.
     """
     tokens = query.tokens
     found = []
@@ -42,7 +42,7 @@ def service_tokens(query: QueryText) -> list[Token]:
             silent = n + 1 < len(tokens) and tokens[n + 1].keyword == "SILENT"
             following = tokens[n + 1 + silent : n + 2 + silent]
             if not following or following[0].kind not in ("iri", "name"):
-                raise QueryRefused(
+                raise QueryRefusedError(
                     "SERVICE is refused: what follows it must be the address of a server, whose host SPARQL_SERVICES has to "
                     "name; it cannot be a variable"
                 )
@@ -53,31 +53,31 @@ def service_tokens(query: QueryText) -> list[Token]:
 
 
 def check_services(services: Sequence[str], allowed: frozenset[str]) -> None:
-    """Refuse a query that calls servers that it may not.
+    """Refuse a query that calls servers that the operator does not allow.
 
     Args:
-        services: The IRIs of all that it calls.
+        services: The IRIs of the servers.
         allowed: Hosts in small letters, with their ports where these are not the usual ones.
 
     Raises:
-        QueryRefused: The host of one of them is not among those.
+        QueryRefusedError: The host of one of them is not allowed.
     """
     for service in services:
         names = _names(service)
         if not names:
-            raise QueryRefused(
+            raise QueryRefusedError(
                 f"SERVICE <{service[:_MOST_SHOWN]}> is refused: only addresses of the form http(s)://host:port/… are called, "
                 "and only those whose host SPARQL_SERVICES names"
             )
         if not names & allowed:
-            raise QueryRefused(
+            raise QueryRefusedError(
                 f"SERVICE <{service[:_MOST_SHOWN]}> is refused: SPARQL_SERVICES, the setting that names the hosts that this "
                 f"endpoint may call, does not name {min(names, key=len)}"
             )
 
 
 def _names(service: str) -> frozenset[str]:
-    """The host of an address as an operator may write it; empty where the address is not a plain one."""
+    """Return the host of an address in the forms in which operators may write it; none for an unusual address."""
     parts = _ADDRESS.fullmatch(service)
     if not parts:
         return frozenset()
@@ -89,22 +89,22 @@ def _names(service: str) -> frozenset[str]:
 
 def _check_plain(query: QueryText) -> None:
     if re.search(r"\\[uU]", query.text):
-        raise QueryRefused("SERVICE is refused in a query with \\u escapes; write the characters themselves")
+        raise QueryRefusedError("SERVICE is refused in a query with \\u escapes; write the characters themselves")
     for token in query.tokens:
         if not _is_plain(token):
-            raise QueryRefused(
+            raise QueryRefusedError(
                 f"SERVICE is refused in a query with {token.text[:_MOST_SHOWN]!r}, which could hide another SERVICE; write it "
                 "in another way, with spaces between words and IRIs in full"
             )
 
 
 def _hides(token: Token) -> bool:
-    """Whether it is words run together, SERVICE among them."""
+    """Return whether a token is several words run together, SERVICE among them."""
     return _KEYWORD in token.keyword != _KEYWORD
 
 
 def _is_plain(token: Token) -> bool:
-    """Whether a token ends where the evaluator's parser ends it, too, and hides no SERVICE."""
+    """Return whether the evaluator's parser ends a token at the same place, and it hides no SERVICE."""
     mentions = _KEYWORD in token.text.upper()
     match token.kind:
         case "word":

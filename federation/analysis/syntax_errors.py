@@ -1,4 +1,4 @@
-"""Where a query goes wrong, and how."""
+"""Syntax errors, with the place where a query goes wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from federation.analysis.lexer import QueryText
 from federation.errors import QuerySyntaxError
 
 _POSITION = re.compile(r"(?:error )?at (\d+):(\d+): (.*)", re.DOTALL)
-# Quoted tokens are kept, so that "[" does not begin a class.
+# The pattern keeps quoted tokens, so that "[" does not begin a class.
 _CHARACTER_CLASS = re.compile(r"""("(?:\\.|[^"\\])*")|\[(?:'(?:\\.|[^'\\])*'|[^\]'])*\]""")
 _MOST_SHOWN = 200
 # Longer than any keyword.
@@ -18,15 +18,15 @@ _PADDING = " " * 64
 
 
 def syntax_error(text: str, message: str, shown: str) -> QuerySyntaxError:
-    """The error to answer with.
+    """Describe a syntax error.
 
-    The parser tells the farthest place that it came to, but counts a keyword that it missed as read, so that the place is often
-    too far on. The first token after which the text cannot go on is looked for instead.
+    The parser reports the farthest place that it reached, but counts a missing keyword as read, so that the place is often too
+    far on. This looks for the first token after which the text cannot go on.
 
     Args:
         text: The query, calling no other servers.
-        message: What pyoxigraph says of it.
-        shown: The query as it was sent, everything in the same place.
+        message: pyoxigraph's message.
+        shown: The query as it was sent, with each token in the same place.
     """
     found = _POSITION.match(message)
     if not found:
@@ -56,18 +56,18 @@ def syntax_error(text: str, message: str, shown: str) -> QuerySyntaxError:
 
 
 def _can_go_on(text: str) -> bool:
-    """Whether a query may begin like this: then the parser misses something at the end only, however far that is."""
+    """Return whether a query may begin like this: then the parser misses something at the end only, however far that is."""
     text += _PADDING
     try:
         pyoxigraph.Store().query(text)
     except SyntaxError as error:
         found = _POSITION.match(str(error))
         return found is None or (int(found[1]), int(found[2])) >= _position(text, len(text))
-    except RuntimeError:  # it is a whole query, which cannot be evaluated
+    except RuntimeError:  # the text is a whole query, which cannot be evaluated
         return True
     return True
 
 
 def _position(text: str, place: int) -> tuple[int, int]:
-    """The line and the column of a character, both counted from 1."""
+    """Return the line and the column of a character, both counted from 1."""
     return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)

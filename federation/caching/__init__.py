@@ -1,1 +1,1 @@
-"""What earlier queries found, kept for later ones."""
+"""Caches of answers, and of the quads that earlier queries fetched."""

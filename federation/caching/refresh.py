@@ -1,4 +1,4 @@
-"""When quads are kept for later queries, and how they stay up to date."""
+"""The filling of the quad cache, and its updates."""
 
 from __future__ import annotations
 
@@ -9,97 +9,93 @@ from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
-from typing import NamedTuple
 
-from federation.analysis.plan import Pattern, Plan
-from federation.caching.quad_cache import Kept, covering, wanted
-from federation.errors import FederationError, TooLarge
-from federation.fetching.merge import Rows
+from federation.analysis.plan import Dataset, Pattern, Plan
+from federation.budget import Budget, Limits, MemoryPool
+from federation.caching.quad_cache import QuadCache, covering, wanted
+from federation.errors import FederationError, TooLargeError
+from federation.execution import NO_PLAN, Backend, QueryExecution
+from federation.fetching.hedging import HedgedRequests, Reselected
+from federation.fetching.merge import MergedQuads
 from federation.source_selection import Snapshot
 
-# More graphs than these are brought up to date behind the queries' backs.
-_MOST_AT_ONCE = 50
+# A query updates at most this many graphs itself; more are updated in the background.
+_MAX_AT_ONCE = 50
 _PATTERNS_REMEMBERED = 2000
 _WAIT_FOR_ANOTHER = 0.05
+# Bytes that nodes may send for each quad that the cache may hold, copies included.
+_BYTES_SENT_FOR_A_QUAD = 1000
+
+SnapshotFor = Callable[[frozenset[str]], Snapshot]
+_Work = Callable[[QueryExecution], Reselected | None]
 
 
-class Pulled(NamedTuple):
-    """Matches of patterns.
+class Refresher:
+    """Decides whether cached quads can answer a query, and fetches quads into the cache. May be used by many threads.
 
-    Attributes:
-        rows: The quads.
-        snapshot: What they show of the graphs that were asked for, and of the others what the snapshot says that nodes were
-            asked by.
-    """
-
-    rows: Rows
-    snapshot: Snapshot
-
-
-Pull = Callable[[Snapshot, tuple[Pattern, ...], "frozenset[str] | None", int], Pulled]
-"""Pulls the matches of patterns in some graphs, or all, by a snapshot; the number tells blank nodes of answers apart."""
-
-Work = Callable[[Snapshot, Pull], None]
-Later = Callable[[Work], None]
-
-
-class Keeping:
-    """Decides whether a query can be answered from kept quads. May be used by many threads.
-
-    Patterns that are asked for twice are kept, pulled by a thread of its own: the queries go on without.
+    It caches patterns that queries ask for twice, fetched by a thread of its own: the queries go on without.
 
     Args:
-        kept: What is kept.
+        cache: The cached quads.
+        backend: The engine's shared parts.
+        timeout: Seconds that one fetch in the background may take.
+        memory_pool: The memory that all queries share.
     """
 
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keeping")
+    def __init__(self, cache: QuadCache, backend: Backend, timeout: float, memory_pool: MemoryPool) -> None:
+        self._cache = cache
+        self._backend = backend
+        self._timeout = timeout
+        self._memory_pool = memory_pool
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         self._changing = threading.Lock()
         self._numbers = count(1_000_000, 1_000_000)
         self._seen: OrderedDict[tuple[Pattern, ...], bool] = OrderedDict()
         self._wanted: set[Pattern] = set()
         self._refused: set[Pattern] = set()
-        self._under_way: set[object] = set()
+        self._under_way: set[str] = set()
 
-    def serves(self, plan: Plan, snapshot: Snapshot, pull: Pull, later: Later) -> bool:
-        """Whether what is kept answers a query by a snapshot; if not, it may do so later.
+    def serves(self, plan: Plan, execution: QueryExecution, snapshot_for: SnapshotFor) -> bool | Reselected:
+        """Return whether cached quads answer a query now; if not, they may do so later.
 
         Args:
-            plan: What the query can see, in all graphs.
-            snapshot: The nodes as they are now.
-            pull: Pulls for this query.
-            later: Does some work with a snapshot and a way to pull by it, again with other nodes when some fail.
+            plan: The quads that the query can match, in all graphs.
+            execution: The query over the selected nodes.
+            snapshot_for: As for ``Engine.answer``, for fetches in the background.
+
+        Raises:
+            FederationError: The query could not update the cache; see ``QueryExecution.fetch``.
         """
-        if not snapshot.version or snapshot.unmarked is None or snapshot.missing or not snapshot.sources:
+        snapshot = execution.snapshot
+        if not snapshot.version or snapshot.untracked is None or snapshot.unavailable or not snapshot.sources:
             return False
-        if not self._kept.covers(plan):
-            self._note(plan, later)
+        if not self._cache.covers(plan):
+            self._note_demand(plan, snapshot_for)
             return False
-        if self._kept.is_current(snapshot):
-            if self._kept.is_ageing():
-                self._soon("refresh", self._refresh, later)
+        if self._cache.is_current(snapshot):
+            if self._cache.is_ageing():
+                self._soon("refresh", self._refresh, snapshot_for)
             return True
-        if len(self._kept.changed(snapshot)) > _MOST_AT_ONCE or not self._changing.acquire(timeout=_WAIT_FOR_ANOTHER):
-            self._soon("refresh", self._refresh, later)
+        if len(self._cache.changed(snapshot)) > _MAX_AT_ONCE or not self._changing.acquire(timeout=_WAIT_FOR_ANOTHER):
+            self._soon("refresh", self._refresh, snapshot_for)
             return False
         try:
-            self._bring_up_to_date(snapshot, pull)
-            return self._kept.is_current(snapshot) and self._kept.covers(plan)
+            outcome = self._update(execution)
+            return outcome or (self._cache.is_current(snapshot) and self._cache.covers(plan))
         finally:
             self._changing.release()
 
     def give_up(self) -> None:
-        """Keep nothing of what is kept: an evaluator cannot hold it."""
-        self._refused |= set(self._kept.patterns)
-        self._kept.forget()
+        """Empty the cache, and cache these patterns never again: an evaluator cannot hold them."""
+        self._refused |= set(self._cache.patterns)
+        self._cache.forget()
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more fetches."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _note(self, plan: Plan, later: Later) -> None:
-        """Keep what is asked for a second time."""
+    def _note_demand(self, plan: Plan, snapshot_for: SnapshotFor) -> None:
+        """Cache the patterns that a query asks for a second time."""
         patterns = wanted(plan)
         if patterns not in self._seen:
             self._seen[patterns] = True
@@ -107,58 +103,84 @@ class Keeping:
                 self._seen.popitem(last=False)
         elif not self._refused & set(patterns):
             self._wanted |= set(patterns)
-            self._soon("extend", self._extend, later)
+            self._soon("extend", self._extend, snapshot_for)
 
-    def _soon(self, name: object, work: Work, later: Later) -> None:
-        if name in self._under_way:
-            return
-        self._under_way.add(name)
+    def _soon(self, name: str, work: _Work, snapshot_for: SnapshotFor) -> None:
+        if name not in self._under_way:
+            self._under_way.add(name)
+            with suppress(RuntimeError):  # the engine is closing
+                self._thread.submit(self._run, name, work, snapshot_for)
 
-        def run() -> None:
-            try:
-                with suppress(FederationError):  # which the next query meets as well, and tells
-                    later(work)
-            finally:
-                self._under_way.discard(name)
-
-        with suppress(RuntimeError):  # the engine is closing
-            self._thread.submit(run)
-
-    def _refresh(self, snapshot: Snapshot, pull: Pull) -> None:
-        with self._changing:
-            self._bring_up_to_date(snapshot, pull)
-
-    def _bring_up_to_date(self, snapshot: Snapshot, pull: Pull) -> None:
-        began, changed = time.monotonic(), self._kept.changed(snapshot)
+    def _run(self, name: str, work: _Work, snapshot_for: SnapshotFor) -> None:
+        """Do work in the background, again from other nodes when some fail or are slow."""
+        most = self._cache.max_quads
+        limits = Limits(max_triples=most, max_fetched_bytes=most * _BYTES_SENT_FOR_A_QUAD)
+        budget = Budget(self._timeout, limits, memory_pool=self._memory_pool)
+        everything = Dataset(frozenset(), None)
         try:
-            rows, shown = self._pulled(snapshot, pull, self._kept.patterns if changed else (), changed)
-        except TooLarge:
+            requests = HedgedRequests(self._backend.endpoints, self._backend.threads, budget, snapshot_for)
+            outcome: Reselected | None = Reselected()
+            while outcome:
+                with requests.failover() as snapshot:
+                    outcome = work(QueryExecution(self._backend, NO_PLAN, everything, snapshot, budget, requests))
+        except FederationError:
+            pass  # the next query meets the same error, and reports it
+        finally:
+            budget.end()
+            self._under_way.discard(name)
+
+    def _refresh(self, execution: QueryExecution) -> Reselected | None:
+        with self._changing:
+            return self._update(execution)
+
+    def _update(self, execution: QueryExecution) -> Reselected | None:
+        """Refetch the graphs that have changed."""
+        began, changed = time.monotonic(), self._cache.changed(execution.snapshot)
+        try:
+            fetched = self._fetch(execution, self._cache.patterns if changed else (), changed)
+        except TooLargeError:
             self.give_up()  # or every query would meet it again
             raise
-        self._kept.update(shown, changed, rows, began)
+        if isinstance(fetched, Reselected):
+            return fetched
+        merged, shown = fetched
+        self._cache.update(shown, changed, merged, began)
+        return None
 
-    def _extend(self, snapshot: Snapshot, pull: Pull) -> None:
-        """Pull all anew: what is kept of one graph comes in one answer of one node, so that it is of one state."""
+    def _extend(self, execution: QueryExecution) -> Reselected | None:
+        """Refetch all patterns: all quads of a graph come in one answer of one node, and so from one state of it."""
         with self._changing:
             new, began = frozenset(self._wanted), time.monotonic()
-            patterns = _widest({*self._kept.patterns, *new})
+            patterns = _widest({*self._cache.patterns, *new})
             try:
-                rows, shown = self._pulled(snapshot, pull, patterns, None)
-                fits = self._kept.replace(shown, rows, patterns, began)
-            except TooLarge:
+                fetched = self._fetch(execution, patterns, None)
+                if isinstance(fetched, Reselected):
+                    return fetched
+                merged, shown = fetched
+                fits = self._cache.replace(shown, merged, patterns, began)
+            except TooLargeError:
                 fits = False
             self._wanted -= new
             if not fits:
                 self._refused |= new
+            return None
 
-    def _pulled(
-        self, snapshot: Snapshot, pull: Pull, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None
-    ) -> Pulled:
-        pulled = pull(snapshot, patterns, graphs, next(self._numbers))
-        pulled.rows.mend()
-        return pulled
+    def _fetch(
+        self, execution: QueryExecution, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None
+    ) -> tuple[MergedQuads, Snapshot] | Reselected:
+        """Fetch the matches of patterns in some graphs, or all.
+
+        Returns:
+            The quads, and a snapshot of the data as it was read.
+        """
+        fetching = execution.over_named_graphs(graphs, next(self._numbers))
+        merged = fetching.fetch(patterns)
+        if isinstance(merged, Reselected):
+            return merged
+        merged.escape_iris()
+        return merged, fetching.as_read()
 
 
 def _widest(patterns: Set[Pattern]) -> tuple[Pattern, ...]:
-    """Those of some patterns that no other one covers."""
+    """Return the patterns that no other one covers."""
     return tuple(one for one in patterns if not any(wider in patterns for wider in covering(one) if wider != one))

@@ -1,4 +1,4 @@
-"""Whole answers, kept for those who ask the same again."""
+"""A cache of whole answers."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ _SHORTEST = 0.01  # seconds; Redis refuses less than a thousandth
 
 
 class TextStore(Protocol):
-    """Keeps texts by key for a time; ``topology.clients.redis_cache.Cache`` is one."""
+    """Stores texts by key for a time; ``topology.clients.redis_cache.Cache`` is one."""
 
     def get(self, key: str) -> str | None:
-        """What was put under a key, if it is still there."""
+        """Return the text under a key; ``None`` when there is none any more."""
 
     def put(self, key: str, text: str, seconds: float) -> None:
-        """Keep a text."""
+        """Store a text."""
 
 
-class Result(NamedTuple):
-    """An answer as it is kept.
+class CachedResult(NamedTuple):
+    """A cached answer.
 
     Attributes:
         body: The result, serialised.
-        tier: How it was found.
+        tier: As in ``Answer.tier``.
     """
 
     body: bytes
     tier: str
 
 
-class Results:
-    """Answers by query, dataset, format, and the version of what the catalogue says: a change makes them unfindable.
+class ResultCache:
+    """Caches answers by query, dataset, format and version of the catalogue; after a change of the catalogue none is found.
 
     Args:
-        store: Where they are kept; gateways that share it share them.
-        seconds: For how long they are kept.
+        store: The storage; gateways with the same one share answers.
+        seconds: For how long to cache an answer.
     """
 
     def __init__(self, store: TextStore, seconds: float) -> None:
         self._store = store
         self._seconds = seconds
 
-    def get(self, key: str) -> Result | None:
-        """A kept answer."""
+    def get(self, key: str) -> CachedResult | None:
+        """Return a cached answer."""
         text = self._store.get(key)
         if text is None:
             return None
         tier, _, body = text.partition("\n")
-        return Result(body.encode(), tier)
+        return CachedResult(body.encode(), tier)
 
-    def put(self, key: str, result: Result, seconds: float) -> None:
-        """Keep an answer, if it is not large, nor for no time.
+    def put(self, key: str, result: CachedResult, seconds: float) -> None:
+        """Cache an answer, unless it is large.
 
         Args:
             key: See :func:`key`.
@@ -70,13 +70,13 @@ class Results:
 
 
 def key(text: str, dataset: Dataset, media_type: str, version: str) -> str:
-    """What an answer is found by.
+    """Return the key of an answer.
 
     Args:
         text: The query.
-        dataset: Where it looks.
+        dataset: Its dataset.
         media_type: The format of the answer.
-        version: Names what the catalogue says.
+        version: The version of the catalogue.
     """
 
     def listed(graphs: Iterable[str] | None) -> list[str] | None:

@@ -1,1 +1,1 @@
-"""Processes that read and evaluate what strangers wrote, and can be ended."""
+"""Worker processes that analyse and evaluate queries of strangers, and that the server can end."""

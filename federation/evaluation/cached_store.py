@@ -1,4 +1,4 @@
-"""An evaluator's copy of the quads that are kept for later queries."""
+"""An evaluator's copy of the cached quads."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from contextlib import suppress
 import pyoxigraph
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store
 
-from federation.errors import UnreadableQuads
-from federation.evaluation.messages import Keep
+from federation.errors import UnreadableQuadsError
+from federation.evaluation.messages import UpdateCache
 
 
-class KeptStore:
+class CachedStore:
     """A store whose default graph is the set-union of its named graphs.
 
     Attributes:
-        store: It.
+        store: The store.
     """
 
     def __init__(self) -> None:
         self.store = Store()
 
-    def change(self, job: Keep) -> None:
-        """Forget and add what a job says.
+    def change(self, job: UpdateCache) -> None:
+        """Remove and add quads.
 
         Raises:
-            UnreadableQuads: The quads are none; nothing can be relied on then until all is kept anew.
+            UnreadableQuadsError: The quads are invalid; the store is unreliable then, until a job resets it.
         """
-        if job.anew:
+        if job.reset:
             self.store = Store()
-        for name in job.gone:
+        for name in job.removed:
             for graph in self._named(name):
                 self._remove(graph)
         self.store.extend(read_quads(job.quads))
@@ -40,7 +40,7 @@ class KeptStore:
         add_graphs(self.store, job.graphs)
 
     def _named(self, name: str) -> list[NamedNode]:
-        """The graph of a name, also of one that is no IRI."""
+        """Return the graph of a name, also of one that is no IRI."""
         try:
             return [NamedNode(name)]
         except ValueError:
@@ -48,7 +48,7 @@ class KeptStore:
             return [graph for graph in graphs if isinstance(graph, NamedNode) and graph.value == name]
 
     def _remove(self, graph: NamedNode) -> None:
-        """Take a graph out; a triple leaves the default graph when no other graph has it."""
+        """Remove a graph; a triple leaves the default graph when no other graph has it."""
         quads = list(self.store.quads_for_pattern(None, None, None, graph))
         self.store.remove_graph(graph)
         for quad in quads:
@@ -58,20 +58,20 @@ class KeptStore:
 
 
 def read_quads(document: bytes) -> Iterator[Quad]:
-    """The quads of a document of N-Quads; its blank nodes keep their labels.
+    """Read N-Quads; blank nodes keep their labels.
 
     Raises:
-        UnreadableQuads: It is none.
+        UnreadableQuadsError: The document is invalid.
     """
     parsed = pyoxigraph.parse(document, RdfFormat.N_QUADS, lenient=True, rename_blank_nodes=False)
     try:
         yield from parsed
     except SyntaxError as error:
-        raise UnreadableQuads(str(error)) from error
+        raise UnreadableQuadsError(str(error)) from error
 
 
 def add_graphs(store: Store, names: Iterable[str]) -> None:
-    """Let named graphs exist, whether they have quads or not."""
+    """Add named graphs, empty ones too."""
     for name in names:
-        with suppress(ValueError):  # a graph whose name is no IRI can only be there with its quads
+        with suppress(ValueError):  # a graph whose name is no IRI exists through its quads only
             store.add_graph(NamedNode(name))

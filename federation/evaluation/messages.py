@@ -1,4 +1,4 @@
-"""What the engine asks of a worker process, and what it answers: MessagePack messages."""
+"""The MessagePack messages between the engine and its worker processes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from federation.analysis.plan import Plan
 
 
 class Analyse(msgspec.Struct, frozen=True, tag=True):
-    """Read a query. The answer is its ``Plan``.
+    """Analyse a query. The answer is ``Planned``.
 
     Attributes:
-        text: What was sent as a query.
+        text: The query.
     """
 
     text: str
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
-    """Run a query over a fresh store. The answer is ``Evaluated``.
+    """Evaluate a query over a new store. The answer is ``Evaluated``.
 
     Attributes:
         text: The query.
-        quads: The store's content, N-Quads in UTF-8. The labels of its blank nodes are kept.
+        quads: The store's content, N-Quads in UTF-8. Blank nodes keep their labels.
         graphs: IRIs of named graphs that exist, whether they have quads or not.
-        media_type: The format of the result, one that pyoxigraph writes.
-        most_bytes: The largest result that is wanted.
-        stored_default_graph: Whether the store's default graph takes the place of the graphs of FROM clauses.
-        named_graphs: The graphs that take the place of those of FROM NAMED clauses; ``None``: as the query says.
-        over_kept: Whether to run it over the quads of ``Keep`` in place of ``quads``.
+        media_type: The format of the result, by pyoxigraph's name.
+        max_bytes: The largest acceptable result.
+        stored_default_graph: Whether the store's default graph replaces the graphs of FROM clauses.
+        named_graphs: The graphs that replace those of FROM NAMED clauses; ``None``: as the query says.
+        over_cache: Whether to evaluate it over the cached quads in place of ``quads``.
         services: The IRIs of the other servers that the query calls.
     """
 
@@ -37,25 +37,25 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     quads: bytes
     graphs: tuple[str, ...]
     media_type: str
-    most_bytes: int
+    max_bytes: int
     stored_default_graph: bool = False
     named_graphs: tuple[str, ...] | None = None
-    over_kept: bool = False
+    over_cache: bool = False
     services: tuple[str, ...] = ()
 
 
-class Keep(msgspec.Struct, frozen=True, tag=True):
-    """Change the quads that are kept for later queries. The answer is ``Done``.
+class UpdateCache(msgspec.Struct, frozen=True, tag=True):
+    """Change the cached quads. The answer is ``Done``.
 
     Attributes:
-        anew: Whether to forget what was kept first.
-        gone: IRIs of graphs to forget.
-        quads: N-Quads to add; their triples are added to the default graph as well.
+        reset: Whether to begin with an empty store.
+        removed: IRIs of graphs to remove.
+        quads: N-Quads to add; their triples go into the default graph as well.
         graphs: IRIs of named graphs that exist, whether they have quads or not.
     """
 
-    anew: bool
-    gone: tuple[str, ...]
+    reset: bool
+    removed: tuple[str, ...]
     quads: bytes
     graphs: tuple[str, ...]
 
@@ -73,17 +73,17 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """The answer to ``Keep``."""
+    """The answer to ``UpdateCache``."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The answer to any of them, when it cannot be done.
+    """The answer to a job that failed.
 
     Attributes:
-        kind: The name of a class of ``errors``.
-        message: What to tell.
+        kind: The name of a class in ``errors``.
+        message: Its message.
         line: For syntax errors: see ``QuerySyntaxError``.
-        column: The same.
+        column: For syntax errors: see ``QuerySyntaxError``.
     """
 
     kind: str
@@ -93,18 +93,18 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
     @classmethod
     def of(cls, error: errors.FederationError) -> Failed:
-        """An error as a message."""
+        """Write an error as a message."""
         if isinstance(error, errors.QuerySyntaxError):
             return cls("QuerySyntaxError", error.reason, error.line, error.column)
         return cls(type(error).__name__, str(error))
 
     def error(self) -> errors.FederationError:
-        """The message as an error again."""
+        """Return the message as an error again."""
         if self.kind == "QuerySyntaxError":
             return errors.QuerySyntaxError(self.message, self.line, self.column)
         kind: type[errors.FederationError] = getattr(errors, self.kind)
         return kind(self.message)
 
 
-Job = Analyse | Evaluate | Keep
+Job = Analyse | Evaluate | UpdateCache
 Reply = Planned | Evaluated | Done | Failed

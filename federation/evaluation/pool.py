@@ -14,26 +14,26 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from federation.analysis.plan import Plan
-from federation.budget import Effort
-from federation.caching.quad_cache import Kept
-from federation.errors import NotKept, ServerStopping, TooLarge
-from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from federation.budget import Budget
+from federation.caching.quad_cache import QuadCache
+from federation.errors import NotCachedError, ServerStoppingError, TooLargeError
+from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply, UpdateCache
 
-# Seconds between two looks at whether anybody still waits for an answer.
-_LOOK_EVERY = 0.1
-# Connections, and what resolving names and reading certificates takes.
+# Seconds between two checks of whether the client still waits for an answer.
+_CHECK_EVERY = 0.1
+# Files for connections, for resolving names and for reading certificates.
 _FILES_FOR_CALLS = 64
-_MOST_SHOWN = 200
+_MAX_SHOWN = 200
 
 
-class Workers:
+class WorkerPool:
     """Processes that analyse and evaluate queries, each one job at a time. May be used by many threads.
 
-    Queries that call other servers have a process of their own, the only one that can open connections. It is started with the
-    first of them.
+    Queries that call other servers have a process of their own, the only one that can open connections. The first of them
+    starts it.
 
     Args:
-        count: How many there are.
+        count: The number of processes.
         memory: Bytes of address space that each may take; 0: no bound.
     """
 
@@ -51,74 +51,76 @@ class Workers:
         self._idle_caller: queue.LifoQueue[_Worker] = queue.LifoQueue()
         self._idle_caller.put(self._caller)
 
-    def analyse(self, text: str, effort: Effort) -> Plan:
-        """Read a query.
+    def analyse(self, text: str, budget: Budget) -> Plan:
+        """Analyse a query.
 
         Args:
-            text: What was sent as a query.
-            effort: What the query may use.
+            text: The query.
+            budget: The query's budget.
 
         Raises:
-            QuerySyntaxError: It is none.
-            QueryRefused: It is not one to answer.
-            QueryTimeout: Reading it, or waiting for a worker, took too long.
+            QuerySyntaxError: The text is not a SPARQL 1.1 query.
+            QueryRefusedError: The query is not one to answer.
+            QueryTimeoutError: The analysis, or the wait for a worker, took too long.
         """
-        reply = self._do(Analyse(text), effort, "the query's analysis")
+        reply = self._do(Analyse(text), budget, "the query's analysis")
         assert isinstance(reply, Planned)
         return reply.plan
 
-    def evaluate(self, job: Evaluate, effort: Effort) -> bytes:
-        """Run a query over the quads that it can see.
+    def evaluate(self, job: Evaluate, budget: Budget) -> bytes:
+        """Evaluate a query over the quads that it can match.
 
         Args:
             job: The query and the quads.
-            effort: What the query may use.
+            budget: The query's budget.
 
         Raises:
-            QueryRefused: It cannot be evaluated, or not within the bounds.
-            QueryTimeout: It took too long.
-            ServiceFailed: Another server, which it calls, failed.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            QueryTimeoutError: The evaluation took too long.
+            ServiceFailedError: Another server, which the query calls, failed.
         """
-        reply = self._do(job, effort, _described(job))
+        reply = self._do(job, budget, _described(job))
         assert isinstance(reply, Evaluated)
         return reply.body
 
-    def evaluate_over_kept(self, job: Evaluate, kept: Kept, plan: Plan, effort: Effort) -> bytes:
-        """Run a query over the quads that are kept, all of them.
+    def evaluate_cached(self, job: Evaluate, cache: QuadCache, plan: Plan, budget: Budget) -> bytes:
+        """Evaluate a query over all cached quads.
 
         Args:
             job: The query.
-            kept: What is kept.
-            plan: What the query can see.
-            effort: What the query may use.
+            cache: The cached quads.
+            plan: The query's plan.
+            budget: The query's budget.
 
         Raises:
-            NotKept: It has to be evaluated in another way.
-            QueryRefused: It cannot be evaluated, or not within the bounds.
-            QueryTimeout: It took too long.
+            NotCachedError: The cache cannot answer the query.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            QueryTimeoutError: The evaluation took too long.
         """
-        reply = self._do(job, effort, "the query's evaluation", kept=(kept, plan))
+        reply = self._do(job, budget, "the query's evaluation", cached=(cache, plan))
         assert isinstance(reply, Evaluated)
         return reply.body
 
     def close(self) -> None:
-        """End all processes, at work or not; no more jobs are done."""
+        """End all processes, busy ones too, and refuse further jobs."""
         self._closed = True
         for worker in (*self._all, self._caller):
             worker.end()
 
-    def _do(self, job: Job, effort: Effort, what: str, kept: tuple[Kept, Plan] | None = None) -> Reply:
+    def _do(self, job: Job, budget: Budget, what: str, cached: tuple[QuadCache, Plan] | None = None) -> Reply:
         idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
-        worker = _take(idle, effort, what)
+        worker = _take(idle, budget, what)
         try:
             if self._closed:
-                raise ServerStopping("this server is stopping")
-            if kept is not None:
-                self._bring_up_to_date(worker, *kept, effort)
-            reply = self._answer(worker, job, effort, what)
+                raise ServerStoppingError("this server is stopping")
+            if cached is not None:
+                self._update_cache(worker, *cached, budget)
+            reply = self._answer(worker, job, budget, what)
         except (EOFError, OSError):
             worker.end()
-            raise TooLarge("the query ended its evaluator: it takes too much memory, or is nested too deeply") from None
+            raise TooLargeError(
+                "the query ended its evaluator: it takes too much memory, or is nested too deeply"
+            ) from None
         except BaseException:
             worker.end()
             raise
@@ -128,55 +130,55 @@ class Workers:
             raise reply.error()
         return reply
 
-    def _answer(self, worker: _Worker, job: Job, effort: Effort, what: str) -> Reply:
+    def _answer(self, worker: _Worker, job: Job, budget: Budget, what: str) -> Reply:
         worker.send(self._encoder.encode(job))
-        while not worker.has_answered(_LOOK_EVERY):
-            effort.check(what)
+        while not worker.has_answered(_CHECK_EVERY):
+            budget.check(what)
         reply: Reply = self._decoder.decode(worker.receive())
         return reply
 
-    def _bring_up_to_date(self, worker: _Worker, kept: Kept, plan: Plan, effort: Effort) -> None:
+    def _update_cache(self, worker: _Worker, cache: QuadCache, plan: Plan, budget: Budget) -> None:
         worker.start_if_ended()
         start = time.perf_counter()
-        delta = kept.delta(worker.generation, plan)
+        delta = cache.delta(worker.generation, plan)
         if delta is None:
             return
-        job = Keep(delta.anew, delta.gone, delta.quads, delta.graphs)
+        job = UpdateCache(delta.reset, delta.removed, delta.quads, delta.graphs)
         worker.generation = -1  # until it is done
         try:
-            reply = self._answer(worker, job, effort, "the evaluator to take in what is kept")
+            reply = self._answer(worker, job, budget, "the evaluator to load the cached quads")
         except (EOFError, OSError):
-            raise NotKept("what is kept ended the evaluator", for_good=True) from None
+            raise NotCachedError("the cached quads ended the evaluator", for_good=True) from None
         if isinstance(reply, Failed):
-            raise NotKept(f"an evaluator cannot hold what is kept: {reply.message}", for_good=True)
+            raise NotCachedError(f"an evaluator cannot hold the cached quads: {reply.message}", for_good=True)
         worker.generation = delta.generation
-        effort.note("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
+        budget.trace.record("keep", "", "", delta.quads.count(b"\n"), len(delta.quads), start)
 
 
-def _take(idle: queue.LifoQueue[_Worker], effort: Effort, what: str) -> _Worker:
-    """A worker that is free, which may be a matter of other queries' time."""
+def _take(idle: queue.LifoQueue[_Worker], budget: Budget, what: str) -> _Worker:
+    """Return an idle worker; other queries may have to end first."""
     while True:
         with suppress(queue.Empty):
-            return idle.get(timeout=min(_LOOK_EVERY, max(effort.deadline - time.monotonic(), 0)))
-        effort.check(f"other queries to end before {what}")
+            return idle.get(timeout=min(_CHECK_EVERY, max(budget.deadline - time.monotonic(), 0)))
+        budget.check(f"other queries to end before {what}")
 
 
 def _described(job: Evaluate) -> str:
-    """What is waited for."""
+    """Describe the job, for errors."""
     if not job.services:
         return "the query's evaluation"
-    return f"the query's evaluation, which calls {', '.join(f'<{service[:_MOST_SHOWN]}>' for service in job.services)}"
+    return f"the query's evaluation, which calls {', '.join(f'<{service[:_MAX_SHOWN]}>' for service in job.services)}"
 
 
 class _Worker:
-    """One process, started when it is needed and again when it was ended.
+    """One process; its first job starts it, as does the next job after its end.
 
     Args:
         memory: Bytes of address space that it may take; 0: no bound.
         files: Files and connections that it may have open.
 
     Attributes:
-        generation: What it holds of the quads that are kept; -1: nothing.
+        generation: The generation of the cached quads that it holds; -1: none.
     """
 
     def __init__(self, memory: int, files: int = 0) -> None:
@@ -200,7 +202,7 @@ class _Worker:
         return self._connection
 
     def start_if_ended(self) -> Connection:
-        """Start the process again if it was ended, or died while it was idle."""
+        """Start the process again if it was ended, or died while idle."""
         if self._process and self._process.poll() is not None:
             self.end()
         return self._connection or self._start()
@@ -209,7 +211,7 @@ class _Worker:
         self.start_if_ended().send_bytes(job)
 
     def has_answered(self, seconds: float) -> bool:
-        """Whether there is an answer, or will be within so many seconds."""
+        """Return whether there is an answer, or will be within so many seconds."""
         assert self._connection
         return self._connection.poll(seconds)
 

@@ -1,11 +1,10 @@
-"""A process that reads and evaluates the queries of strangers.
+"""A worker process that analyses and evaluates queries of strangers.
 
     python -m federation.evaluation.process FD BYTES FILES
 
-A query can ask for endless work, run the parser's stack over (5,000 opening braces end the process), or make the evaluator
-call other servers (pyoxigraph does for SERVICE). So none of that happens in the server's own process: this one can be ended,
-its memory is bounded, and it can open no connection and no file. Only for queries that may call other servers there is one
-that can.
+A query can ask for endless work, overflow the parser's stack (5,000 opening braces end the process), or make the evaluator call
+other servers (pyoxigraph does for SERVICE). So the server leaves all of that to this process: the server can end it, its memory
+is bounded, and it can open no connection and no file. Only the worker for queries that may call other servers can.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ import pyoxigraph
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Plan
-from federation.errors import FederationError, NotAcceptable, QueryRefused, ServiceFailed, TooLarge
-from federation.evaluation.cached_store import KeptStore, add_graphs, read_quads
-from federation.evaluation.messages import Analyse, Done, Evaluate, Evaluated, Failed, Job, Keep, Planned, Reply
+from federation.errors import FederationError, NotAcceptableError, QueryRefusedError, ServiceFailedError, TooLargeError
+from federation.evaluation.cached_store import CachedStore, add_graphs, read_quads
+from federation.evaluation.messages import Analyse, Done, Evaluate, Evaluated, Failed, Job, Planned, Reply, UpdateCache
 
-# Of processor time, which a busy machine does not use up.
+# Seconds of processor time, which does not pass faster on a busy machine.
 _ANALYSIS_SECONDS = 5.0
 _RDF_XML = "application/rdf+xml"
 _MOST_SHOWN = 200
@@ -43,9 +42,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
     logging.disable()  # rdflib warns of every odd literal in a query
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    analyse("SELECT * { ?s ?p ?o }")  # the grammar is built with its first use
+    analyse("SELECT * { ?s ?p ?o }")  # the first use builds the grammar
     _confine(memory, files)
-    kept = KeptStore()
+    cached = CachedStore()
     decoder = msgspec.msgpack.Decoder(Job)
     encoder = msgspec.msgpack.Encoder()
     with Connection(descriptor) as connection:
@@ -54,27 +53,27 @@ def main() -> None:
                 job = decoder.decode(connection.recv_bytes())
             except EOFError:
                 return
-            connection.send_bytes(encoder.encode(_do(job, kept)))
+            connection.send_bytes(encoder.encode(_do(job, cached)))
 
 
-def _do(job: Job, kept: KeptStore) -> Reply:
+def _do(job: Job, cached: CachedStore) -> Reply:
     try:
         if isinstance(job, Analyse):
             return Planned(_plan(job.text))
-        if isinstance(job, Keep):
-            kept.change(job)
+        if isinstance(job, UpdateCache):
+            cached.change(job)
             return Done()
-        return Evaluated(_evaluate(job, kept.store if job.over_kept else _loaded(job.quads, job.graphs)))
+        return Evaluated(_evaluate(job, cached.store if job.over_cache else _loaded(job.quads, job.graphs)))
     except FederationError as error:
         return Failed.of(error)
     except MemoryError:
-        return Failed.of(TooLarge("answering this query takes too much memory"))
-    except Exception as error:  # one query's trouble is not the next one's
-        return Failed.of(QueryRefused(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
+        return Failed.of(TooLargeError("answering this query takes too much memory"))
+    except Exception as error:  # one query's trouble must not reach the next one
+        return Failed.of(QueryRefusedError(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
 
 
 def _plan(text: str) -> Plan:
-    """What a query can see. rdflib's parser takes long for some; without it the plan is wide, and as right."""
+    """Analyse a query, without rdflib's parser where that takes too long: the plan is then wide, and as right."""
     signal.signal(signal.SIGVTALRM, _give_up)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, _ANALYSIS_SECONDS)
@@ -82,23 +81,23 @@ def _plan(text: str) -> Plan:
             return analyse(text)
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    except _TakesTooLong:
+    except _AnalysisTimeoutError:
         return analyse(text, deeply=False)
 
 
-class _TakesTooLong(BaseException):
-    """Raised in the middle of an analysis; no `Exception`, which parsers catch."""
+class _AnalysisTimeoutError(BaseException):
+    """A signal that an analysis takes too long; not an ``Exception``, which parsers catch."""
 
 
 def _give_up(number: int, frame: FrameType | None) -> None:
-    raise _TakesTooLong
+    raise _AnalysisTimeoutError
 
 
 def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
-    """A store with the quads that a query can see.
+    """Load the quads that a query can match into a new store.
 
-    ``use_default_graph_as_union`` is of no use: it counts a triple once for each graph that has it, and so do several graphs
-    in FROM clauses. What belongs into the default graph is therefore loaded there.
+    The default graph is loaded as such: ``use_default_graph_as_union`` counts a triple once for each graph that has it, and so
+    do several graphs in FROM clauses.
     """
     store = pyoxigraph.Store()
     store.extend(read_quads(quads))
@@ -107,14 +106,14 @@ def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
 
 
 def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
-    """The result of a query over a store."""
+    """Evaluate a query over a store, and serialise its result."""
     try:
         result = store.query(
             job.text,
             default_graph=[pyoxigraph.DefaultGraph()] if job.stored_default_graph else None,
             named_graphs=None if job.named_graphs is None else [pyoxigraph.NamedNode(g) for g in job.named_graphs],
         )
-        output = _Bounded(job.most_bytes)
+        output = _Bounded(job.max_bytes)
         if isinstance(result, pyoxigraph.QueryTriples):
             result.serialize(output, pyoxigraph.RdfFormat.from_media_type(job.media_type))
         else:
@@ -123,30 +122,30 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
         if job.services and isinstance(error, OSError | RuntimeError):
             names = ", ".join(f"<{service[:_MOST_SHOWN]}>" for service in job.services)
             reason = str(error).partition(" with payload")[0]
-            raise ServiceFailed(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
-        raise QueryRefused(f"the query cannot be evaluated: {error}") from error
+            raise ServiceFailedError(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
+        raise QueryRefusedError(f"the query cannot be evaluated: {error}") from error
     if job.media_type == _RDF_XML and b"<oxprefix: " in output.getvalue():
         # pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
-        raise NotAcceptable("a predicate of this graph cannot be written in RDF/XML; ask for another format")
+        raise NotAcceptableError("a predicate of this graph cannot be written in RDF/XML; ask for another format")
     return output.getvalue()
 
 
 class _Bounded(io.BytesIO):
     """A buffer that refuses to grow beyond a size."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
         super().__init__()
-        self._left = most_bytes
+        self._left = max_bytes
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self._left -= len(data)
         if self._left < 0:
-            raise TooLarge("the result is larger than one query may have; ask for less, for instance with LIMIT")
+            raise TooLargeError("the result is larger than one query may have; ask for less, for instance with LIMIT")
         return super().write(data)
 
 
 def _confine(memory: int, files: int) -> None:
-    """Bound the memory, and how many files and connections may be open from now on; 0: none can be opened."""
+    """Bound the memory, and the number of files and connections that may be open from now on."""
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     # Descriptors 0 to 2 are taken, and a new one would have a higher number.
@@ -154,7 +153,7 @@ def _confine(memory: int, files: int) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """End also when the server was killed while this process is at work on an endless query."""
+    """End when the server was killed, even during an endless query."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -1,1 +1,1 @@
-"""Asking the nodes for quads, and keeping one copy of each graph."""
+"""Fetching quads from the nodes, and merging them into one copy of each graph."""

@@ -1,4 +1,4 @@
-"""Asking the nodes for quads, within limits."""
+"""The SPARQL endpoints of nodes, and how fast they answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyoxigraph
 import urllib3
 
 from catena_core.version import __version__
-from federation.budget import Effort
-from federation.errors import QueryCancelled, QueryTimeout, SourceFailed
-from federation.fetching.subquery import Request
+from federation.budget import Budget
+from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
 from topology.clients.http import UnsafeError, check_address
 
@@ -27,26 +27,26 @@ _HEADERS = {
 }
 _CHUNK = 1024 * 1024
 
-# When a node counts as slow: after twice what nine of ten answers took, but within these bounds, in seconds.
+# A node counts as slow after twice what nine of ten answers took, but within these bounds, in seconds.
 _TIMES_USUAL = 2.0
 _LEAST_PATIENCE = 0.03
 _MOST_PATIENCE = 1.0
 _FIRST_PATIENCE = 0.5  # while fewer than these answers are known
 _FEWEST_ANSWERS = 5
 _ANSWERS_REMEMBERED = 64
-# Seconds after which a request at least has to wait for its node to seem to hang, and how many such requests a node is left.
+# A node seems to hang when a request has waited this many seconds at least; it is left this many such requests.
 _LEAST_OVERDUE = 0.25
 _MOST_OVERDUE = 8
-# Seconds for which a node that did not answer in time is not waited for where others can replace it.
+# Seconds for which others replace a node that did not answer in time.
 _SHUNNED = 5.0
 
 
-class _Silent(SourceFailed):
+class _SilentError(SourceFailedError):
     """A node that took too long."""
 
 
-class _Manners:
-    """How one node answers."""
+class _ResponseTimes:
+    """The times that one node takes to answer."""
 
     def __init__(self) -> None:
         self.seconds: deque[float] = deque(maxlen=_ANSWERS_REMEMBERED)
@@ -61,94 +61,96 @@ class _Manners:
         return min(max(_TIMES_USUAL * usual, _LEAST_PATIENCE), _MOST_PATIENCE)
 
     def overdue(self, now: float) -> list[float]:
-        """The requests, by when they were sent, that wait so long that the node seems to hang."""
+        """Return when each request was sent that has waited so long that the node seems to hang."""
         limit = max(_TIMES_USUAL * self.patience, _LEAST_OVERDUE)
         return [start for start in list(self.asked_at.values()) if now - start > limit]
 
 
-class Nodes:
-    """Connections to nodes, kept open, and how the nodes answer. May be used by many threads.
+class Endpoints:
+    """Open connections to nodes, and their response times. May be used by many threads.
 
     Args:
         timeout: Seconds that one node may take for one request.
-        connections: Connections kept to each node.
+        connections: The number of connections to keep open to each node.
     """
 
     def __init__(self, timeout: float, connections: int) -> None:
         self._timeout = timeout
         self._pool = urllib3.PoolManager(num_pools=1000, maxsize=connections, retries=False)
-        self._manners: dict[str, _Manners] = defaultdict(_Manners)
+        self._times: dict[str, _ResponseTimes] = defaultdict(_ResponseTimes)
         self._numbers = count()
 
-    def ask(self, source: Source, request: Request, effort: Effort) -> bytes:
+    def ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
         """Ask one node for quads.
 
         Args:
             source: The node.
-            request: What to ask.
-            effort: What the user's query may use.
+            request: The subquery.
+            budget: The budget of the query.
 
         Returns:
-            The rows: SPARQL 1.1 Results in TSV, without the header line.
+            SPARQL 1.1 Results in TSV, without the header line.
 
         Raises:
-            SourceFailed: The node did not answer in time, or not as it should.
-            QueryTimeout: The deadline is over.
-            QueryCancelled: The query has ended.
-            TooLarge: The budget is spent.
+            SourceFailedError: The node did not answer in time, or not as it should.
+            QueryTimeoutError: The deadline has passed.
+            QueryCancelledError: The query has ended.
+            TooLargeError: The nodes send too much for the budget.
         """
-        manners = self._manners[source.id]
+        times = self._times[source.id]
         number, start = next(self._numbers), time.monotonic()
-        if len(manners.overdue(start)) >= _MOST_OVERDUE:
-            raise SourceFailed(f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id])
-        manners.asked_at[number] = start
+        if len(times.overdue(start)) >= _MOST_OVERDUE:
+            raise SourceFailedError(
+                f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id]
+            )
+        times.asked_at[number] = start
         try:
-            rows = self._ask_again(source, request, effort)
-        except (_Silent, QueryCancelled, QueryTimeout):
+            rows = self._ask_again(source, request, budget)
+        except (_SilentError, QueryCancelledError, QueryTimeoutError):
             now = time.monotonic()
-            if start in manners.overdue(now):  # also when the query went on without it, or ended
-                manners.shunned_until = now + _SHUNNED
+            if start in times.overdue(now):  # also when the query went on without it, or ended
+                times.shunned_until = now + _SHUNNED
             raise
         finally:
-            manners.asked_at.pop(number, None)
-        manners.seconds.append(time.monotonic() - start)
-        manners.shunned_until = 0.0
+            times.asked_at.pop(number, None)
+        times.seconds.append(time.monotonic() - start)
+        times.shunned_until = 0.0
         return rows
 
     def patience(self, node: str) -> float:
-        """Seconds after which a node that has not answered is slow: a multiple of what it usually takes."""
-        return self._manners[node].patience
+        """Return the seconds after which a node is slow: a multiple of the time that it usually takes."""
+        return self._times[node].patience
 
     def suspects(self, nodes: Iterable[str]) -> frozenset[str]:
-        """The nodes among these that seem to hang: a request waits far too long, or did until a moment ago."""
+        """Return the nodes that seem to hang: a request waits far too long, or did until a moment ago."""
         now = time.monotonic()
         return frozenset(
-            node for node in nodes if self._manners[node].shunned_until > now or self._manners[node].overdue(now)
+            node for node in nodes if self._times[node].shunned_until > now or self._times[node].overdue(now)
         )
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.clear()
 
-    def _ask_again(self, source: Source, request: Request, effort: Effort) -> bytes:
-        until = min(effort.deadline, time.monotonic() + self._timeout)
+    def _ask_again(self, source: Source, request: Subquery, budget: Budget) -> bytes:
+        until = min(budget.deadline, time.monotonic() + self._timeout)
         try:
             try:
-                return self._ask(source, request, until, effort)
+                return self._ask(source, request, until, budget)
             except urllib3.exceptions.ProtocolError:
                 # A kept connection that the node closed just now says nothing about the node.
-                return self._ask(source, request, until, effort)
+                return self._ask(source, request, until, budget)
         except urllib3.exceptions.NewConnectionError as error:  # one of its TimeoutErrors, whatever took no time
-            raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
+            raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
         except (TimeoutError, urllib3.exceptions.TimeoutError):
-            if time.monotonic() >= effort.deadline:
-                raise QueryTimeout(f"waited for node {source.id}") from None
-            raise _Silent(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
+            if time.monotonic() >= budget.deadline:
+                raise QueryTimeoutError(f"waited for node {source.id}") from None
+            raise _SilentError(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
         except (urllib3.exceptions.HTTPError, OSError, UnsafeError) as error:
-            raise SourceFailed(f"node {source.id} does not answer: {error}", [source.id]) from error
+            raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
 
-    def _ask(self, source: Source, request: Request, until: float, effort: Effort) -> bytes:
-        effort.spend(0)
+    def _ask(self, source: Source, request: Subquery, until: float, budget: Budget) -> bytes:
+        budget.charge(0)
         check_address(source.sparql_url)
         left = until - time.monotonic()
         if left <= 0:
@@ -163,22 +165,22 @@ class Nodes:
             timeout=urllib3.Timeout(connect=left, read=left),
         )
         try:
-            body = _read(answer, until, effort)
+            body = _read(answer, until, budget)
         except BaseException:
             answer.close()
             raise
         answer.release_conn()
         if answer.status != 200:
             said = body[:200].decode(errors="replace")
-            raise SourceFailed(f"node {source.id} answers with status {answer.status}: {said}", [source.id])
+            raise SourceFailedError(f"node {source.id} answers with status {answer.status}: {said}", [source.id])
         return _rows(source, request.columns, body, answer.headers.get("Content-Type", ""))
 
 
-def _read(answer: urllib3.BaseHTTPResponse, until: float, effort: Effort) -> bytes:
+def _read(answer: urllib3.BaseHTTPResponse, until: float, budget: Budget) -> bytes:
     parts: list[bytes] = []
     # read1 hands over what has arrived, so that a node that trickles is noticed by the clock.
     while part := answer.read1(_CHUNK, decode_content=True):
-        effort.spend(len(part))
+        budget.charge(len(part))
         if time.monotonic() > until:
             raise TimeoutError
         parts.append(part)
@@ -191,16 +193,16 @@ def _rows(source: Source, columns: Sequence[str], body: bytes, content_type: str
         return _from_json(source, columns, body)
     header, _, rows = body.partition(b"\n")
     if media_type != _TSV or header.rstrip(b"\r") != b"\t".join(b"?%b" % column.encode() for column in columns):
-        raise SourceFailed(
+        raise SourceFailedError(
             f"node {source.id} answers with {media_type or 'no content type'}, not with {_TSV}", [source.id]
         )
     if rows and not rows.endswith(b"\n"):
-        raise SourceFailed(f"node {source.id} broke off in the middle of its answer", [source.id])
+        raise SourceFailedError(f"node {source.id} broke off in the middle of its answer", [source.id])
     return rows.replace(b"\r\n", b"\n")
 
 
 def _from_json(source: Source, columns: Sequence[str], body: bytes) -> bytes:
-    """For servers without TSV; three times slower."""
+    """Convert the JSON of servers without TSV; three times slower."""
     try:
         solutions = pyoxigraph.parse_query_results(body, pyoxigraph.QueryResultsFormat.JSON)
         assert isinstance(solutions, pyoxigraph.QuerySolutions)
@@ -208,5 +210,7 @@ def _from_json(source: Source, columns: Sequence[str], body: bytes) -> bytes:
             "\t".join("" if term is None else str(term) for term in (row[c] for c in columns)) for row in solutions
         ]
     except (SyntaxError, ValueError, KeyError) as error:
-        raise SourceFailed(f"node {source.id} does not answer with SPARQL results: {error}", [source.id]) from error
+        raise SourceFailedError(
+            f"node {source.id} does not answer with SPARQL results: {error}", [source.id]
+        ) from error
     return "".join(f"{line}\n" for line in lines).encode()

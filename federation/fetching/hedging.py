@@ -1,230 +1,267 @@
-"""Asking the nodes of a snapshot side by side, without waiting for those that others can replace.
+"""Hedged requests to the nodes of a snapshot, without waiting for slow ones that others can replace.
 
-A node that has not answered by the time it usually takes is slow. When everything it was asked for can be had from others, they
-are asked, or what they have sent already is used: hedged requests (Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013).
-The answer of the slow node is used all the same if it is there first.
+A node is slow that has not answered in the time that it usually takes. When others have all graphs that it was asked for, the
+query asks them, or uses what they have sent already (Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013). It still uses
+the answer of the slow node if that arrives first.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import NoReturn
+from contextlib import contextmanager
 
-from federation.budget import Effort
-from federation.errors import QueryTimeout, SourceFailed
+from federation.budget import Budget
+from federation.errors import QueryTimeoutError, SourceFailedError
 from federation.fetching import staleness
-from federation.fetching.endpoints import Nodes
-from federation.fetching.subquery import Request
+from federation.fetching.endpoints import Endpoints
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 
-# Seconds for a request to notice the deadline by itself, and tell more exactly what it waited for.
+# Seconds in which a request notices the deadline by itself, with a more exact error.
 _GRACE = 0.25
 _LOOK_EVERY = 0.1
-# A node whose graphs nobody else has is waited for this many seconds longer than all others took, or this many times as long as
-# it usually takes; then the answer is given without them, and says so.
+# A query waits for a node that alone has some graphs this many seconds longer than for all others, or this many times as
+# long as the node usually takes. Then it is answered without them, and the answer says so.
 _LEAST_WAIT_FOR_THE_ONLY_ONE = 1.0
 _MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
 _TIMES_USUAL = 20
-# With more graphs, working out a snapshot without a node takes longer than it saves.
+# With more graphs, taking a snapshot without a node costs more time than it saves.
 _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 
 
-class OtherNodes(Exception):
-    """The query has to start again with another snapshot: some nodes are slow, or slow ones have answered after all."""
+class Reselected:
+    """The outcome of a step after which the query starts again from other nodes.
+
+    Endpoints are slow or have failed, or slow nodes have answered after all.
+    """
 
 
-class Asking:
-    """What one query asks of the nodes, whichever snapshots it goes through.
+_RESELECTED = Reselected()
+
+
+class HedgedRequests:
+    """The requests of one query, whichever snapshots it goes through.
 
     Args:
-        nodes: Connections to the nodes.
-        threads: Ask the nodes side by side.
-        effort: What the query may use, and what it has done.
-        snapshot_for: A snapshot without the nodes of these ids.
-        turn: Another number for each query, so that the nodes that are not needed take turns; ``None``: ask all nodes.
+        endpoints: Connections to the nodes.
+        threads: Send the requests.
+        budget: The query's budget.
+        snapshot_for: Returns a snapshot without the nodes of these ids.
+        turn: A number that differs for each query, so that nodes take turns at being spared; ``None``: ask all nodes.
     """
 
     def __init__(
         self,
-        nodes: Nodes,
+        endpoints: Endpoints,
         threads: ThreadPoolExecutor,
-        effort: Effort,
+        budget: Budget,
         snapshot_for: Callable[[frozenset[str]], Snapshot],
         turn: int | None = None,
     ) -> None:
-        self._nodes = nodes
+        self._endpoints = endpoints
         self._threads = threads
-        self._effort = effort
+        self._budget = budget
         self._snapshot_for = snapshot_for
         self._answers: dict[tuple[Source, str], Future[bytes]] = {}
         self._since: dict[Future[bytes], float] = {}
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
-        # Slow ones that are not waited for although they alone have something.
+        # Slow nodes that the query does not wait for although they alone have some graphs.
         self._given_up: frozenset[str] = frozenset()
         whole = snapshot_for(frozenset())
-        self._taken = whole.taken
-        suspects = nodes.suspects(source.id for source in whole.sources)
+        self._revision = whole.revision
+        suspects = endpoints.suspects([source.id for source in whole.sources])
         if suspects and self._can_spare(whole, suspects):
             self._slow = suspects
         self._spared = self._not_needed(whole, turn) if turn is not None and not suspects else frozenset()
 
+    @contextmanager
+    def failover(self) -> Iterator[Snapshot]:
+        """Yield the nodes for one attempt, and exclude those whose failure ends it.
+
+        Raises:
+            SourceFailedError: No other node can replace them.
+        """
+        try:
+            yield self.snapshot()
+        except SourceFailedError as error:
+            if not error.sources or not self.snapshot().sources:
+                raise
+            self._exclude(error.sources, str(error))
+
     def snapshot(self) -> Snapshot:
-        """The nodes to go on with: without those that failed or are slow, or that nobody needs."""
+        """Return the nodes to go on with: without those that failed, are slow or can be spared."""
         snapshot = self._snapshot_for(self._failed | self._slow | self._spared)
-        if snapshot.taken != self._taken:
+        if snapshot.revision != self._revision:
             self._reconsider()
             snapshot = self._snapshot_for(self._failed | self._slow)
             self._forget_answers(snapshot)
         return snapshot
 
-    def moved(self, before: Snapshot, graphs: frozenset[str] | None = None) -> tuple[Snapshot, frozenset[str]]:
-        """The nodes as they are now, and which graphs have to be asked for again, by that snapshot.
+    def moved(
+        self, before: Snapshot, graphs: frozenset[str] | None = None
+    ) -> tuple[Snapshot, frozenset[str]] | Reselected:
+        """Return the nodes as they are now, and the graphs to request again by that snapshot.
 
         Args:
-            before: The one that nodes were asked by.
-            graphs: Those that they were asked for; ``None``: all.
+            before: The snapshot by which the nodes were asked.
+            graphs: The requested graphs; ``None``: all.
 
-        Raises:
-            OtherNodes: Start again: a node has to be asked that was not.
+        Returns:
+            Both, or ``Reselected`` when the query needs a node that it has not asked.
         """
         now = self._snapshot_for(self._failed | self._slow | self._spared)
-        if now.taken != before.taken and self._slow | self._spared and not set(now.missing) <= set(before.missing):
+        if (
+            now.revision != before.revision
+            and self._slow | self._spared
+            and not set(now.unavailable) <= set(before.unavailable)
+        ):
             self._reconsider()
-            raise OtherNodes
+            return _RESELECTED
         again = staleness.moved(before, now, graphs)
         if again:
             self._forget_answers(now)
         return now, again
 
     def _reconsider(self) -> None:
-        """See which nodes can still be done without after a change.
+        """Find the nodes that can still be spared after a change.
 
-        Slow ones are not asked again for every change: where offerings come in, something changes all the time.
+        The query does not ask slow nodes again for every change: where offerings come in, something changes all the time.
         """
         if not self._can_spare(self._snapshot_for(self._failed | self._given_up), self._slow):
             self._slow = self._given_up
         self._spared = frozenset()
 
     def _forget_answers(self, now: Snapshot) -> None:
-        """Those of before may lack what has moved since."""
-        self._answers, self._took, self._taken = {}, {}, now.taken
+        """Drop the answers from before a change, which may lack graphs that have moved."""
+        self._answers, self._took, self._revision = {}, {}, now.revision
 
-    def ask(self, snapshot: Snapshot, sources: Iterable[Source], request: Request) -> list[tuple[Source, bytes]]:
-        """What nodes answer. What was answered once is not asked again.
+    def ask(
+        self, snapshot: Snapshot, sources: Iterable[Source], request: Subquery
+    ) -> list[tuple[Source, bytes]] | Reselected:
+        """Ask nodes side by side; reuse the answers to earlier requests with the same text.
 
         Args:
-            snapshot: The one that the query goes by.
+            snapshot: The snapshot that the query goes by.
             sources: The nodes to ask, some of the snapshot's.
-            request: What to ask.
+            request: The subquery.
+
+        Returns:
+            Each node with its answer, or ``Reselected`` when other nodes have to be asked.
 
         Raises:
-            OtherNodes: Start again, with another snapshot.
-            SourceFailed: There is no other snapshot to start again with.
-            QueryTimeout: The deadline is over.
-            QueryCancelled: Nobody waits for the answer any more.
-            TooLarge: The budget of bytes is spent.
+            SourceFailedError: No other node can replace those that failed.
+            QueryTimeoutError: The deadline has passed.
+            QueryCancelledError: The client has gone.
+            TooLargeError: The nodes send too much for the budget.
         """
         text = request.text
         waiting = {self._submit(source, request): source for source in sources}
         while True:
-            self._leave_out_failed(waiting)
+            if self._exclude_failed(waiting):
+                return _RESELECTED
             pending = {future for future in waiting if not future.done()}
             if not pending:
                 return [(source, future.result()) for future, source in waiting.items()]
-            self._look_around(snapshot, waiting, pending, text)
-            self._effort.check(_listed(waiting, pending), grace=_GRACE)
+            if self._replace_slow(snapshot, waiting, pending, text):
+                return _RESELECTED
+            self._budget.check(_listed(waiting, pending), grace=_GRACE)
             late = {future for (_, asked), future in self._answers.items() if asked == text and not future.done()}
             wait(pending | late, timeout=self._until_next_look(waiting, pending), return_when=FIRST_COMPLETED)
 
-    def _submit(self, source: Source, request: Request) -> Future[bytes]:
+    def _submit(self, source: Source, request: Subquery) -> Future[bytes]:
         future = self._answers.get((source, request.text))
         if future is None:
-            # Bound now: after a change of what stands where, it would tell of an answer that is not used any more.
+            # Passed now: after a change of the snapshot, the thread must not record times of an answer that is out of date.
             future = self._threads.submit(self._ask_one, source, request, self._took)
             self._answers[source, request.text] = future
             self._since[future] = time.monotonic()
         return future
 
-    def _ask_one(self, source: Source, request: Request, took: dict[tuple[Source, str], float]) -> bytes:
+    def _ask_one(self, source: Source, request: Subquery, took: dict[tuple[Source, str], float]) -> bytes:
         start = time.perf_counter()
-        body = self._nodes.ask(source, request, self._effort)
+        body = self._endpoints.ask(source, request, self._budget)
         took[source, request.text] = time.perf_counter() - start
-        self._effort.note("ask", source.id, request.text, body.count(b"\n"), len(body), start)
+        self._budget.trace.record("ask", source.id, request.text, body.count(b"\n"), len(body), start)
         return body
 
-    def _leave_out_failed(self, waiting: dict[Future[bytes], Source]) -> None:
+    def _exclude_failed(self, waiting: dict[Future[bytes], Source]) -> bool:
+        """Exclude the nodes that failed; return whether there were any."""
         errors = [error for future in waiting if future.done() and (error := future.exception())]
         if not errors:
-            return
-        if any(isinstance(error, QueryTimeout) for error in errors):
-            raise QueryTimeout(f"waited for {_listed(waiting, waiting.keys() - _answered(waiting))}")
-        failures = [error for error in errors if isinstance(error, SourceFailed)]
+            return False
+        if any(isinstance(error, QueryTimeoutError) for error in errors):
+            raise QueryTimeoutError(f"waited for {_listed(waiting, waiting.keys() - _answered(waiting))}")
+        failures = [error for error in errors if isinstance(error, SourceFailedError)]
         if len(errors) > len(failures):
-            raise next(error for error in errors if not isinstance(error, SourceFailed))
+            raise next(error for error in errors if not isinstance(error, SourceFailedError))
         failed = frozenset[str]().union(*(failure.sources for failure in failures))
-        self.do_without(failed, "; ".join(dict.fromkeys(map(str, failures))))
+        self._exclude(failed, "; ".join(dict.fromkeys(map(str, failures))))
+        return True
 
-    def do_without(self, failed: frozenset[str], reason: str) -> NoReturn:
-        """Go on without nodes that failed, and with all others, also those that seemed slow.
+    def _exclude(self, failed: frozenset[str], reason: str) -> None:
+        """Go on without nodes that failed, and with all others, slow ones included.
 
         Args:
             failed: Their ids.
-            reason: What is wrong with them.
+            reason: Their error.
 
         Raises:
-            OtherNodes: Start again.
-            SourceFailed: There is nobody left to start again with.
+            SourceFailedError: No other node is left.
         """
         if failed <= self._failed:
-            raise SourceFailed(reason, failed)
+            raise SourceFailedError(reason, failed)
         self._failed |= failed
         self._slow -= failed
         self._spared = frozenset()
         if self._slow and not self._can_spare(self._snapshot_for(self._failed), self._slow):
             self._slow = frozenset()
         if not self.snapshot().sources:
-            raise SourceFailed(f"no catalogue node answers: {reason}", failed)
-        raise OtherNodes
+            raise SourceFailedError(f"no catalogue node answers: {reason}", failed)
 
-    def _look_around(
+    def _replace_slow(
         self, snapshot: Snapshot, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str
-    ) -> None:
-        """Start again where a slow node has answered, or where all that is waited for can be done without."""
+    ) -> bool:
+        """Select other nodes when a slow one has answered, or when others can replace all pending ones.
+
+        Returns:
+            Whether the selection has changed.
+        """
         if back := {source.id for source, asked in list(self._took) if asked == text} & self._slow:
             self._slow -= back
-            raise OtherNodes
+            return True
         now = time.monotonic()
         overdue = {waiting[future].id for future in pending if now >= self._due(waiting[future], future)}
         if len(overdue) < len(pending):
-            return
-        # Nodes that were slow before may be the only ones to take the place of these.
+            return False
+        # Endpoints that were slow before may be the only ones that can replace these.
         asked = {source.id for source, words in list(self._answers) if words == text}
         for slow in (self._slow, self._slow & asked):
             others = self._snapshot_for(self._failed | slow | overdue)
-            nothing_lost = set(others.missing) <= set(snapshot.missing)
+            nothing_lost = set(others.unavailable) <= set(snapshot.unavailable)
             if others.sources and nothing_lost:
                 break
-        if others.sources and (nothing_lost or now >= self._last_moment(waiting, pending, text)):
-            self._slow = slow | overdue
-            self._spared = frozenset()
-            if not nothing_lost:
-                self._given_up |= overdue
-            raise OtherNodes
+        if not others.sources or not (nothing_lost or now >= self._last_moment(waiting, pending, text)):
+            return False
+        self._slow = slow | overdue
+        self._spared = frozenset()
+        if not nothing_lost:
+            self._given_up |= overdue
+        return True
 
     def _due(self, source: Source, future: Future[bytes]) -> float:
-        return self._since[future] + self._nodes.patience(source.id)
+        return self._since[future] + self._endpoints.patience(source.id)
 
     def _last_moment(self, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str) -> float:
-        """When to go on without what is pending although nobody else has it: never before anybody has answered."""
+        """Return when to go on without pending nodes that others cannot replace: never before any node has answered."""
         took = [self._took[source, text] for future, source in waiting.items() if future not in pending]
         if not took:
             return math.inf
-        usual = max(self._nodes.patience(waiting[future].id) for future in pending)
+        usual = max(self._endpoints.patience(waiting[future].id) for future in pending)
         begun = max(self._since[future] for future in pending)
         longer = min(max(_LEAST_WAIT_FOR_THE_ONLY_ONE, _TIMES_USUAL * usual), _MOST_WAIT_FOR_THE_ONLY_ONE)
         return begun + max(took) + longer
@@ -235,22 +272,22 @@ class Asking:
         return min([_LOOK_EVERY, *(seconds for seconds in due if seconds > 0)])
 
     def _not_needed(self, whole: Snapshot, turn: int) -> frozenset[str]:
-        """A node whose graphs all stand on others and say the same there: with two copies of each, one can be left out."""
-        knows_all = bool(whole.version) and whole.unmarked == frozenset()  # providers may add to what they put there
-        if len(whole.sources) < 2 or not knows_all or len(whole.holders) > _MOST_GRAPHS_TO_CHOOSE_FROM:
+        """Return a node to spare: with two copies of each graph, others have the same content as this one."""
+        knows_all = bool(whole.version) and whole.untracked == frozenset()  # providers may add to what they put there
+        if len(whole.sources) < 2 or not knows_all or len(whole.source_of) > _MOST_GRAPHS_TO_CHOOSE_FROM:
             return frozenset()
         node = frozenset({whole.sources[turn % len(whole.sources)].id})
         others = self._snapshot_for(node)
-        shows_the_same = (others.version, others.missing, others.unmarked) == (
+        shows_the_same = (others.version, others.unavailable, others.untracked) == (
             whole.version,
-            whole.missing,
-            whole.unmarked,
+            whole.unavailable,
+            whole.untracked,
         )
         return node if shows_the_same and others.sources else frozenset()
 
     def _can_spare(self, whole: Snapshot, nodes: frozenset[str]) -> bool:
         others = self._snapshot_for(self._failed | nodes)
-        return bool(others.sources) and set(others.missing) <= set(whole.missing)
+        return bool(others.sources) and set(others.unavailable) <= set(whole.unavailable)
 
 
 def _answered(waiting: dict[Future[bytes], Source]) -> set[Future[bytes]]:

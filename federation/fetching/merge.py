@@ -1,61 +1,67 @@
-"""From the nodes' rows to one copy of each graph.
+"""The merge of nodes' rows into one copy of each graph.
 
-SPARQL 1.1 Results in TSV write terms nearly as N-Quads does, so rows become N-Quads line by line, without a Python object for
+SPARQL 1.1 Results in TSV write terms nearly as N-Quads does. So rows become N-Quads line by line, without a Python object for
 each term: on 86,700 rows this and loading take 0.16 s, pyoxigraph's TSV parser and its ``Quad``s 0.35 s, JSON 0.47 s.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyoxigraph
 
-from federation.analysis.plan import Block
-from federation.errors import SourceFailed, TooLarge
-from federation.fetching.terms import in_full, iri, skolem_label
+from federation.analysis.plan import PushedBGP
+from federation.errors import SourceFailedError, TooLargeError
 from federation.source_selection import Source
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
 _WRITTEN_IN_FULL = (b"<", b'"', b"_")
 _FORBIDDEN = re.compile(rb'[<>"{}|^`\x00-\x20]')
+_XSD = b"http://www.w3.org/2001/XMLSchema#"
+_SHORT_FORMS = (
+    (re.compile(rb"[+-]?\d+"), b"integer"),
+    (re.compile(rb"[+-]?\d*\.\d*"), b"decimal"),
+    (re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+"), b"double"),
+    (re.compile(rb"true|false"), b"boolean"),
+)
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
-class Rows:
-    """The quads pulled for one query.
+class MergedQuads:
+    """The quads fetched for one query.
 
     Args:
-        to_default: Whether a graph's triples belong into the default graph.
-        to_named: Whether a graph can be reached by GRAPH.
-        skolem: How IRIs begin that stand for blank nodes; these become blank nodes here.
-        most: The largest number of quads.
-        watched: Blocks whose variables' terms are to be known.
+        default_graphs: The graphs whose triples belong into the default graph; ``None``: all.
+        named_graphs: The graphs that GRAPH can reach; ``None``: all.
+        skolem: The prefix of IRIs that stand for blank nodes; these become blank nodes here.
+        max_quads: The largest number of quads.
+        watched: Basic graph patterns whose variables' terms are to be collected.
 
     Attributes:
         default: Triples of the default graph: N-Triples lines without the final dot.
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
-        terms: The terms of each variable of the watched blocks, as the nodes know them.
-        has_blank_nodes: Whether nodes sent blank nodes. Their labels hold within one answer only.
+        terms: The terms of each variable of the watched patterns, as the nodes know them.
     """
 
     def __init__(
         self,
-        to_default: Callable[[str], bool],
-        to_named: Callable[[str], bool],
+        default_graphs: frozenset[str] | None,
+        named_graphs: frozenset[str] | None,
         skolem: str,
-        most: int,
-        watched: Iterable[Block] = (),
+        max_quads: int,
+        watched: Iterable[PushedBGP] = (),
     ) -> None:
-        self._to_default = to_default
-        self._to_named = to_named
+        self._default_graphs = default_graphs
+        self._named_graphs = named_graphs
         self._skolem = b"<" + skolem.encode()
-        self._most = most
+        self._max_quads = max_quads
         self.default: list[bytes] = []
         self.named: list[bytes] = []
         self.graphs: set[str] = set()
-        self.terms: dict[Block, dict[int, set[str]]] = {}
-        self.has_blank_nodes = False
+        self.terms: dict[PushedBGP, dict[int, set[str]]] = {}
         self._watched = frozenset(watched)
         self._origins: list[tuple[Source, int, int]] = []
 
@@ -65,28 +71,28 @@ class Rows:
         number: int,
         body: bytes,
         counts: Callable[[str], bool],
-        blocks: Mapping[bytes, Block] | None = None,
+        bgps: Mapping[bytes, PushedBGP] | None = None,
     ) -> None:
-        """Take the rows of the graphs that are read from a node.
+        """Merge the rows of the graphs that the query reads from a node.
 
         Args:
             source: The node.
             number: A number that no other answer has in this query.
-            body: What it sent: TSV rows of ``Request.columns``.
-            counts: Whether a graph is read from this answer.
-            blocks: As in ``Request.blocks``.
+            body: Its answer: TSV rows of ``Subquery.columns``.
+            counts: Returns whether the query reads a graph from this answer.
+            bgps: As in ``Subquery.bgps``.
 
         Raises:
-            SourceFailed: They are no such rows.
-            TooLarge: The quads are too many.
+            SourceFailedError: The rows are invalid.
+            TooLargeError: The quads are too many.
         """
         try:
-            if blocks:
-                self._add_matches(_Places(self, counts), number, body, blocks)
+            if bgps:
+                self._add_matches(_Places(self, counts), number, body, bgps)
             else:
                 self._add_quads(_Places(self, counts), number, body)
         except (ValueError, LookupError) as error:
-            raise SourceFailed(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
+            raise SourceFailedError(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
         self._origins.append((source, len(self.default), len(self.named)))
         self._check_size()
 
@@ -113,12 +119,12 @@ class Rows:
             if place & _TO_NAMED:
                 named.append(line)
 
-    def _add_matches(self, places: _Places, number: int, body: bytes, blocks: Mapping[bytes, Block]) -> None:
-        """Rows of quads, and of matches of blocks, each of which stands for the quads that its patterns matched."""
+    def _add_matches(self, places: _Places, number: int, body: bytes, bgps: Mapping[bytes, PushedBGP]) -> None:
+        """Add rows of quads, and matches of basic graph patterns, each of which stands for several quads."""
         has_blank = b"_:" in body or self._skolem in body
         as_sent = {
             b"": _template((("?0", "?1", "?2"),)),
-            **{kind: _template(block.triples) for kind, block in blocks.items()},
+            **{kind: _template(bgp.triples) for kind, bgp in bgps.items()},
         }
         templates = {
             kind: [
@@ -128,7 +134,7 @@ class Rows:
             for kind, triples in as_sent.items()
         }
         watched: dict[bytes, list[set[bytes]]] = {
-            kind: [set() for _ in range(block.width)] for kind, block in blocks.items() if block in self._watched
+            kind: [set() for _ in range(bgp.width)] for kind, bgp in bgps.items() if bgp in self._watched
         }
         found: dict[bytes, int] = {}
         for line in filter(None, body.split(b"\n")):
@@ -149,7 +155,7 @@ class Rows:
                 parts = [terms[part] if isinstance(part, int) else part for part in triple]
                 found[b"\t".join((*parts, graph))] = place
         for kind, columns in watched.items():
-            known = self.terms.setdefault(blocks[kind], {})
+            known = self.terms.setdefault(bgps[kind], {})
             for variable, values in enumerate(columns):
                 known.setdefault(variable, set()).update(term.decode() for term in values)
         for line, place in found.items():
@@ -158,71 +164,72 @@ class Rows:
             if place & _TO_NAMED:
                 self.named.append(line)
 
-    def keep_about(self, subjects: Iterable[str]) -> None:
-        """Forget the triples of the default graph about anything else: nodes may have been asked for more.
+    def retain(self, subjects: Iterable[str]) -> None:
+        """Drop the triples of the default graph about anything else, which a wider subquery brought along.
 
         Args:
             subjects: IRIs in angle brackets, as the nodes know them.
         """
         wanted = {self._labelled(subject.encode(), 0) for subject in subjects}
-        kept: list[bytes] = []
+        left: list[bytes] = []
         origins, start = [], 0
         for source, end, named in self._origins:
-            kept += [line for line in self.default[start:end] if _subject(line) in wanted]
-            origins.append((source, len(kept), named))
+            left += [line for line in self.default[start:end] if _subject(line) in wanted]
+            origins.append((source, len(left), named))
             start = end
-        self.default, self._origins = kept, origins
+        self.default, self._origins = left, origins
 
     def quads(self) -> bytes:
-        """All of it as N-Quads, with labels that tell all blank nodes apart."""
+        """Return all quads as N-Quads, with labels that tell all blank nodes apart."""
         return _document([*self.default, *self.named])
 
-    def mend(self) -> None:
-        """Escape the characters in IRIs that N-Quads does not allow there, and some servers send all the same.
+    def escape_iris(self) -> None:
+        """Escape characters in IRIs that N-Quads forbids there, but some servers send.
 
         Raises:
-            SourceFailed: That does not help: a node sends what is no RDF.
+            SourceFailedError: A node sends invalid RDF all the same.
         """
         starts = (0, 0)
         for source, *ends in self._origins:
             for lines, start, end in zip((self.default, self.named), starts, ends, strict=True):
                 if _unreadable(lines[start:end]):
-                    lines[start:end] = map(_mended, lines[start:end])
+                    lines[start:end] = map(_escaped, lines[start:end])
                     if problem := _unreadable(lines[start:end]):
-                        raise SourceFailed(f"node {source.id} sends what is no RDF: {problem}", [source.id])
+                        raise SourceFailedError(f"node {source.id} sends what is no RDF: {problem}", [source.id])
             starts = (ends[0], ends[1])
 
     def blank_objects(self) -> Iterator[str]:
-        """The labels of the blank nodes that are objects in the default graph, without ``_:``."""
+        """Yield the labels of the blank nodes that are objects in the default graph, without ``_:``."""
         for line in self.default:
             object_ = line[line.rfind(b"\t") + 1 :]
             if object_.startswith(b"_:"):
                 yield object_[2:].decode()
 
     def place(self, name: str) -> int:
-        """Where the rows of a graph that counts belong; 0: nowhere."""
-        return _TO_DEFAULT * self._to_default(name) + _TO_NAMED * self._to_named(name)
+        """Return the places of a graph's rows, as flags; 0: none."""
+        in_default = self._default_graphs is None or name in self._default_graphs
+        is_named = self._named_graphs is None or name in self._named_graphs
+        return _TO_DEFAULT * in_default + _TO_NAMED * is_named
 
     def __len__(self) -> int:
         return len(self.default) + len(self.named)
 
     def _check_size(self) -> None:
-        if len(self.default) + len(self.named) > self._most:
-            raise TooLarge(
-                f"this query would have to look through more than {self._most} triples; make its patterns narrower"
+        if len(self.default) + len(self.named) > self._max_quads:
+            raise TooLargeError(
+                f"this query would have to look through more than {self._max_quads} triples; make its patterns narrower"
             )
 
     def _labelled(self, term: bytes, number: int) -> bytes:
         if term.startswith(self._skolem):
             return b"_:" + skolem_label(term[len(self._skolem) : -1])
         if term.startswith(b"_:"):
-            self.has_blank_nodes = True
             return b"_:n%d_%b" % (number, term[2:])
         return term
 
 
 def _template(triples: Iterable[tuple[str, str, str]]) -> list[tuple[bytes | int, ...]]:
-    """Triple patterns with the columns of their variables."""
+    """Replace the variables of triple patterns by their columns."""
     return [tuple(int(term[1:]) if term.startswith("?") else term.encode() for term in triple) for triple in triples]
 
 
@@ -232,9 +239,9 @@ def _subject(line: bytes) -> bytes:
 
 
 class _Places(dict[bytes, int]):
-    """Where the rows of each graph belong, found out once for each."""
+    """The places of each graph's rows, found once for each."""
 
-    def __init__(self, rows: Rows, counts: Callable[[str], bool]) -> None:
+    def __init__(self, rows: MergedQuads, counts: Callable[[str], bool]) -> None:
         super().__init__()
         self._rows = rows
         self._counts = counts
@@ -250,7 +257,7 @@ def _document(lines: list[bytes]) -> bytes:
 
 
 def _unreadable(lines: list[bytes]) -> str:
-    """What is wrong with lines of N-Quads; empty when nothing is."""
+    """Return the first error in lines of N-Quads; empty when there is none."""
     try:
         for _ in pyoxigraph.parse(_document(lines), pyoxigraph.RdfFormat.N_QUADS, lenient=True):
             pass
@@ -259,8 +266,55 @@ def _unreadable(lines: list[bytes]) -> str:
     return ""
 
 
-def _mended(line: bytes) -> bytes:
+def _escaped(line: bytes) -> bytes:
     return b"\t".join(
         b"<%b>" % _FORBIDDEN.sub(lambda found: b"\\u%04X" % found[0][0], term[1:-1]) if term.startswith(b"<") else term
         for term in line.split(b"\t")
     )
+
+
+def skolem_label(suffix: bytes) -> bytes:
+    """Return the label of the blank node that an IRI stands for.
+
+    Args:
+        suffix: The IRI without the prefix of such IRIs.
+    """
+    return b"g" + re.sub(rb"[^0-9A-Za-z]", lambda found: b"_%02X" % found[0][0], suffix)
+
+
+def skolem_suffix(label: str) -> str | None:
+    """Invert ``skolem_label``; ``None`` for any other label."""
+    if not label.startswith("g"):
+        return None
+    suffix = re.sub(rb"_([0-9A-F]{2})", lambda found: bytes([int(found[1], 16)]), label[1:].encode())
+    return suffix.decode()
+
+
+def iri(term: bytes) -> str:
+    """Return the IRI in a term.
+
+    Raises:
+        ValueError: The term is not in angle brackets, or has an invalid escape.
+    """
+    if not (term.startswith(b"<") and term.endswith(b">")):
+        raise ValueError(f"{term[:100]!r} is no graph")
+    return _ESCAPE.sub(_character, term[1:-1].decode())
+
+
+def in_full(term: bytes) -> bytes:
+    """Write a number or boolean with its datatype, which Turtle and so TSV may leave out.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    for form, datatype in _SHORT_FORMS:
+        if form.fullmatch(term):
+            return b'"%b"^^<%b%b>' % (term, _XSD, datatype)
+    raise ValueError(f"{term[:100]!r} is no term")
+
+
+def _character(escape: re.Match[str]) -> str:
+    number = int(escape[1] or escape[2], 16)
+    if number > sys.maxunicode or 0xD800 <= number <= 0xDFFF:  # surrogates cannot be written in UTF-8
+        raise ValueError(f"{escape[0]} is no character")
+    return chr(number)

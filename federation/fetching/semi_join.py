@@ -1,9 +1,9 @@
-"""Joins over the default graph, whose triples may come from different nodes: pulled in rounds, the narrow ones first.
+"""Semi-joins over the default graph, whose triples may come from different nodes: fetched in rounds, narrow patterns first.
 
-What a round finds for a variable narrows the patterns that share it: of a pattern only those matches are pulled whose terms
-were found (a semi-join; Bernstein and Chiu, "Using Semi-Joins to Solve Relational Queries", JACM 28(1), 1981). The rounds only
-find these terms. The last request asks for everything, patterns that found them included, so that each node answers it all
-from one state of its data; should that state have a term more than was found, the rounds are not relied on.
+The terms that a round finds for a variable narrow the patterns that share it: nodes send only those matches of a pattern whose
+terms were found (Bernstein and Chiu, "Using Semi-Joins to Solve Relational Queries", JACM 28(1), 1981). The rounds only find
+these terms. The last subquery asks for everything, patterns that found them included, so that each node answers it all from one
+state of its data. Should that state have another term, the query does not rely on the rounds.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyoxigraph
 
-from federation.analysis.plan import DEFAULT_GRAPH, Block, Pattern
+from federation.analysis.plan import DEFAULT_GRAPH, Pattern, PushedBGP
 
 MOST_TERMS = 300
 _MOST_ROUNDS = 4
@@ -25,49 +25,49 @@ _REMEMBERED = 2000
 _MARKED = re.compile(r"\0(\d+)\0")
 
 Found = Mapping[int, Set[str]]
-"""The terms that each variable of a block has in the matches of one node or all."""
+"""The terms that each variable of a pattern has in the matches of one node or all."""
 
 
 class Narrowed(NamedTuple):
-    """One pattern of a join as it is pulled.
+    """One pattern of a join, narrowed.
 
     Attributes:
-        block: It, on its own.
+        bgp: The pattern on its own.
         numbers: The numbers that its variables have in the join.
     """
 
-    block: Block
+    bgp: PushedBGP
     numbers: tuple[int, ...]
 
 
 class WidePatterns:
-    """Patterns that have been seen to match more than can narrow others. May be used by many threads."""
+    """Patterns that matched more than can narrow others. May be used by many threads."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[Block, None] = OrderedDict()
+        self._seen: OrderedDict[PushedBGP, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, block: Block) -> None:
-        """Remember one."""
+    def add(self, bgp: PushedBGP) -> None:
+        """Remember a pattern."""
         with self._lock:
-            self._seen[block] = None
+            self._seen[bgp] = None
             while len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
 
-    def __contains__(self, block: Block) -> bool:
-        return block in self._seen
+    def __contains__(self, bgp: PushedBGP) -> bool:
+        return bgp in self._seen
 
 
 @dataclass
 class SemiJoin:
-    """What is known of one join while it is pulled.
+    """The progress of one join.
 
     Attributes:
         join: The patterns, joined in the default graph.
         wide: Patterns to begin with only when there are no others.
     """
 
-    join: Block
+    join: PushedBGP
     wide: WidePatterns
     _asked: dict[int, tuple[Narrowed, Found]] = field(default_factory=dict)
     _known: dict[int, frozenset[str]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class SemiJoin:
     _rounds: int = 0
 
     def next_round(self) -> dict[int, Narrowed]:
-        """The patterns to find more terms with, by their place in the join; none when it is time for all of them."""
+        """Return the patterns to find more terms with, by their place in the join; none when it is time for all of them."""
         left = [n for n in range(len(self.join.triples)) if n not in self._asked]
         if self._rounds == _MOST_ROUNDS:
             return {}
@@ -85,11 +85,11 @@ class SemiJoin:
         return {n: narrowed for n, narrowed in chosen.items() if others & self._joined(narrowed)}
 
     def found(self, place: int, narrowed: Narrowed, found: Found) -> None:
-        """Take note of what a pattern matched.
+        """Take in the terms that a pattern matched.
 
         Args:
             place: Its place in the join.
-            narrowed: How it was asked for.
+            narrowed: The pattern as it was requested.
             found: The terms of its variables.
         """
         self._asked[place] = narrowed, found
@@ -99,31 +99,31 @@ class SemiJoin:
                 continue
             iris = _iris(terms)
             iris &= self._known.get(number, iris)
-            if any(term.startswith("_:") for term in terms):  # which nodes cannot be asked for
+            if any(term.startswith("_:") for term in terms):  # subqueries cannot name these
                 self._give_up(number)
             elif len(iris) > MOST_TERMS:
-                self.wide.add(narrowed.block)
+                self.wide.add(narrowed.bgp)
             elif all(map(_can_be_asked_for, iris)):
                 self._known[number] = iris
             else:
                 self._give_up(number)
 
     def all(self) -> list[Narrowed]:
-        """All patterns, as narrow as they can be; those that found terms as they did that."""
+        """Return all patterns, each as narrow as it can be; those that found terms as they did that."""
         return [self._asked[n][0] if n in self._asked else self._narrowed(n) for n in range(len(self.join.triples))]
 
-    def finders(self) -> list[Block]:
-        """The patterns that found terms, as they were asked for."""
-        return [narrowed.block for narrowed, _ in self._asked.values()]
+    def finders(self) -> list[PushedBGP]:
+        """Return the patterns that found terms, as they were requested."""
+        return [narrowed.bgp for narrowed, _ in self._asked.values()]
 
-    def holds(self, found: Mapping[Block, Found]) -> bool:
-        """Whether the patterns that found terms match none besides by now.
+    def holds(self, found: Mapping[PushedBGP, Found]) -> bool:
+        """Return whether the patterns that found terms match no others by now.
 
         Args:
-            found: What these matched in the end.
+            found: The terms that they matched in the end.
         """
         return all(
-            narrowed.block in found and _iris(found[narrowed.block].get(local, frozenset())) <= terms
+            narrowed.bgp in found and _iris(found[narrowed.bgp].get(local, frozenset())) <= terms
             for narrowed, was in self._asked.values()
             for local, terms in was.items()
             if narrowed.numbers[local] in self._known
@@ -131,7 +131,7 @@ class SemiJoin:
         )
 
     def plainly(self) -> list[Pattern]:
-        """The patterns as they are pulled without rounds."""
+        """Return the patterns as they are fetched without semi-joins."""
         return [
             Pattern(DEFAULT_GRAPH, *(None if term.startswith("?") else term for term in triple))
             for triple in self.join.triples
@@ -143,14 +143,14 @@ class SemiJoin:
         self._known.pop(number, None)
 
     def _is_narrow(self, narrowed: Narrowed) -> bool:
-        block = narrowed.block
-        (triple,) = block.triples
-        values = {f"?{number}" for number, _ in block.values}
+        bgp = narrowed.bgp
+        (triple,) = bgp.triples
+        values = {f"?{number}" for number, _ in bgp.values}
         ends = not triple[0].startswith("?") or not triple[2].startswith("?") or bool(values & {triple[0], triple[2]})
-        return (ends or bool(block.conditions)) and block not in self.wide
+        return (ends or bool(bgp.filters)) and bgp not in self.wide
 
     def _joined(self, narrowed: Narrowed) -> set[int]:
-        """The variables that a pattern shares with others, by their numbers in the join; none that could be a literal."""
+        """Return the variables that a pattern shares with others, by number; none that could be a literal."""
         triples = self.join.triples
         return {
             number
@@ -167,14 +167,57 @@ class SemiJoin:
         for number in numbers:
             if number in self._known:
                 values[local[number]] = values.get(local[number], self._known[number]) & self._known[number]
-        conditions = tuple(
-            _MARKED.sub(lambda found: f"\0{local[int(found[1])]}\0", condition)
-            for condition in self.join.conditions
-            if all(int(number) in local for number in _MARKED.findall(condition))
+        filters = tuple(
+            _MARKED.sub(lambda found: f"\0{local[int(found[1])]}\0", pushed_filter)
+            for pushed_filter in self.join.filters
+            if all(int(number) in local for number in _MARKED.findall(pushed_filter))
         )
         terms = [f"?{local[int(term[1:])]}" if term.startswith("?") else term for term in triple]
         ordered = tuple((number, tuple(sorted(values[number]))) for number in sorted(values))
-        return Narrowed(Block(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, conditions), numbers)
+        return Narrowed(PushedBGP(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, filters), numbers)
+
+
+class SemiJoins:
+    """The semi-joins of one query, fetched together.
+
+    Args:
+        joins: The patterns of each, joined in the default graph.
+        wide: As in ``SemiJoin``.
+    """
+
+    def __init__(self, joins: Iterable[PushedBGP], wide: WidePatterns) -> None:
+        self._joins = [SemiJoin(join, wide) for join in joins]
+        self._asked: list[tuple[SemiJoin, int, Narrowed]] = []
+
+    def next_round(self) -> list[PushedBGP]:
+        """Return the patterns to find more terms with; none when it is time to fetch all of them."""
+        self._asked = [(join, n, narrowed) for join in self._joins for n, narrowed in join.next_round().items()]
+        return [narrowed.bgp for _, _, narrowed in self._asked]
+
+    def found(self, terms: Mapping[PushedBGP, Found]) -> None:
+        """Take in the terms that the patterns of the last round matched, by pattern."""
+        for join, n, narrowed in self._asked:
+            join.found(n, narrowed, terms.get(narrowed.bgp, {}))
+
+    def narrowed(self) -> list[PushedBGP]:
+        """Return all patterns, each as narrow as it can be; those that found terms as they did that."""
+        return [narrowed.bgp for join in self._joins for narrowed in join.all()]
+
+    def finders(self) -> list[PushedBGP]:
+        """Return the patterns that found terms, as they were requested."""
+        return [bgp for join in self._joins for bgp in join.finders()]
+
+    def hold(self, terms: Mapping[PushedBGP, Found]) -> bool:
+        """Return whether the patterns that found terms match no others by now.
+
+        Args:
+            terms: The terms that they matched in the end.
+        """
+        return all(join.holds(terms) for join in self._joins)
+
+    def patterns(self) -> list[Pattern]:
+        """Return the patterns as they are fetched without semi-joins."""
+        return [pattern for join in self._joins for pattern in join.plainly()]
 
 
 def _iris(terms: Set[str]) -> frozenset[str]:
@@ -182,20 +225,8 @@ def _iris(terms: Set[str]) -> frozenset[str]:
 
 
 def _can_be_asked_for(term: str) -> bool:
-    """Whether an IRI is one: what some servers hold as IRIs would end the list of a request's terms, or make it no SPARQL."""
+    """Return whether an IRI is valid: some servers hold invalid ones, which would break the syntax of a subquery."""
     try:
         return bool(pyoxigraph.NamedNode(term[1:-1]))
     except ValueError:
         return False
-
-
-def in_rounds(joins: Sequence[SemiJoin], ask: Callable[[Sequence[Block]], Sequence[Found]]) -> None:
-    """Find the terms that narrow joins, until no more help.
-
-    Args:
-        joins: The joins.
-        ask: Pulls blocks and tells the terms of their variables.
-    """
-    while asked := [(join, n, narrowed) for join in joins for n, narrowed in join.next_round().items()]:
-        for (join, n, narrowed), found in zip(asked, ask([narrowed.block for _, _, narrowed in asked]), strict=True):
-            join.found(n, narrowed, found)

@@ -1,26 +1,97 @@
-"""Which graphs may have been deleted where they were read, before that node answered, or read in two states.
+"""Stale reads: graphs that a node may have lost before it answered, or sent in two states.
 
-A copy is told to go when others have been acknowledged, and every gateway hears of both. So a graph whose copies have neither
-come nor gone from before the nodes were asked until after they had answered was there all the time, and was read whole,
-whatever was written to it in its place.
+A node is told to delete a copy when others have been acknowledged, and every gateway hears of both. So the query read a graph
+whole if its copies neither came nor went from before the request until after the answer, whatever was written in its place.
 """
 
 from __future__ import annotations
 
-from federation.source_selection import Snapshot
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from federation.fetching.subquery import Subquery
+from federation.source_selection import Snapshot, Source
+
+
+class Round(NamedTuple):
+    """One subquery to the nodes.
+
+    Attributes:
+        before: The snapshot by which the nodes were asked.
+        asked: The subquery.
+        now: Another snapshot, from after the last answer.
+        moved: The graphs to request again: the query drops all their rows.
+    """
+
+    before: Snapshot
+    asked: Subquery
+    now: Snapshot
+    moved: frozenset[str]
+
+    def counts(self, source: Source) -> Callable[[str], bool]:
+        """Return a test for graphs, by IRI, of whether the query reads them from a node's answer."""
+        before, graphs, moved, node = self.before, self.asked.graphs, self.moved, source.id
+        return lambda graph: before.reads(graph, node) and graph not in moved and (graphs is None or graph in graphs)
+
+    def missing(self) -> set[str]:
+        """Return the ids of nodes whose graphs the answer may lack: unavailable before, or since.
+
+        Of a node that went meanwhile, the query read each graph whole that had neither come there nor gone.
+        """
+        before, graphs, now = self.before, self.asked.graphs, self.now
+        missing = set[str]()
+        if graphs is None or not all(map(before.is_confirmed, graphs)):
+            missing.update(before.unavailable)
+        if now.revision != before.revision and now.unavailable:
+            looked_at: Iterable[str] = now.source_of if graphs is None else graphs
+            if any(not now.is_confirmed(graph) and now.moved_at.get(graph, 0) > before.revision for graph in looked_at):
+                missing.update(now.unavailable)
+        return missing
+
+
+def is_of_one_version(snapshot: Snapshot, rounds: Iterable[Round]) -> bool:
+    """Return whether the catalogue had a snapshot's version before each of some rounds and after it."""
+    return all(done.before.version == done.now.version == snapshot.version for done in rounds)
+
+
+def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
+    """Return a snapshot with the fingerprints of the graphs as they were read, where these still hold after the last round.
+
+    Later rounds may have read an older copy than the snapshot shows, or one that it does not know.
+
+    Args:
+        snapshot: The snapshot with which the first round began.
+        rounds: All rounds since, in their order.
+    """
+    if is_of_one_version(snapshot, rounds):
+        return snapshot
+    fingerprints = dict(snapshot.fingerprints)
+    for done in rounds:
+        for graph in (
+            done.before.fingerprints.keys() | fingerprints.keys() if done.asked.graphs is None else done.asked.graphs
+        ):
+            fingerprint = done.before.fingerprints.get(graph)
+            if graph in done.moved or fingerprint is None or rounds[-1].now.fingerprints.get(graph) != fingerprint:
+                fingerprints.pop(graph, None)
+            else:
+                fingerprints[graph] = fingerprint
+    if fingerprints == snapshot.fingerprints:
+        return snapshot
+    return replace(snapshot, fingerprints=fingerprints, version=f"{snapshot.version} in part")
 
 
 def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> frozenset[str]:
-    """The graphs that have to be asked for once more, where they are now.
+    """Return the graphs to request again, from where they are now.
 
-    Those that no live node is known to hold now are none of them: there is nobody to ask.
+    Graphs that no live node is known to have are not among them: no node could answer.
 
     Args:
-        before: The snapshot that the nodes were asked by, taken before that.
-        now: Another one, taken after they had answered.
-        graphs: Those that they were asked for; ``None``: all.
+        before: The snapshot by which the nodes were asked.
+        now: Another one, from after the last answer.
+        graphs: The requested graphs; ``None``: all.
     """
-    if now.taken == before.taken:
+    if now.revision == before.revision:
         return frozenset()
     if graphs is None:
         graphs = _changed(before, now)
@@ -28,28 +99,30 @@ def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> fro
 
 
 def _changed(before: Snapshot, now: Snapshot) -> frozenset[str]:
-    """The only graphs that may have moved, found in one go: there are many, and something changes for most queries."""
-    held, touched, taken = before.holders, now.touched, before.taken
+    """Return the only graphs that may have moved, all at once: there are many, and something changes for most queries."""
+    held, moved_at, revision = before.source_of, now.moved_at, before.revision
     changed = {
-        graph for graph, holder in now.holders.items() if held.get(graph) != holder or touched.get(graph, 0) > taken
+        graph
+        for graph, holder in now.source_of.items()
+        if held.get(graph) != holder or moved_at.get(graph, 0) > revision
     }
-    return frozenset(changed | (held.keys() - now.holders.keys()) | (before.withheld ^ now.withheld))
+    return frozenset(changed | (held.keys() - now.source_of.keys()) | (before.tombstoned ^ now.tombstoned))
 
 
 def _has_moved(graph: str, before: Snapshot, now: Snapshot) -> bool:
-    if graph in now.holders and not now.surely_has(graph):
+    if graph in now.source_of and not now.is_confirmed(graph):
         return False
-    if graph in now.withheld:
-        # It is not to be seen any more. What one node sent of it is of the time before; of several it may be too much.
+    if graph in now.tombstoned:
+        # Queries ignore it from now on. The rows of one node are of the time before; those of several may be too many.
         return _read_from(graph, before) is None
-    if now.touched.get(graph, 0) > before.taken:
+    if now.moved_at.get(graph, 0) > before.revision:
         return True
-    if graph in before.marks and graph in now.marks:
-        # Of copies that are written in their place now one is the newer, now the other; they are all there all the time.
-        return not now.is_live(before.holders.get(graph, ""))
+    if graph in before.fingerprints and graph in now.fingerprints:
+        # While copies are overwritten in place, now one is newer, now another; all of them exist all the time.
+        return not now.is_live(before.source_of.get(graph, ""))
     return _read_from(graph, before) != _read_from(graph, now)
 
 
 def _read_from(graph: str, snapshot: Snapshot) -> str | None:
-    """The id of the node; empty: none; ``None``: any."""
-    return "" if graph in snapshot.withheld else snapshot.holders.get(graph)
+    """Return the id of the node; empty: none; ``None``: any."""
+    return "" if graph in snapshot.tombstoned else snapshot.source_of.get(graph)

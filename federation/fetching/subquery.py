@@ -1,8 +1,8 @@
-"""What the nodes are asked: one SELECT query of our own making for all the quads that a query can see.
+"""Subqueries for nodes: one SELECT query for all the quads that a query can match.
 
-One request per node, whatever the number of patterns: a node answers it from one state of its data, so that no graph is seen
-half before and half after a change, and blank nodes keep their labels within it. UNION of the patterns was also as fast as any
-other form on pyoxigraph and Fuseki, and faster than a request for each.
+Each node gets one subquery, whatever the number of patterns. It answers that from one state of its data, so that the query
+sees no graph half before and half after a change, and blank nodes keep their labels. A UNION of the patterns was as fast as
+any other form on pyoxigraph and Fuseki, and faster than a request for each.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from federation.analysis.canonical_literals import is_read_as_written
-from federation.analysis.plan import Block, Dataset, Pattern
+from federation.analysis.plan import Dataset, Pattern, PushedBGP, is_portable
 
 QUAD = ("s", "p", "o")
 _KIND, _GRAPH = "k", "g"
 _MARKED = re.compile(r"\0(\d+)\0")
 _MOST_BRANCHES = 200
-# Servers bound what they read of a form; Jetty, below Fuseki, at 200,000 bytes unless told otherwise.
+# Servers bound the size of a form; Jetty, below Fuseki, at 200,000 bytes unless configured otherwise.
 _MOST_TEXT = 100_000
 _MOST_SENT = 190_000
 
 Terms = frozenset[str] | None
-"""The N-Triples forms of the terms that can stand somewhere; ``None``: any."""
+"""The possible terms of a place, in N-Triples form; ``None``: any."""
 
 
 class _Branch(NamedTuple):
@@ -37,81 +36,81 @@ class _Branch(NamedTuple):
         return all(mine is None or (its is not None and its <= mine) for mine, its in zip(self, other, strict=True))
 
 
-class Request(NamedTuple):
+class Subquery(NamedTuple):
     """A query for quads.
 
     Attributes:
         text: A SELECT query. A row that only has a graph says that the graph exists.
-        columns: Its variables: subject, predicate, object and graph; with blocks, the kind of row, then the variables of a
-            block, three of which are those of a quad, and the graph.
-        blocks: What rows of each kind but the empty one are matches of.
+        columns: Its variables: subject, predicate, object and graph. With basic graph patterns: the kind of row, then the
+            variables of a pattern, three of which are those of a quad, and the graph.
+        bgps: The basic graph pattern that rows of each kind match; rows of the empty kind are quads.
         graphs: The graphs that it looks into; ``None``: all.
     """
 
     text: str
     columns: tuple[str, ...]
-    blocks: Mapping[bytes, Block]
+    bgps: Mapping[bytes, PushedBGP]
     graphs: frozenset[str] | None
 
 
-def request(
+def subquery(
     patterns: Iterable[Pattern],
     graph_names: Iterable[str],
     dataset: Dataset,
-    blocks: Iterable[Block] = (),
-    watched: Container[Block] = (),
+    bgps: Iterable[PushedBGP] = (),
+    watched: Container[PushedBGP] = (),
     only: frozenset[str] | None = None,
-) -> Request | None:
-    """The request for the quads of a dataset that match any of some patterns, or take part in a match of some blocks.
+) -> Subquery | None:
+    """Build the subquery for the quads of a dataset that match any of some patterns.
 
     Args:
         patterns: As in ``Plan.patterns``.
         graph_names: As in ``Plan.graph_names``.
-        dataset: Where the patterns look.
-        blocks: As in ``Plan.blocks``.
-        watched: Those of them whose rows have to be told from others.
+        dataset: The dataset of the query.
+        bgps: As in ``Plan.bgps``.
+        watched: The basic graph patterns whose rows have to be told from others.
         only: The only graphs of the dataset to look into; ``None``: all.
 
     Returns:
-        The request, or ``None`` when nothing can be seen. It may ask for more than it looks into.
+        The subquery, or ``None`` when no quads can match. Nodes may send more than it looks into.
     """
-    patterns, graph_names, blocks = tuple(patterns), tuple(graph_names), tuple(blocks)
+    patterns, graph_names, bgps = tuple(patterns), tuple(graph_names), tuple(bgps)
     within = dataset if only is None else dataset.within(only)
-    exact = _request(patterns, graph_names, within, blocks, watched)
+    exact = _subquery(patterns, graph_names, within, bgps, watched)
     if exact is None or not _is_too_long(exact.text):
         return exact
-    # A list of graphs can be too long, and the rest of it not.
-    unlisted = exact if only is None else _request(patterns, graph_names, dataset, blocks, watched)
+    # The list of graphs alone can make it too long.
+    unlisted = exact if only is None else _subquery(patterns, graph_names, dataset, bgps, watched)
     assert unlisted is not None
     if not _is_too_long(unlisted.text):
         return unlisted._replace(graphs=exact.graphs)
     everything = _text(_Branch(None, None, None, None))
     names = frozenset[str]() if not graph_names else None
-    return Request(_query(_columns(0), [everything], names), _columns(0), {}, exact.graphs)
+    return Subquery(_query(_columns(0), [everything], names), _columns(0), {}, exact.graphs)
 
 
-def _request(
+def _subquery(
     patterns: Iterable[Pattern],
     graph_names: Iterable[str],
     dataset: Dataset,
-    blocks: Iterable[Block],
-    watched: Container[Block],
-) -> Request | None:
-    blocks = [block for block in blocks if dataset.graphs_of(block) != frozenset()]
-    plain = [block for block in blocks if block not in watched and _is_plain(block)]
-    blocks = [block for block in blocks if block not in plain]
-    found = [_branch(pattern, dataset) for pattern in patterns] + [_branch_of(block, dataset) for block in plain]
+    bgps: Iterable[PushedBGP],
+    watched: Container[PushedBGP],
+) -> Subquery | None:
+    bgps = [bgp for bgp in bgps if dataset.graphs_of(bgp) != frozenset()]
+    plain = [bgp for bgp in bgps if bgp not in watched and _is_plain(bgp)]
+    bgps = [bgp for bgp in bgps if bgp not in plain]
+    found = [_branch(pattern, dataset) for pattern in patterns] + [_branch_of(bgp, dataset) for bgp in plain]
     branches = _merged(branch for branch in found if branch.graph is None or branch.graph)
     names = _united([dataset.reachable(name) for name in graph_names])
-    graphs = _united([*(_iris(branch.graph) for branch in branches), *map(dataset.graphs_of, blocks), names])
-    if not branches and not blocks and names == frozenset():
+    graphs = _united([*(_iris(branch.graph) for branch in branches), *map(dataset.graphs_of, bgps), names])
+    if not branches and not bgps and names == frozenset():
         return None
-    kinds = {f"<urn:block:{n}>": block for n, block in enumerate(blocks)}
+    kinds = {f"<urn:block:{n}>": bgp for n, bgp in enumerate(bgps)}
     texts = [_text(branch) for branch in branches]
-    texts += [_block_text(kind, block, dataset.graphs_of(block)) for kind, block in kinds.items()]
-    columns = _columns(max((block.width for block in blocks), default=0))
+    texts += [_bgp_text(kind, bgp, dataset.graphs_of(bgp)) for kind, bgp in kinds.items()]
+    columns = _columns(max((bgp.width for bgp in bgps), default=0))
     text = _query(columns, texts, names)
-    return Request(text, columns, {kind.encode(): block for kind, block in kinds.items()}, graphs)
+    return Subquery(text, columns, {kind.encode(): bgp for kind, bgp in kinds.items()}, graphs)
 
 
 def _is_too_long(text: str) -> bool:
@@ -119,7 +118,7 @@ def _is_too_long(text: str) -> bool:
 
 
 def _columns(width: int) -> tuple[str, ...]:
-    """The variables of a request for quads, and, where ``width`` is not 0, for matches of blocks of so many variables."""
+    """Return the variables of a subquery for quads or, unless ``width`` is 0, for matches of so many variables."""
     return (*([_KIND] if width else []), *map(_variable, range(max(width, len(QUAD)))), _GRAPH)
 
 
@@ -138,13 +137,13 @@ def _query(columns: Iterable[str], texts: Iterable[str], names: frozenset[str] |
     return f"SELECT {' '.join('?' + c for c in columns)} WHERE {{ {' UNION '.join(texts)} }}"
 
 
-def _block_text(kind: str, block: Block, graphs: frozenset[str] | None) -> str:
-    values = "".join(_values(_variable(number), frozenset(terms)) for number, terms in block.values)
+def _bgp_text(kind: str, bgp: PushedBGP, graphs: frozenset[str] | None) -> str:
+    values = "".join(_values(_variable(number), frozenset(terms)) for number, terms in bgp.values)
     triples = " . ".join(
         " ".join(f"?{_variable(int(term[1:]))}" if term.startswith("?") else term for term in triple)
-        for triple in block.triples
+        for triple in bgp.triples
     )
-    filters = "".join(f" FILTER({_MARKED.sub(_named, condition)})" for condition in block.conditions)
+    filters = "".join(f" FILTER({_MARKED.sub(_named, pushed_filter)})" for pushed_filter in bgp.filters)
     return f"{{ {_values(_GRAPH, _terms(graphs))}{values}GRAPH ?g {{ {triples}{filters} }} BIND({kind} AS ?{_KIND}) }}"
 
 
@@ -154,21 +153,21 @@ def _branch(pattern: Pattern, dataset: Dataset) -> _Branch:
     )
 
 
-def _is_plain(block: Block) -> bool:
-    """Whether it only says which terms can stand where in one pattern."""
-    variables = [term for triple in block.triples for term in triple if term.startswith("?")]
-    return len(block.triples) == 1 and not block.conditions and len(variables) == len(set(variables))
+def _is_plain(bgp: PushedBGP) -> bool:
+    """Return whether it only lists the possible terms of one triple pattern."""
+    variables = [term for triple in bgp.triples for term in triple if term.startswith("?")]
+    return len(bgp.triples) == 1 and not bgp.filters and len(variables) == len(set(variables))
 
 
-def _branch_of(block: Block, dataset: Dataset) -> _Branch:
-    values = {f"?{number}": frozenset(terms) for number, terms in block.values}
-    (triple,) = block.triples
+def _branch_of(bgp: PushedBGP, dataset: Dataset) -> _Branch:
+    values = {f"?{number}": frozenset(terms) for number, terms in bgp.values}
+    (triple,) = bgp.triples
     places = [values.get(term) if term.startswith("?") else frozenset({term}) for term in triple]
-    return _Branch(places[0], places[1], places[2], _terms(dataset.graphs_of(block)))
+    return _Branch(places[0], places[1], places[2], _terms(dataset.graphs_of(bgp)))
 
 
 def _merged(branches: Iterable[_Branch]) -> list[_Branch]:
-    """The same quads in fewer branches: those that differ in one place only become one, those within another go."""
+    """Merge branches that differ in one place only, and drop those within another, which keeps the quads."""
     merged = list(dict.fromkeys(branches))
     for place in range(len(_Branch._fields)):
         groups: dict[tuple[Terms, ...], list[Terms]] = {}
@@ -186,8 +185,8 @@ def _text(branch: _Branch) -> str:
 
 
 def _values(column: str, terms: Terms) -> str:
-    """The terms that a column can have; nothing where some servers would miss some, which asks for more than these."""
-    if terms is None or not all(map(is_read_as_written, terms)):
+    """Write the possible terms of a column; nothing, which matches more, where some servers would miss some."""
+    if terms is None or not all(map(is_portable, terms)):
         return ""
     return f"VALUES ?{column} {{ {' '.join(sorted(terms))} }} "
 

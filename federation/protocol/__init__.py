@@ -1,1 +1,1 @@
-"""The SPARQL 1.1 Protocol, and all that is told over HTTP."""
+"""The SPARQL 1.1 Protocol over HTTP."""

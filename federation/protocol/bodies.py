@@ -1,25 +1,25 @@
-"""Bodies of requests, which strangers may make as large as they like."""
+"""The bodies of requests, which strangers may make as large as they like."""
 
 from __future__ import annotations
 
 import flask
 
-from federation.protocol.problems import RequestTooLarge, UnsupportedMediaType
+from federation.protocol.problems import RequestTooLargeError, UnsupportedMediaTypeError
 
 
 def read_body(request: flask.Request, most_bytes: int) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
-        RequestTooLarge: It has more bytes than are read.
-        UnsupportedMediaType: It is compressed.
+        RequestTooLargeError: It is larger than allowed.
+        UnsupportedMediaTypeError: It is compressed.
     """
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
+        raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
     body = bytearray()
     if (request.content_length or 0) <= most_bytes:
         while len(body) <= most_bytes and (part := request.stream.read(most_bytes + 1 - len(body))):
             body += part
         if len(body) <= most_bytes:
             return bytes(body)
-    raise RequestTooLarge(f"the request has more than the {most_bytes} bytes that are read")
+    raise RequestTooLargeError(f"the request has more than the {most_bytes} bytes that are read")

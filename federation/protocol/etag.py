@@ -1,7 +1,7 @@
-"""Answers that clients and proxies may keep, and ask whether they still hold (RFC 9110, section 13; RFC 9111).
+"""Entity tags, and conditional requests (RFC 9110, section 13; RFC 9111).
 
-Nothing tells how long an answer will hold: data may change at any moment. So what is kept must be asked for again each time,
-with ``If-None-Match``, and the answer to that is short when nothing has changed.
+Data may change at any moment, so clients and proxies have to revalidate a cached answer each time, with ``If-None-Match``. The
+response to that is short when nothing has changed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from federation.protocol.problems import problem
 
 
 def revalidated(response: flask.Response, request: flask.Request) -> flask.Response:
-    """A successful answer to GET or HEAD with its entity tag, or 304 where the client has it already, or 412 where it
-    wants what it has and nothing else.
+    """Add an entity tag, and evaluate the conditions of the request.
 
-    Answers to POST get no tag: it would be that of the address, not that of the body (RFC 9110, section 8.8.3). Nor does what
-    is not to be kept.
+    Responses to POST get no tag: it would be that of the address, not that of the body (RFC 9110, section 8.8.3). Nor do
+    responses that must not be stored.
 
     Args:
-        response: A whole answer; where it may be kept, its ``Cache-Control`` becomes ``no-cache``.
-        request: What was asked.
+        response: A complete response; unless it says otherwise, its ``Cache-Control`` becomes ``no-cache``.
+        request: The request.
+
+    Returns:
+        The response, 304 where the client has it already, or 412 where the client wants only what ``If-Match`` names.
     """
     response.headers.setdefault("Cache-Control", "no-cache")
     if request.method in ("GET", "HEAD") and not response.cache_control.no_store:
@@ -38,8 +40,8 @@ def revalidated(response: flask.Response, request: flask.Request) -> flask.Respo
 
 
 def wants_fresh(request: flask.Request) -> bool:
-    """Whether the client wants an answer that was not kept anywhere (RFC 9111, sections 5.2.1 and 5.4)."""
-    # Pragma counts only where there is no Cache-Control; of that, names are in any case.
+    """Return whether the client wants an answer that comes from no cache (RFC 9111, sections 5.2.1 and 5.4)."""
+    # Pragma counts only where there is no Cache-Control, whose names are in any case.
     given = request.headers.get("Cache-Control", request.headers.get("Pragma", ""))
     directives = {directive.partition("=")[0].strip().lower() for directive in given.split(",")}
     return not directives.isdisjoint(("no-cache", "no-store"))

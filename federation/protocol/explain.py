@@ -1,4 +1,4 @@
-"""What was done for a query, told to people and to programs.
+"""Explanations of answers, for people and for programs.
 
 An :class:`Explanation` is a dictionary that can be written as JSON; :func:`as_text` makes it readable on a terminal.
 """
@@ -10,16 +10,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from catena_core.text import printable
-from federation.protocol.query_layout import lay_out
+from federation.trace import CACHE, PULL, PUSH_DOWN
 
-if TYPE_CHECKING:  # for explanations of other processes are shown without an engine
-    from federation.budget import Step
+if TYPE_CHECKING:  # a client shows explanations of a gateway without loading the engine
     from federation.engine import Answer
+    from federation.trace import Step
 
 _TIERS = {
-    "A": "the patterns are joined and filtered at the nodes, and what they find is put together here (push-down)",
-    "B": "the triples that the patterns can match are pulled from the nodes, and the query runs here over one copy of each",
-    "kept": "the query runs here over quads that were kept from earlier queries",
+    PUSH_DOWN: "the patterns are joined and filtered at the nodes, and what they find is put together here (push-down)",
+    PULL: "the triples that the patterns can match are pulled from the nodes, and the query runs here over one copy of each",
+    CACHE: "the query runs here over quads that were kept from earlier queries",
 }
 _STEPS = {
     "ask": "a node answers a query",
@@ -29,11 +29,11 @@ _STEPS = {
 }
 _MOST_STEPS = 60
 _MOST_QUERIES = 12
-_MOST_LINES = 40
+_MAX_CHARACTERS = 4000
 _NARROWEST_NODE = 12
 _WIDEST_WORD = 16
 _LONGEST_REASON = 1000
-# Columns of the table of steps: the one that gives way where there is no room, and those that hold words.
+# Columns of the table of steps: the one that shrinks where there is no room, and those that hold words.
 _NODE = 2
 _WORDS = (1, _NODE, 3)
 
@@ -43,10 +43,10 @@ class ExplainedStep(TypedDict):
 
     Attributes:
         what: ``ask``, ``sift``, ``keep``, ``evaluate``, or another word of the engine's.
-        node: The node's id; ``None`` for what was done here.
-        query: The exact query: the one that the node was sent, or the one that was run here; ``None`` where there was none.
-        rows: How many rows came or were taken; ``None`` where nothing is counted.
-        bytes: How many came or went in.
+        node: The node's id; ``None`` for steps of the gateway.
+        query: The exact query that the node or the gateway evaluated; ``None`` where there was none.
+        rows: The number of rows; ``None`` where nothing is counted.
+        bytes: The number of bytes that came or went in.
         milliseconds: How long it took.
     """
 
@@ -59,13 +59,13 @@ class ExplainedStep(TypedDict):
 
 
 class Totals(TypedDict):
-    """What a query cost.
+    """The cost of a query.
 
     Attributes:
-        seconds: From the query to its answer; ``None`` where nobody measured that.
-        work_seconds: All steps added up. Those that were done side by side count each.
-        requests: How many queries the nodes answered.
-        rows: Rows that the nodes sent; ``None`` where nothing is counted.
+        seconds: From the query to its answer; ``None`` where that was not measured.
+        work_seconds: The sum of all steps. Simultaneous steps count each.
+        requests: The number of queries that the nodes answered.
+        rows: The number of rows that the nodes sent; ``None`` where nothing is counted.
         bytes_pulled: Bytes that the nodes sent, decompressed.
         bytes_of_result: Bytes of the answer.
     """
@@ -79,19 +79,19 @@ class Totals(TypedDict):
 
 
 class Explanation(TypedDict):
-    """What was done for a query.
+    """The explanation of an answer.
 
     Attributes:
         form: ``SELECT``, ``ASK``, ``CONSTRUCT`` or ``DESCRIBE``.
-        tier: How it was answered: ``A``, ``B`` or ``kept``.
-        meaning: What that is, in words.
-        reasons: Why it was answered in this way.
+        tier: ``A``, ``B`` or ``kept``.
+        meaning: The tier in words.
+        reasons: The reasons for the tier.
         completeness: ``complete``, or ``partial`` when graphs may be missing.
         missing: Ids of the nodes whose graphs may be missing.
-        cached: Whether the whole result was kept from an earlier request, so that nothing was done now.
+        cached: Whether the whole result was cached, so that this request took no further steps.
         content_type: The media type of the result.
-        totals: What it cost.
-        steps: What was done, in the order in which it ended.
+        totals: The cost.
+        steps: The steps, in the order in which they ended.
     """
 
     form: str
@@ -106,12 +106,13 @@ class Explanation(TypedDict):
     steps: list[ExplainedStep]
 
 
-def explanation(answer: Answer, seconds: float | None = None) -> Explanation:
-    """What was done for an answer.
+def explanation(answer: Answer, seconds: float | None = None, content_type: str = "") -> Explanation:
+    """Explain an answer.
 
     Args:
-        answer: What the engine gave.
+        answer: The engine's answer.
         seconds: How long it took, where that was measured.
+        content_type: The media type that the client would get; empty: the engine's name for it.
     """
     sent = [step for step in answer.steps if step.source and step.text]
     rows = [step.rows for step in sent if step.rows >= 0]
@@ -123,7 +124,7 @@ def explanation(answer: Answer, seconds: float | None = None) -> Explanation:
         completeness="partial" if answer.missing else "complete",
         missing=list(answer.missing),
         cached=answer.cached,
-        content_type=answer.content_type,
+        content_type=content_type or answer.media_type,
         totals=Totals(
             seconds=None if seconds is None else round(seconds, 6),
             work_seconds=round(sum(step.seconds for step in answer.steps), 6),
@@ -148,11 +149,11 @@ def _explained(step: Step) -> ExplainedStep:
 
 
 def as_text(explanation: Explanation, width: int = 100) -> str:
-    """A plan to be read on a terminal.
+    """Write an explanation for a terminal.
 
     Args:
-        explanation: What was done.
-        width: The characters of a line.
+        explanation: The explanation.
+        width: The characters of a line; queries may be longer.
 
     Returns:
         Lines, the last one ended, without characters that a terminal obeys.
@@ -173,7 +174,7 @@ def as_text(explanation: Explanation, width: int = 100) -> str:
 
 
 def _header(explanation: Explanation) -> list[str]:
-    """The answer in a line, what its tier means, and what it cost."""
+    """Write the answer in a line, the meaning of its tier, and its cost."""
     tier, meaning, missing = explanation["tier"], explanation["meaning"], explanation["missing"]
     how = f"tier {tier}" + (", kept as a whole from an earlier request" if explanation["cached"] else "")
     whole = explanation["completeness"]
@@ -219,13 +220,13 @@ def _wrapped(text: str, width: int, first: str = "", then: str = "") -> list[str
 
 
 class _Queries:
-    """The distinct queries that nodes were sent, numbered.
+    """The distinct queries that the nodes answered, numbered.
 
     Args:
-        steps: What was done.
+        steps: The steps.
 
     Attributes:
-        nodes: Whom each was sent to.
+        nodes: The nodes that answered each.
     """
 
     def __init__(self, steps: Iterable[ExplainedStep]) -> None:
@@ -236,16 +237,19 @@ class _Queries:
         self._numbers = {query: f"[{number}]" for number, query in enumerate(self.nodes, 1)}
 
     def number(self, step: ExplainedStep) -> str:
-        """How a step's query is named; empty where no node was sent one."""
+        """Return the name of a step's query; empty where no node got one."""
         return self._numbers[step["query"]] if step["node"] and step["query"] else ""
 
     def lines(self, width: int) -> list[str]:
-        """Each query, and whom it was sent to."""
+        """Write each query, and the nodes that got it."""
         lines: list[str] = []
         for query, nodes in list(self.nodes.items())[:_MOST_QUERIES]:
             head = f"  {self._numbers[query]} "
             lines += _wrapped(f"to {', '.join(sorted(set(nodes)))}", width, head, " " * len(head))
-            lines += [f"      {line}" for line in lay_out(query, width - 6, _MOST_LINES)]
+            lines += [f"      {printable(line)}" for line in query[:_MAX_CHARACTERS].split("\n")]
+            if len(query) > _MAX_CHARACTERS:
+                left_out = len(query) - _MAX_CHARACTERS
+                lines.append(f"      … {left_out:,} more characters; the explanation in JSON has them all")
         if len(self.nodes) > _MOST_QUERIES:
             lines.append(f"  … {len(self.nodes) - _MOST_QUERIES} more queries; the explanation in JSON has them all")
         return lines
@@ -285,7 +289,7 @@ def _table(steps: Sequence[ExplainedStep], queries: _Queries, width: int) -> lis
 
 
 def _middle_cut(text: str, most: int) -> str:
-    """A name whose two ends tell it from others."""
+    """Shorten a name, but keep its two ends, which tell it from others."""
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most - most // 2 - 1) :]}"
 
 

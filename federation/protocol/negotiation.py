@@ -1,8 +1,8 @@
-"""The formats of answers, and which one a client gets.
+"""The formats of answers, and content negotiation.
 
-Every format can be had by the media type that its specification registered; ``application/json`` means SPARQL's JSON results,
-or JSON-LD where the answer is a graph, and ``application/xml`` and ``text/xml`` mean the XML formats in the same way. Where a
-header cannot be set, in the address bar of a browser say, a parameter names the format instead.
+Clients name a format by the media type that its specification registered. ``application/json`` means SPARQL's JSON results, or
+JSON-LD where the answer is a graph; ``application/xml`` and ``text/xml`` mean the XML formats in the same way. Where a client
+cannot set a header, as in the address bar of a browser, a parameter names the format instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from werkzeug.http import parse_accept_header
 
 from federation.analysis.plan import Form
-from federation.errors import NotAcceptable
+from federation.errors import NotAcceptableError
 
 JSON_LD = "application/ld+json"
 SOLUTIONS = {
@@ -26,7 +26,7 @@ SOLUTIONS = {
     "text/csv": "text/csv",
     "text/tab-separated-values": "text/tab-separated-values",
 }
-"""What SELECT and ASK are answered in: by media type, the format in pyoxigraph's words; the first is the default."""
+"""The formats of SELECT and ASK: by media type, pyoxigraph's name for it; the first is the default."""
 GRAPHS = {
     "text/turtle": "text/turtle",
     "application/n-triples": "application/n-triples",
@@ -36,14 +36,14 @@ GRAPHS = {
     "application/xml": "application/rdf+xml",
     "text/xml": "application/rdf+xml",
 }
-"""What graphs are answered in, in the same way."""
+"""The formats of graphs, in the same way."""
 SOLUTION_NAMES = {
     "json": "application/sparql-results+json",
     "xml": "application/sparql-results+xml",
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
 }
-"""How a parameter names the formats of SELECT and ASK."""
+"""The names that a parameter may have for the formats of SELECT and ASK."""
 GRAPH_NAMES = {
     "turtle": "text/turtle",
     "ttl": "text/turtle",
@@ -57,18 +57,18 @@ GRAPH_NAMES = {
     "rdf": "application/rdf+xml",
     "xml": "application/rdf+xml",
 }
-"""How a parameter names the formats of graphs."""
+"""The names that a parameter may have for the formats of graphs."""
 
 # "q=.2", as Java sends by default, lacks a digit that the grammar wants.
 _BARE_FRACTION = re.compile(r"(;\s*q\s*=\s*)(?=\.)", re.IGNORECASE)
 
 
 class Format(NamedTuple):
-    """How an answer is written.
+    """The format of an answer.
 
     Attributes:
-        media_type: What pyoxigraph calls the format.
-        content_type: What the client is told, being what it asked for.
+        media_type: pyoxigraph's name for it.
+        content_type: The media type by which the client asked for it.
     """
 
     media_type: str
@@ -76,56 +76,58 @@ class Format(NamedTuple):
 
 
 def choose(form: Form, accept: str) -> Format:
-    """The format for an answer.
+    """Choose the format of an answer.
 
     Args:
         form: The query form.
         accept: The request's Accept header (RFC 9110, section 12.5.1); empty: anything.
 
     Raises:
-        NotAcceptable: None of the formats asked for can be had.
+        NotAcceptableError: The answer cannot be written in any of the acceptable formats.
     """
     return _chosen(SOLUTIONS if form in ("SELECT", "ASK") else GRAPHS, accept, form)
 
 
 def choose_for_graph(accept: str, first: str = "text/turtle") -> Format:
-    """The format for a graph that no query asked for.
+    """Choose the format of a graph that is not the answer to a query.
 
     Args:
         accept: As for ``choose``.
         first: The media type that wins where Accept likes several equally.
 
     Raises:
-        NotAcceptable: None of the formats asked for can be had.
+        NotAcceptableError: The graph cannot be written in any of the acceptable formats.
     """
     return _chosen({first: GRAPHS[first]} | GRAPHS, accept, "this")
 
 
-def named(form: Form, name: str) -> str:
-    """The media type of a format that a parameter names.
+def media_type_named(form: Form, name: str) -> str:
+    """Return the media type of a format that a parameter names.
 
     Args:
         form: The query form.
         name: A short name such as ``csv`` or ``ttl``, or a media type.
 
     Raises:
-        NotAcceptable: There is no such format for this form.
+        NotAcceptableError: There is no such format for this form.
     """
     names, media_types = (SOLUTION_NAMES, SOLUTIONS) if form in ("SELECT", "ASK") else (GRAPH_NAMES, GRAPHS)
-    # The plus of a media type that was not escaped has become a blank.
+    # An unescaped plus in a media type has become a space.
     wanted = name.strip().lower().replace(" ", "+")
     if wanted in names:
         return names[wanted]
     if wanted in media_types:
         return wanted
-    raise NotAcceptable(f"{form} is answered in the formats {', '.join(names)}, or a media type; not {name[:100]!r}")
+    raise NotAcceptableError(
+        f"{form} is answered in the formats {', '.join(names)}, or a media type; not {name[:100]!r}"
+    )
 
 
 def _chosen(formats: Mapping[str, str], accept: str, what: str) -> Format:
-    """The likeliest to please: by quality, then by how exactly it was asked for, then the first."""
+    """Choose by quality, then by how exactly Accept names the format, then the first."""
     qualities: dict[str, float] = {}
     for media_range, quality in parse_accept_header(_BARE_FRACTION.sub(r"\g<1>0", accept)):
-        # Formats have no variants, so that parameters (a charset, say) make no difference.
+        # Formats have no variants, so parameters such as a charset make no difference.
         wanted = media_range.partition(";")[0].strip().lower()
         wanted = "*/*" if wanted == "*" else wanted
         qualities[wanted] = max(quality, qualities.get(wanted, 0))
@@ -135,11 +137,11 @@ def _chosen(formats: Mapping[str, str], accept: str, what: str) -> Format:
         ((*_liking(media_type, qualities), media_type) for media_type in formats), key=lambda item: item[:2]
     )
     if quality == 0:
-        raise NotAcceptable(f"{what} is answered in {', '.join(formats)}; none of them matches {accept[:200]!r}")
+        raise NotAcceptableError(f"{what} is answered in {', '.join(formats)}; none of them matches {accept[:200]!r}")
     return Format(formats[chosen], chosen)
 
 
 def _liking(media_type: str, qualities: Mapping[str, float]) -> tuple[float, int]:
-    """The quality of the most specific range that a media type is in, and how specific that is."""
+    """Return the quality of the most specific range that contains a media type, and how specific that is."""
     ranges = ("*/*", f"{media_type.partition('/')[0]}/*", media_type)
     return next(((qualities[wanted], n) for n in (2, 1, 0) if (wanted := ranges[n]) in qualities), (0, 0))

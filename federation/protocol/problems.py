@@ -1,4 +1,4 @@
-"""Errors as they are answered over HTTP: problem details (RFC 9457), in JSON."""
+"""Errors over HTTP: problem details (RFC 9457), in JSON."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from werkzeug.wrappers import Response
 
 from federation.errors import (
     FederationError,
-    NotAcceptable,
-    QueryCancelled,
-    QueryRefused,
+    NotAcceptableError,
+    QueryCancelledError,
+    QueryRefusedError,
     QuerySyntaxError,
-    QueryTimeout,
-    ServerStopping,
-    ServiceFailed,
-    SourceFailed,
-    TooBusy,
-    TooLarge,
-    UpdateRefused,
+    QueryTimeoutError,
+    ServerStoppingError,
+    ServiceFailedError,
+    SourceFailedError,
+    TooBusyError,
+    TooLargeError,
+    UpdateRefusedError,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -30,40 +30,40 @@ _RETRY_AFTER = 5  # seconds
 _READ_MEDIA_TYPES = "application/x-www-form-urlencoded, application/sparql-query"
 
 
-class RequestTooLarge(FederationError):
-    """The request's body is larger than is read."""
+class RequestTooLargeError(FederationError):
+    """The body of the request is larger than allowed."""
 
 
-class UnsupportedMediaType(FederationError):
-    """The request's body is of a kind that the protocol does not know."""
+class UnsupportedMediaTypeError(FederationError):
+    """The body of the request is of a kind that the protocol does not know."""
 
 
-# The first class that an error is an instance of counts.
+# The first class counts of which an error is an instance.
 _STATUSES = (
     (QuerySyntaxError, HTTPStatus.BAD_REQUEST),
-    (UpdateRefused, HTTPStatus.BAD_REQUEST),
-    (RequestTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    (TooLarge, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (QueryRefused, HTTPStatus.FORBIDDEN),
-    (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
-    (SourceFailed, HTTPStatus.SERVICE_UNAVAILABLE),
-    (ServerStopping, HTTPStatus.SERVICE_UNAVAILABLE),
-    (TooBusy, HTTPStatus.SERVICE_UNAVAILABLE),
-    (ServiceFailed, HTTPStatus.BAD_GATEWAY),
-    (QueryCancelled, HTTPStatus.SERVICE_UNAVAILABLE),  # nobody is there to read it
-    (QueryTimeout, HTTPStatus.GATEWAY_TIMEOUT),
+    (UpdateRefusedError, HTTPStatus.BAD_REQUEST),
+    (RequestTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (TooLargeError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (QueryRefusedError, HTTPStatus.FORBIDDEN),
+    (NotAcceptableError, HTTPStatus.NOT_ACCEPTABLE),
+    (SourceFailedError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServerStoppingError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (TooBusyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ServiceFailedError, HTTPStatus.BAD_GATEWAY),
+    (QueryCancelledError, HTTPStatus.SERVICE_UNAVAILABLE),  # the client has gone, and does not read it
+    (QueryTimeoutError, HTTPStatus.GATEWAY_TIMEOUT),
     (FederationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 
 
 def problem(status: HTTPStatus, detail: str, **members: object) -> flask.Response:
-    """An error to answer with.
+    """Make an error response.
 
     Args:
-        status: What kind it is.
-        detail: What is wrong, and what to do.
-        members: What programs may want to know besides.
+        status: The kind of error.
+        detail: The error, and what to do about it.
+        members: Further members for programs.
     """
     content = {"title": status.phrase, "status": status.value, "detail": detail, **members}
     response = flask.Response(msgspec.json.encode(content), status=status.value, content_type=CONTENT_TYPE)
@@ -74,24 +74,24 @@ def problem(status: HTTPStatus, detail: str, **members: object) -> flask.Respons
 
 
 def of_error(error: FederationError) -> flask.Response:
-    """What to answer where a query, or a request for one, has no answer."""
+    """Make the response to a query that failed, or to a request that has none."""
     members: dict[str, object] = {}
     if isinstance(error, QuerySyntaxError) and error.line:
         members = {"line": error.line, "column": error.column}
-    if isinstance(error, SourceFailed) and error.sources:
+    if isinstance(error, SourceFailedError) and error.sources:
         members = {"nodes": sorted(error.sources)}
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
     detail = str(error)
-    if isinstance(error, QueryTimeout):
+    if isinstance(error, QueryTimeoutError):
         detail = f"there was no answer in time: {detail}; try again, or ask for less"
     response = problem(status, detail, **members)
-    if isinstance(error, UnsupportedMediaType):
+    if isinstance(error, UnsupportedMediaTypeError):
         response.headers["Accept"] = _READ_MEDIA_TYPES
     return response
 
 
 def of_http(error: HTTPException) -> Response:
-    """What to answer where there is no such address or method, or something broke; redirects are passed on."""
+    """Make the response to an unknown address or method, or to a failure of the server; pass redirects on."""
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     if status < HTTPStatus.BAD_REQUEST:
         return error.get_response()
@@ -111,6 +111,6 @@ def of_http(error: HTTPException) -> Response:
 
 
 def register(app: flask.Flask) -> None:
-    """Answer all errors of an application in this way."""
+    """Let an application respond to all errors in this way."""
     app.register_error_handler(FederationError, of_error)
     app.register_error_handler(HTTPException, of_http)

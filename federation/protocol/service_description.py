@@ -1,4 +1,4 @@
-"""What a SPARQL endpoint says about itself to machines (https://www.w3.org/TR/sparql11-service-description/)."""
+"""The SPARQL 1.1 service description of an endpoint (https://www.w3.org/TR/sparql11-service-description/)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _:graph a sd:Graph .
 def service_description(
     endpoint: str, chosen: Format, *, union_default_graph: bool, calls_services: bool = False
 ) -> bytes:
-    """A service description.
+    """Write a service description.
 
     Args:
-        endpoint: The address of the endpoint, as the client wrote it; one that is no IRI is left out.
-        chosen: How it is written.
+        endpoint: The address of the endpoint, as the client wrote it; it is left out when it is no IRI.
+        chosen: The format.
         union_default_graph: Whether the default graph is the union of the named ones.
         calls_services: Whether queries may call other servers.
     """

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
 from typing import Literal
 from urllib.parse import quote
 
@@ -13,12 +12,18 @@ import msgspec
 
 from federation.analysis.plan import Form
 from federation.engine import Answer, Engine
-from federation.errors import FederationError, NotAcceptable, QuerySyntaxError, SourceFailed, UpdateRefused
+from federation.errors import (
+    FederationError,
+    NotAcceptableError,
+    QuerySyntaxError,
+    SourceFailedError,
+    UpdateRefusedError,
+)
 from federation.protocol import problems
 from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated, wants_fresh
-from federation.protocol.explain import as_text, explanation
-from federation.protocol.negotiation import choose, choose_for_graph, named
+from federation.protocol.explain import Explanation, as_text, explanation
+from federation.protocol.negotiation import Format, choose, choose_for_graph, media_type_named
 from federation.protocol.parameters import Parameters, read_form, read_text
 from federation.protocol.service_description import service_description
 from federation.source_selection import Snapshot
@@ -39,59 +44,50 @@ def sparql_blueprint(
     max_request_bytes: int = 1024 * 1024,
     partial_answers: bool = True,
 ) -> flask.Blueprint:
-    """Endpoints that answer queries, at ``PATHS``.
+    """Make endpoints that answer queries, at ``PATHS``.
 
-    Every answer tells in the header ``Catena-Completeness`` whether it is ``complete``, or ``partial; missing=<nodes>``. Errors
-    are answered as RFC 9457 problem details, in JSON.
+    Every answer says in the header ``Catena-Completeness`` whether it is ``complete``, or ``partial; missing=<nodes>``. Errors
+    are RFC 9457 problem details, in JSON.
 
-    Besides the protocol's own parameters there are ``format`` (or ``output``), which names the format of the answer in place of
-    the Accept header, and ``explain``, with which what was done for the query is answered in place of its result: ``text``,
-    ``json``, or ``1`` for what Accept likes better of the two.
+    Besides the protocol's own parameters, ``format`` (or ``output``) names the format of the answer in place of the Accept
+    header. ``explain`` asks for an explanation in place of the result: ``text``, ``json``, or ``1`` for the one of the two that
+    Accept prefers.
 
     Args:
         engine: Answers the queries.
-        snapshot_for: See ``Engine.query_with_failover``.
-        max_request_bytes: The largest request body that is read.
+        snapshot_for: See ``Engine.answer``.
+        max_request_bytes: The largest acceptable request body.
         partial_answers: Whether to answer when graphs may be missing; if not, the status is 503.
     """
     blueprint = flask.Blueprint("sparql", __name__)
 
     def sparql() -> flask.Response:
         request = flask.request
-        readings = _readings(request, max_request_bytes)
-        likeliest = next(readings)
-        if likeliest.is_update:
-            raise UpdateRefused(_UPDATE_REFUSED)
-        if likeliest.query is None:
+        start = time.perf_counter()
+        given = _parameters(request, max_request_bytes)
+        if given.is_update:
+            raise UpdateRefusedError(_UPDATE_REFUSED)
+        if given.query is None:
             if request.method == "POST" or not set(request.args) <= _FORMAT:
                 raise QuerySyntaxError("there is no query parameter")
-            return _described(engine, likeliest.format)
-        errors: list[QuerySyntaxError] = []
-        for reading in chain([likeliest], readings):
-            try:
-                return answered(reading)
-            except QuerySyntaxError as error:
-                errors.append(error)
-        raise errors[0]  # of the likeliest reading: that is the one that helps
-
-    def answered(reading: Parameters) -> flask.Response:
-        request, query = flask.request, reading.query or ""
-        start = time.perf_counter()
-        explain = _explained_as(reading.explain)
-        answer = engine.query_with_failover(
-            query,
-            snapshot_for,
-            default_graphs=reading.default_graphs,
-            named_graphs=reading.named_graphs,
-            accept=_accepted(lambda: engine.plan(query).form, reading.format, explained=bool(explain)),
-            fresh=wants_fresh(request),
-            cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
+            return _described(engine, given.format)
+        explain = _explained_as(given.explain)
+        query = engine.prepare(
+            given.query,
+            default_graphs=given.default_graphs,
+            named_graphs=given.named_graphs,
+            cancelled=request.environ.get("waitress.client_disconnected"),
         )
+        chosen = _format_for(query.plan.form, given.format, explained=bool(explain))
+        answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=wants_fresh(request))
         if answer.missing and not partial_answers:
-            raise SourceFailed(f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing)
+            raise SourceFailedError(
+                f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing
+            )
         if explain:
-            return told_of(answer, _explained(answer, time.perf_counter() - start, explain))
-        return told_of(answer, flask.Response(answer.body, content_type=with_charset(answer.content_type)))
+            told = explanation(answer, time.perf_counter() - start, chosen.content_type)
+            return with_completeness(answer, _explained(told, explain))
+        return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 
     blueprint.register_error_handler(FederationError, problems.of_error)
     for path in PATHS:
@@ -99,8 +95,8 @@ def sparql_blueprint(
     return blueprint
 
 
-def told_of(answer: Answer, response: flask.Response) -> flask.Response:
-    """A response with what HTTP should know of an answer: whether it is complete, and how long it may be kept."""
+def with_completeness(answer: Answer, response: flask.Response) -> flask.Response:
+    """Add the headers that depend on an answer: whether it is complete, and for how long clients may cache it."""
     missing = ",".join(quote(node, safe=":/") for node in answer.missing)
     response.headers[COMPLETENESS] = f"partial; missing={missing}" if missing else "complete"
     response.headers["Vary"] = "Accept"
@@ -110,30 +106,29 @@ def told_of(answer: Answer, response: flask.Response) -> flask.Response:
 
 
 def with_charset(media_type: str) -> str:
-    """The content type of text in UTF-8, which is only told where the media type has a parameter for it."""
+    """Add the charset UTF-8 to the media types that have a parameter for it."""
     return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
 
-def _readings(request: flask.Request, max_bytes: int) -> Iterator[Parameters]:
-    """The ways to read a request, the likeliest first; there is at least one."""
-    in_address = read_form(request.query_string)
+def _parameters(request: flask.Request, max_bytes: int) -> Parameters:
+    """Read the parameters of a request, in its address and in its body."""
+    address = read_form(request.query_string)
     if request.method != "POST":
-        return in_address
-    address = next(in_address)
+        return address
     body = read_body(request, max_bytes)
     if request.mimetype == "application/sparql-query":
         if address.query is not None:
             raise QuerySyntaxError("there must be one query: it is in the address and in the body")
-        return iter([address._replace(query=read_text(body))])
+        return address._replace(query=read_text(body))
     if request.mimetype == "application/sparql-update":
-        raise UpdateRefused(_UPDATE_REFUSED)
+        raise UpdateRefusedError(_UPDATE_REFUSED)
     if request.mimetype == _FORM or body.startswith(b"query=") or not body:
-        return (_both(address, reading) for reading in read_form(body))
-    raise problems.UnsupportedMediaType("send application/x-www-form-urlencoded or application/sparql-query")
+        return _both(address, read_form(body))
+    raise problems.UnsupportedMediaTypeError("send application/x-www-form-urlencoded or application/sparql-query")
 
 
 def _both(address: Parameters, form: Parameters) -> Parameters:
-    """The parameters of a form, and those that its address has besides; the protocol wants them all in the form."""
+    """Join the parameters of a form and of its address, though the protocol wants them all in the form."""
     if address.query is not None:
         raise QuerySyntaxError("a query that is sent with POST has to be in the body, not in the address")
     return Parameters(
@@ -146,15 +141,15 @@ def _both(address: Parameters, form: Parameters) -> Parameters:
     )
 
 
-def _accepted(form: Callable[[], Form], name: str, *, explained: bool) -> str:
-    """The Accept header to answer a query by."""
-    accept = named(form(), name) if name else flask.request.headers.get("Accept", "")
-    if explained:
-        try:
-            choose(form(), accept)
-        except NotAcceptable:
-            return "*/*"  # the header was meant for the explanation
-    return accept
+def _format_for(form: Form, name: str, *, explained: bool) -> Format:
+    """Choose the format of an answer, by the parameter that names one or by the Accept header."""
+    accept = media_type_named(form, name) if name else flask.request.headers.get("Accept", "")
+    try:
+        return choose(form, accept)
+    except NotAcceptableError:
+        if explained:  # the header is meant for the explanation
+            return choose(form, "*/*")
+        raise
 
 
 def _explained_as(value: str) -> Literal["", "json", "text"]:
@@ -171,18 +166,17 @@ def _explained_as(value: str) -> Literal["", "json", "text"]:
     raise QuerySyntaxError(f"explain is 1, text, json or 0, not {value[:100]!r}")
 
 
-def _explained(answer: Answer, seconds: float, how: Literal["json", "text"]) -> flask.Response:
-    told = explanation(answer, seconds)
+def _explained(told: Explanation, how: Literal["json", "text"]) -> flask.Response:
     if how == "json":
         response = flask.Response(msgspec.json.encode(told), content_type="application/json")
     else:
         response = flask.Response(as_text(told), content_type="text/plain; charset=utf-8")
-    response.headers["Cache-Control"] = "no-store"  # it tells of this one time
+    response.headers["Cache-Control"] = "no-store"  # it explains this one request
     return response
 
 
 def _described(engine: Engine, name: str) -> flask.Response:
-    chosen = choose_for_graph(named("CONSTRUCT", name) if name else flask.request.headers.get("Accept", ""))
+    chosen = choose_for_graph(media_type_named("CONSTRUCT", name) if name else flask.request.headers.get("Accept", ""))
     body = service_description(
         flask.request.base_url,
         chosen,

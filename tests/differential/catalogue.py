@@ -37,8 +37,8 @@ class Catalogue:
         self.sources = _sources(nodes)
         self.owners: dict[str, tuple[str, ...]] = {}
         self.placed: dict[str, str] = {}
-        self._marks: dict[str, int] = {}
-        self._withheld = set(world.deleted)
+        self._fingerprints: dict[str, int] = {}
+        self._tombstoned = set(world.deleted)
         self._nodes = nodes = writing_to or nodes
         self._references: dict[frozenset[str], Reference] = {}
         for node in nodes:
@@ -68,27 +68,27 @@ class Catalogue:
         for owner in owners:
             put(self._nodes[int(owner.removeprefix("node"))], name, turtle)
         self.placed[name] = turtle
-        self._marks = {**self._marks, name: mark(name, turtle)}
-        self._withheld.discard(name)
+        self._fingerprints = {**self._fingerprints, name: mark(name, turtle)}
+        self._tombstoned.discard(name)
         self._references.clear()
 
     def write(self, name: str, turtle: str) -> Catalogue:
         """Replace a graph on its owners, before ``acknowledge`` lets snapshots tell so; returns the catalogue as it was."""
         before = copy(self)
         before.placed, before._references = dict(self.placed), {}
-        marks = self._marks
+        fingerprints = self._fingerprints
         self.place(name, turtle)
-        self._marks = marks
+        self._fingerprints = fingerprints
         return before
 
     def acknowledge(self) -> None:
         """Let snapshots tell what the nodes have."""
-        self._marks = {name: mark(name, text) for name, text in self.placed.items()}
+        self._fingerprints = {name: mark(name, text) for name, text in self.placed.items()}
 
     def withdraw(self, name: str) -> None:
         """Let a placed graph be deleted; its copies go later, if ever."""
         del self.owners[name], self.placed[name]
-        self._withheld.add(name)
+        self._tombstoned.add(name)
         self._references.clear()
 
     def read_at(self, nodes: Sequence[str]) -> Catalogue:
@@ -99,22 +99,22 @@ class Catalogue:
 
     def snapshot(self, avoided: frozenset[str] = frozenset()) -> Snapshot:
         """Each graph from its first owner that is not avoided, and word of the nodes whose own graphs are lost."""
-        holders = {
+        source_of = {
             name: next((owner for owner in owners if owner not in avoided), "") for name, owners in self.owners.items()
         }
-        marks = {name: self._marks[name] for name, holder in holders.items() if holder}
+        fingerprints = {name: self._fingerprints[name] for name, holder in source_of.items() if holder}
         either = (self.sources[0].id, self.sources[-1].id)
-        holders |= {name: next((one for one in either if one not in avoided), "") for name in self.world.doubled}
+        source_of |= {name: next((one for one in either if one not in avoided), "") for name in self.world.doubled}
         own = frozenset(self._own(avoided))
         missing = self.missing(avoided)
         return Snapshot(
             sources=tuple(source for source in self.sources if source.id not in avoided),
-            holders=holders,
-            withheld=frozenset(self._withheld),
-            missing=missing,
-            version=str(mark(*sorted(map(str, marks.items())), *sorted(own), *missing)),
-            marks=marks,
-            unmarked=own,
+            source_of=source_of,
+            tombstoned=frozenset(self._tombstoned),
+            unavailable=missing,
+            version=str(mark(*sorted(map(str, fingerprints.items())), *sorted(own), *missing)),
+            fingerprints=fingerprints,
+            untracked=own,
         )
 
     def missing(self, avoided: frozenset[str]) -> tuple[str, ...]:

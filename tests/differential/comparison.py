@@ -10,7 +10,6 @@ from federation.source_selection import Snapshot
 from tests.differential.grammar import PROLOGUE, Query
 from tests.differential.reference import Reference, Result
 
-ACCEPT = "application/sparql-results+json, application/n-triples"
 SLOW = 2.0  # seconds of evaluation after which a random query is not worth its time
 
 
@@ -23,7 +22,6 @@ def ask(
         snapshot_for,
         default_graphs=query.default if query.by_request else (),
         named_graphs=query.named if query.by_request else (),
-        accept=ACCEPT,
         fresh=fresh,
     )
 
@@ -44,14 +42,14 @@ def expected(reference: Reference, query: Query) -> Result | None:
 def same(answer: Answer, reference: Reference, query: Query) -> bool:
     """Whether an answer is that of one store."""
     truth = expected(reference, query)
-    return truth is None or Result.read(answer.body, answer.content_type).same(truth, ordered=query.ordered)
+    return truth is None or Result.read(answer.body, answer.media_type).same(truth, ordered=query.ordered)
 
 
 def compare(answer: Answer, reference: Reference, query: Query, before: Sequence[str] = ()) -> None:
     """Fail, with both answers, what happened before, and what the nodes were asked, unless they are the same."""
     if same(answer, reference, query):
         return
-    truth, found = expected(reference, query), Result.read(answer.body, answer.content_type)
+    truth, found = expected(reference, query), Result.read(answer.body, answer.media_type)
     asked = "\n".join(["", *before, ""])
     asked += "\n".join(f"{step.what} {step.source}: {step.text}" for step in answer.steps)
     raise AssertionError(

@@ -173,7 +173,7 @@ def test_what_was_kept_at_different_times_is_not_mixed(whose: str, five_sandbox_
             if whose == "placed" or node == five_sandbox_nodes[2]:
                 put(node, name, texts[1])
         found = [
-            Result.read(answer.body, answer.content_type) for answer in asked_again(engine, both, catalogue.snapshot)
+            Result.read(answer.body, answer.media_type) for answer in asked_again(engine, both, catalogue.snapshot)
         ]
     one = '"{}"^^<http://www.w3.org/2001/XMLSchema#integer>'
     states = [[(one.format(n), one.format(n), f"<{EX}s>")] for n in (1, 2)]

@@ -16,7 +16,6 @@ import requests
 
 from federation.engine import Answer, Engine
 from tests.differential.catalogue import Catalogue, SandboxNode, sandbox_processes
-from tests.differential.comparison import ACCEPT
 from tests.differential.faulty import FAILURES, HANGS, Proxy, proxies
 from tests.differential.queries import ORDERED, PROLOGUE, QUERIES
 from tests.differential.reference import Result
@@ -79,9 +78,9 @@ def answers(engine: Engine, catalogue: Catalogue, names: Sequence[str] = ASKED, 
     answers = []
     for name in [*names] * rounds:
         start = time.monotonic()
-        answer = engine.query_with_failover(PROLOGUE + QUERIES[name], catalogue.snapshot, accept=ACCEPT, fresh=True)
+        answer = engine.query_with_failover(PROLOGUE + QUERIES[name], catalogue.snapshot, fresh=True)
         took = time.monotonic() - start
-        found = Result.read(answer.body, answer.content_type)
+        found = Result.read(answer.body, answer.media_type)
         expected = catalogue.reference(frozenset(answer.missing)).answer(PROLOGUE + QUERIES[name])
         assert found.same(expected, ordered=name in ORDERED), (name, found, expected)
         assert took < IN_TIME, f"{name} took {took:.1f} s: {answer.steps}"

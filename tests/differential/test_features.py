@@ -10,7 +10,6 @@ import pytest
 from federation.engine import Engine
 from federation.source_selection import Snapshot
 from tests.differential.catalogue import Catalogue
-from tests.differential.comparison import ACCEPT
 from tests.differential.queries import DATASETS, ORDERED, PROLOGUE, QUERIES
 from tests.differential.reference import Result
 
@@ -30,8 +29,8 @@ def test_answer_is_that_of_one_store(
     text = PROLOGUE + QUERIES[name]
     expected = catalogue.reference().answer(text)
     for asked in (engine, keeping_engine, keeping_engine, keeping_engine)[: 4 if is_cheap else 2]:
-        answer = asked.query_with_failover(text, catalogue.snapshot, accept=ACCEPT)
-        found = Result.read(answer.body, answer.content_type)
+        answer = asked.query_with_failover(text, catalogue.snapshot)
+        found = Result.read(answer.body, answer.media_type)
         assert found.same(expected, ordered=name in ORDERED), (answer.tier, text, found, expected)
         assert bool(answer.plan.pulls_everything) == (name in ANALYSIS_GIVES_UP), answer.plan.pulls_everything
         assert answer.missing == ()
@@ -40,9 +39,9 @@ def test_answer_is_that_of_one_store(
 @pytest.mark.parametrize("name", DATASETS)
 def test_answer_over_the_dataset_of_a_query(name: str, engine: Engine, catalogue: Catalogue) -> None:
     text, default, named = DATASETS[name]
-    answer = engine.query(PROLOGUE + text, catalogue.snapshot(), accept=ACCEPT)
+    answer = engine.query(PROLOGUE + text, catalogue.snapshot())
     expected = catalogue.reference().answer_over(PROLOGUE + text, default, named)
-    found = Result.read(answer.body, answer.content_type)
+    found = Result.read(answer.body, answer.media_type)
     assert found.same(expected), (found, expected)
 
 
@@ -59,11 +58,9 @@ def test_answer_over_the_dataset_of_a_request(name: str, engine: Engine, catalog
         "DESCRIBE ?s { ?s :theme ?t }",
     ]
     for text in texts:
-        answer = engine.query(
-            PROLOGUE + text, catalogue.snapshot(), default_graphs=default, named_graphs=named, accept=ACCEPT
-        )
+        answer = engine.query(PROLOGUE + text, catalogue.snapshot(), default_graphs=default, named_graphs=named)
         expected = catalogue.reference().answer_over(PROLOGUE + text, default, named)
-        found = Result.read(answer.body, answer.content_type)
+        found = Result.read(answer.body, answer.media_type)
         assert found.same(expected), (text, found, expected)
 
 
@@ -81,8 +78,8 @@ def test_answer_with_each_node_down_in_turn(engine: Engine, catalogue: Catalogue
     for n, source in enumerate(catalogue.sources):
         avoided = frozenset({source.id})
         for name, text in islice(QUERIES.items(), n % every, None, every):
-            answer = engine.query_with_failover(PROLOGUE + text, without(source.id), accept=ACCEPT)
-            found = Result.read(answer.body, answer.content_type)
+            answer = engine.query_with_failover(PROLOGUE + text, without(source.id))
+            found = Result.read(answer.body, answer.media_type)
             expected = catalogue.reference(avoided).answer(PROLOGUE + text)
             if not found.same(expected, ordered=name in ORDERED):
                 wrong.append((source.id, name, text, found, expected))
@@ -98,8 +95,8 @@ def test_without_a_union_the_default_graph_is_empty(catalogue: Catalogue) -> Non
     engine = Engine(union_default_graph=False, workers=1)
     try:
         for text in ("SELECT * { ?s ?p ?o }", "SELECT * { GRAPH ?g { ?s a :Offering } }", "SELECT * { ?x :next* ?y }"):
-            answer = engine.query(PROLOGUE + text, catalogue.snapshot(), accept=ACCEPT)
+            answer = engine.query(PROLOGUE + text, catalogue.snapshot())
             expected = Result.of(catalogue.reference().store(frozenset()).query(PROLOGUE + text))
-            assert Result.read(answer.body, answer.content_type).same(expected)
+            assert Result.read(answer.body, answer.media_type).same(expected)
     finally:
         engine.close()

@@ -142,7 +142,7 @@ def asking(request: pytest.FixtureRequest, five_sandbox_nodes: list[str]) -> Ite
     engine = Engine(cache_ttl=600 if request.param == "kept" else 0)
 
     def ask(text: str, moving: Moving) -> tuple[list[dict[str, str]], tuple[str, ...]]:
-        answer = engine.query_with_failover(PROLOGUE + text, moving.directory.snapshot, accept="application/json")
+        answer = engine.query_with_failover(PROLOGUE + text, moving.directory.snapshot)
         bindings = json.loads(answer.body)["results"]["bindings"]
         rows = [{name: term["value"] for name, term in row.items()} for row in bindings]
         return rows, answer.missing

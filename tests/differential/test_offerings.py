@@ -17,7 +17,6 @@ from topology.rdf.offering_graph import read_description
 
 EXAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "offerings_100.jsonld"
 SANDBOX_OFFERINGS = 30
-ACCEPT = "application/sparql-results+json, application/n-triples"
 PROLOGUE = """PREFIX sedimark: <https://w3id.org/sedimark/ontology#> PREFIX dct: <http://purl.org/dc/terms/>
 PREFIX dcat: <http://www.w3.org/ns/dcat#> PREFIX schema: <https://schema.org/> PREFIX odrl: <http://www.w3.org/ns/odrl/2/>
 """
@@ -74,8 +73,8 @@ def test_answer_is_that_of_one_store(
     expected = reference.answer(PROLOGUE + QUERIES[name])
     assert expected.rows or expected.graph or name == "details", "the query shows nothing"
     for down in (None, 0, 1, 2):
-        holders = {graph: f"node{n % 3 if n % 3 != down else (n + 1) % 3}" for n, graph in enumerate(descriptions)}
+        source_of = {graph: f"node{n % 3 if n % 3 != down else (n + 1) % 3}" for n, graph in enumerate(descriptions)}
         sources = tuple(Source(f"node{n}", node.url) for n, node in enumerate(nodes) if n != down)
-        answer = engine.query(PROLOGUE + QUERIES[name], Snapshot(sources, holders), accept=ACCEPT)
-        found = Result.read(answer.body, answer.content_type)
+        answer = engine.query(PROLOGUE + QUERIES[name], Snapshot(sources, source_of))
+        found = Result.read(answer.body, answer.media_type)
         assert found.same(expected, ordered="ORDER BY" in QUERIES[name] and not found.graph), (found, expected)

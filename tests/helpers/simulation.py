@@ -293,7 +293,7 @@ class World:
         for entries in self.logs[topics.PLACEMENTS].entries.values():
             rows |= {key: value for _, key, value in entries}
         copies = {key: decode_copy(key, value) for key, value in rows.items() if value is not None}
-        holders = take_snapshot(view, claims, copies).holders
+        holders = take_snapshot(view, claims, copies).source_of
         for graph, right in wanted.items():
             if right.digest not in self.was_refused and any(view.is_up(owner) for owner in view.owners(graph)):
                 assert self.stores[holders[graph]].graphs[graph] == right.digest

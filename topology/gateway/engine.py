@@ -32,8 +32,8 @@ def make_engine(settings: Settings, logger: LinkLogger, is_told: bool) -> Engine
         timeout=settings.sparql_timeout,
         source_timeout=settings.node_timeout,
         limits=Limits(
-            most_pulled_bytes=settings.sparql_memory * _MEBIBYTE // _PARTS,
-            most_result_bytes=settings.sparql_result_max_bytes,
+            max_fetched_bytes=settings.sparql_memory * _MEBIBYTE // _PARTS,
+            max_result_bytes=settings.sparql_result_max_bytes,
         ),
         workers=settings.sparql_workers,
         worker_memory=settings.sparql_memory * _MEBIBYTE,

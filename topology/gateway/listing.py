@@ -78,7 +78,9 @@ class Listing:
     def _look(self, snapshot: Snapshot) -> Sequence[Listed]:
         if isinstance(self._finder, Directory):
             return list_offerings(self._finder.claims.copy(), self._finder.copies.copy())
-        return [Listed(graph, nodes=(holder,) if holder else ()) for graph, holder in sorted(snapshot.holders.items())]
+        return [
+            Listed(graph, nodes=(holder,) if holder else ()) for graph, holder in sorted(snapshot.source_of.items())
+        ]
 
 
 def list_offerings(claims: Mapping[str, OfferingHead], copies: Mapping[str, Copy]) -> list[Listed]:

@@ -31,13 +31,13 @@ class Nodes:
         node.put(graph, [quad.triple for quad in pyoxigraph.parse(turtle, pyoxigraph.RdfFormat.TURTLE)])
 
     def know(self, before: dict[str, Any], after: dict[str, Any]) -> None:
-        self.before = Snapshot(**{"sources": self.sources, "taken": self.after.taken + 1, **before})
-        self.after = Snapshot(**{"sources": self.sources, "taken": self.before.taken + 1, **after})
+        self.before = Snapshot(**{"sources": self.sources, "revision": self.after.revision + 1, **before})
+        self.after = Snapshot(**{"sources": self.sources, "revision": self.before.revision + 1, **after})
         self._asked_before = self._asked()
 
     def snapshot(self, avoided: frozenset[str] = frozenset()) -> Snapshot:
         known = self.after if self._asked() > self._asked_before else self.before
-        return Snapshot((), missing=("a", "b"), taken=known.taken) if avoided else known
+        return Snapshot((), unavailable=("a", "b"), revision=known.revision) if avoided else known
 
     def _asked(self) -> int:
         return len(self.a.queries) + len(self.b.queries)
@@ -70,7 +70,9 @@ def test_a_join_over_the_default_graph_loses_nothing_however_many_graphs_move(
     names = "".join(f"<urn:x{n}> <urn:name> 'x{n}' . " for n in range(1000))
     nodes.put(nodes.a, "urn:names", f"{names} <urn:x900> a <urn:K> .")
     here = {"urn:names": "a"}
-    nodes.know({"holders": {**here, **dict.fromkeys(moving, "a")}}, {"holders": {**here, **dict.fromkeys(moving, "b")}})
+    nodes.know(
+        {"source_of": {**here, **dict.fromkeys(moving, "a")}}, {"source_of": {**here, **dict.fromkeys(moving, "b")}}
+    )
 
     answer = engine.query_with_failover("SELECT ?name { ?x a <urn:K> ; <urn:name> ?name }", nodes.snapshot, fresh=True)
 
@@ -81,7 +83,7 @@ def test_a_join_over_the_default_graph_loses_nothing_however_many_graphs_move(
 def test_a_graph_that_is_placed_meanwhile_is_seen_in_one_state(nodes: Nodes, engine: Engine) -> None:
     nodes.put(nodes.a, "urn:g", "<urn:s> <urn:p> 'second version' .")
     nodes.put(nodes.b, "urn:g", "<urn:s> <urn:p> 'first version' .")
-    nodes.know({}, {"holders": {"urn:g": "a"}})
+    nodes.know({}, {"source_of": {"urn:g": "a"}})
 
     assert values(engine.query_with_failover(VALUES, nodes.snapshot, fresh=True)) == ["second version"]
 
@@ -89,14 +91,14 @@ def test_a_graph_that_is_placed_meanwhile_is_seen_in_one_state(nodes: Nodes, eng
 def test_blank_nodes_of_a_graph_that_a_second_node_lists_meanwhile_count_once(nodes: Nodes, engine: Engine) -> None:
     for node in (nodes.a, nodes.b):
         nodes.put(node, "urn:g", "[] <urn:p> 'one' .")
-    nodes.know({}, {"holders": {"urn:g": "a"}})
+    nodes.know({}, {"source_of": {"urn:g": "a"}})
 
     assert values(engine.query_with_failover(VALUES, nodes.snapshot, fresh=True)) == ["one"]
 
 
 def test_a_graph_that_only_another_node_lists_any_more_is_read_there(nodes: Nodes, engine: Engine) -> None:
     nodes.put(nodes.b, "urn:g", "<urn:s> <urn:p> 'still here' .")
-    nodes.know({"holders": {"urn:g": "a"}}, {})
+    nodes.know({"source_of": {"urn:g": "a"}}, {})
 
     assert values(engine.query_with_failover(VALUES, nodes.snapshot, fresh=True)) == ["still here"]
 
@@ -104,8 +106,8 @@ def test_a_graph_that_only_another_node_lists_any_more_is_read_there(nodes: Node
 def test_what_a_node_has_sent_before_it_went_is_not_missing(nodes: Nodes, engine: Engine) -> None:
     nodes.put(nodes.a, "urn:g", "<urn:s> <urn:p> 'g' .")
     nodes.put(nodes.b, "urn:h", "<urn:s> <urn:p> 'h' .")
-    gone = {"sources": nodes.sources[:1], "holders": {"urn:g": "a", "urn:h": ""}, "missing": ("b",)}
-    nodes.know({"holders": {"urn:g": "a", "urn:h": "b"}}, gone)
+    gone = {"sources": nodes.sources[:1], "source_of": {"urn:g": "a", "urn:h": ""}, "unavailable": ("b",)}
+    nodes.know({"source_of": {"urn:g": "a", "urn:h": "b"}}, gone)
 
     answer = engine.query_with_failover(VALUES, nodes.snapshot, fresh=True)
 
@@ -116,12 +118,14 @@ def test_a_graph_that_is_written_faster_than_nodes_answer_keeps_no_query_going(n
     """It is on both nodes all the time, whichever has the newer description."""
     for node in (nodes.a, nodes.b):
         nodes.put(node, "urn:g", "<urn:s> <urn:p> 'g' .")
-    taken = 0
+    revision = 0
 
     def written_again(_: frozenset[str]) -> Snapshot:
-        nonlocal taken
-        taken += 1
-        return Snapshot(nodes.sources, {"urn:g": "ab"[taken % 2]}, marks={"urn:g": taken}, taken=taken)
+        nonlocal revision
+        revision += 1
+        return Snapshot(
+            nodes.sources, {"urn:g": "ab"[revision % 2]}, fingerprints={"urn:g": revision}, revision=revision
+        )
 
     assert values(engine.query_with_failover(VALUES, written_again, fresh=True)) == ["g"]
     assert len(nodes.a.queries) == len(nodes.b.queries) == 1
@@ -147,8 +151,16 @@ class TestWhatIsKept:
         yield engine
         engine.close()
 
-    def known(self, holders: dict[str, str], marks: dict[str, int], version: str, **others: Any) -> dict[str, Any]:
-        return {"holders": holders, "marks": marks, "version": version, "unmarked": frozenset(), **others}
+    def known(
+        self, source_of: dict[str, str], fingerprints: dict[str, int], version: str, **others: Any
+    ) -> dict[str, Any]:
+        return {
+            "source_of": source_of,
+            "fingerprints": fingerprints,
+            "version": version,
+            "untracked": frozenset(),
+            **others,
+        }
 
     def steady(self, nodes: Nodes, node: str, mark: int, version: str) -> None:
         state = self.known({"urn:g": node, "urn:h": "b"}, {"urn:g": mark, "urn:h": 5}, version)
@@ -200,8 +212,8 @@ class TestWhatIsKept:
                 {},
                 "v2 without b",
                 sources=kept.sources[:1],
-                missing=("b",),
-                touched={"urn:g": kept.after.taken + 2},
+                unavailable=("b",),
+                moved_at={"urn:g": kept.after.revision + 2},
             ),
         )
         answer = self.asked(engine, kept)
@@ -219,7 +231,7 @@ class TestWhatIsKept:
         self.steady(nodes, "a", 1, "v1")
         assert values(self.asked(engine, nodes, lambda answer: answer.tier == "kept" or answer.cached)) == ["h"]
 
-        word = {"touched": {"urn:g": nodes.after.taken + 1}, "gone": {"urn:g": nodes.after.taken + 1}}
+        word = {"moved_at": {"urn:g": nodes.after.revision + 1}, "removed_at": {"urn:g": nodes.after.revision + 1}}
         known = self.known({"urn:g": "b", "urn:h": "b"}, {"urn:g": 1, "urn:h": 5}, "v1 of another epoch", **word)
         nodes.know(known, known)
 

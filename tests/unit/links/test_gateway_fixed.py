@@ -225,7 +225,7 @@ def test_a_node_that_comes_back_empty_is_not_read_for_what_it_lost(
 
     eventually(lambda: serving.states["c"] == "up")
     eventually(lambda: serving.count(QUADS) == WHOLE)
-    assert "c" not in serving.fixed.directory.snapshot().holders.values()
+    assert "c" not in serving.fixed.directory.snapshot().source_of.values()
 
 
 def test_a_node_that_is_down_at_the_start_is_missing_until_it_is_there(
@@ -310,7 +310,7 @@ def test_nodes_of_different_makes(three: list[Process], serve: Serve, listed: Li
 
         assert serving.count(QUADS) == WHOLE
         assert serving.count(TRIPLES) == WHOLE
-        assert set(serving.fixed.directory.snapshot().holders.values()) == {"a", "b"}
+        assert set(serving.fixed.directory.snapshot().source_of.values()) == {"a", "b"}
 
 
 def test_what_stands_where_can_be_seen(three: list[Process], serve: Serve, listed: Listed) -> None:

@@ -81,6 +81,6 @@ def test_a_node_that_has_lost_what_it_acknowledged_is_not_read_for_it(
     """It was started again, so quickly that the monitor has not seen it, nor therefore the writer."""
     nodes[emptied].ask("DELETE", f"/catalogue/data?graph={quote(G, safe='')}")
 
-    eventually(lambda: gateway._directory.snapshot().holders[G] == "ab"[1 - emptied])
+    eventually(lambda: gateway._directory.snapshot().source_of[G] == "ab"[1 - emptied])
 
     assert ask(gateway) == ([G, "urn:own"], "complete")

@@ -112,7 +112,7 @@ def served(_server: tuple[Served, list[Serving]], engine: Engine, nodes: tuple[S
 
 def at_work(served: Served) -> Callable[[], bool]:
     """Whether the only evaluator is at work: whoever asks for it now would have to wait."""
-    return lambda: served.engine._workers._idle.empty()
+    return lambda: served.engine._backend.workers._idle.empty()
 
 
 class TestClientsThatLeave:

@@ -39,7 +39,7 @@ def nodes_blueprint(
     def nodes() -> flask.Response:
         """The nodes, and what is on them."""
         now = ring()
-        read = Counter(finder.snapshot().holders.values())
+        read = Counter(finder.snapshot().source_of.values())
         placed = Counter(node for one in listing() for node in one.nodes)
         described = [
             {

@@ -14,7 +14,7 @@ from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated, wants_fresh
 from federation.protocol.negotiation import JSON_LD, choose_for_graph
 from federation.protocol.problems import problem
-from federation.protocol.sparql import told_of, with_charset
+from federation.protocol.sparql import with_charset, with_completeness
 from topology.gateway.api.json_responses import in_json
 from topology.gateway.listing import Finder, Listed
 from topology.json_errors import NOT_JSON
@@ -94,12 +94,12 @@ def offerings_blueprint(
         if graph is None:
             return problem(HTTPStatus.NOT_FOUND, f"no offering is known as {asked[:300]}")
         chosen = choose_for_graph(_accepted(request), JSON_LD)
-        if finder.snapshot().holders.get(graph) is None:
+        if finder.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
         answer = engine.query_with_failover(
             _DESCRIPTION.format(graph=graph),
             finder.snapshot,
-            accept=chosen.content_type,
+            media_type=chosen.media_type,
             fresh=wants_fresh(request),
             cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
         )
@@ -107,9 +107,9 @@ def offerings_blueprint(
         if answer.missing:
             silent = f"no node that holds {graph} answers: {', '.join(answer.missing)}"
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, silent, nodes=answer.missing)
-        if finder.snapshot().holders.get(graph) is None:
+        if finder.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
-        return told_of(answer, flask.Response(answer.body, content_type=with_charset(answer.content_type)))
+        return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 
     return blueprint
 

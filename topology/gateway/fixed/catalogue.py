@@ -50,8 +50,8 @@ class FixedCatalogue:
         """Wait until the nodes have been asked, and log what there is."""
         snapshot = self.directory.snapshot()
         nodes = len(self.ring.nodes)
-        found = f"{len(snapshot.sources)} of {nodes} nodes answer, with {len(snapshot.holders)} graphs"
-        missing = f"; missing: {', '.join(snapshot.missing)}" if snapshot.missing else ""
+        found = f"{len(snapshot.sources)} of {nodes} nodes answer, with {len(snapshot.source_of)} graphs"
+        missing = f"; missing: {', '.join(snapshot.unavailable)}" if snapshot.unavailable else ""
         self._logger.log(found + missing, level="warning" if missing else "info")
 
     def close(self) -> None:

@@ -133,9 +133,9 @@ class FixedDirectory:
         marks = sum(map(self._marks.__getitem__, readable)) + sum(mark("missing", node) for node in missing)
         return Snapshot(
             sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
-            holders=holders,
-            missing=tuple(sorted(missing)),
+            source_of=holders,
+            unavailable=tuple(sorted(missing)),
             version=f"fixed-{marks % _WRAP:016x}",
-            taken=changes,
-            unmarked=readable,
+            revision=changes,
+            untracked=readable,
         )

@@ -245,16 +245,16 @@ class Directory:
         others = sum(mark("own", graph, "") for graph in shown) + sum(mark("missing", node, "") for node in missing)
         return Snapshot(
             sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
-            holders=holders,
-            withheld=frozenset(self._withheld),
-            missing=tuple(sorted(missing)),
+            source_of=holders,
+            tombstoned=frozenset(self._withheld),
+            unavailable=tuple(sorted(missing)),
             version=f"{ring.epoch}-{(sum(marks.values()) + others) % _WRAP:016x}",
-            taken=changes,
-            touched=self._touched.copy(),
-            gone=self._gone.copy(),
-            doubtful=frozenset(doubtful),
-            marks=marks,
-            unmarked=frozenset(shown) if self._knows_all(usable) else None,
+            revision=changes,
+            moved_at=self._touched.copy(),
+            removed_at=self._gone.copy(),
+            unconfirmed=frozenset(doubtful),
+            fingerprints=marks,
+            untracked=frozenset(shown) if self._knows_all(usable) else None,
         )
 
     def _knows_all(self, nodes: Collection[str]) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
-from federation.errors import QueryRefused, QuerySyntaxError, UpdateRefused
+from federation.errors import QueryRefusedError, QuerySyntaxError, UpdateRefusedError
 
 PREFIX = (
     "PREFIX : <urn:> PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> "
@@ -174,9 +174,9 @@ def test_errors_tell_where(text: str, line: int, column: int) -> None:
 
 
 def test_what_is_no_query_is_refused() -> None:
-    with pytest.raises(UpdateRefused):
+    with pytest.raises(UpdateRefusedError):
         analyse("DELETE WHERE { ?s ?p ?o }")
-    with pytest.raises(QueryRefused, match="SERVICE"):
+    with pytest.raises(QueryRefusedError, match="SERVICE"):
         analyse("SELECT * { SERVICE ?anything {} }")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Dataset
-from federation.fetching.subquery import request
+from federation.fetching.subquery import subquery
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 PROLOGUE = f"PREFIX : <urn:> PREFIX xsd: <{XSD}> "
@@ -43,20 +43,20 @@ def store() -> pyoxigraph.Store:
 STORE = store()
 
 
-def kept(condition: str) -> set[str]:
+def kept(filter_: str) -> set[str]:
     """What a node sends for a query with a filter, or VALUES."""
-    plan = analyse(f"{PROLOGUE} SELECT * {{ GRAPH :g {{ ?s :p ?x {condition} }} }}")
-    asked = request(plan.others, (), Dataset(None, None), plan.blocks)
-    assert asked and len(asked.blocks) <= 1
+    plan = analyse(f"{PROLOGUE} SELECT * {{ GRAPH :g {{ ?s :p ?x {filter_} }} }}")
+    asked = subquery(plan.others, (), Dataset(None, None), plan.bgps)
+    assert asked and len(asked.bgps) <= 1
     rows = STORE.query(asked.text)
     assert isinstance(rows, pyoxigraph.QuerySolutions)
-    variables = [block.triples[0][2] for block in asked.blocks.values()] or ["?2"]
+    variables = [bgp.triples[0][2] for bgp in asked.bgps.values()] or ["?2"]
     columns = [asked.columns.index("spo"[int(variable[1:])]) for variable in variables]
     return {str(row[columns[0]]) for row in rows}
 
 
-def right(condition: str) -> set[str]:
-    rows = STORE.query(f"{PROLOGUE} SELECT * {{ GRAPH :g {{ ?s :p ?x {condition} }} }}")
+def right(filter_: str) -> set[str]:
+    rows = STORE.query(f"{PROLOGUE} SELECT * {{ GRAPH :g {{ ?s :p ?x {filter_} }} }}")
     assert isinstance(rows, pyoxigraph.QuerySolutions)
     return {str(row["x"]) for row in rows}
 
@@ -85,9 +85,9 @@ LEFT_TO_NODES = [
 ]
 
 
-@pytest.mark.parametrize("condition", LEFT_TO_NODES)
-def test_nodes_send_all_that_counts_and_not_all_there_is(condition: str) -> None:
-    assert right(condition) <= kept(condition) < right("")
+@pytest.mark.parametrize("filter_", LEFT_TO_NODES)
+def test_nodes_send_all_that_counts_and_not_all_there_is(filter_: str) -> None:
+    assert right(filter_) <= kept(filter_) < right("")
 
 
 LEFT_HERE = [
@@ -117,18 +117,18 @@ LEFT_HERE = [
 ]
 
 
-@pytest.mark.parametrize("condition", LEFT_HERE)
-def test_what_nodes_might_read_in_another_way_is_left_here(condition: str) -> None:
-    assert right("") == kept(condition)
+@pytest.mark.parametrize("filter_", LEFT_HERE)
+def test_what_nodes_might_read_in_another_way_is_left_here(filter_: str) -> None:
+    assert right("") == kept(filter_)
 
 
 @pytest.mark.parametrize("number", ['"300"^^<{0}byte>', '"-5"^^<{0}nonNegativeInteger>'])
-@pytest.mark.parametrize("condition", ["FILTER(?x > 5 || ?x < 1)", "FILTER(?x = 300 || ?x = 5)"])
-def test_numbers_of_derived_types_pass_at_nodes_that_cannot_compare_them(condition: str, number: str) -> None:
+@pytest.mark.parametrize("filter_", ["FILTER(?x > 5 || ?x < 1)", "FILTER(?x = 300 || ?x = 5)"])
+def test_numbers_of_derived_types_pass_at_nodes_that_cannot_compare_them(filter_: str, number: str) -> None:
     """Jena takes a byte of 300 for no number; pyoxigraph knows the integer that it is written as."""
-    plan = analyse(f"{PROLOGUE} SELECT * {{ GRAPH :g {{ ?s :p ?x {condition} }} }}")
-    (block,) = plan.blocks
-    (test,) = block.conditions
+    plan = analyse(f"{PROLOGUE} SELECT * {{ GRAPH :g {{ ?s :p ?x {filter_} }} }}")
+    (bgp,) = plan.bgps
+    (test,) = bgp.filters
     for operand in ("300", "5", "1"):
         test = test.replace(f'"{operand}"^^<{XSD}integer>', '"1"^^<urn:incomparable>')
     text = test.replace("\0001\000", "?x").replace("\0000\000", "?x")

@@ -7,7 +7,7 @@ import rdflib
 from rdflib import BNode, Literal, URIRef, Variable
 from rdflib.term import Node
 
-from federation.analysis.portable_terms import Constants
+from federation.analysis.portable_terms import PortableTerms
 from federation.skolem import PREFIX
 
 SKOLEM = URIRef(f"{PREFIX}0123/c14n0")
@@ -21,7 +21,7 @@ class _All(frozenset[str]):
         return True
 
 
-CONSTANTS = Constants(_All())
+CONSTANTS = PortableTerms(_All())
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_may_match_several_terms_is_none(term: Node | None) -> None:
 
 
 def test_nothing_is_said_of_what_the_parsers_read_differently() -> None:
-    constants = Constants(frozenset({"urn:a", "a"}))
+    constants = PortableTerms(frozenset({"urn:a", "a"}))
     assert (
         constants.term(URIRef("urn:a")) and constants.term(Literal("a")) and constants.in_languages(Literal("a", "en"))
     )

@@ -1,4 +1,4 @@
-"""Queries without their words: the plan of a shape, with the words put back, is the plan of the query."""
+"""Queries without their parameters: the plan of a template, with the words put back, is the plan of the query."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from federation.analysis.analyse import analyse
-from federation.analysis.plan import Block, Plan
-from federation.analysis.query_template import shape_of, with_words
+from federation.analysis.plan import Plan, PushedBGP
+from federation.analysis.query_template import template_of, with_parameters
 from federation.skolem import PREFIX
 from tests.differential.queries import DATASETS, PROLOGUE, QUERIES
 
@@ -35,16 +35,16 @@ ODD = [
 
 
 def comparable(plan: Plan) -> Plan:
-    """The plan, sorted: its order may follow from the words."""
+    """The plan, sorted: its order may follow from the parameters."""
 
-    def in_order(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    def in_order(bgps: tuple[PushedBGP, ...]) -> tuple[PushedBGP, ...]:
         ordered = [
             msgspec.structs.replace(
-                block,
-                values=tuple((number, tuple(sorted(terms))) for number, terms in block.values),
-                conditions=tuple(sorted(block.conditions)),
+                bgp,
+                values=tuple((number, tuple(sorted(terms))) for number, terms in bgp.values),
+                filters=tuple(sorted(bgp.filters)),
             )
-            for block in blocks
+            for bgp in bgps
         ]
         return tuple(sorted(ordered, key=str))
 
@@ -52,7 +52,7 @@ def comparable(plan: Plan) -> Plan:
         plan,
         patterns=tuple(sorted(plan.patterns, key=str)),
         others=tuple(sorted(plan.others, key=str)),
-        blocks=in_order(plan.blocks),
+        bgps=in_order(plan.bgps),
         joins=in_order(plan.joins),
     )
 
@@ -60,32 +60,32 @@ def comparable(plan: Plan) -> Plan:
 @pytest.mark.parametrize("text", [*ODD, *ALIKE, *QUERIES.values(), *(text for text, _, _ in DATASETS.values())])
 def test_a_shape_has_the_plan_of_its_query(text: str) -> None:
     text = PROLOGUE + text
-    shape = shape_of(text)
-    plan = with_words(analyse(shape.text), shape.words)
+    template = template_of(text)
+    plan = with_parameters(analyse(template.text), template.parameters)
     if plan.form == "DESCRIBE":  # words that were quoted in another way are quoted so now
         plan = msgspec.structs.replace(plan, resources=analyse(text).resources)
     assert comparable(plan) == comparable(analyse(text))
 
 
 def test_other_words_have_the_same_shape() -> None:
-    assert shape_of(ALIKE[0]).text == shape_of(ALIKE[1]).text
-    assert set(shape_of(ALIKE[0]).words.values()) == {"urn:x:title", "water"}
+    assert template_of(ALIKE[0]).text == template_of(ALIKE[1]).text
+    assert set(template_of(ALIKE[0]).parameters.values()) == {"urn:x:title", "water"}
 
 
 def test_words_that_filters_take_in_other_ways_have_other_shapes() -> None:
-    assert len({shape_of(text).text for text in ODD[:3]}) == 3
+    assert len({template_of(text).text for text in ODD[:3]}) == 3
 
 
 def test_an_address_before_a_path_in_brackets_is_no_function() -> None:
-    assert shape_of("ASK { <https://a.example/1> (<urn:x:p>|<urn:x:q>)* ?x }").words
-    assert not shape_of("ASK { ?s ?p ?o FILTER(<https://a.example/f>(?o)) }").words
+    assert template_of("ASK { <https://a.example/1> (<urn:x:p>|<urn:x:q>)* ?x }").parameters
+    assert not template_of("ASK { ?s ?p ?o FILTER(<https://a.example/f>(?o)) }").parameters
 
 
 def test_a_query_that_uses_stand_ins_keeps_its_words() -> None:
-    stand_in = next(iter(shape_of(ALIKE[0]).words))
+    stand_in = next(iter(template_of(ALIKE[0]).parameters))
     text = ALIKE[0].replace("?o", f"'{stand_in}'", 1)
-    assert shape_of(text).words == {} or stand_in not in shape_of(text).words
+    assert template_of(text).parameters == {} or stand_in not in template_of(text).parameters
 
 
 def test_limits_of_described_resources_stay() -> None:
-    assert "LIMIT 7" in shape_of(ODD[-2]).text
+    assert "LIMIT 7" in template_of(ODD[-2]).text

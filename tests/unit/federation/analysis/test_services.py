@@ -21,7 +21,13 @@ from federation.analysis.analyse import analyse
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
 from federation.analysis.services import check_services
 from federation.engine import Engine
-from federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, ServerStopping, ServiceFailed
+from federation.errors import (
+    QueryRefusedError,
+    QuerySyntaxError,
+    QueryTimeoutError,
+    ServerStoppingError,
+    ServiceFailedError,
+)
 from federation.protocol.sparql import sparql_blueprint
 from federation.source_selection import Snapshot, Source
 from tests.helpers.sparql_node import Node, running_nodes
@@ -226,7 +232,7 @@ class TestPlans:
     def test_what_stands_in_a_service_is_no_pattern(self) -> None:
         plan = analyse("SELECT * { ?s <urn:p> ?o SERVICE <http://x/> { ?s <urn:q> ?z FILTER(?s = <urn:a>) } }")
         assert plan.patterns == (Pattern(DEFAULT_GRAPH, None, "<urn:p>", None),)
-        assert plan.others == plan.patterns and not plan.blocks and not plan.joins
+        assert plan.others == plan.patterns and not plan.bgps and not plan.joins
         assert plan.services == ("http://x/",) and plan.is_volatile
 
     def test_a_service_sees_no_graph(self) -> None:
@@ -242,8 +248,8 @@ class TestPlans:
     def test_it_splits_what_is_joined(self) -> None:
         apart = analyse("SELECT * { GRAPH ?g { ?s <urn:p> ?o SERVICE <http://x/> { ?o <urn:q> ?z } ?o <urn:r> 1 } }")
         together = analyse("SELECT * { GRAPH ?g { ?s <urn:p> ?o . ?o <urn:r> 1 } }")
-        assert [len(block.triples) for block in together.blocks] == [2]
-        assert all(len(block.triples) == 1 for block in apart.blocks)
+        assert [len(bgp.triples) for bgp in together.bgps] == [2]
+        assert all(len(bgp.triples) == 1 for bgp in apart.bgps)
 
     def test_addresses_are_read_as_the_evaluator_reads_them(self) -> None:
         text = (
@@ -253,20 +259,20 @@ class TestPlans:
 
     def test_the_addresses_of_another_query_are_not_taken(self, service: Node, engine: Engine) -> None:
         """Plans are kept by the shape of queries."""
-        ours = engine.plan(f"SELECT * {{ ?s <urn:p> 'word' SERVICE <{service.url}> {{}} }}")
-        assert ours.services == (service.url,)
-        with pytest.raises(QueryRefused, match=r"does not name other\.example"):
-            engine.plan("SELECT * { ?s <urn:p> 'word' SERVICE <http://other.example/sparql> {} }")
+        ours = engine.prepare(f"SELECT * {{ ?s <urn:p> 'word' SERVICE <{service.url}> {{}} }}")
+        assert ours.plan.services == (service.url,)
+        with pytest.raises(QueryRefusedError, match=r"does not name other\.example"):
+            engine.prepare("SELECT * { ?s <urn:p> 'word' SERVICE <http://other.example/sparql> {} }")
         for _ in range(2):
-            with pytest.raises(QueryRefused, match=r"does not name other\.example"):
-                engine.plan("SELECT * { ?s <urn:p> 'other' SERVICE SILENT <http://other.example/sparql> {} }")
+            with pytest.raises(QueryRefusedError, match=r"does not name other\.example"):
+                engine.prepare("SELECT * { ?s <urn:p> 'other' SERVICE SILENT <http://other.example/sparql> {} }")
 
 
 class TestRefusals:
     @pytest.mark.parametrize("text", ALL_CALLS.values(), ids=ALL_CALLS.keys())
     def test_where_the_host_is_not_allowed(self, closed_engine: Engine, service: Node, text: str) -> None:
-        with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES.* does not name 127\.0\.0\.1:"):
-            closed_engine.plan(text.replace("URL", service.url))
+        with pytest.raises(QueryRefusedError, match=r"SPARQL_SERVICES.* does not name 127\.0\.0\.1:"):
+            closed_engine.prepare(text.replace("URL", service.url))
         assert not service.queries
 
     @pytest.mark.parametrize(
@@ -279,8 +285,8 @@ class TestRefusals:
         ],
     )
     def test_where_the_address_is_a_variable(self, engine: Engine, service: Node, text: str) -> None:
-        with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES .*variable"):
-            engine.plan(text.replace("URL", service.url))
+        with pytest.raises(QueryRefusedError, match=r"SPARQL_SERVICES .*variable"):
+            engine.prepare(text.replace("URL", service.url))
 
     @pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN.keys())
     def test_where_a_service_is_hidden(
@@ -294,32 +300,34 @@ class TestRefusals:
         list(solutions)
         assert evil.queries, "nothing is hidden in it"
         evil.queries.clear()
-        with pytest.raises(QueryRefused, match="SERVICE"):
+        with pytest.raises(QueryRefusedError, match="SERVICE"):
             engine.query(text, snapshot(nodes))
         assert not evil.queries
 
     def test_of_functions_that_nobody_knows_are_no_fault_of_the_service(self, engine: Engine, service: Node) -> None:
-        with pytest.raises(QueryRefused, match="custom function"):
-            engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o }} FILTER(<urn:f>(?o)) }}")
+        with pytest.raises(QueryRefusedError, match="custom function"):
+            engine.prepare(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o }} FILTER(<urn:f>(?o)) }}")
         assert not service.queries
-        assert engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o FILTER(<urn:f>(?o)) }} }}").services
+        assert engine.prepare(
+            f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p ?o FILTER(<urn:f>(?o)) }} }}"
+        ).plan.services
 
     def test_where_one_asks_over_tls(self, closed_engine: Engine) -> None:
         for silent in ("", "SILENT"):
-            with pytest.raises(QueryRefused, match=r"SPARQL_SERVICES.* does not name b\.example"):
-                closed_engine.plan(f"ASK {{ SERVICE {silent} <https://b.example/> {{}} }}")
+            with pytest.raises(QueryRefusedError, match=r"SPARQL_SERVICES.* does not name b\.example"):
+                closed_engine.prepare(f"ASK {{ SERVICE {silent} <https://b.example/> {{}} }}")
 
     def test_that_tell_where_the_syntax_is_wrong(self, engine: Engine, service: Node) -> None:
         for call in (f"SERVICE <{service.url}> {{}}", f"SERVICE SILENT <{service.url}> {{}}"):
             text = f"SELECT * {{\n {call} ?s }}"
             with pytest.raises(QuerySyntaxError) as caught:
-                engine.plan(text)
+                engine.prepare(text)
             assert (caught.value.line, caught.value.column) == (2, text.splitlines()[1].rindex("}") + 1)
         assert not service.queries
 
     def test_where_characters_are_escaped(self, engine: Engine, service: Node) -> None:
-        with pytest.raises(QueryRefused, match="escapes"):
-            engine.plan(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p '\\u0041' }} }}")
+        with pytest.raises(QueryRefusedError, match="escapes"):
+            engine.prepare(f"SELECT * {{ SERVICE <{service.url}> {{ ?s ?p '\\u0041' }} }}")
 
     @pytest.mark.parametrize(
         "text",
@@ -375,7 +383,7 @@ class TestRefusals:
         ],
     )
     def test_of_all_others(self, address: str) -> None:
-        with pytest.raises(QueryRefused, match="SPARQL_SERVICES"):
+        with pytest.raises(QueryRefusedError, match="SPARQL_SERVICES"):
             check_services(["http://a.example/", address], frozenset({"a.example"}))
 
 
@@ -386,7 +394,7 @@ class TestFaults:
     ) -> None:
         service.fault = fault
         url = down.url if fault == "down" else service.url
-        with pytest.raises(ServiceFailed, match=re.escape(f"SERVICE <{url}> failed: ")):
+        with pytest.raises(ServiceFailedError, match=re.escape(f"SERVICE <{url}> failed: ")):
             engine.query(ALL_CALLS["joined"].replace("URL", url), snapshot(nodes))
 
     @pytest.mark.parametrize("fault", ["error", "wrong", "down"])
@@ -406,7 +414,7 @@ class TestFaults:
         engine = engine_for(service)
         url = service.url.replace("http:", "https:")
         try:
-            with pytest.raises(ServiceFailed, match=re.escape(f"SERVICE <{url}> failed: ")):
+            with pytest.raises(ServiceFailedError, match=re.escape(f"SERVICE <{url}> failed: ")):
                 engine.query(ALL_CALLS["joined"].replace("URL", url).replace("SELECT *", form), snapshot(nodes))
         finally:
             engine.close()
@@ -414,7 +422,7 @@ class TestFaults:
 
     def test_a_redirect_is_not_followed(self, nodes: list[Node], service: Node, evil: Node, engine: Engine) -> None:
         service.fault = f"redirect {evil.url}"
-        with pytest.raises(ServiceFailed, match="redirect"):
+        with pytest.raises(ServiceFailedError, match="redirect"):
             engine.query(ALL_CALLS["joined"].replace("URL", service.url), snapshot(nodes))
         assert service.queries and not evil.queries
 
@@ -428,13 +436,13 @@ class TestFaults:
             begin = time.monotonic()
             try:
                 engine.query(ALL_CALLS["silent"].replace("URL", service.url), snapshot(nodes))
-            except QueryTimeout as error:
+            except QueryTimeoutError as error:
                 caught.append(error)
             took.append(time.monotonic() - begin)
 
         caller = threading.Thread(target=call)
         try:
-            engine.plan("ASK {}")
+            engine.prepare("ASK {}")
             caller.start()
             eventually(lambda: service.queries)
             answer = engine.query("SELECT * { ?s <urn:p> ?o }", snapshot(nodes))
@@ -454,7 +462,7 @@ class TestFaults:
         service.fault = "endless"
         engine = Engine(timeout=60, workers=1, worker_memory=2**28, services=frozenset({urlsplit(service.url).netloc}))
         try:
-            with pytest.raises(QueryRefused, match="memory"):
+            with pytest.raises(QueryRefusedError, match="memory"):
                 engine.query(
                     f"SELECT (COUNT(*) AS ?n) {{ {{ SELECT DISTINCT ?z {{ SERVICE <{service.url}> {{ ?s <urn:q> ?z }} }} }} }}",
                     snapshot(nodes),
@@ -504,17 +512,17 @@ class TestProtocol:
         settings = load({"SPARQL_SERVICES": f"A.example, {host}", "SPARQL_WORKERS": "1"}, file="there is none")
         engine = make_engine(settings, LinkLogger("test"), is_told=False)
         try:
-            assert engine.plan(ALL_CALLS["joined"].replace("URL", service.url)).services == (service.url,)
-            assert engine.plan("ASK { SERVICE <http://a.example/sparql> {} }").services
-            with pytest.raises(QueryRefused, match=r"does not name a\.example:8080"):
-                engine.plan("ASK { SERVICE <http://a.example:8080/sparql> {} }")
+            assert engine.prepare(ALL_CALLS["joined"].replace("URL", service.url)).plan.services == (service.url,)
+            assert engine.prepare("ASK { SERVICE <http://a.example/sparql> {} }").plan.services
+            with pytest.raises(QueryRefusedError, match=r"does not name a\.example:8080"):
+                engine.prepare("ASK { SERVICE <http://a.example:8080/sparql> {} }")
         finally:
             engine.close()
 
     def test_a_server_that_stops_says_so(self, nodes: list[Node]) -> None:
         engine = Engine(timeout=10, workers=1)
         engine.close()
-        with pytest.raises(ServerStopping):
-            engine.plan("ASK {}")
+        with pytest.raises(ServerStoppingError):
+            engine.prepare("ASK {}")
         response = client_of(engine, nodes).get("/sparql", query_string={"query": "ASK {}"})
         assert (response.status_code, "Retry-After" in response.headers) == (503, True)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import ANY_NAMED_GRAPH, Pattern
-from federation.caching.quad_cache import Kept, covering, wanted
-from federation.errors import NotKept
-from federation.evaluation.cached_store import KeptStore
-from federation.evaluation.messages import Keep
-from federation.fetching.merge import Rows
+from federation.caching.quad_cache import QuadCache, covering, wanted
+from federation.errors import NotCachedError
+from federation.evaluation.cached_store import CachedStore
+from federation.evaluation.messages import UpdateCache
+from federation.fetching.merge import MergedQuads
 from federation.source_selection import Snapshot, Source
 
 A = Source("a", "http://a/")
@@ -25,35 +25,44 @@ LONG = 1000.0
 Content = dict[str, frozenset[str]]
 
 
-def rows(content: Content) -> Rows:
-    pulled = Rows(lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
+def rows(content: Content) -> MergedQuads:
+    pulled = MergedQuads(frozenset(), None, "urn:skolem:", 1000)
     for graph, names in content.items():
         lines = b"".join(f"<urn:{name}>\t<urn:p>\t1\t<{graph}>\n".encode() for name in sorted(names))
         pulled.add(A, 0, lines, lambda graph: True)
     return pulled
 
 
-def snapshot(marks: dict[str, int], unmarked: frozenset[str] = frozenset()) -> Snapshot:
-    return Snapshot((A,), version=repr((sorted(marks.items()), sorted(unmarked))), marks=marks, unmarked=unmarked)
+def snapshot(fingerprints: dict[str, int], untracked: frozenset[str] = frozenset()) -> Snapshot:
+    return Snapshot(
+        (A,),
+        version=repr((sorted(fingerprints.items()), sorted(untracked))),
+        fingerprints=fingerprints,
+        untracked=untracked,
+    )
 
 
-def kept_of(content: Content, marks: dict[str, int], unmarked: frozenset[str] = frozenset(), **ages: float) -> Kept:
-    kept = Kept(100, ages.get("seconds", LONG))
-    assert kept.replace(snapshot(marks, unmarked), rows(content), EVERYTHING, time.monotonic() - ages.get("age", 0))
+def kept_of(
+    content: Content, fingerprints: dict[str, int], untracked: frozenset[str] = frozenset(), **ages: float
+) -> QuadCache:
+    kept = QuadCache(100, ages.get("seconds", LONG))
+    assert kept.replace(
+        snapshot(fingerprints, untracked), rows(content), EVERYTHING, time.monotonic() - ages.get("age", 0)
+    )
     return kept
 
 
-def store_of(kept: Kept, generation: int = -1, store: KeptStore | None = None) -> tuple[KeptStore, int]:
+def store_of(kept: QuadCache, generation: int = -1, store: CachedStore | None = None) -> tuple[CachedStore, int]:
     """An evaluator's store, brought up to date."""
-    store = store or KeptStore()
+    store = store or CachedStore()
     delta = kept.delta(generation, SEES_NOTHING)
     if delta is None:
         return store, generation
-    store.change(Keep(delta.anew, delta.gone, delta.quads, delta.graphs))
+    store.change(UpdateCache(delta.reset, delta.removed, delta.quads, delta.graphs))
     return store, delta.generation
 
 
-def content(store: KeptStore) -> Content:
+def content(store: CachedStore) -> Content:
     return {
         name.value: frozenset(quad.subject.value[4:] for quad in store.store.quads_for_pattern(None, None, None, name))  # type: ignore[union-attr]
         for name in store.store.named_graphs()
@@ -66,12 +75,12 @@ def test_what_is_forgotten_in_the_meantime_is_not_answered_from(text: str) -> No
     plan = analyse(text)
     assert kept.delta(-1, plan) is not None
     kept.forget()
-    with pytest.raises(NotKept):
+    with pytest.raises(NotCachedError):
         kept.delta(-1, plan)
 
 
 def test_nothing_is_kept_at_first() -> None:
-    kept = Kept(100, LONG)
+    kept = QuadCache(100, LONG)
     assert not kept.covers(analyse("SELECT * { ?s <urn:p> ?o }"))
     assert not kept.is_current(snapshot({}))
     assert kept.count == 0
@@ -86,8 +95,8 @@ def test_what_is_kept_is_current_while_the_catalogue_says_the_same() -> None:
 
 
 def test_a_version_that_nobody_knows_is_never_current() -> None:
-    kept = Kept(100, LONG)
-    unknown = Snapshot((A,), unmarked=frozenset())
+    kept = QuadCache(100, LONG)
+    unknown = Snapshot((A,), untracked=frozenset())
     kept.replace(unknown, rows({}), EVERYTHING, time.monotonic())
     assert not kept.is_current(unknown)
 
@@ -116,7 +125,7 @@ def test_graphs_of_which_nobody_says_when_they_change_are_pulled_anew_in_time() 
 def test_graphs_of_which_a_copy_has_gone_since_are_pulled_anew_whatever_their_marks() -> None:
     """They may have been read where they had just gone."""
     kept = kept_of({"urn:h": frozenset("a")}, {"urn:g": 1, "urn:h": 1})
-    later = replace(snapshot({"urn:g": 1, "urn:h": 1}), taken=7, gone={"urn:g": 5, "urn:h": 0, "urn:other": 6})
+    later = replace(snapshot({"urn:g": 1, "urn:h": 1}), revision=7, removed_at={"urn:g": 5, "urn:h": 0, "urn:other": 6})
     assert not kept.is_current(later)
     assert kept.changed(later) == {"urn:g"}
     kept.update(later, frozenset({"urn:g"}), rows({"urn:g": frozenset("a")}), time.monotonic())
@@ -149,7 +158,7 @@ def test_what_came_of_a_graph_that_nobody_lists_ages_and_goes() -> None:
 
 
 def test_more_than_there_is_room_for_is_not_kept() -> None:
-    kept = Kept(2, LONG)
+    kept = QuadCache(2, LONG)
     seen = snapshot({"urn:g": 1})
     assert kept.replace(seen, rows({"urn:g": frozenset("ab")}), EVERYTHING, 0)
     assert not kept.replace(seen, rows({"urn:g": frozenset("abc")}), EVERYTHING, 0)
@@ -157,12 +166,12 @@ def test_more_than_there_is_room_for_is_not_kept() -> None:
 
 
 def test_when_it_grows_beyond_its_room_all_is_forgotten() -> None:
-    kept = Kept(2, LONG)
+    kept = QuadCache(2, LONG)
     kept.replace(snapshot({"urn:g": 1}), rows({"urn:g": frozenset("ab")}), EVERYTHING, 0)
     later = snapshot({"urn:g": 2})
     kept.update(later, frozenset({"urn:g"}), rows({"urn:g": frozenset("abc")}), time.monotonic())
     assert (kept.count, kept.patterns, kept.is_current(later)) == (0, (), False)
-    with pytest.raises(NotKept):
+    with pytest.raises(NotCachedError):
         store_of(kept)
 
 
@@ -184,11 +193,11 @@ STATES = st.lists(
 def test_evaluators_hold_the_state_of_now_whenever_they_looked_last(
     states: list[Content], looks: list[bool], anew: list[bool]
 ) -> None:
-    kept = Kept(100, LONG)
-    regular, rare = (KeptStore(), -1), (KeptStore(), -1)
+    kept = QuadCache(100, LONG)
+    regular, rare = (CachedStore(), -1), (CachedStore(), -1)
     for number, (state, looked, replaced) in enumerate(zip(states, looks, anew, strict=False)):
-        marks = {graph: hash(names) for graph, names in state.items()}
-        seen = snapshot(marks)
+        fingerprints = {graph: hash(names) for graph, names in state.items()}
+        seen = snapshot(fingerprints)
         if replaced or not number:
             kept.replace(seen, rows(state), EVERYTHING, time.monotonic())
         else:
@@ -224,7 +233,7 @@ def test_a_pattern_covers_those_that_match_less(mine: Pattern, other: Pattern, c
     ],
 )
 def test_what_is_to_be_kept_for_a_query_covers_it(text: str) -> None:
-    kept, plan = Kept(100, LONG), analyse(text)
+    kept, plan = QuadCache(100, LONG), analyse(text)
     assert not kept.covers(plan)
     kept.replace(snapshot({}), rows({}), wanted(plan), 0)
     assert kept.covers(plan)

@@ -1,18 +1,25 @@
-"""When quads are kept for later queries."""
+"""The filling of the quad cache, and its updates."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 
 from federation.analysis.analyse import analyse
-from federation.analysis.plan import Pattern
-from federation.caching.quad_cache import Kept
-from federation.caching.refresh import Keeping, Pull, Pulled, Work
-from federation.errors import SourceFailed, TooLarge
-from federation.fetching.merge import Rows
+from federation.analysis.plan import Dataset, Plan
+from federation.budget import Budget, Limits, MemoryPool
+from federation.caching.quad_cache import QuadCache
+from federation.caching.refresh import Refresher
+from federation.errors import SourceFailedError, TooLargeError
+from federation.execution import Backend, QueryExecution
+from federation.fetching.hedging import HedgedRequests, Reselected
+from federation.fetching.semi_join import WidePatterns
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 from tests.helpers.waiting import eventually
 
@@ -20,50 +27,56 @@ A = Source("a", "http://a/")
 TITLES = analyse("SELECT * { ?s <urn:title> ?o }")
 KINDS = analyse("SELECT * { ?s a ?o }")
 NAMES = analyse("SELECT * { GRAPH ?g {} }")
+_PREDICATE = re.compile(r"VALUES \?p \{ (.*?) \}")
 
 
 class Catalogue:
-    """What nodes hold, and what was pulled of it.
+    """A node, what it holds, and what was fetched of it.
 
     Attributes:
-        marks: The graphs, of one quad each, and how often each has changed.
-        pulled: The graphs of each pull; ``None``: all.
-        error: What pulling ends with.
-        allowed: Set while work for later queries may go on.
+        fingerprints: The graphs, of one quad each, and how often each has changed.
+        fetched: The predicates and graphs of each request; ``None``: all graphs.
+        error: What requests end with.
+        allowed: Set while fetches in the background may begin.
+        later_works: How many of these have begun.
     """
 
     def __init__(self) -> None:
-        self.marks = {"urn:g": 1, "urn:h": 1}
-        self.pulled: list[tuple[frozenset[Pattern], frozenset[str] | None]] = []
+        self.fingerprints = {"urn:g": 1, "urn:h": 1}
+        self.fetched: list[tuple[frozenset[str], frozenset[str] | None]] = []
         self.error: Exception | None = None
         self.allowed = threading.Event()
         self.allowed.set()
         self.later_works = 0
 
     def snapshot(self) -> Snapshot:
-        marks = dict(self.marks)
+        fingerprints = dict(self.fingerprints)
         return Snapshot(
-            (A,), dict.fromkeys(marks, "a"), version=repr(sorted(marks.items())), marks=marks, unmarked=frozenset()
+            (A,),
+            dict.fromkeys(fingerprints, "a"),
+            version=repr(sorted(fingerprints.items())),
+            fingerprints=fingerprints,
+            untracked=frozenset(),
         )
 
-    def pull(
-        self, snapshot: Snapshot, patterns: tuple[Pattern, ...], graphs: frozenset[str] | None, number: int
-    ) -> Pulled:
-        self.pulled.append((frozenset(patterns), graphs))
+    def ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
+        predicates = _PREDICATE.search(request.text)
+        assert predicates
+        self.fetched.append((frozenset(predicates[1].split()), request.graphs))
         if self.error:
             raise self.error
-        rows = Rows(lambda graph: False, lambda graph: True, "urn:skolem:", 1000)
-        for graph in snapshot.marks:
-            if patterns and (graphs is None or graph in graphs):
-                line = f"<urn:s>\t<urn:p>\t{snapshot.marks[graph]}\t<{graph}>\n".encode()
-                rows.add(A, number, line, lambda graph: True)
-        return Pulled(rows, snapshot)
+        graphs = {
+            graph: mark
+            for graph, mark in self.fingerprints.items()
+            if request.graphs is None or graph in request.graphs
+        }
+        return "".join(f"<urn:s>\t<urn:p>\t{mark}\t<{graph}>\n" for graph, mark in graphs.items()).encode()
 
-    def later(self, work: Work) -> None:
-        assert self.allowed.wait(30)
-        self.later_works += 1
-        pull: Pull = self.pull
-        work(self.snapshot(), pull)
+    def patience(self, node: str) -> float:
+        return 30
+
+    def suspects(self, nodes: object) -> frozenset[str]:
+        return frozenset()
 
 
 @pytest.fixture
@@ -72,174 +85,205 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept(100, 1000)
+def backend(catalogue: Catalogue) -> Iterator[Backend]:
+    with ThreadPoolExecutor(4) as threads:
+        yield Backend(cast("Any", catalogue), threads, cast("Any", None), WidePatterns(), "urn:skolem:")
 
 
 @pytest.fixture
-def keeping(kept: Kept) -> Iterator[Keeping]:
-    keeping = Keeping(kept)
-    yield keeping
-    keeping.close()
+def quad_cache() -> QuadCache:
+    return QuadCache(100, 1000)
 
 
-def serves(keeping: Keeping, catalogue: Catalogue, plan: object = TITLES, snapshot: Snapshot | None = None) -> bool:
-    return keeping.serves(plan, snapshot or catalogue.snapshot(), catalogue.pull, catalogue.later)  # type: ignore[arg-type]
+@pytest.fixture
+def refresher(quad_cache: QuadCache, backend: Backend) -> Iterator[Refresher]:
+    refresher = Refresher(quad_cache, backend, 30, MemoryPool(10**9))
+    yield refresher
+    refresher.close()
 
 
-def is_kept(keeping: Keeping, catalogue: Catalogue, plan: object = TITLES) -> None:
-    eventually(lambda: serves(keeping, catalogue, plan))
+def serves(refresher: Refresher, catalogue: Catalogue, plan: Plan = TITLES, snapshot: Snapshot | None = None) -> bool:
+    backend, seen = refresher._backend, snapshot or catalogue.snapshot()
+
+    def in_the_background(avoided: frozenset[str]) -> Snapshot:
+        if not avoided and not started:
+            assert catalogue.allowed.wait(30)
+            catalogue.later_works += 1
+            started.append(True)
+        return Snapshot(()) if avoided else catalogue.snapshot()
+
+    started: list[bool] = []
+    budget = Budget(30, Limits())
+    requests = HedgedRequests(
+        backend.endpoints, backend.threads, budget, lambda avoided: Snapshot(()) if avoided else seen
+    )
+    while True:
+        with requests.failover() as selected:
+            execution = QueryExecution(backend, plan, Dataset(None, None), selected, budget, requests)
+            found = refresher.serves(plan, execution, in_the_background)
+            if not isinstance(found, Reselected):
+                return found
 
 
-def test_what_is_asked_for_once_is_not_kept(keeping: Keeping, catalogue: Catalogue) -> None:
-    assert not serves(keeping, catalogue)
-    assert not serves(keeping, catalogue, KINDS)
-    assert catalogue.pulled == [] and catalogue.later_works == 0
+def is_kept(refresher: Refresher, catalogue: Catalogue, plan: Plan = TITLES) -> None:
+    eventually(lambda: serves(refresher, catalogue, plan))
 
 
-def test_what_is_asked_for_twice_is_pulled_behind_the_queries_backs(keeping: Keeping, catalogue: Catalogue) -> None:
+def test_what_is_asked_for_once_is_not_kept(refresher: Refresher, catalogue: Catalogue) -> None:
+    assert not serves(refresher, catalogue)
+    assert not serves(refresher, catalogue, KINDS)
+    assert catalogue.fetched == [] and catalogue.later_works == 0
+
+
+def test_what_is_asked_for_twice_is_pulled_behind_the_queries_backs(refresher: Refresher, catalogue: Catalogue) -> None:
     catalogue.allowed.clear()
-    assert not serves(keeping, catalogue) and not serves(keeping, catalogue) and not serves(keeping, catalogue)
-    assert catalogue.pulled == []
+    assert not serves(refresher, catalogue) and not serves(refresher, catalogue) and not serves(refresher, catalogue)
+    assert catalogue.fetched == []
     catalogue.allowed.set()
-    is_kept(keeping, catalogue)
-    assert [graphs for _, graphs in catalogue.pulled] == [None]
+    is_kept(refresher, catalogue)
+    assert [graphs for _, graphs in catalogue.fetched] == [None]
 
 
-def test_new_patterns_are_pulled_together_with_those_that_are_kept(keeping: Keeping, catalogue: Catalogue) -> None:
-    is_kept(keeping, catalogue)
-    is_kept(keeping, catalogue, KINDS)
-    patterns = [patterns for patterns, _ in catalogue.pulled]
+def test_new_patterns_are_pulled_together_with_those_that_are_kept(refresher: Refresher, catalogue: Catalogue) -> None:
+    is_kept(refresher, catalogue)
+    is_kept(refresher, catalogue, KINDS)
+    patterns = [patterns for patterns, _ in catalogue.fetched]
     assert len(patterns) == 2 and patterns[0] < patterns[1]
-    assert serves(keeping, catalogue)
+    assert serves(refresher, catalogue)
 
 
-def test_only_what_has_changed_is_pulled_anew(keeping: Keeping, catalogue: Catalogue, kept: Kept) -> None:
-    is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2, "urn:h": 1}
-    assert serves(keeping, catalogue)
-    assert [graphs for _, graphs in catalogue.pulled] == [None, {"urn:g"}]
-    assert kept.count == 2
+def test_only_what_has_changed_is_pulled_anew(
+    refresher: Refresher, catalogue: Catalogue, quad_cache: QuadCache
+) -> None:
+    is_kept(refresher, catalogue)
+    catalogue.fingerprints = {"urn:g": 2, "urn:h": 1}
+    assert serves(refresher, catalogue)
+    assert [graphs for _, graphs in catalogue.fetched] == [None, {"urn:g"}]
+    assert quad_cache.count == 2
 
 
-def test_graphs_that_have_gone_cost_no_pull_of_others(keeping: Keeping, catalogue: Catalogue, kept: Kept) -> None:
-    is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 1}
-    assert serves(keeping, catalogue)
-    assert catalogue.pulled[1:] == [(frozenset(), frozenset())]
-    assert kept.count == 1
+def test_graphs_that_have_gone_cost_no_pull_of_others(
+    refresher: Refresher, catalogue: Catalogue, quad_cache: QuadCache
+) -> None:
+    is_kept(refresher, catalogue)
+    catalogue.fingerprints = {"urn:g": 1}
+    assert serves(refresher, catalogue)
+    assert catalogue.fetched[1:] == []
+    assert quad_cache.count == 1
 
 
-def test_when_much_has_changed_the_query_goes_on_without(keeping: Keeping, catalogue: Catalogue) -> None:
-    is_kept(keeping, catalogue)
+def test_when_much_has_changed_the_query_goes_on_without(refresher: Refresher, catalogue: Catalogue) -> None:
+    is_kept(refresher, catalogue)
     catalogue.allowed.clear()
-    catalogue.marks = {f"urn:{n}": 1 for n in range(51)}
-    assert not serves(keeping, catalogue)
+    catalogue.fingerprints = {f"urn:{n}": 1 for n in range(51)}
+    assert not serves(refresher, catalogue)
     catalogue.allowed.set()
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
 
 
 def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
-    keeping: Keeping, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+    refresher: Refresher, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2}
+    is_kept(refresher, catalogue)
+    catalogue.fingerprints = {"urn:g": 2}
     pulling, go_on = threading.Event(), threading.Event()
-    pull = catalogue.pull
+    ask = catalogue.ask
 
-    def slow_pull(*arguments: object) -> Rows:
+    def slow_ask(source: Source, request: Subquery, budget: Budget) -> bytes:
         pulling.set()
         assert go_on.wait(30)
-        return pull(*arguments)  # type: ignore[arg-type]
+        return ask(source, request, budget)
 
-    monkeypatch.setattr(catalogue, "pull", slow_pull)
-    other = threading.Thread(target=serves, args=(keeping, catalogue))
+    monkeypatch.setattr(catalogue, "ask", slow_ask)
+    other = threading.Thread(target=serves, args=(refresher, catalogue))
     other.start()
     try:
         assert pulling.wait(30)
-        assert not serves(keeping, catalogue)
+        assert not serves(refresher, catalogue)
     finally:
         go_on.set()
         other.join()
-    is_kept(keeping, catalogue)
+    is_kept(refresher, catalogue)
 
 
 @pytest.mark.parametrize(
     "snapshot",
     [
-        Snapshot((A,), unmarked=frozenset()),
-        Snapshot((A,), version="1", unmarked=None),
-        Snapshot((A,), version="1", unmarked=frozenset(), missing=("b",)),
-        Snapshot((), version="1", unmarked=frozenset()),
+        Snapshot((A,), untracked=frozenset()),
+        Snapshot((A,), version="1", untracked=None),
+        Snapshot((A,), version="1", untracked=frozenset(), unavailable=("b",)),
+        Snapshot((), version="1", untracked=frozenset()),
     ],
     ids=["no version", "nodes are not listed", "a node is missing", "no nodes"],
 )
 def test_a_catalogue_that_is_not_known_whole_is_not_answered_from_it(
-    keeping: Keeping, catalogue: Catalogue, snapshot: Snapshot
+    refresher: Refresher, catalogue: Catalogue, snapshot: Snapshot
 ) -> None:
-    is_kept(keeping, catalogue)
-    assert not serves(keeping, catalogue, snapshot=snapshot)
+    is_kept(refresher, catalogue)
+    assert not serves(refresher, catalogue, snapshot=snapshot)
 
 
-def test_names_of_graphs_need_no_triples(keeping: Keeping, catalogue: Catalogue) -> None:
-    assert serves(keeping, catalogue, NAMES)
+def test_names_of_graphs_need_no_triples(refresher: Refresher, catalogue: Catalogue) -> None:
+    assert serves(refresher, catalogue, NAMES)
 
 
-def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue) -> None:
-    keeping = Keeping(Kept(1, 1000))
+def test_what_does_not_fit_is_not_tried_again(catalogue: Catalogue, backend: Backend) -> None:
+    refresher = Refresher(QuadCache(1, 1000), backend, 30, MemoryPool(10**9))
     try:
-        serves(keeping, catalogue)
-        serves(keeping, catalogue)
-        eventually(lambda: catalogue.later_works == 1 and not keeping._under_way)
-        assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
+        serves(refresher, catalogue)
+        serves(refresher, catalogue)
+        eventually(lambda: catalogue.later_works == 1 and not refresher._under_way)
+        assert not serves(refresher, catalogue) and not serves(refresher, catalogue)
         assert catalogue.later_works == 1
     finally:
-        keeping.close()
+        refresher.close()
 
 
-@pytest.mark.parametrize("error", [TooLarge("too large"), SourceFailed("down", ["a"])])
-def test_a_pull_that_fails_leaves_what_is_kept(keeping: Keeping, catalogue: Catalogue, error: Exception) -> None:
-    is_kept(keeping, catalogue)
+@pytest.mark.parametrize("error", [TooLargeError("too large"), SourceFailedError("down", ["a"])])
+def test_a_pull_that_fails_leaves_what_is_kept(refresher: Refresher, catalogue: Catalogue, error: Exception) -> None:
+    is_kept(refresher, catalogue)
     catalogue.error = error
-    serves(keeping, catalogue, KINDS)
-    serves(keeping, catalogue, KINDS)
-    eventually(lambda: len(catalogue.pulled) == 2 and not keeping._under_way)
-    assert serves(keeping, catalogue)
-    assert not serves(keeping, catalogue, KINDS)
+    serves(refresher, catalogue, KINDS)
+    serves(refresher, catalogue, KINDS)
+    eventually(lambda: len(catalogue.fetched) == 2 and not refresher._under_way)
+    assert serves(refresher, catalogue)
+    assert not serves(refresher, catalogue, KINDS)
 
 
 def test_a_failure_while_it_is_brought_up_to_date_is_the_query_s_and_blocks_nobody(
-    keeping: Keeping, catalogue: Catalogue
+    refresher: Refresher, catalogue: Catalogue
 ) -> None:
-    is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2}
-    catalogue.error = SourceFailed("down", ["a"])
-    with pytest.raises(SourceFailed):
-        serves(keeping, catalogue)
+    is_kept(refresher, catalogue)
+    catalogue.fingerprints = {"urn:g": 2}
+    catalogue.error = SourceFailedError("down", ["a"])
+    with pytest.raises(SourceFailedError):
+        serves(refresher, catalogue)
     catalogue.error = None
-    assert serves(keeping, catalogue)
+    assert serves(refresher, catalogue)
 
 
-def test_changes_that_are_too_large_are_met_by_one_query_only(keeping: Keeping, catalogue: Catalogue) -> None:
-    is_kept(keeping, catalogue)
-    catalogue.marks = {"urn:g": 2}
-    catalogue.error = TooLarge("too large")
-    with pytest.raises(TooLarge):
-        serves(keeping, catalogue)
-    assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
-    assert len(catalogue.pulled) == 2
+def test_changes_that_are_too_large_are_met_by_one_query_only(refresher: Refresher, catalogue: Catalogue) -> None:
+    is_kept(refresher, catalogue)
+    catalogue.fingerprints = {"urn:g": 2}
+    catalogue.error = TooLargeError("too large")
+    with pytest.raises(TooLargeError):
+        serves(refresher, catalogue)
+    assert not serves(refresher, catalogue) and not serves(refresher, catalogue)
+    assert len(catalogue.fetched) == 2
 
 
-def test_what_an_evaluator_cannot_hold_is_given_up(keeping: Keeping, catalogue: Catalogue, kept: Kept) -> None:
-    is_kept(keeping, catalogue)
-    keeping.give_up()
-    assert kept.count == 0
-    assert not serves(keeping, catalogue) and not serves(keeping, catalogue)
+def test_what_an_evaluator_cannot_hold_is_given_up(
+    refresher: Refresher, catalogue: Catalogue, quad_cache: QuadCache
+) -> None:
+    is_kept(refresher, catalogue)
+    refresher.give_up()
+    assert quad_cache.count == 0
+    assert not serves(refresher, catalogue) and not serves(refresher, catalogue)
     assert catalogue.later_works == 1
 
 
-def test_after_the_end_nothing_begins(keeping: Keeping, catalogue: Catalogue) -> None:
-    serves(keeping, catalogue)
-    keeping.close()
-    assert not serves(keeping, catalogue)
-    assert catalogue.pulled == []
+def test_after_the_end_nothing_begins(refresher: Refresher, catalogue: Catalogue) -> None:
+    serves(refresher, catalogue)
+    refresher.close()
+    assert not serves(refresher, catalogue)
+    assert catalogue.fetched == []

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from federation.analysis.plan import Dataset
-from federation.caching.result_cache import Result, Results, key
+from federation.caching.result_cache import CachedResult, ResultCache, key
 
-ANSWER = Result('{"é": "\\n"}\n\n'.encode(), "A")
+ANSWER = CachedResult('{"é": "\\n"}\n\n'.encode(), "A")
 
 
 class Texts:
@@ -26,24 +26,24 @@ class Texts:
 
 
 def test_an_answer_comes_back_as_it_was() -> None:
-    results = Results(Texts(), 30)
+    results = ResultCache(Texts(), 30)
     results.put("k", ANSWER, 60)
-    results.put("empty", Result(b"", "kept"), 60)
+    results.put("empty", CachedResult(b"", "kept"), 60)
     assert results.get("k") == ANSWER
-    assert results.get("empty") == Result(b"", "kept")
+    assert results.get("empty") == CachedResult(b"", "kept")
     assert results.get("other") is None
 
 
 def test_those_who_share_a_store_share_answers() -> None:
     texts = Texts()
-    Results(texts, 30).put("k", ANSWER, 60)
-    assert Results(texts, 30).get("k") == ANSWER
+    ResultCache(texts, 30).put("k", ANSWER, 60)
+    assert ResultCache(texts, 30).get("k") == ANSWER
 
 
 def test_it_is_kept_for_the_shorter_of_two_times() -> None:
     texts = Texts()
-    Results(texts, 30).put("a", ANSWER, float("inf"))
-    Results(texts, 30).put("b", ANSWER, 5)
+    ResultCache(texts, 30).put("a", ANSWER, float("inf"))
+    ResultCache(texts, 30).put("b", ANSWER, 5)
     assert {name: seconds for name, (_, seconds) in texts.texts.items()} == {"a": 30, "b": 5}
 
 
@@ -51,14 +51,14 @@ def test_it_is_kept_for_the_shorter_of_two_times() -> None:
 def test_what_is_over_already_is_not_kept(seconds: float) -> None:
     """Redis refuses a time of less than a millisecond."""
     texts = Texts()
-    Results(texts, 30).put("k", ANSWER, seconds)
+    ResultCache(texts, 30).put("k", ANSWER, seconds)
     assert texts.texts == {}
 
 
 def test_large_answers_are_not_kept() -> None:
     texts = Texts()
-    Results(texts, 30).put("large", Result(b"x" * (256 * 1024 + 1), "B"), 60)
-    Results(texts, 30).put("small", Result(b"x" * 256 * 1024, "B"), 60)
+    ResultCache(texts, 30).put("large", CachedResult(b"x" * (256 * 1024 + 1), "B"), 60)
+    ResultCache(texts, 30).put("small", CachedResult(b"x" * 256 * 1024, "B"), 60)
     assert list(texts.texts) == ["small"]
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyoxigraph import DefaultGraph, NamedNode
 
-from federation.errors import UnreadableQuads
-from federation.evaluation.cached_store import KeptStore
-from federation.evaluation.messages import Keep
+from federation.errors import UnreadableQuadsError
+from federation.evaluation.cached_store import CachedStore
+from federation.evaluation.messages import UpdateCache
 
 GRAPHS = ("urn:g", "urn:h", "urn:no iri")
 CONTENTS = st.dictionaries(st.sampled_from(GRAPHS), st.frozensets(st.sampled_from("abc"), max_size=3))
@@ -36,11 +36,11 @@ def expected(content: dict[str, frozenset[str]]) -> tuple[set[tuple[str, str]], 
 @settings(max_examples=50)
 @given(st.lists(CONTENTS, min_size=1, max_size=5))
 def test_after_any_changes_it_is_as_if_it_were_made_anew(states: list[dict[str, frozenset[str]]]) -> None:
-    kept, before = KeptStore(), dict[str, frozenset[str]]()
+    kept, before = CachedStore(), dict[str, frozenset[str]]()
     for state in states:
         changed = {graph for graph in GRAPHS if before.get(graph) != state.get(graph)}
         new = {graph: names for graph, names in state.items() if graph in changed}
-        kept.change(Keep(False, tuple(changed), quads(new), tuple(state)))
+        kept.change(UpdateCache(False, tuple(changed), quads(new), tuple(state)))
         before = state
         assert held(kept.store) == expected(state)
         assert {name.value for name in kept.store.named_graphs() if isinstance(name, NamedNode)} == {
@@ -49,26 +49,26 @@ def test_after_any_changes_it_is_as_if_it_were_made_anew(states: list[dict[str, 
 
 
 def test_beginning_anew_forgets_all() -> None:
-    kept = KeptStore()
-    kept.change(Keep(False, (), quads({"urn:g": frozenset("ab")}), ("urn:empty",)))
-    kept.change(Keep(True, (), quads({"urn:h": frozenset("c")}), ("urn:h",)))
+    kept = CachedStore()
+    kept.change(UpdateCache(False, (), quads({"urn:g": frozenset("ab")}), ("urn:empty",)))
+    kept.change(UpdateCache(True, (), quads({"urn:h": frozenset("c")}), ("urn:h",)))
     assert held(kept.store) == expected({"urn:h": frozenset("c")})
     assert len(list(kept.store.named_graphs())) == 1
 
 
 def test_graphs_exist_without_quads() -> None:
-    kept = KeptStore()
-    kept.change(Keep(False, (), b"", ("urn:g",)))
+    kept = CachedStore()
+    kept.change(UpdateCache(False, (), b"", ("urn:g",)))
     assert kept.store.contains_named_graph(NamedNode("urn:g"))
 
 
 def test_blank_nodes_of_different_changes_are_one() -> None:
-    kept = KeptStore()
-    kept.change(Keep(False, (), b"<urn:s> <urn:p> _:b <urn:g> .\n", ()))
-    kept.change(Keep(False, (), b"<urn:s> <urn:p> _:b <urn:h> .\n", ()))
+    kept = CachedStore()
+    kept.change(UpdateCache(False, (), b"<urn:s> <urn:p> _:b <urn:g> .\n", ()))
+    kept.change(UpdateCache(False, (), b"<urn:s> <urn:p> _:b <urn:h> .\n", ()))
     assert bool(kept.store.query("ASK { GRAPH <urn:g> { ?s ?p ?b } GRAPH <urn:h> { ?s ?p ?b } }"))
 
 
 def test_what_is_no_rdf_is_refused() -> None:
-    with pytest.raises(UnreadableQuads):
-        KeptStore().change(Keep(False, (), b'<urn:s> <urn:p> "\\q" <urn:g> .\n', ()))
+    with pytest.raises(UnreadableQuadsError):
+        CachedStore().change(UpdateCache(False, (), b'<urn:s> <urn:p> "\\q" <urn:g> .\n', ()))

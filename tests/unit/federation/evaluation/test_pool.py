@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from federation.budget import Effort, Limits
-from federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, TooLarge
+from federation.budget import Budget, Limits
+from federation.errors import QueryRefusedError, QuerySyntaxError, QueryTimeoutError, TooLargeError
 from federation.evaluation.messages import Evaluate
-from federation.evaluation.pool import Workers
+from federation.evaluation.pool import WorkerPool
 
 JSON = "application/sparql-results+json"
 QUADS = b"".join(b"<urn:%d> <urn:p> <urn:%d> .\n" % (n, n * 7 % 3000) for n in range(3000))
@@ -25,84 +25,84 @@ ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i FILTER(?a !=
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
-    workers = Workers(1, 1024**3)
+def workers() -> Iterator[WorkerPool]:
+    workers = WorkerPool(1, 1024**3)
     yield workers
     workers.close()
 
 
-def soon(seconds: float = 30) -> Effort:
-    return Effort(seconds, Limits())
+def soon(seconds: float = 30) -> Budget:
+    return Budget(seconds, Limits())
 
 
-def job(text: str, quads: bytes = b"", most_bytes: int = 10**6, graphs: tuple[str, ...] = ()) -> Evaluate:
-    return Evaluate(text, quads, graphs, JSON, most_bytes)
+def job(text: str, quads: bytes = b"", max_bytes: int = 10**6, graphs: tuple[str, ...] = ()) -> Evaluate:
+    return Evaluate(text, quads, graphs, JSON, max_bytes)
 
 
-def works(workers: Workers) -> bool:
+def works(workers: WorkerPool) -> bool:
     return b'"true"' in workers.evaluate(job("SELECT (1 = 1 AS ?yes) {}"), soon()).replace(b"true", b'"true"')
 
 
-def test_analyses_and_evaluates(workers: Workers) -> None:
+def test_analyses_and_evaluates(workers: WorkerPool) -> None:
     assert workers.analyse("ASK { ?s ?p ?o }", soon()).form == "ASK"
     assert b'"3000"' in workers.evaluate(job("SELECT (COUNT(*) AS ?n) { ?s ?p ?o }", QUADS), soon())
     assert b"urn:g" in workers.evaluate(job("SELECT * { GRAPH ?g {} }", graphs=("urn:g",)), soon())
 
 
-def test_errors_come_back_as_they_were(workers: Workers) -> None:
+def test_errors_come_back_as_they_were(workers: WorkerPool) -> None:
     with pytest.raises(QuerySyntaxError) as caught:
         workers.analyse("SELECT ?x {\n} LIMIT x", soon())
     assert (caught.value.line, caught.value.column) == (2, 9)
     assert works(workers)
 
 
-def test_blank_nodes_keep_their_labels(workers: Workers) -> None:
+def test_blank_nodes_keep_their_labels(workers: WorkerPool) -> None:
     quads = b"_:abc <urn:p> _:def <urn:g> .\n_:abc <urn:p> _:def .\n"
     result = workers.evaluate(job("SELECT * { ?s <urn:p> ?o GRAPH ?g { ?s ?p ?o } }", quads), soon())
     assert b'"abc"' in result and b'"def"' in result
 
 
-def test_an_endless_query_is_ended(workers: Workers) -> None:
+def test_an_endless_query_is_ended(workers: WorkerPool) -> None:
     begin = time.monotonic()
-    with pytest.raises(QueryTimeout, match="evaluation"):
+    with pytest.raises(QueryTimeoutError, match="evaluation"):
         workers.evaluate(job(ENDLESS, QUADS), soon(1))
     assert time.monotonic() - begin < 3
     assert works(workers)
 
 
-def test_waiting_for_a_worker_ends_too(workers: Workers) -> None:
+def test_waiting_for_a_worker_ends_too(workers: WorkerPool) -> None:
     def endless() -> None:
-        with pytest.raises(QueryTimeout):
+        with pytest.raises(QueryTimeoutError):
             workers.evaluate(job(ENDLESS, QUADS), soon(3))
 
     thread = threading.Thread(target=endless)
     thread.start()
     time.sleep(0.3)
-    with pytest.raises(QueryTimeout, match="other queries"):
+    with pytest.raises(QueryTimeoutError, match="other queries"):
         workers.analyse("ASK {}", soon(0.5))
     thread.join()
     assert works(workers)
 
 
-def test_a_query_that_ends_its_process_is_refused(workers: Workers) -> None:
-    with pytest.raises(TooLarge, match="nested too deeply"):
+def test_a_query_that_ends_its_process_is_refused(workers: WorkerPool) -> None:
+    with pytest.raises(TooLargeError, match="nested too deeply"):
         workers.analyse("SELECT * " + "{" * 100_000 + "}" * 100_000, soon())
     assert works(workers)
 
 
-def test_a_query_that_needs_too_much_memory_is_refused(workers: Workers) -> None:
-    with pytest.raises(TooLarge, match="memory"):
+def test_a_query_that_needs_too_much_memory_is_refused(workers: WorkerPool) -> None:
+    with pytest.raises(TooLargeError, match="memory"):
         workers.evaluate(job("SELECT * { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i } ORDER BY ?a", QUADS), soon(120))
     assert works(workers)
 
 
-def test_a_result_that_is_too_large_is_refused(workers: Workers) -> None:
-    with pytest.raises(TooLarge, match="LIMIT"):
-        workers.evaluate(job("SELECT * { ?s ?p ?o }", QUADS, most_bytes=10_000), soon())
+def test_a_result_that_is_too_large_is_refused(workers: WorkerPool) -> None:
+    with pytest.raises(TooLargeError, match="LIMIT"):
+        workers.evaluate(job("SELECT * { ?s ?p ?o }", QUADS, max_bytes=10_000), soon())
     assert works(workers)
 
 
-def test_a_query_that_rdflib_takes_too_long_for_is_answered_with_a_wide_plan(workers: Workers) -> None:
+def test_a_query_that_rdflib_takes_too_long_for_is_answered_with_a_wide_plan(workers: WorkerPool) -> None:
     values = " ".join(f"<urn:{n}>" for n in range(500_000))
     plan = workers.analyse(f"SELECT * {{ ?s ?p ?o VALUES ?s {{ {values} }} }}", soon(60))
     assert "too long" in plan.pulls_everything
@@ -111,7 +111,7 @@ def test_a_query_that_rdflib_takes_too_long_for_is_answered_with_a_wide_plan(wor
 
 def test_time_in_which_a_worker_does_not_run_is_not_its_analysis() -> None:
     """As on a busy machine: plans are kept, so a wide one would be felt long after."""
-    workers = Workers(1, 0)
+    workers = WorkerPool(1, 0)
     try:
         process = workers._all[0]._process
         assert process
@@ -123,7 +123,7 @@ def test_time_in_which_a_worker_does_not_run_is_not_its_analysis() -> None:
 
 
 def test_a_worker_that_died_while_idle_is_replaced() -> None:
-    workers = Workers(1, 0)
+    workers = WorkerPool(1, 0)
     try:
         assert works(workers)
         process = workers._all[0]._process
@@ -143,7 +143,7 @@ def test_a_worker_that_died_while_idle_is_replaced() -> None:
         "SELECT * { VALUES ?x { <URL> } SERVICE ?x { ?s ?p ?o } }",
     ],
 )
-def test_no_query_reaches_another_server(workers: Workers, text: str) -> None:
+def test_no_query_reaches_another_server(workers: WorkerPool, text: str) -> None:
     """`SERVICE` is refused before; should it be hidden well enough, the process cannot open a connection."""
     asked: list[str] = []
 
@@ -164,7 +164,7 @@ def test_no_query_reaches_another_server(workers: Workers, text: str) -> None:
         for host in ("127.0.0.1", "localhost"):
             try:
                 workers.evaluate(job(text.replace("URL", f"http://{host}:{server.server_port}/")), soon())
-            except QueryRefused as error:
+            except QueryRefusedError as error:
                 assert "cannot be evaluated" in str(error)
     finally:
         server.shutdown()
@@ -178,8 +178,8 @@ def test_processes_end_with_their_server() -> None:
     script = textwrap.dedent("""
         import threading, time
         from tests.unit.federation.evaluation.test_pool import ENDLESS, QUADS, job, soon
-        from federation.evaluation.pool import Workers
-        workers = Workers(2, 0)
+        from federation.evaluation.pool import WorkerPool
+        workers = WorkerPool(2, 0)
         workers.analyse("ASK {}", soon(30))
         threading.Thread(target=lambda: workers.evaluate(job(ENDLESS, QUADS), soon(60)), daemon=True).start()
         time.sleep(0.5)

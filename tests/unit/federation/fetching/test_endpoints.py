@@ -8,18 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from federation.analysis.plan import Dataset, Pattern
-from federation.budget import Effort, Limits
-from federation.errors import FederationError, QueryCancelled, QueryTimeout, SourceFailed, TooLarge
-from federation.fetching.endpoints import Nodes, _Manners
-from federation.fetching.subquery import Request, request
+from federation.budget import Budget, Limits
+from federation.errors import FederationError, QueryCancelledError, QueryTimeoutError, SourceFailedError, TooLargeError
+from federation.fetching.endpoints import Endpoints, _ResponseTimes
+from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Source
 from tests.helpers.sparql_node import Node, running_nodes
 from tests.helpers.waiting import eventually
 from tests.unit.federation.test_engine import put
 
 
-def everything() -> Request:
-    asked = request([Pattern("")], (), Dataset(None, None))
+def everything() -> Subquery:
+    asked = subquery([Pattern("")], (), Dataset(None, None))
     assert asked
     return asked
 
@@ -35,8 +35,8 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture
-def nodes() -> Iterator[Nodes]:
-    nodes = Nodes(1.5, 10)
+def nodes() -> Iterator[Endpoints]:
+    nodes = Endpoints(1.5, 10)
     yield nodes
     nodes.close()
 
@@ -45,20 +45,20 @@ def source(node: Node) -> Source:
     return Source("a", node.url)
 
 
-def effort(seconds: float = 30) -> Effort:
-    return Effort(seconds, Limits())
+def budget(seconds: float = 30) -> Budget:
+    return Budget(seconds, Limits())
 
 
 @pytest.mark.parametrize("media_type", ["text/tab-separated-values", "application/sparql-results+json"])
-def test_rows_come_without_their_header(node: Node, nodes: Nodes, media_type: str) -> None:
+def test_rows_come_without_their_header(node: Node, nodes: Endpoints, media_type: str) -> None:
     node.media_type = media_type
-    (row,) = nodes.ask(source(node), REQUEST, effort()).splitlines()
+    (row,) = nodes.ask(source(node), REQUEST, budget()).splitlines()
     assert row.split(b"\t")[::3] == [b"<urn:s>", b"<urn:g>"]
 
 
-def test_what_it_sends_is_spent(node: Node, nodes: Nodes) -> None:
-    with pytest.raises(TooLarge):
-        nodes.ask(source(node), REQUEST, Effort(30, Limits(most_pulled_bytes=10)))
+def test_what_it_sends_is_spent(node: Node, nodes: Endpoints) -> None:
+    with pytest.raises(TooLargeError):
+        nodes.ask(source(node), REQUEST, Budget(30, Limits(max_fetched_bytes=10)))
 
 
 @pytest.mark.parametrize(
@@ -74,62 +74,62 @@ def test_what_it_sends_is_spent(node: Node, nodes: Nodes) -> None:
     ],
 )
 def test_patience_is_twice_what_nine_of_ten_answers_took_within_bounds(took: list[float], patience: float) -> None:
-    manners = _Manners()
-    manners.seconds.extend(took)
-    assert manners.patience == pytest.approx(patience)
+    times = _ResponseTimes()
+    times.seconds.extend(took)
+    assert times.patience == pytest.approx(patience)
 
 
 @pytest.mark.parametrize("error", ["error", "wrong", "cut"])
-def test_answers_that_are_none_do_not_shorten_patience(node: Node, nodes: Nodes, error: str) -> None:
+def test_answers_that_are_none_do_not_shorten_patience(node: Node, nodes: Endpoints, error: str) -> None:
     node.fault = error
     for _ in range(5):
-        with pytest.raises(SourceFailed) as caught:
-            nodes.ask(source(node), REQUEST, effort())
+        with pytest.raises(SourceFailedError) as caught:
+            nodes.ask(source(node), REQUEST, budget())
         assert caught.value.sources == {"a"}
     assert nodes.patience("a") == 0.5
     assert not nodes.suspects(["a"])
 
 
-def test_a_node_that_does_not_listen_has_failed_and_does_not_seem_to_hang(node: Node, nodes: Nodes) -> None:
+def test_a_node_that_does_not_listen_has_failed_and_does_not_seem_to_hang(node: Node, nodes: Endpoints) -> None:
     node.stop()
-    with pytest.raises(SourceFailed, match=r"does not answer: .*refused"):
-        nodes.ask(source(node), REQUEST, effort())
+    with pytest.raises(SourceFailedError, match=r"does not answer: .*refused"):
+        nodes.ask(source(node), REQUEST, budget())
     assert not nodes.suspects(["a"])
 
 
-def test_a_node_that_was_silent_too_long_is_suspected_until_it_answers(node: Node, nodes: Nodes) -> None:
+def test_a_node_that_was_silent_too_long_is_suspected_until_it_answers(node: Node, nodes: Endpoints) -> None:
     node.fault = "hang"
-    with pytest.raises(SourceFailed, match=r"within 1\.5 s"):
-        nodes.ask(source(node), REQUEST, effort())
+    with pytest.raises(SourceFailedError, match=r"within 1\.5 s"):
+        nodes.ask(source(node), REQUEST, budget())
     assert nodes.suspects(["a", "b"]) == {"a"}
     node.fault = ""
-    nodes.ask(source(node), REQUEST, effort())
+    nodes.ask(source(node), REQUEST, budget())
     assert not nodes.suspects(["a"])
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
 def test_so_is_one_that_outlasted_the_query(node: Node, fault: str) -> None:
-    nodes = Nodes(30, 10)
+    nodes = Endpoints(30, 10)
     node.fault = fault
-    with pytest.raises(QueryTimeout, match="node a"):
-        nodes.ask(source(node), REQUEST, effort(1.5))
+    with pytest.raises(QueryTimeoutError, match="node a"):
+        nodes.ask(source(node), REQUEST, budget(1.5))
     assert nodes.suspects(["a"]) == {"a"}
     nodes.close()
 
 
-def test_a_query_without_time_says_nothing_of_the_node(node: Node, nodes: Nodes) -> None:
+def test_a_query_without_time_says_nothing_of_the_node(node: Node, nodes: Endpoints) -> None:
     node.fault = "hang"
-    with pytest.raises(QueryTimeout):
-        nodes.ask(source(node), REQUEST, effort(0.1))
-    with pytest.raises(QueryTimeout):
-        nodes.ask(source(node), REQUEST, effort(-1))
+    with pytest.raises(QueryTimeoutError):
+        nodes.ask(source(node), REQUEST, budget(0.1))
+    with pytest.raises(QueryTimeoutError):
+        nodes.ask(source(node), REQUEST, budget(-1))
     assert not nodes.suspects(["a"])
 
 
 def test_what_trickles_for_a_query_that_has_ended_is_let_go_of(node: Node) -> None:
-    nodes = Nodes(30, 10)
+    nodes = Endpoints(30, 10)
     node.fault = "trickle"
-    spent, ended = effort(), []
+    spent, ended = budget(), []
 
     def ask() -> None:
         try:
@@ -142,17 +142,17 @@ def test_what_trickles_for_a_query_that_has_ended_is_let_go_of(node: Node) -> No
     eventually(lambda: node.queries)
     spent.end()
     thread.join(30)
-    assert [type(error) for error in ended] == [QueryCancelled]
+    assert [type(error) for error in ended] == [QueryCancelledError]
     nodes.close()
 
 
 def test_a_node_that_hangs_is_left_eight_requests(node: Node) -> None:
-    nodes = Nodes(4, 20)
+    nodes = Endpoints(4, 20)
     node.fault = "hang"
 
     def ask() -> None:
-        with pytest.raises(SourceFailed):
-            nodes.ask(source(node), REQUEST, effort())
+        with pytest.raises(SourceFailedError):
+            nodes.ask(source(node), REQUEST, budget())
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -162,18 +162,18 @@ def test_a_node_that_hangs_is_left_eight_requests(node: Node) -> None:
     eventually(lambda: _refused(nodes, node), timeout=2.5)
     for thread in threads:
         thread.join()
-    nodes.ask(source(node), REQUEST, effort())
+    nodes.ask(source(node), REQUEST, budget())
     nodes.close()
 
 
-def _refused(nodes: Nodes, node: Node) -> bool:
+def _refused(nodes: Endpoints, node: Node) -> bool:
     try:
-        nodes.ask(source(node), REQUEST, effort())
-    except SourceFailed as error:
+        nodes.ask(source(node), REQUEST, budget())
+    except SourceFailedError as error:
         return "has not answered 8 other requests yet" in str(error)
     return False
 
 
-def test_addresses_that_must_not_be_called_are_not_called(nodes: Nodes) -> None:
-    with pytest.raises(SourceFailed):
-        nodes.ask(Source("a", "file:///etc/passwd"), REQUEST, effort())
+def test_addresses_that_must_not_be_called_are_not_called(nodes: Endpoints) -> None:
+    with pytest.raises(SourceFailedError):
+        nodes.ask(Source("a", "file:///etc/passwd"), REQUEST, budget())

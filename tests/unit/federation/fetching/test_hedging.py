@@ -6,20 +6,19 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
 
-from federation.budget import Effort, Limits
-from federation.errors import QueryCancelled, QueryTimeout, SourceFailed
-from federation.fetching.hedging import Asking, OtherNodes
-from federation.fetching.subquery import Request
+from federation.budget import Budget, Limits
+from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
+from federation.fetching.hedging import HedgedRequests, Reselected
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 from tests.helpers.waiting import eventually
 
-REQUEST = Request("SELECT 1", (), {}, None)
-OTHER = Request("SELECT 2", (), {}, None)
+REQUEST = Subquery("SELECT 1", (), {}, None)
+OTHER = Subquery("SELECT 2", (), {}, None)
 # Each graph on two of three nodes.
 COPIES = {"urn:ab": "ab", "urn:bc": "bc", "urn:ca": "ca"}
 
@@ -40,7 +39,7 @@ class Nodes:
     suspected: frozenset[str] = frozenset()
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def ask(self, source: Source, request: Request, effort: Effort) -> bytes:
+    def ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
         self.asked.append((source.id, request.text))
         if source.id in self.hanging:
             assert self.hanging[source.id].wait(30)
@@ -61,29 +60,29 @@ class Directory:
 
     Attributes:
         copies: The nodes of each graph, in the order in which they are read.
-        taken: As in ``Snapshot.taken``.
-        unmarked: As in ``Snapshot.unmarked``.
-        touched: As in ``Snapshot.touched``.
+        revision: As in ``Snapshot.revision``.
+        untracked: As in ``Snapshot.untracked``.
+        moved_at: As in ``Snapshot.moved_at``.
     """
 
     copies: dict[str, str] = field(default_factory=lambda: dict(COPIES))
-    taken: int = 0
-    unmarked: frozenset[str] = frozenset()
-    touched: dict[str, int] = field(default_factory=dict)
+    revision: int = 0
+    untracked: frozenset[str] = frozenset()
+    moved_at: dict[str, int] = field(default_factory=dict)
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         every = sorted({node for nodes in self.copies.values() for node in nodes})
-        holders = {graph: next((n for n in nodes if n not in avoid), "") for graph, nodes in self.copies.items()}
-        lost = {node for graph, holder in holders.items() if not holder for node in self.copies[graph]}
+        source_of = {graph: next((n for n in nodes if n not in avoid), "") for graph, nodes in self.copies.items()}
+        lost = {node for graph, holder in source_of.items() if not holder for node in self.copies[graph]}
         sources = tuple(Source(node, f"http://{node}/") for node in every if node not in avoid)
         return Snapshot(
             sources,
-            holders,
-            missing=tuple(sorted(lost)),
+            source_of,
+            unavailable=tuple(sorted(lost)),
             version=f"v{sorted(lost)}",
-            taken=self.taken,
-            unmarked=self.unmarked,
-            touched=dict(self.touched),
+            revision=self.revision,
+            untracked=self.untracked,
+            moved_at=dict(self.moved_at),
         )
 
 
@@ -106,7 +105,7 @@ def directory() -> Directory:
 
 
 @pytest.fixture
-def asking(nodes: Nodes, threads: ThreadPoolExecutor, directory: Directory) -> Asking:
+def requests(nodes: Nodes, threads: ThreadPoolExecutor, directory: Directory) -> HedgedRequests:
     return make(nodes, threads, directory)
 
 
@@ -114,48 +113,57 @@ def make(
     nodes: Nodes,
     threads: ThreadPoolExecutor,
     directory: Directory,
-    effort: Effort | None = None,
+    budget: Budget | None = None,
     turn: int | None = None,
-) -> Asking:
-    return Asking(nodes, threads, effort or Effort(30, Limits()), directory.snapshot, turn)  # type: ignore[arg-type]
+) -> HedgedRequests:
+    return HedgedRequests(nodes, threads, budget or Budget(30, Limits()), directory.snapshot, turn)  # type: ignore[arg-type]
 
 
 def hang(nodes: Nodes, *names: str) -> None:
     nodes.hanging.update({name: threading.Event() for name in names})
 
 
-def answers(asking: Asking, graph: str = "", request: Request = REQUEST) -> tuple[str, tuple[str, ...]]:
+def answers(requests: HedgedRequests, graph: str = "", request: Subquery = REQUEST) -> tuple[str, tuple[str, ...]]:
     """Who answers in the end, of all nodes or of the one that a graph is read from; and what is missing."""
     while True:
-        with suppress(OtherNodes):
-            snapshot = asking.snapshot()
-            sources = [source for source in snapshot.sources if not graph or snapshot.holders[graph] == source.id]
-            found = asking.ask(snapshot, sources, request)
-            assert [source.id.encode() for source, _ in found] == [body for _, body in found]
-            return "".join(sorted(source.id for source, _ in found)), snapshot.missing
+        snapshot = requests.snapshot()
+        sources = [source for source in snapshot.sources if not graph or snapshot.source_of[graph] == source.id]
+        found = requests.ask(snapshot, sources, request)
+        if isinstance(found, Reselected):
+            continue
+        assert [source.id.encode() for source, _ in found] == [body for _, body in found]
+        return "".join(sorted(source.id for source, _ in found)), snapshot.unavailable
 
 
-def test_all_nodes_are_asked_once(asking: Asking, nodes: Nodes) -> None:
-    assert answers(asking) == ("abc", ())
-    assert answers(asking) == ("abc", ())
-    assert answers(asking, request=OTHER) == ("abc", ())
+def moved(
+    requests: HedgedRequests, before: Snapshot, graphs: frozenset[str] | None = None
+) -> tuple[Snapshot, frozenset[str]]:
+    found = requests.moved(before, graphs)
+    assert not isinstance(found, Reselected)
+    return found
+
+
+def test_all_nodes_are_asked_once(requests: HedgedRequests, nodes: Nodes) -> None:
+    assert answers(requests) == ("abc", ())
+    assert answers(requests) == ("abc", ())
+    assert answers(requests, request=OTHER) == ("abc", ())
     assert sorted(nodes.asked) == [(name, text) for name in "abc" for text in ("SELECT 1", "SELECT 2")]
 
 
-def test_nobody_to_ask_is_no_trouble(asking: Asking) -> None:
-    assert asking.ask(asking.snapshot(), [], REQUEST) == []
+def test_nobody_to_ask_is_no_trouble(requests: HedgedRequests) -> None:
+    assert requests.ask(requests.snapshot(), [], REQUEST) == []
 
 
-def test_a_node_that_others_can_replace_is_not_waited_for(asking: Asking, nodes: Nodes) -> None:
+def test_a_node_that_others_can_replace_is_not_waited_for(requests: HedgedRequests, nodes: Nodes) -> None:
     hang(nodes, "a")
-    assert answers(asking) == ("bc", ())
+    assert answers(requests) == ("bc", ())
     assert sorted(name for name, _ in nodes.asked) == ["a", "b", "c"]
     # Nor is it asked for the rest of the query.
-    assert answers(asking, request=OTHER) == ("bc", ())
+    assert answers(requests, request=OTHER) == ("bc", ())
     assert ("a", "SELECT 2") not in nodes.asked
 
 
-def test_a_slow_answer_is_used_all_the_same_if_it_is_there_first(asking: Asking, nodes: Nodes) -> None:
+def test_a_slow_answer_is_used_all_the_same_if_it_is_there_first(requests: HedgedRequests, nodes: Nodes) -> None:
     hang(nodes, "a", "b")
 
     def let_it_answer() -> None:
@@ -164,85 +172,87 @@ def test_a_slow_answer_is_used_all_the_same_if_it_is_there_first(asking: Asking,
 
     other = threading.Thread(target=let_it_answer)
     other.start()
-    assert answers(asking, "urn:ab") == ("a", ())
+    assert answers(requests, "urn:ab") == ("a", ())
     other.join()
     assert [name for name, _ in nodes.asked] == ["a", "b"]
 
 
-def test_a_node_that_fails_is_replaced_by_those_that_have_copies(asking: Asking, nodes: Nodes) -> None:
-    nodes.errors["a"] = SourceFailed("a is down", ["a"])
-    assert answers(asking, "urn:ab") == ("b", ())
-    assert answers(asking) == ("bc", ())
+def test_a_node_that_fails_is_replaced_by_those_that_have_copies(requests: HedgedRequests, nodes: Nodes) -> None:
+    nodes.errors["a"] = SourceFailedError("a is down", ["a"])
+    assert answers(requests, "urn:ab") == ("b", ())
+    assert answers(requests) == ("bc", ())
 
 
 def test_when_the_only_other_copy_hangs_after_a_failure_both_are_told_to_be_missing(
-    asking: Asking, nodes: Nodes
+    requests: HedgedRequests, nodes: Nodes
 ) -> None:
-    nodes.errors["a"] = SourceFailed("a is down", ["a"])
+    nodes.errors["a"] = SourceFailedError("a is down", ["a"])
     hang(nodes, "b")
-    assert answers(asking) == ("c", ("a", "b"))
+    assert answers(requests) == ("c", ("a", "b"))
 
 
-def test_a_node_that_was_slow_is_waited_for_again_when_its_replacement_fails(asking: Asking, nodes: Nodes) -> None:
+def test_a_node_that_was_slow_is_waited_for_again_when_its_replacement_fails(
+    requests: HedgedRequests, nodes: Nodes
+) -> None:
     hang(nodes, "a", "b")
 
     def fail() -> None:
         eventually(lambda: ("b", "SELECT 1") in nodes.asked)
-        nodes.errors["b"] = SourceFailed("b is down", ["b"])
+        nodes.errors["b"] = SourceFailedError("b is down", ["b"])
         nodes.hanging["b"].set()
-        eventually(lambda: asking._failed)
+        eventually(lambda: requests._failed)
         nodes.hanging["a"].set()
 
     other = threading.Thread(target=fail)
     other.start()
-    assert answers(asking, "urn:ab") == ("a", ())
+    assert answers(requests, "urn:ab") == ("a", ())
     other.join()
 
 
 def test_what_only_one_node_has_is_waited_for_and_then_told_to_be_missing(
     nodes: Nodes, threads: ThreadPoolExecutor
 ) -> None:
-    asking = make(nodes, threads, Directory({"urn:a": "a", "urn:b": "b"}))
+    requests = make(nodes, threads, Directory({"urn:a": "a", "urn:b": "b"}))
     hang(nodes, "a")
     begin = time.monotonic()
-    assert answers(asking) == ("b", ("a",))
+    assert answers(requests) == ("b", ("a",))
     assert 1 <= time.monotonic() - begin < 10
 
 
 def test_while_nobody_has_answered_all_are_waited_for(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
-    asking = make(nodes, threads, Directory({"urn:a": "a", "urn:b": "b"}), Effort(1.5, Limits()))
+    requests = make(nodes, threads, Directory({"urn:a": "a", "urn:b": "b"}), Budget(1.5, Limits()))
     hang(nodes, "a", "b")
-    with pytest.raises(QueryTimeout, match="nodes a, b"):
-        answers(asking)
+    with pytest.raises(QueryTimeoutError, match="nodes a, b"):
+        answers(requests)
 
 
-def test_when_all_fail_the_reasons_are_told(asking: Asking, nodes: Nodes) -> None:
-    nodes.errors.update({name: SourceFailed(f"{name} is down", [name]) for name in "abc"})
-    with pytest.raises(SourceFailed, match="no catalogue node answers"):
-        answers(asking)
+def test_when_all_fail_the_reasons_are_told(requests: HedgedRequests, nodes: Nodes) -> None:
+    nodes.errors.update({name: SourceFailedError(f"{name} is down", [name]) for name in "abc"})
+    with pytest.raises(SourceFailedError, match="no catalogue node answers"):
+        answers(requests)
 
 
 def test_a_directory_that_cannot_do_without_a_node_ends_it(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
-    nodes.errors["a"] = SourceFailed("a is down", ["a"])
+    nodes.errors["a"] = SourceFailedError("a is down", ["a"])
     whole = Directory().snapshot()
-    asking = Asking(nodes, threads, Effort(30, Limits()), lambda avoid: whole)  # type: ignore[arg-type]
-    with pytest.raises(SourceFailed, match="a is down"):
-        answers(asking)
+    requests = HedgedRequests(nodes, threads, Budget(30, Limits()), lambda avoid: whole)  # type: ignore[arg-type]
+    with pytest.raises(SourceFailedError, match="a is down"):
+        answers(requests)
 
 
-def test_other_errors_are_no_reason_to_ask_others(asking: Asking, nodes: Nodes) -> None:
+def test_other_errors_are_no_reason_to_ask_others(requests: HedgedRequests, nodes: Nodes) -> None:
     nodes.errors["a"] = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
-        answers(asking)
+        answers(requests)
 
 
 def test_it_ends_when_nobody_waits_any_more(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
     gone = threading.Event()
-    asking = make(nodes, threads, Directory(), Effort(30, Limits(), gone.is_set))
+    requests = make(nodes, threads, Directory(), Budget(30, Limits(), gone.is_set))
     hang(nodes, *"abc")
     threads.submit(lambda: eventually(lambda: len(nodes.asked) == 3) and gone.set())
-    with pytest.raises(QueryCancelled):
-        answers(asking)
+    with pytest.raises(QueryCancelledError):
+        answers(requests)
 
 
 def test_suspects_are_left_alone_where_others_can_replace_them(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
@@ -258,25 +268,25 @@ def test_when_all_are_suspected_all_are_asked(nodes: Nodes, threads: ThreadPoolE
 
 
 def test_what_was_answered_before_a_change_is_asked_for_again(
-    asking: Asking, nodes: Nodes, directory: Directory
+    requests: HedgedRequests, nodes: Nodes, directory: Directory
 ) -> None:
-    answers(asking)
-    directory.taken += 1
-    assert answers(asking) == ("abc", ())
+    answers(requests)
+    directory.revision += 1
+    assert answers(requests) == ("abc", ())
     assert len(nodes.asked) == 6
 
 
 def test_after_a_change_what_slow_nodes_sent_before_is_not_used_and_they_are_left_out_as_long_as_others_have_all(
-    asking: Asking, nodes: Nodes, directory: Directory
+    requests: HedgedRequests, nodes: Nodes, directory: Directory
 ) -> None:
     hang(nodes, "a")
-    assert answers(asking) == ("bc", ())
-    directory.taken += 1
+    assert answers(requests) == ("bc", ())
+    directory.revision += 1
     nodes.hanging["a"].set()
-    assert answers(asking) == ("bc", ())
-    directory.taken += 1
+    assert answers(requests) == ("bc", ())
+    directory.revision += 1
     directory.copies["urn:new"] = "a"
-    assert answers(asking) == ("abc", ())
+    assert answers(requests) == ("abc", ())
     assert [name for name, _ in nodes.asked].count("a") == 2
 
 
@@ -293,64 +303,65 @@ def test_where_something_changes_all_the_time_a_node_that_hangs_is_not_waited_fo
 ) -> None:
     class Restless(Directory):
         def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
-            self.taken += 1
+            self.revision += 1
             return super().snapshot(avoid)
 
     hang(nodes, *hanging)
     nodes.suspected = frozenset(hanging) - {"a"}
-    asking = make(nodes, threads, Restless(dict(copies)), Effort(10, Limits()))
-    found, lost = answers(asking)
+    requests = make(nodes, threads, Restless(dict(copies)), Budget(10, Limits()))
+    found, lost = answers(requests)
     assert (set(found) & set(hanging), lost) == (set(), missing)
     asked = [name for name, _ in nodes.asked]
     assert [asked.count(name) for name in hanging] == [1] * len(hanging)
 
 
 def test_what_has_moved_is_told_and_what_was_answered_before_is_asked_for_again(
-    asking: Asking, nodes: Nodes, directory: Directory
+    requests: HedgedRequests, nodes: Nodes, directory: Directory
 ) -> None:
-    before = asking.snapshot()
-    assert asking.moved(before) == (before, frozenset())
-    asking.ask(before, before.sources, REQUEST)
-    directory.taken += 1
-    assert asking.moved(before)[1] == frozenset()
+    before = requests.snapshot()
+    assert moved(requests, before) == (before, frozenset())
+    requests.ask(before, before.sources, REQUEST)
+    directory.revision += 1
+    assert moved(requests, before)[1] == frozenset()
     directory.copies |= {"urn:ab": "ca", "urn:new": "c"}
-    directory.taken += 1
-    now, moved = asking.moved(before)
-    assert (now.holders["urn:ab"], moved) == ("c", {"urn:ab", "urn:new"})
-    assert asking.moved(before, frozenset({"urn:bc"}))[1] == frozenset()
-    asking.ask(now, now.sources, REQUEST)
+    directory.revision += 1
+    now, graphs = moved(requests, before)
+    assert (now.source_of["urn:ab"], graphs) == ("c", {"urn:ab", "urn:new"})
+    assert moved(requests, before, frozenset({"urn:bc"}))[1] == frozenset()
+    requests.ask(now, now.sources, REQUEST)
     assert len(nodes.asked) == 6
 
 
-def test_what_may_have_been_away_and_is_back_is_asked_for_again(asking: Asking, directory: Directory) -> None:
-    directory.touched = {"urn:bc": 0}
-    before = asking.snapshot()
-    directory.taken = 2
-    directory.touched["urn:ab"] = 2
-    now, moved = asking.moved(before)
-    assert moved == {"urn:ab"}
-    directory.taken = 3
-    assert asking.moved(now, moved)[1] == frozenset()
+def test_what_may_have_been_away_and_is_back_is_asked_for_again(requests: HedgedRequests, directory: Directory) -> None:
+    directory.moved_at = {"urn:bc": 0}
+    before = requests.snapshot()
+    directory.revision = 2
+    directory.moved_at["urn:ab"] = 2
+    now, graphs = moved(requests, before)
+    assert graphs == {"urn:ab"}
+    directory.revision = 3
+    assert moved(requests, now, graphs)[1] == frozenset()
 
 
-def test_what_was_read_from_a_node_that_is_gone_now_has_not_moved(asking: Asking, directory: Directory) -> None:
-    before = asking.snapshot()
-    directory.taken += 1
+def test_what_was_read_from_a_node_that_is_gone_now_has_not_moved(
+    requests: HedgedRequests, directory: Directory
+) -> None:
+    before = requests.snapshot()
+    directory.revision += 1
     directory.copies["urn:ab"] = ""
-    assert asking.moved(before)[1] == frozenset()
+    assert moved(requests, before)[1] == frozenset()
 
 
 def test_what_has_moved_to_a_node_that_was_not_needed_is_asked_for_there(
     nodes: Nodes, threads: ThreadPoolExecutor, directory: Directory
 ) -> None:
-    asking = make(nodes, threads, directory, turn=0)
-    before = asking.snapshot()
+    requests = make(nodes, threads, directory, turn=0)
+    before = requests.snapshot()
     assert [source.id for source in before.sources] == ["b", "c"]
-    directory.taken += 1
+    directory.revision += 1
     directory.copies["urn:bc"] = "a"
-    with pytest.raises(OtherNodes):
-        asking.moved(before)
-    assert [source.id for source in asking.snapshot().sources] == ["a", "b", "c"]
+    assert isinstance(requests.moved(before), Reselected)
+    assert [source.id for source in requests.snapshot().sources] == ["a", "b", "c"]
 
 
 def test_nodes_that_are_not_needed_take_turns(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
@@ -367,12 +378,12 @@ def test_where_providers_have_graphs_of_their_own_all_nodes_are_needed(
 ) -> None:
     """What they add is seen at once."""
     directory = Directory()
-    directory.unmarked = frozenset({"urn:own"})
+    directory.untracked = frozenset({"urn:own"})
     assert answers(make(nodes, threads, directory, turn=0)) == ("abc", ())
 
 
 def test_a_node_that_was_not_needed_is_when_another_fails(nodes: Nodes, threads: ThreadPoolExecutor) -> None:
-    nodes.errors["b"] = SourceFailed("b is down", ["b"])
+    nodes.errors["b"] = SourceFailedError("b is down", ["b"])
     assert answers(make(nodes, threads, Directory(), turn=0)) == ("ac", ())
     del nodes.errors["b"]
     hang(nodes, "b")

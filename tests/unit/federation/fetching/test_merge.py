@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pyoxigraph
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from federation.analysis.plan import DEFAULT_GRAPH, Block
-from federation.errors import SourceFailed, TooLarge
-from federation.fetching.merge import Rows
-from federation.fetching.terms import skolem_label, skolem_suffix
+from federation.analysis.plan import DEFAULT_GRAPH, PushedBGP
+from federation.errors import SourceFailedError, TooLargeError
+from federation.fetching.merge import MergedQuads, in_full, iri, skolem_label, skolem_suffix
 from federation.source_selection import Source
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
@@ -16,8 +17,8 @@ A, B = Source("a", "http://a/"), Source("b", "http://b/")
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
 
-def rows(*, default: bool = False, named: bool = True, most: int = 100) -> Rows:
-    return Rows(lambda graph: default, lambda graph: named, SKOLEM, most)
+def rows(*, default: bool = False, named: bool = True, most: int = 100) -> MergedQuads:
+    return MergedQuads(None if default else frozenset(), None if named else frozenset(), SKOLEM, most)
 
 
 def anything(graph: str) -> bool:
@@ -30,7 +31,7 @@ def row(
     return f"{subject}\t{predicate}\t{object_}\t{graph}\n".encode()
 
 
-def parsed(pulled: Rows) -> set[pyoxigraph.Quad]:
+def parsed(pulled: MergedQuads) -> set[pyoxigraph.Quad]:
     return set(pyoxigraph.parse(pulled.quads(), pyoxigraph.RdfFormat.N_QUADS, rename_blank_nodes=False))
 
 
@@ -102,7 +103,7 @@ def test_what_is_about_other_things_can_be_forgotten() -> None:
     skolem = f"<{SKOLEM}abc/c1>"
     pulled.add(A, 0, row("<urn:other>") + row("<urn:\\u00E9>") + row(skolem), anything)
     pulled.add(B, 1, row("_:b") + row("<urn:s>", object_="<urn:other>") + row("<urn:other>"), anything)
-    pulled.keep_about({"<urn:s>", "<urn:é>", skolem})
+    pulled.retain({"<urn:s>", "<urn:é>", skolem})
     label = skolem_label(b"abc/c1").decode()
     assert {str(quad.subject) for quad in parsed(pulled)} == {"<urn:é>", f"_:{label}", "<urn:s>"}
 
@@ -118,7 +119,6 @@ def test_blank_nodes_of_two_nodes_are_not_the_same() -> None:
     pulled = rows()
     pulled.add(A, 0, row("_:b", object_="_:c") + row("_:c"), anything)
     pulled.add(B, 1, row("_:b"), anything)
-    assert pulled.has_blank_nodes
     assert len({quad.subject for quad in parsed(pulled)}) == 3
     assert {str(quad.object) for quad in parsed(pulled)} & {str(quad.subject) for quad in parsed(pulled)} == {"_:n0_c"}
 
@@ -131,7 +131,6 @@ def test_skolem_iris_are_the_same_blank_node_everywhere() -> None:
     quads = parsed(pulled)
     assert {str(quad.subject) for quad in quads} == {"_:gabc_2Fc1", "_:gabc_2Fc2", "<urn:s>"}
     assert {str(quad.object) for quad in quads} == {"_:gabc_2Fc1", "<urn:o>", f'"<{SKOLEM}abc/c1>"'}
-    assert not pulled.has_blank_nodes
 
 
 @pytest.mark.parametrize("suffix", ["abc/c1", "", "a_2Fb", "ä-.~!$&'()*+,;=:@/?#%41", "_", "__"])
@@ -158,7 +157,7 @@ def test_labels_of_other_blank_nodes_are_told_from_them() -> None:
     ],
 )
 def test_rows_that_are_no_quads_are_the_fault_of_the_node(body: bytes) -> None:
-    with pytest.raises(SourceFailed) as caught:
+    with pytest.raises(SourceFailedError) as caught:
         rows().add(B, 0, body, anything)
     assert caught.value.sources == {"b"}
 
@@ -166,11 +165,11 @@ def test_rows_that_are_no_quads_are_the_fault_of_the_node(body: bytes) -> None:
 def test_too_many_quads_are_refused() -> None:
     pulled = rows(most=2)
     pulled.add(A, 0, row() * 2, anything)
-    with pytest.raises(TooLarge, match="more than 2 triples"):
+    with pytest.raises(TooLargeError, match="more than 2 triples"):
         pulled.add(B, 1, row(), anything)
 
 
-JOIN = Block(DEFAULT_GRAPH, (("?0", "<urn:p>", "?1"), ("?1", "<urn:q>", '"?x"'), ("?1", "?2", "?3")))
+JOIN = PushedBGP(DEFAULT_GRAPH, (("?0", "<urn:p>", "?1"), ("?1", "<urn:q>", '"?x"'), ("?1", "?2", "?3")))
 BLOCKS = {b"<urn:block:0>": JOIN}
 
 
@@ -178,8 +177,8 @@ def match(*terms: str, kind: str = "<urn:block:0>", graph: str = "<urn:g>") -> b
     return "\t".join((kind, *terms, graph)).encode() + b"\n"
 
 
-def watching() -> Rows:
-    return Rows(lambda graph: False, lambda graph: True, SKOLEM, 100, [JOIN])
+def watching() -> MergedQuads:
+    return MergedQuads(frozenset(), None, SKOLEM, 100, [JOIN])
 
 
 def test_a_match_of_a_block_is_the_quads_that_its_patterns_matched() -> None:
@@ -241,10 +240,10 @@ def test_a_watched_block_without_matches_is_known_to_have_none() -> None:
 
 
 def test_blank_nodes_of_a_block_s_constants_are_those_of_the_quads() -> None:
-    block = Block(DEFAULT_GRAPH, ((f"<{SKOLEM}a>", "<urn:p>", "?0"), ("?0", "<urn:q>", f"<{SKOLEM}a>")))
+    bgp = PushedBGP(DEFAULT_GRAPH, ((f"<{SKOLEM}a>", "<urn:p>", "?0"), ("?0", "<urn:q>", f"<{SKOLEM}a>")))
     pulled = rows()
     body = match(f"<{SKOLEM}b>", "", "")
-    pulled.add(A, 0, body, anything, {b"<urn:block:0>": block})
+    pulled.add(A, 0, body, anything, {b"<urn:block:0>": bgp})
     assert {(str(quad.subject), str(quad.object)) for quad in parsed(pulled)} == {("_:ga", "_:gb"), ("_:gb", "_:ga")}
 
 
@@ -260,7 +259,7 @@ def test_blank_nodes_of_a_block_s_constants_are_those_of_the_quads() -> None:
     ],
 )
 def test_rows_that_are_no_matches_are_the_fault_of_the_node(body: bytes) -> None:
-    with pytest.raises(SourceFailed) as caught:
+    with pytest.raises(SourceFailedError) as caught:
         rows().add(B, 0, body, anything, BLOCKS)
     assert caught.value.sources == {"b"}
 
@@ -269,5 +268,67 @@ def test_what_is_mended_is_the_node_s_that_sent_it() -> None:
     pulled = rows()
     pulled.add(A, 0, row(object_="<urn:no iri>"), anything)
     pulled.add(B, 1, row(object_='"\\q"'), anything)
-    with pytest.raises(SourceFailed, match="node b sends what is no RDF"):
-        pulled.mend()
+    with pytest.raises(SourceFailedError, match="node b sends what is no RDF"):
+        pulled.escape_iris()
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=0x21, exclude_categories=["Cs"]), max_size=20))
+def test_labels_tell_all_skolem_iris_apart_and_can_be_read_back(suffix: str) -> None:
+    label = skolem_label(suffix.encode()).decode()
+    assert skolem_suffix(label) == suffix
+    assert str(pyoxigraph.BlankNode(label)) == f"_:{label}"
+
+
+@pytest.mark.parametrize("label", ["", "n0_g", "x", "G", "_67"])
+def test_other_labels_have_no_suffix(label: str) -> None:
+    assert skolem_suffix(label) is None
+
+
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        (b"<urn:a>", "urn:a"),
+        ("<urn:é>".encode(), "urn:é"),
+        (b"<urn:\\u00e9>", "urn:é"),
+        (b"<urn:\\U0001F600>", "urn:😀"),
+        (b"<urn:no iri>", "urn:no iri"),
+        (b"<>", ""),
+    ],
+)
+def test_an_iri_is_the_same_however_it_is_escaped(term: bytes, text: str) -> None:
+    assert iri(term) == text
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        b"",
+        b"<",
+        b"urn:a",
+        b'"urn:a"',
+        b"_:b",
+        b"<\xff>",
+        b"<\\UFFFFFFFF>",
+        b"<\\U00110000>",
+        b"<\\uD800>",
+        b"<\\uDFFF>",
+    ],
+)
+def test_what_names_no_graph_is_refused(term: bytes) -> None:
+    with pytest.raises(ValueError):
+        iri(term)
+
+
+@pytest.mark.parametrize("term", [b"", b"1x", b"1 2", b"yes", b"TRUE", b"'a'", b"1e", b"--1", b"1\n"])
+def test_what_has_no_short_form_is_no_term(term: bytes) -> None:
+    with pytest.raises(ValueError, match="no term"):
+        in_full(term)
+
+
+@given(st.integers() | st.booleans() | st.decimals(allow_nan=False, allow_infinity=False, places=3))
+def test_short_forms_mean_what_turtle_means_by_them(value: object) -> None:
+    short = str(value).lower()
+    turtle = pyoxigraph.parse(f"<urn:s> <urn:p> {short} .", pyoxigraph.RdfFormat.TURTLE)
+    assert in_full(short.encode()).decode() == str(next(iter(turtle)).object).replace('" ', '"') or short == str(
+        next(iter(turtle)).object
+    )

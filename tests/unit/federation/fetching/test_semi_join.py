@@ -9,26 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.analysis.plan import DEFAULT_GRAPH, Block, Dataset, Pattern
-from federation.fetching.merge import Rows
-from federation.fetching.semi_join import MOST_TERMS, Found, Narrowed, SemiJoin, WidePatterns, in_rounds
-from federation.fetching.subquery import request
+from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, PushedBGP
+from federation.fetching.merge import MergedQuads
+from federation.fetching.semi_join import MOST_TERMS, Found, Narrowed, SemiJoin, SemiJoins, WidePatterns
+from federation.fetching.subquery import subquery
 from federation.source_selection import Source
 
 ALL = Dataset(None, None)
 A = Source("a", "http://a/")
 LINKS, TITLE, KIND = "<urn:links>", "<urn:title>", "<urn:kind>"
 # Things of a kind, what they link to, and the titles of these.
-CHAIN = Block(DEFAULT_GRAPH, (("?0", KIND, "<urn:K>"), ("?0", LINKS, "?1"), ("?1", TITLE, "?2")))
+CHAIN = PushedBGP(DEFAULT_GRAPH, (("?0", KIND, "<urn:K>"), ("?0", LINKS, "?1"), ("?1", TITLE, "?2")))
 
 
-def join(block: Block = CHAIN, wide: WidePatterns | None = None) -> SemiJoin:
-    return SemiJoin(block, WidePatterns() if wide is None else wide)
+def join(bgp: PushedBGP = CHAIN, wide: WidePatterns | None = None) -> SemiJoin:
+    return SemiJoin(bgp, WidePatterns() if wide is None else wide)
 
 
 def values(narrowed: Narrowed) -> dict[int, set[str]]:
     """The terms that the variables of a pattern are narrowed to, by their numbers in the join."""
-    return {narrowed.numbers[local]: set(terms) for local, terms in narrowed.block.values}
+    return {narrowed.numbers[local]: set(terms) for local, terms in narrowed.bgp.values}
 
 
 def test_the_narrow_pattern_comes_first_and_narrows_those_that_share_its_variables() -> None:
@@ -42,21 +42,21 @@ def test_the_narrow_pattern_comes_first_and_narrows_those_that_share_its_variabl
     assert semi_join.next_round() == {}
     # Those that found terms are asked for as they were.
     assert [values(narrowed) for narrowed in semi_join.all()] == [{}, {0: {"<urn:s>"}}, {1: {"<urn:o>"}}]
-    assert semi_join.finders() == [first[0].block, second[1].block]
+    assert semi_join.finders() == [first[0].bgp, second[1].bgp]
 
 
 def test_where_nothing_is_narrow_there_are_no_rounds() -> None:
-    semi_join = join(Block(DEFAULT_GRAPH, (("?0", LINKS, "?1"), ("?1", TITLE, "?2"))))
+    semi_join = join(PushedBGP(DEFAULT_GRAPH, (("?0", LINKS, "?1"), ("?1", TITLE, "?2"))))
     assert semi_join.next_round() == {}
-    assert [narrowed.block.values for narrowed in semi_join.all()] == [(), ()]
+    assert [narrowed.bgp.values for narrowed in semi_join.all()] == [(), ()]
 
 
 def test_what_nothing_else_shares_is_left_to_the_last_request() -> None:
-    assert join(Block(DEFAULT_GRAPH, (("?0", KIND, "<urn:K>"), ("?0", LINKS, "<urn:o>")))).next_round() == {}
+    assert join(PushedBGP(DEFAULT_GRAPH, (("?0", KIND, "<urn:K>"), ("?0", LINKS, "<urn:o>")))).next_round() == {}
 
 
 def test_two_patterns_that_find_terms_of_one_variable_leave_what_both_found() -> None:
-    semi_join = join(Block(DEFAULT_GRAPH, (("?0", KIND, "<urn:K>"), ("?0", LINKS, "<urn:o>"), ("?0", TITLE, "?1"))))
+    semi_join = join(PushedBGP(DEFAULT_GRAPH, (("?0", KIND, "<urn:K>"), ("?0", LINKS, "<urn:o>"), ("?0", TITLE, "?1"))))
     first = semi_join.next_round()
     assert list(first) == [0, 1]
     semi_join.found(0, first[0], {0: {"<urn:a>", "<urn:b>"}})
@@ -65,16 +65,16 @@ def test_two_patterns_that_find_terms_of_one_variable_leave_what_both_found() ->
 
 
 def test_conditions_and_values_of_the_join_go_with_their_patterns() -> None:
-    block = Block(
+    bgp = PushedBGP(
         DEFAULT_GRAPH,
         (("?0", LINKS, "?1"), ("?1", TITLE, "?2")),
         ((0, ("<urn:a>", "<urn:b>")),),
         ("\0002\000 > 1", "\0001\000 = \0002\000", "\0000\000 = \0002\000"),
     )
-    first, second = join(block).all()
-    assert (values(first), first.block.conditions) == ({0: {"<urn:a>", "<urn:b>"}}, ())
+    first, second = join(bgp).all()
+    assert (values(first), first.bgp.filters) == ({0: {"<urn:a>", "<urn:b>"}}, ())
     # By the numbers of the pattern; what is about variables of two patterns is left to the evaluator.
-    assert (values(second), second.block.conditions) == ({}, ("\0001\000 > 1", "\0000\000 = \0001\000"))
+    assert (values(second), second.bgp.filters) == ({}, ("\0001\000 > 1", "\0000\000 = \0001\000"))
     assert second.numbers == (1, 2)
 
 
@@ -96,7 +96,7 @@ def test_too_many_terms_narrow_nothing_and_are_remembered() -> None:
     first = semi_join.next_round()
     semi_join.found(0, first[0], {0: {f"<urn:{n}>" for n in range(MOST_TERMS + 1)}})
     assert values(semi_join.all()[1]) == {}
-    assert first[0].block in wide
+    assert first[0].bgp in wide
     assert join(wide=wide).next_round() == {}
 
 
@@ -115,7 +115,7 @@ def test_rounds_hold_while_nothing_new_matches(now: set[str], holds: bool) -> No
     semi_join = join()
     (first,) = semi_join.next_round().values()
     semi_join.found(0, first, {0: {"<urn:s>"}})
-    assert semi_join.holds({first.block: {0: now}}) is holds
+    assert semi_join.holds({first.bgp: {0: now}}) is holds
 
 
 def test_rounds_do_not_hold_when_it_is_not_known_what_matches() -> None:
@@ -125,17 +125,17 @@ def test_rounds_do_not_hold_when_it_is_not_known_what_matches() -> None:
 
 
 def test_a_variable_that_has_narrowed_has_to_hold_although_a_blank_node_was_found_later() -> None:
-    block = Block(
+    bgp = PushedBGP(
         DEFAULT_GRAPH,
         (("?0", KIND, "<urn:K>"), ("?0", LINKS, "?1"), ("?1", KIND, "?2"), ("?1", TITLE, "?3"), ("?0", TITLE, "?2")),
     )
-    semi_join = join(block)
+    semi_join = join(bgp)
     (first,) = semi_join.next_round().values()
     semi_join.found(0, first, {0: {"<urn:s>"}})
     second = semi_join.next_round()
     assert values(second[1]) == {0: {"<urn:s>"}}
     semi_join.found(1, second[1], {0: {"_:b"}, 1: {"<urn:o>"}})
-    later: dict[Block, Found] = {first.block: {0: {"<urn:s>", "<urn:new>"}}, second[1].block: {0: set(), 1: set()}}
+    later: dict[PushedBGP, Found] = {first.bgp: {0: {"<urn:s>", "<urn:new>"}}, second[1].bgp: {0: set(), 1: set()}}
     assert not semi_join.holds(later)
 
 
@@ -153,22 +153,22 @@ ENDS = st.sampled_from(["?0", "?1", "?2", "<urn:a>", "<urn:K>"])
 PATTERNS = st.tuples(ENDS, st.sampled_from([LINKS, KIND]), ENDS)
 
 
-def pull(store: pyoxigraph.Store, blocks: Sequence[Block], watched: Sequence[Block]) -> Rows:
-    rows = Rows(lambda graph: True, lambda graph: False, "urn:skolem:", 1000, watched)
-    asked = request((), (), ALL, blocks, watched)
+def pull(store: pyoxigraph.Store, bgps: Sequence[PushedBGP], watched: Sequence[PushedBGP]) -> MergedQuads:
+    rows = MergedQuads(None, frozenset(), "urn:skolem:", 1000, watched)
+    asked = subquery((), (), ALL, bgps, watched)
     if asked:
         found = store.query(asked.text)
         assert isinstance(found, pyoxigraph.QuerySolutions)
         body = found.serialize(format=pyoxigraph.QueryResultsFormat.TSV)
         assert body is not None
-        rows.add(A, 0, body.partition(b"\n")[2], lambda graph: True, asked.blocks)
+        rows.add(A, 0, body.partition(b"\n")[2], lambda graph: True, asked.bgps)
     return rows
 
 
-def matches(quads: bytes, block: Block) -> set[tuple[str, ...]]:
+def matches(quads: bytes, bgp: PushedBGP) -> set[tuple[str, ...]]:
     store = pyoxigraph.Store()
     store.extend(pyoxigraph.parse(quads, pyoxigraph.RdfFormat.N_QUADS, rename_blank_nodes=False))
-    text = " . ".join(" ".join(term.replace("?", "?v") for term in triple) for triple in block.triples)
+    text = " . ".join(" ".join(term.replace("?", "?v") for term in triple) for triple in bgp.triples)
     found = store.query(f"SELECT * {{ {text} }}")
     assert isinstance(found, pyoxigraph.QuerySolutions)
     return {tuple(str(term).replace("_:n0_", "_:") for term in solution) for solution in found}
@@ -179,18 +179,14 @@ def matches(quads: bytes, block: Block) -> set[tuple[str, ...]]:
 def test_what_is_pulled_in_rounds_has_every_match(
     triples: list[tuple[str, str, str]], patterns: list[tuple[str, str, str]]
 ) -> None:
-    block = Block(DEFAULT_GRAPH, tuple(triple for triple in patterns if "?" in f"{triple}") or (("?0", KIND, "?1"),))
+    bgp = PushedBGP(DEFAULT_GRAPH, tuple(triple for triple in patterns if "?" in f"{triple}") or (("?0", KIND, "?1"),))
     store = pyoxigraph.Store()
     document = "".join(f"{' '.join(triple)} <urn:g> .\n" for triple in triples).encode()
     store.extend(pyoxigraph.parse(document, pyoxigraph.RdfFormat.N_QUADS, rename_blank_nodes=False))
-    semi_join = join(block)
-
-    def ask(blocks: Sequence[Block]) -> Sequence[Found]:
-        terms = pull(store, blocks, blocks).terms
-        return [terms.get(one, {}) for one in blocks]
-
-    in_rounds([semi_join], ask)
-    rows = pull(store, [narrowed.block for narrowed in semi_join.all()], semi_join.finders())
-    assert semi_join.holds(rows.terms) or not semi_join.finders()
+    joins = SemiJoins([bgp], WidePatterns())
+    while asked := joins.next_round():
+        joins.found(pull(store, asked, asked).terms)
+    rows = pull(store, joins.narrowed(), joins.finders())
+    assert joins.hold(rows.terms) or not joins.finders()
     whole = document.replace(b" <urn:g> .", b" .")
-    assert matches(rows.quads(), block) == matches(whole, block)
+    assert matches(rows.quads(), bgp) == matches(whole, bgp)

@@ -8,26 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.fetching.staleness import moved
+from federation.fetching.staleness import Round, as_read, moved
+from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
 
 A, B = Source("a", "http://a/"), Source("b", "http://b/")
 G = "urn:g"
+ALL = Subquery("SELECT 1", (), {}, None)
+ONLY_G = Subquery("SELECT 2", (), {}, frozenset({"urn:g"}))
 
 
 def placed(node: str, mark: int = 1, **others: Any) -> dict[str, Any]:
-    return {"holders": {G: node}, "marks": {G: mark}, **others}
+    return {"source_of": {G: node}, "fingerprints": {G: mark}, **others}
 
 
 OWN: dict[str, Any] = {}
-LISTED_TWICE = {"holders": {G: "a"}}
-WITHHELD = {"withheld": frozenset({G})}
-NOWHERE = {"holders": {G: ""}}
-TOUCHED = {"touched": {G: 2}}
+LISTED_TWICE = {"source_of": {G: "a"}}
+WITHHELD = {"tombstoned": frozenset({G})}
+NOWHERE = {"source_of": {G: ""}}
+TOUCHED = {"moved_at": {G: 2}}
 
 
 def has_moved(before: dict[str, Any], now: dict[str, Any], graphs: frozenset[str] | None = None) -> bool:
-    found = moved(Snapshot((A, B), taken=1, **before), Snapshot(**{"sources": (A, B), "taken": 2, **now}), graphs)
+    found = moved(Snapshot((A, B), revision=1, **before), Snapshot(**{"sources": (A, B), "revision": 2, **now}), graphs)
     assert found <= {G}
     return bool(found)
 
@@ -39,7 +42,7 @@ def has_moved(before: dict[str, Any], now: dict[str, Any], graphs: frozenset[str
         pytest.param(placed("a"), placed("b", 2), id="written on another node first"),
         pytest.param(placed("a"), WITHHELD, id="withdrawn"),
         pytest.param(placed("a"), NOWHERE, id="gone with its node: there is nobody to ask"),
-        pytest.param(placed("a"), placed("b", sources=(B,), doubtful=frozenset({G})), id="left in doubt"),
+        pytest.param(placed("a"), placed("b", sources=(B,), unconfirmed=frozenset({G})), id="left in doubt"),
         pytest.param(WITHHELD, WITHHELD, id="withdrawn before"),
         pytest.param(OWN, OWN, id="nobody's"),
         pytest.param(LISTED_TWICE, LISTED_TWICE, id="nobody's, on two nodes"),
@@ -62,7 +65,7 @@ def test_what_was_there_all_the_time_or_is_nowhere_now_has_not_moved(
         pytest.param(OWN, placed("a"), id="placed meanwhile"),
         pytest.param(OWN, LISTED_TWICE, id="listed by a second node"),
         pytest.param(LISTED_TWICE, OWN, id="listed by one node only"),
-        pytest.param(LISTED_TWICE, {"holders": {G: "b"}}, id="nobody's, read elsewhere"),
+        pytest.param(LISTED_TWICE, {"source_of": {G: "b"}}, id="nobody's, read elsewhere"),
         pytest.param(NOWHERE, placed("a"), id="back with its node"),
         pytest.param(WITHHELD, placed("a"), id="listed again"),
         pytest.param(OWN, WITHHELD, id="withdrawn as soon as placed"),
@@ -75,12 +78,12 @@ def test_what_came_or_went_or_is_read_in_another_way_has_moved(before: dict[str,
 
 
 def test_what_was_touched_before_the_nodes_were_asked_has_not_moved() -> None:
-    assert not has_moved(placed("a", touched={G: 1}), placed("a", touched={G: 1}))
+    assert not has_moved(placed("a", moved_at={G: 1}), placed("a", moved_at={G: 1}))
 
 
 def test_nothing_has_moved_when_nothing_has_changed() -> None:
-    before = Snapshot((A, B), {G: "a"}, taken=1)
-    assert moved(before, Snapshot((A, B), {G: "b"}, taken=1), None) == frozenset()
+    before = Snapshot((A, B), {G: "a"}, revision=1)
+    assert moved(before, Snapshot((A, B), {G: "b"}, revision=1), None) == frozenset()
 
 
 GRAPHS = ["urn:g", "urn:h", "urn:i"]
@@ -89,18 +92,18 @@ NAMES = st.frozensets(st.sampled_from(GRAPHS))
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, taken: int) -> Snapshot:
-    """As a directory takes them: what is withheld is read from nowhere, and only what is read has a mark."""
-    withheld = draw(NAMES)
-    holders = {graph: node for graph, node in draw(HOLDERS).items() if graph not in withheld}
+def snapshots(draw: st.DrawFn, revision: int) -> Snapshot:
+    """As a directory takes them: what is tombstoned is read from nowhere, and only what is read has a mark."""
+    tombstoned = draw(NAMES)
+    source_of = {graph: node for graph, node in draw(HOLDERS).items() if graph not in tombstoned}
     return Snapshot(
         draw(st.sampled_from([(A, B), (A,), (B,)])),
-        holders,
-        withheld,
-        taken=taken,
-        touched=draw(st.dictionaries(st.sampled_from(sorted(holders) or GRAPHS[:1]), st.integers(1, taken))),
-        doubtful=draw(NAMES) & holders.keys(),
-        marks={graph: 1 for graph, node in holders.items() if node and draw(st.booleans())},
+        source_of,
+        tombstoned,
+        revision=revision,
+        moved_at=draw(st.dictionaries(st.sampled_from(sorted(source_of) or GRAPHS[:1]), st.integers(1, revision))),
+        unconfirmed=draw(NAMES) & source_of.keys(),
+        fingerprints={graph: 1 for graph, node in source_of.items() if node and draw(st.booleans())},
     )
 
 
@@ -108,5 +111,98 @@ def snapshots(draw: st.DrawFn, taken: int) -> Snapshot:
 def test_of_all_graphs_those_have_moved_that_have_when_they_are_asked_for_by_name(
     before: Snapshot, now: Snapshot
 ) -> None:
-    names = before.holders.keys() | now.holders.keys() | before.withheld | now.withheld
+    names = before.source_of.keys() | now.source_of.keys() | before.tombstoned | now.tombstoned
     assert moved(before, now, None) == moved(before, now, frozenset(names))
+
+
+def test_each_graph_counts_from_its_holder_unless_it_has_moved_or_was_not_asked_for() -> None:
+    before = Snapshot((A, B), {"urn:g": "a", "urn:h": "b", "urn:deleted": "a"}, frozenset({"urn:deleted"}))
+
+    def counting(asked: Subquery, *moved: str) -> list[tuple[str, str]]:
+        done = Round(before, asked, before, frozenset(moved))
+        graphs = ("urn:g", "urn:h", "urn:own", "urn:deleted")
+        return [(source.id, graph) for source in (A, B) for graph in graphs if done.counts(source)(graph)]
+
+    assert counting(ALL) == [("a", "urn:g"), ("a", "urn:own"), ("b", "urn:h"), ("b", "urn:own")]
+    assert counting(ALL, "urn:g", "urn:own") == [("b", "urn:h")]
+    assert counting(ONLY_G) == [("a", "urn:g")]
+
+
+class TestMissing:
+    WHOLE = Snapshot((A, B), {"urn:g": "a", "urn:h": "b"}, revision=1)
+    WITHOUT_B = Snapshot((A,), {"urn:g": "a", "urn:h": ""}, unavailable=("b",), revision=2)
+
+    def missing(self, before: Snapshot, now: Snapshot, asked: Subquery = ALL) -> set[str]:
+        return Round(before, asked, now, frozenset()).missing()
+
+    def test_none_are_while_all_are_there(self) -> None:
+        assert self.missing(self.WHOLE, self.WHOLE) == set()
+
+    def test_those_that_are_not_there_are_if_their_graphs_were_asked_for(self) -> None:
+        assert self.missing(self.WITHOUT_B, self.WITHOUT_B) == {"b"}
+        assert self.missing(self.WITHOUT_B, self.WITHOUT_B, ONLY_G) == set()
+
+    def test_what_a_node_has_sent_before_it_went_is_not_missing(self) -> None:
+        assert self.missing(self.WHOLE, self.WITHOUT_B) == set()
+
+    def test_unless_its_graph_had_come_or_gone_meanwhile(self) -> None:
+        now = Snapshot((A,), self.WITHOUT_B.source_of, unavailable=("b",), revision=2, moved_at={"urn:h": 2})
+        assert self.missing(self.WHOLE, now) == {"b"}
+        assert self.missing(self.WHOLE, now, ONLY_G) == set()
+
+    def test_a_graph_in_doubt_is(self) -> None:
+        unconfirmed = Snapshot((A, B), {"urn:g": "a"}, unavailable=("a",), unconfirmed=frozenset({"urn:g"}))
+        assert self.missing(unconfirmed, unconfirmed, ONLY_G) == {"a"}
+
+    def test_a_graph_of_which_nobody_knows_where_it_is_may_be(self) -> None:
+        lacking = Snapshot((A,), unavailable=("b",))
+        assert self.missing(lacking, lacking, ONLY_G) == {"b"}
+
+
+class TestMarks:
+    """What is kept must not count as newer than it is."""
+
+    BEFORE = Snapshot(
+        (A, B), {"urn:g": "a", "urn:h": "b"}, fingerprints={"urn:g": 2, "urn:h": 5}, version="v2", revision=1
+    )
+
+    def later(self, revision: int, version: str, fingerprints: dict[str, int], **others: Any) -> Snapshot:
+        return Snapshot(
+            (A, B),
+            dict.fromkeys(fingerprints, "b"),
+            fingerprints=fingerprints,
+            version=version,
+            revision=revision,
+            **others,
+        )
+
+    def test_while_nothing_changes_they_are_the_snapshot_s(self) -> None:
+        assert as_read(self.BEFORE, []) is self.BEFORE
+        assert as_read(self.BEFORE, [Round(self.BEFORE, ALL, self.BEFORE, frozenset())]) is self.BEFORE
+
+    @pytest.mark.parametrize("asked", [ALL, ONLY_G])
+    def test_what_has_another_mark_when_all_is_over_has_none(self, asked: Subquery) -> None:
+        now = self.later(2, "v3", {"urn:g": 3, "urn:h": 5})
+        shown = as_read(self.BEFORE, [Round(self.BEFORE, asked, now, frozenset())])
+        assert shown.fingerprints == {"urn:h": 5}
+        assert shown.version not in ("", "v2", "v3")
+
+    def test_nor_has_what_is_gone(self) -> None:
+        now = self.later(2, "v3", {"urn:h": 5})
+        assert as_read(self.BEFORE, [Round(self.BEFORE, ALL, now, frozenset())]).fingerprints == {"urn:h": 5}
+
+    def test_what_is_asked_for_again_has_that_of_its_last_round(self) -> None:
+        now = self.later(2, "v1", {"urn:g": 1, "urn:h": 5})
+        rounds = [Round(self.BEFORE, ALL, now, frozenset({"urn:g"})), Round(now, ONLY_G, now, frozenset())]
+        shown = as_read(self.BEFORE, rounds)
+        assert shown.fingerprints == {"urn:g": 1, "urn:h": 5}
+        assert shown.version not in ("", "v1", "v2")
+
+    def test_what_is_not_asked_for_has_the_snapshot_s_whatever_came_of_it(self) -> None:
+        now = self.later(2, "v3", {"urn:g": 2, "urn:h": 6})
+        assert as_read(self.BEFORE, [Round(self.BEFORE, ONLY_G, now, frozenset())]) is self.BEFORE
+
+    def test_what_has_moved_and_says_the_same_is_as_good(self) -> None:
+        now = self.later(2, "v2, another epoch", dict(self.BEFORE.fingerprints))
+        rounds = [Round(self.BEFORE, ALL, now, frozenset({"urn:g"})), Round(now, ONLY_G, now, frozenset())]
+        assert as_read(self.BEFORE, rounds) is self.BEFORE

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Block, Dataset, Pattern
-from federation.fetching.subquery import request
+from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Dataset, Pattern, PushedBGP
+from federation.fetching.subquery import subquery
 
 ALL = Dataset(None, None)
 TERMS = [None, *(f"<urn:{name}>" for name in "abc")]
@@ -52,22 +52,22 @@ def test_all_matching_quads_are_asked_for_and_no_others(patterns: list[Pattern],
                 want in (None, term) for want, term in zip(wanted, terms, strict=True)
             ):
                 expected.add((*terms, str(quad.graph_name)))
-    asked = request(patterns, (), dataset)
+    asked = subquery(patterns, (), dataset)
     assert (set() if asked is None else rows(asked.text)) == expected
     if asked and asked.graphs is not None:
         assert {graph for *_, graph in expected} <= {f"<{graph}>" for graph in asked.graphs}
 
 
 def test_nothing_is_asked_for_nothing() -> None:
-    assert request([], [], ALL) is None
-    assert request([Pattern("urn:g")], ["urn:g"], Dataset(frozenset(), frozenset({"urn:h"}))) is None
+    assert subquery([], [], ALL) is None
+    assert subquery([Pattern("urn:g")], ["urn:g"], Dataset(frozenset(), frozenset({"urn:h"}))) is None
 
 
 def test_names_of_graphs() -> None:
-    asked = request([], [ANY_NAMED_GRAPH, "urn:g"], ALL)
+    asked = subquery([], [ANY_NAMED_GRAPH, "urn:g"], ALL)
     assert asked and asked.graphs is None
     assert {row[3] for row in rows(asked.text)} == {"<urn:g>", "<urn:h>", "<urn:i>", "<urn:empty>"}
-    asked = request([], ["urn:g", "urn:none"], ALL)
+    asked = subquery([], ["urn:g", "urn:none"], ALL)
     assert asked and asked.graphs == frozenset({"urn:g", "urn:none"})
     assert rows(asked.text) == {(None, None, None, "<urn:g>")}
 
@@ -83,44 +83,44 @@ def test_names_of_graphs() -> None:
     ],
 )
 def test_patterns_are_merged(patterns: list[Pattern], branches: int) -> None:
-    asked = request(patterns, (), ALL)
+    asked = subquery(patterns, (), ALL)
     assert asked and asked.text.count("GRAPH") == branches
 
 
 def test_a_long_request_asks_for_more_rather_than_being_refused() -> None:
-    asked = request([Pattern("", f"<urn:{'x' * 1000}{n}>") for n in range(500)], (), ALL)
+    asked = subquery([Pattern("", f"<urn:{'x' * 1000}{n}>") for n in range(500)], (), ALL)
     assert asked and len(asked.text) < 100_000
     assert len(rows(asked.text)) == 81
 
 
 def test_graphs_to_look_into_are_not_listed_when_that_is_too_long() -> None:
     only = frozenset(f"urn:{'x' * 100}{n}" for n in range(1000)) | {"urn:g"}
-    asked = request([Pattern("", "<urn:a>")], (), ALL, [JOIN], (), only)
-    assert asked and asked.graphs == only and list(asked.blocks.values()) == [JOIN]
+    asked = subquery([Pattern("", "<urn:a>")], (), ALL, [JOIN], (), only)
+    assert asked and asked.graphs == only and list(asked.bgps.values()) == [JOIN]
     assert {row[1] for row in rows(asked.text) if row[0] is None} == {"<urn:a>"}
     assert {row[-1] for row in rows(asked.text)} == {"<urn:g>", "<urn:h>", "<urn:i>"}
 
 
 def test_only_some_graphs_may_be_looked_into() -> None:
-    asked = request([Pattern("")], [ANY_NAMED_GRAPH], ALL, (), (), frozenset({"urn:g"}))
+    asked = subquery([Pattern("")], [ANY_NAMED_GRAPH], ALL, (), (), frozenset({"urn:g"}))
     assert asked and asked.graphs == {"urn:g"}
     assert {row[-1] for row in rows(asked.text)} == {"<urn:g>"}
 
 
-JOIN = Block(
+JOIN = PushedBGP(
     DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"), ("?1", "<urn:b>", "?2"), ("?2", "<urn:c>", "?3")), ((3, ("<urn:a>",)),)
 )
-PLAIN = Block(DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"),), ((1, ("<urn:b>", "<urn:c>")),))
-LOOP = Block(DEFAULT_GRAPH, (("?0", "<urn:a>", "?0"),))
-TESTED = Block(DEFAULT_GRAPH, (("?0", "?1", "?2"),), (), ("\0002\000 = <urn:a> || \0000\000 = \0002\000",))
+PLAIN = PushedBGP(DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"),), ((1, ("<urn:b>", "<urn:c>")),))
+LOOP = PushedBGP(DEFAULT_GRAPH, (("?0", "<urn:a>", "?0"),))
+TESTED = PushedBGP(DEFAULT_GRAPH, (("?0", "?1", "?2"),), (), ("\0002\000 = <urn:a> || \0000\000 = \0002\000",))
 
 
 def test_matches_of_blocks_come_with_their_kind_and_all_their_variables() -> None:
-    asked = request([Pattern("urn:g", "<urn:a>")], (), ALL, [JOIN, LOOP])
+    asked = subquery([Pattern("urn:g", "<urn:a>")], (), ALL, [JOIN, LOOP])
     assert asked and asked.columns == ("k", "s", "p", "o", "v3", "g")
-    assert list(asked.blocks.values()) == [JOIN, LOOP]
+    assert list(asked.bgps.values()) == [JOIN, LOOP]
     found = rows(asked.text)
-    kinds = {kind.decode(): block for kind, block in asked.blocks.items()}
+    kinds = {kind.decode(): bgp for kind, bgp in asked.bgps.items()}
     assert {row[0] for row in found} == {None, *kinds}
     joined = [row for row in found if row[0] is not None and kinds[row[0]] is JOIN]
     assert len(joined) == 27 * 3 and {row[4] for row in joined} == {"<urn:a>"}
@@ -129,19 +129,19 @@ def test_matches_of_blocks_come_with_their_kind_and_all_their_variables() -> Non
 
 
 def test_blocks_that_only_choose_terms_are_asked_for_as_quads() -> None:
-    asked = request((), (), ALL, [PLAIN])
-    assert asked and not asked.blocks and asked.columns == ("s", "p", "o", "g")
+    asked = subquery((), (), ALL, [PLAIN])
+    assert asked and not asked.bgps and asked.columns == ("s", "p", "o", "g")
     assert {row[1:3] for row in rows(asked.text)} == {("<urn:a>", "<urn:b>"), ("<urn:a>", "<urn:c>")}
 
 
 def test_watched_blocks_are_told_from_others() -> None:
-    asked = request((), (), ALL, [PLAIN], [PLAIN])
-    assert asked and list(asked.blocks.values()) == [PLAIN]
+    asked = subquery((), (), ALL, [PLAIN], [PLAIN])
+    assert asked and list(asked.bgps.values()) == [PLAIN]
     assert {(row[1], row[2]) for row in rows(asked.text)} == {(f"<urn:{s}>", f"<urn:{o}>") for s in "abc" for o in "bc"}
 
 
 def test_conditions_are_about_the_block_s_variables() -> None:
-    asked = request((), (), ALL, [TESTED])
+    asked = subquery((), (), ALL, [TESTED])
     assert asked
     assert {(row[1], row[3]) for row in rows(asked.text)} == {
         (s, o) for s, _, o, _ in rows("SELECT ?s ?p ?o ?g { GRAPH ?g { ?s ?p ?o } }") if o == "<urn:a>" or s == o
@@ -149,23 +149,23 @@ def test_conditions_are_about_the_block_s_variables() -> None:
 
 
 def test_no_terms_to_choose_from_match_nothing() -> None:
-    nothing = Block(DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"),), ((0, ()),))
+    nothing = PushedBGP(DEFAULT_GRAPH, (("?0", "<urn:a>", "?1"),), ((0, ()),))
     for watched in ((), (nothing,)):
-        asked = request((), (), ALL, [nothing], watched)
+        asked = subquery((), (), ALL, [nothing], watched)
         assert asked and rows(asked.text) == set()
 
 
 def test_blocks_look_where_the_dataset_says() -> None:
     dataset = Dataset(frozenset({"urn:h"}), frozenset({"urn:g"}))
-    asked = request((), (), dataset, [JOIN, LOOP, Block("urn:i", LOOP.triples)])
+    asked = subquery((), (), dataset, [JOIN, LOOP, PushedBGP("urn:i", LOOP.triples)])
     assert asked and asked.graphs == {"urn:h"}
     assert {row[-1] for row in rows(asked.text)} == {"<urn:h>"}
-    assert request((), (), Dataset(frozenset(), None), [JOIN, PLAIN], [PLAIN]) is None
+    assert subquery((), (), Dataset(frozenset(), None), [JOIN, PLAIN], [PLAIN]) is None
 
 
 def test_a_form_that_servers_would_refuse_is_not_sent() -> None:
     """They count its bytes as they are sent: letters that are not ASCII take six or more."""
     names = tuple(f"<urn:{'ж' * 100}{n}>" for n in range(500))
-    asked = request((), (), ALL, [Block(DEFAULT_GRAPH, (("?0", "?1", "?2"),), ((0, names),))])
+    asked = subquery((), (), ALL, [PushedBGP(DEFAULT_GRAPH, (("?0", "?1", "?2"),), ((0, names),))])
     assert asked and len(quote_plus(asked.text)) < 200_000
     assert len(rows(asked.text)) == 81

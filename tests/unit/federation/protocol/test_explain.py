@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from federation.analysis.plan import Plan
-from federation.budget import Step
 from federation.engine import Answer, Engine
 from federation.protocol.explain import Explanation, as_text, explanation
 from federation.source_selection import Snapshot, Source
+from federation.trace import Step
 from tests.helpers.sparql_node import running_nodes
 
 PULL = "SELECT ?s ?p ?o ?g WHERE { { GRAPH ?g { ?s ?p ?o } } }"
@@ -30,15 +30,22 @@ STEPS = (
 def answer(
     steps: Sequence[Step] = STEPS,
     tier: str = "B",
-    reasons: tuple[str, ...] = ("subjects may stand in several graphs",),
     missing: tuple[str, ...] = (),
     cached: bool = False,
 ) -> Answer:
-    return Answer(b"x" * 2000, "text/csv", missing, Plan("SELECT", ()), steps, tier, reasons, cached)
+    return Answer(b"x" * 2000, "text/csv", missing, Plan("SELECT", ()), steps, tier, cached)
 
 
-def text_of(*args: object, seconds: float | None = 1.56, width: int = 100, **more: object) -> str:
-    return as_text(explanation(answer(*args, **more), seconds), width)  # type: ignore[arg-type]
+def text_of(
+    *args: object,
+    seconds: float | None = 1.56,
+    width: int = 100,
+    reasons: Sequence[str] = ("subjects may stand in several graphs",),
+    **more: object,
+) -> str:
+    told = explanation(answer(*args, **more), seconds)  # type: ignore[arg-type]
+    told["reasons"] = list(reasons)
+    return as_text(told, width)
 
 
 def test_the_totals_are_those_of_the_nodes_and_of_all_steps() -> None:
@@ -141,6 +148,17 @@ def test_each_query_is_shown_once_with_the_nodes_that_it_went_to() -> None:
     assert QUERY not in text
 
 
+def test_a_query_is_shown_as_it_was_sent() -> None:
+    query = "SELECT ?s {\n    ?s ?p ?o  # all\n}"
+    text = text_of([Step("ask", "node_1", query, 1, 10, 0.001)])
+    assert text.endswith("  [1] to node_1\n      SELECT ?s {\n          ?s ?p ?o  # all\n      }\n")
+
+
+def test_a_long_query_is_cut() -> None:
+    text = text_of([Step("ask", "node_1", "ASK {" + "x" * 10_000, 1, 10, 0.001)])
+    assert text.endswith("x\n      … 6,005 more characters; the explanation in JSON has them all\n")
+
+
 def test_words_of_the_table_are_told() -> None:
     text = text_of()
 
@@ -186,7 +204,7 @@ def test_an_answer_of_the_engine_is_explained() -> None:
                 node.store.update("INSERT DATA { GRAPH <urn:g> { <urn:s> <urn:p> 1, 2 } }")
             sources = tuple(Source(f"node{n}", node.url) for n, node in enumerate(nodes))
             given = engine.query(
-                "SELECT ?s { ?s <urn:p> ?o }", Snapshot(sources, {"urn:g": "node0"}), accept="text/csv"
+                "SELECT ?s { ?s <urn:p> ?o }", Snapshot(sources, {"urn:g": "node0"}), media_type="text/csv"
             )
             asked = {query for node in nodes for query in node.queries}
     finally:

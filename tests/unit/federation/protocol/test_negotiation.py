@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.analysis.plan import Form
-from federation.errors import NotAcceptable
-from federation.protocol.negotiation import GRAPHS, SOLUTIONS, choose, choose_for_graph, named
+from federation.errors import NotAcceptableError
+from federation.protocol.negotiation import GRAPHS, SOLUTIONS, choose, choose_for_graph, media_type_named
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -66,7 +66,7 @@ def test_the_best_format_is_chosen(form: Form, accept: str, media_type: str, con
     ],
 )
 def test_when_there_is_none_the_client_is_told(form: Form, accept: str) -> None:
-    with pytest.raises(NotAcceptable, match=form):
+    with pytest.raises(NotAcceptableError, match=form):
         choose(form, accept)
 
 
@@ -74,7 +74,7 @@ def test_a_graph_that_no_query_asked_for() -> None:
     assert choose_for_graph("*/*").content_type == "text/turtle"
     assert choose_for_graph("*/*", "application/ld+json").content_type == "application/ld+json"
     assert choose_for_graph("application/rdf+xml", "application/ld+json").content_type == "application/rdf+xml"
-    with pytest.raises(NotAcceptable, match="text/turtle"):
+    with pytest.raises(NotAcceptableError, match="text/turtle"):
         choose_for_graph("text/csv")
 
 
@@ -94,7 +94,7 @@ def test_a_graph_that_no_query_asked_for() -> None:
     ],
 )
 def test_a_format_by_its_name(form: Form, name: str, media_type: str) -> None:
-    assert named(form, name) == media_type
+    assert media_type_named(form, name) == media_type
     assert choose(form, media_type).content_type == media_type
 
 
@@ -102,13 +102,13 @@ def test_a_format_by_its_name(form: Form, name: str, media_type: str) -> None:
     ("form", "name"), [("SELECT", "turtle"), ("CONSTRUCT", "csv"), ("ASK", "html"), ("ASK", "*/*")]
 )
 def test_a_name_without_a_format(form: Form, name: str) -> None:
-    with pytest.raises(NotAcceptable, match="csv" if form in ("SELECT", "ASK") else "turtle"):
-        named(form, name)
+    with pytest.raises(NotAcceptableError, match="csv" if form in ("SELECT", "ASK") else "turtle"):
+        media_type_named(form, name)
 
 
 @given(st.text(), st.sampled_from(["", *SOLUTIONS, *GRAPHS]), st.text())
 def test_any_header_is_read(before: str, media_type: str, after: str) -> None:
     try:
         assert choose("SELECT", before + media_type + after).content_type in SOLUTIONS
-    except NotAcceptable as refused:
+    except NotAcceptableError as refused:
         assert len(str(refused)) < 2000

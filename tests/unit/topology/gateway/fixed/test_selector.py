@@ -53,12 +53,12 @@ MANY = " ".join(f"urn:{n}" for n in range(3000))
 def test_a_graph_on_several_nodes_is_read_from_one_of_them() -> None:
     snapshot = Nodes(a="urn:1 urn:2", b="urn:2 urn:3", c="").directory.snapshot()
 
-    assert snapshot.holders.keys() == {"urn:1", "urn:2", "urn:3"}
-    assert (snapshot.holders["urn:1"], snapshot.holders["urn:3"]) == ("a", "b")
-    assert snapshot.holders["urn:2"] in ("a", "b")
-    assert [node for node in "abc" if snapshot.keeps("urn:2", node)] == [snapshot.holders["urn:2"]]
+    assert snapshot.source_of.keys() == {"urn:1", "urn:2", "urn:3"}
+    assert (snapshot.source_of["urn:1"], snapshot.source_of["urn:3"]) == ("a", "b")
+    assert snapshot.source_of["urn:2"] in ("a", "b")
+    assert [node for node in "abc" if snapshot.reads("urn:2", node)] == [snapshot.source_of["urn:2"]]
     assert snapshot.sources == tuple(Source(node, f"http://{node}/catalogue/sparql") for node in "abc")
-    assert (snapshot.missing, snapshot.withheld) == ((), frozenset())
+    assert (snapshot.unavailable, snapshot.tombstoned) == ((), frozenset())
 
 
 def test_every_gateway_chooses_the_same_one_in_whatever_order_it_learnt_of_them() -> None:
@@ -68,23 +68,23 @@ def test_every_gateway_chooses_the_same_one_in_whatever_order_it_learnt_of_them(
     other.directory.snapshot()
     other.lists("b", MANY)
 
-    assert other.directory.snapshot().holders == one.directory.snapshot().holders
+    assert other.directory.snapshot().source_of == one.directory.snapshot().source_of
 
 
 def test_nodes_share_the_graphs() -> None:
-    shares = Counter(Nodes(a=MANY, b=MANY, c=MANY).directory.snapshot().holders.values())
+    shares = Counter(Nodes(a=MANY, b=MANY, c=MANY).directory.snapshot().source_of.values())
 
     assert all(800 < shares[node] < 1200 for node in "abc"), shares
 
 
 def test_without_a_node_its_graphs_are_shared_by_the_others_and_the_rest_stays() -> None:
     nodes = Nodes(a=MANY, b=MANY, c=MANY)
-    before, after = nodes.directory.snapshot().holders, nodes.directory.snapshot(frozenset("a"))
+    before, after = nodes.directory.snapshot().source_of, nodes.directory.snapshot(frozenset("a"))
 
-    assert all(after.holders[graph] == node for graph, node in before.items() if node != "a")
-    moved = Counter(after.holders[graph] for graph, node in before.items() if node == "a")
+    assert all(after.source_of[graph] == node for graph, node in before.items() if node != "a")
+    moved = Counter(after.source_of[graph] for graph, node in before.items() if node == "a")
     assert moved.keys() == {"b", "c"}
-    assert after.missing == ()
+    assert after.unavailable == ()
     assert [source.id for source in after.sources] == ["b", "c"]
 
 
@@ -94,12 +94,12 @@ def test_a_graph_that_only_silent_nodes_hold_is_missing(state: NodeState) -> Non
     nodes.becomes("a", state)
     snapshot = nodes.directory.snapshot()
 
-    assert snapshot.holders == {"urn:1": "", "urn:2": "b"}
-    assert snapshot.missing == ("a",)
+    assert snapshot.source_of == {"urn:1": "", "urn:2": "b"}
+    assert snapshot.unavailable == ("a",)
 
 
 def test_a_silent_node_whose_graphs_others_hold_is_not_missing() -> None:
-    assert Nodes(a="urn:1", b="urn:1").directory.snapshot(frozenset("a")).missing == ()
+    assert Nodes(a="urn:1", b="urn:1").directory.snapshot(frozenset("a")).unavailable == ()
 
 
 def test_a_node_that_has_just_come_up_is_not_read_until_it_has_said_what_it_holds_now() -> None:
@@ -107,20 +107,20 @@ def test_a_node_that_has_just_come_up_is_not_read_until_it_has_said_what_it_hold
     nodes.listings["a"] = nodes.listings["a"]._replace(is_current=False)
     nodes.directory.nodes_changed()
     snapshot = nodes.directory.snapshot()
-    assert (snapshot.holders, snapshot.missing) == ({"urn:1": "b", "urn:2": ""}, ("a",))
+    assert (snapshot.source_of, snapshot.unavailable) == ({"urn:1": "b", "urn:2": ""}, ("a",))
 
     nodes.lists("a", "")
-    assert nodes.directory.snapshot().holders == {"urn:1": "b"}
+    assert nodes.directory.snapshot().source_of == {"urn:1": "b"}
 
 
 def test_a_node_that_never_said_what_it_holds_is_missing() -> None:
     nodes = Nodes(a="urn:1", b=None)
     nodes.becomes("b", "down")
-    assert nodes.directory.snapshot().missing == ("b",)
+    assert nodes.directory.snapshot().unavailable == ("b",)
 
     nodes.becomes("b", "up")
     nodes.lists("b", "")
-    assert nodes.directory.snapshot().missing == ()
+    assert nodes.directory.snapshot().unavailable == ()
 
 
 def test_a_snapshot_is_kept_until_something_changes() -> None:
@@ -131,8 +131,8 @@ def test_a_snapshot_is_kept_until_something_changes() -> None:
 
     nodes.lists("a", "urn:2")
 
-    assert nodes.directory.snapshot().holders == {"urn:1": "b", "urn:2": "a"}
-    assert nodes.directory.snapshot(frozenset("a")).holders == {"urn:1": "b", "urn:2": ""}
+    assert nodes.directory.snapshot().source_of == {"urn:1": "b", "urn:2": "a"}
+    assert nodes.directory.snapshot(frozenset("a")).source_of == {"urn:1": "b", "urn:2": ""}
 
 
 def test_a_graph_is_found_by_its_name() -> None:
@@ -157,7 +157,7 @@ class TestTheFirstAnswer:
         directory = nodes.make()
         directory.nodes_changed()
         taken: list[object] = []
-        waiting = threading.Thread(target=lambda: taken.append(directory.snapshot().holders), daemon=True)
+        waiting = threading.Thread(target=lambda: taken.append(directory.snapshot().source_of), daemon=True)
         waiting.start()
         waiting.join(0.2)
         assert not taken
@@ -175,7 +175,7 @@ class TestTheFirstAnswer:
 
         snapshot = directory.snapshot()
 
-        assert (snapshot.holders, snapshot.missing) == ({"urn:1": "a"}, ("b",))
+        assert (snapshot.source_of, snapshot.unavailable) == ({"urn:1": "a"}, ("b",))
 
 
 LISTINGS = st.dictionaries(

@@ -51,15 +51,15 @@ THREE = ring(a="up", b="up", c="up")
 def test_a_current_copy_is_read_from_the_first_owner_that_has_one() -> None:
     first, second = THREE.owners(G)
 
-    assert take_snapshot(THREE, {"1": claim()}, copies(**{first: "new", second: "new"})).holders == {G: first}
-    assert take_snapshot(THREE, {"1": claim()}, copies(**{first: "old", second: "new"})).holders == {G: second}
+    assert take_snapshot(THREE, {"1": claim()}, copies(**{first: "new", second: "new"})).source_of == {G: first}
+    assert take_snapshot(THREE, {"1": claim()}, copies(**{first: "old", second: "new"})).source_of == {G: second}
 
 
 def test_a_current_copy_elsewhere_is_better_than_a_stale_one_at_an_owner() -> None:
     first, second = THREE.owners(G)
     (other,) = set("abc") - {first, second}
 
-    assert take_snapshot(THREE, {"1": claim()}, copies(**{first: "old", other: "new"})).holders == {G: other}
+    assert take_snapshot(THREE, {"1": claim()}, copies(**{first: "old", other: "new"})).source_of == {G: other}
 
 
 def test_while_the_new_description_is_on_its_way_the_newest_copy_is_read() -> None:
@@ -67,28 +67,28 @@ def test_while_the_new_description_is_on_its_way_the_newest_copy_is_read() -> No
 
     snapshot = take_snapshot(THREE, {"1": claim()}, held)
 
-    assert snapshot.holders == {G: "b"}
-    assert snapshot.missing == ()
+    assert snapshot.source_of == {G: "b"}
+    assert snapshot.unavailable == ()
 
 
 def test_a_graph_is_read_from_one_node_only() -> None:
     snapshot = take_snapshot(THREE, {"1": claim()}, copies(a="new", b="new", c="new"))
 
-    assert [node for node in "abc" if snapshot.keeps(G, node)] == [snapshot.holders[G]]
+    assert [node for node in "abc" if snapshot.reads(G, node)] == [snapshot.source_of[G]]
 
 
 def test_a_graph_that_was_delisted_is_withheld_however_many_copies_there_are() -> None:
     snapshot = take_snapshot(THREE, {}, copies(a="new", b="old"))
 
-    assert snapshot.withheld == {G}
-    assert not any(snapshot.keeps(G, node) for node in "abc")
-    assert snapshot.missing == ()
+    assert snapshot.tombstoned == {G}
+    assert not any(snapshot.reads(G, node) for node in "abc")
+    assert snapshot.unavailable == ()
 
 
 def test_graphs_that_nobody_placed_are_read_where_they_stand() -> None:
     snapshot = take_snapshot(THREE, {}, {})
 
-    assert snapshot.keeps("urn:a-provider-s-own", "b")
+    assert snapshot.reads("urn:a-provider-s-own", "b")
 
 
 @pytest.mark.parametrize("state", ["suspect", "down"])
@@ -97,9 +97,9 @@ def test_a_copy_on_a_node_that_does_not_answer_is_not_read(state: NodeState) -> 
 
     snapshot = take_snapshot(view, {"1": claim()}, copies(a="new", b="old"))
 
-    assert snapshot.holders == {G: "b"}
+    assert snapshot.source_of == {G: "b"}
     assert snapshot.sources == (Source("b", "http://b/catalogue/sparql"), Source("c", "http://c/catalogue/sparql"))
-    assert snapshot.missing == ()
+    assert snapshot.unavailable == ()
 
 
 def test_nodes_whose_copies_are_the_only_ones_are_named_when_they_are_gone() -> None:
@@ -109,13 +109,13 @@ def test_nodes_whose_copies_are_the_only_ones_are_named_when_they_are_gone() -> 
         view, {"1": claim(), "2": claim("urn:other")}, copies(a="new", b="old") | copies("urn:other", c="new")
     )
 
-    assert snapshot.missing == ("a", "b")
-    assert snapshot.holders == {G: "", "urn:other": "c"}
-    assert not snapshot.keeps(G, "c")
+    assert snapshot.unavailable == ("a", "b")
+    assert snapshot.source_of == {G: "", "urn:other": "c"}
+    assert not snapshot.reads(G, "c")
 
 
 def test_a_node_that_left_the_ring_with_the_only_copy_is_named() -> None:
-    assert take_snapshot(ring(b="up"), {"1": claim()}, copies(a="new")).missing == ("a",)
+    assert take_snapshot(ring(b="up"), {"1": claim()}, copies(a="new")).unavailable == ("a",)
 
 
 def test_what_has_been_away_and_is_back_is_known_to_have_been_touched() -> None:
@@ -129,9 +129,9 @@ def test_what_has_been_away_and_is_back_is_known_to_have_been_touched() -> None:
     directory.copies[key] = copy
     directory.copy_changed(key, None, copy)
     after = directory.snapshot()
-    assert after.holders == before.holders
-    assert [graph for graph, taken in after.touched.items() if taken > before.taken] == [G]
-    assert [graph for graph, taken in after.gone.items() if taken > before.taken] == [G]
+    assert after.source_of == before.source_of
+    assert [graph for graph, taken in after.moved_at.items() if taken > before.revision] == [G]
+    assert [graph for graph, taken in after.removed_at.items() if taken > before.revision] == [G]
 
 
 def test_what_comes_to_another_node_is_gone_from_none() -> None:
@@ -142,7 +142,7 @@ def test_what_comes_to_another_node_is_gone_from_none() -> None:
     directory.copies[key] = Copy("new", 1)
     directory.copy_changed(key, None, directory.copies[key])
     after = directory.snapshot()
-    assert after.touched[G] > before.taken >= after.gone[G]
+    assert after.moved_at[G] > before.revision >= after.removed_at[G]
 
 
 def test_that_is_known_whenever_another_snapshot_was_taken_meanwhile() -> None:
@@ -165,7 +165,7 @@ def test_that_is_known_whenever_another_snapshot_was_taken_meanwhile() -> None:
     moving.append(True)
     directory.snapshot(frozenset("c"))
 
-    assert directory.snapshot().touched[G] > before.taken
+    assert directory.snapshot().moved_at[G] > before.revision
 
 
 def test_what_is_written_in_its_place_has_not_been_touched() -> None:
@@ -179,8 +179,8 @@ def test_what_is_written_in_its_place_has_not_been_touched() -> None:
             key = placement_key(node, G)
             copy, directory.copies[key] = directory.copies[key], Copy(digest, number + 5)
             directory.copy_changed(key, copy, directory.copies[key])
-            assert directory.snapshot().touched.get(G, 0) <= before.taken
-    assert directory.snapshot().marks != before.marks
+            assert directory.snapshot().moved_at.get(G, 0) <= before.revision
+    assert directory.snapshot().fingerprints != before.fingerprints
 
 
 def test_what_the_owners_have_all_has_been_touched_for_those_who_read_it_elsewhere() -> None:
@@ -190,56 +190,56 @@ def test_what_the_owners_have_all_has_been_touched_for_those_who_read_it_elsewhe
     directory = Directory(lambda: THREE)
     directory.claims, directory.copies = {"1": claim()}, copies(**{first: "old", second: "old", other: "new"})
     before = directory.snapshot()
-    assert before.holders == {G: other}
+    assert before.source_of == {G: other}
     for node in (first, second):
         key = placement_key(node, G)
         old, directory.copies[key] = directory.copies[key], Copy("new", 5)
         directory.copy_changed(key, old, directory.copies[key])
     now = directory.snapshot()
 
-    assert now.touched[G] > before.taken
+    assert now.moved_at[G] > before.revision
     without_owners = directory.snapshot(frozenset({first, second}))
-    assert (without_owners.holders, without_owners.doubtful) == ({G: other}, {G})
-    assert without_owners.missing == tuple(sorted((first, second)))
+    assert (without_owners.source_of, without_owners.unconfirmed) == ({G: other}, {G})
+    assert without_owners.unavailable == tuple(sorted((first, second)))
 
 
 def test_nodes_to_avoid_are_as_good_as_down() -> None:
     snapshot = take_snapshot(THREE, {"1": claim()}, copies(a="new", b="new"), frozenset("a"))
 
-    assert snapshot.holders == {G: "b"}
+    assert snapshot.source_of == {G: "b"}
     assert [source.id for source in snapshot.sources] == ["b", "c"]
-    assert take_snapshot(THREE, {"1": claim()}, copies(a="new", b="new"), frozenset("ab")).missing == ("a", "b")
+    assert take_snapshot(THREE, {"1": claim()}, copies(a="new", b="new"), frozenset("ab")).unavailable == ("a", "b")
 
 
 def test_a_copy_that_was_refused_is_none() -> None:
     held = {placement_key("a", G): decode_copy("", records.to_text(Placement("a", G, "1", 5, 1, 0, "", "new")))}
 
-    assert take_snapshot(THREE, {"1": claim()}, held).holders == {}
+    assert take_snapshot(THREE, {"1": claim()}, held).source_of == {}
 
 
 @pytest.mark.parametrize("addresses", ["12", "21"])
 def test_of_two_claims_the_first_one_counts(addresses: str) -> None:
     claims = dict(zip(addresses, [claim(digest="first", at=5), claim(digest="second", at=6)], strict=True))
 
-    assert take_snapshot(THREE, claims, copies(a="second", b="first")).holders == {G: "b"}
+    assert take_snapshot(THREE, claims, copies(a="second", b="first")).source_of == {G: "b"}
 
 
 def test_of_claims_of_the_same_moment_the_router_s_choice_counts() -> None:
     claims = {"2": claim(digest="second", at=5), "1": claim(digest="first", at=5)}
 
-    assert take_snapshot(THREE, claims, copies(a="second", b="first")).holders == {G: "b"}
+    assert take_snapshot(THREE, claims, copies(a="second", b="first")).source_of == {G: "b"}
 
 
 def test_a_node_may_have_a_space_in_its_name() -> None:
     view = RingView(Ring(1, (Node("node 1", "http://a/catalogue"),), 150, 1))
 
-    assert take_snapshot(view, {"1": claim()}, {placement_key("node 1", G): Copy("new", 1)}).holders == {G: "node 1"}
+    assert take_snapshot(view, {"1": claim()}, {placement_key("node 1", G): Copy("new", 1)}).source_of == {G: "node 1"}
 
 
 def test_before_anything_is_known_there_is_nothing() -> None:
     snapshot = take_snapshot(RingView(None), {}, {})
 
-    assert (snapshot.sources, snapshot.holders, snapshot.missing) == ((), {}, ())
+    assert (snapshot.sources, snapshot.source_of, snapshot.unavailable) == ((), {}, ())
 
 
 CLAIMS = {"1": claim(), "2": claim("urn:other", "theirs")}
@@ -317,90 +317,90 @@ class TestGraphsThatNobodyPlaced:
     def test_a_node_with_graphs_that_only_it_lists_is_missing_when_it_is_gone(self) -> None:
         directory = self.directory(a=f"{G} urn:x urn:y", b=f"{G} urn:x", c="")
 
-        assert directory.snapshot().missing == ()
-        assert directory.snapshot(frozenset("a")).missing == ("a",)
+        assert directory.snapshot().unavailable == ()
+        assert directory.snapshot(frozenset("a")).unavailable == ("a",)
 
     def test_one_whose_graphs_others_list_too_is_not(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=f"{G} urn:x", c="urn:y")
 
-        assert directory.snapshot(frozenset("a")).missing == ()
-        assert directory.snapshot(frozenset("ab")).missing == ("a", "b")
+        assert directory.snapshot(frozenset("a")).unavailable == ()
+        assert directory.snapshot(frozenset("ab")).unavailable == ("a", "b")
 
     def test_nor_one_that_holds_nothing_but_what_was_placed(self) -> None:
         directory = self.directory(a=G, b=G, c="")
 
-        assert [directory.snapshot(frozenset(node)).missing for node in "abc"] == [(), (), ()]
+        assert [directory.snapshot(frozenset(node)).unavailable for node in "abc"] == [(), (), ()]
 
     @pytest.mark.parametrize("state", ["suspect", "down"])
     def test_what_a_node_listed_last_counts_when_the_ring_knows_that_it_is_gone(self, state: NodeState) -> None:
         directory = self.directory(ring(a=state, b="up", c="up"), a="urn:x", b=G, c="")
 
-        assert directory.snapshot().missing == ("a",)
+        assert directory.snapshot().unavailable == ("a",)
 
     def test_a_node_that_was_up_and_never_listed_may_hold_some(self) -> None:
         nodes = tuple(Node(name, f"http://{name}/catalogue", "up", since=1) for name in "abc")
         directory = self.directory(RingView(Ring(1, nodes, 150, 2)), b=G)
 
-        assert directory.snapshot().missing == ()
-        assert directory.snapshot(frozenset("c")).missing == ("c",)
+        assert directory.snapshot().unavailable == ()
+        assert directory.snapshot(frozenset("c")).unavailable == ("c",)
 
     def test_a_node_that_never_was_up_holds_none(self) -> None:
         """The addresses of owners' nodes are guessed, and many are nobody's."""
-        assert self.directory(ring(a="up", b="up", c="down"), a=G, b=G).snapshot().missing == ()
+        assert self.directory(ring(a="up", b="up", c="down"), a=G, b=G).snapshot().unavailable == ()
 
     def test_a_graph_that_is_to_be_deleted_is_not_one_of_them(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=G, c="")
         directory.copies = copies(a="new", b="new") | copies("urn:x", a="new")
 
-        assert directory.snapshot(frozenset("a")).missing == ()
+        assert directory.snapshot(frozenset("a")).unavailable == ()
 
     def test_nor_one_that_was_deleted_since_the_listing(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=G, c="")
         gone = placement_key("a", "urn:x")
         directory.copies = held = copies(a="new", b="new") | copies("urn:x", a="new")
-        assert directory.snapshot(frozenset("a")).missing == ()
+        assert directory.snapshot(frozenset("a")).unavailable == ()
 
         old = held.pop(gone)
         directory.copy_changed(gone, old, None)
 
-        assert directory.snapshot(frozenset("a")).missing == ()
+        assert directory.snapshot(frozenset("a")).unavailable == ()
 
     def test_one_that_is_placed_later_is_none_any_more(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=G, c="")
-        assert directory.snapshot(frozenset("a")).missing == ("a",)
+        assert directory.snapshot(frozenset("a")).unavailable == ("a",)
         assert isinstance(directory.claims, dict)
 
         directory.claims["2"] = claim("urn:x")
         directory.claim_changed("2", None, claim("urn:x"))
 
-        assert directory.snapshot(frozenset("a")).missing == ()
+        assert directory.snapshot(frozenset("a")).unavailable == ()
 
     def test_a_new_listing_takes_the_old_one_s_place(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=G, c="")
         before = directory.snapshot()
-        assert directory.snapshot(frozenset("a")).missing == ("a",)
+        assert directory.snapshot(frozenset("a")).unavailable == ("a",)
 
         listed = {"a": G, "b": G, "c": "urn:z"}
         self.listings = {node: Listing(frozenset({graph}), began=math.inf) for node, graph in listed.items()}
         directory.nodes_changed()
 
-        assert directory.snapshot(frozenset("a")).missing == ()
-        assert directory.snapshot(frozenset("c")).missing == ("c",)
+        assert directory.snapshot(frozenset("a")).unavailable == ()
+        assert directory.snapshot(frozenset("c")).unavailable == ("c",)
         assert directory.snapshot().version != before.version
 
     def test_a_graph_that_several_nodes_list_is_read_from_one_of_them(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=f"{G} urn:x", c="urn:y")
-        holder = directory.snapshot().holders["urn:x"]
+        holder = directory.snapshot().source_of["urn:x"]
 
         assert holder in ("a", "b")
-        assert "urn:y" not in directory.snapshot().holders, "it is read wherever it stands"
-        assert "urn:x" not in directory.snapshot(frozenset(holder)).holders
+        assert "urn:y" not in directory.snapshot().source_of, "it is read wherever it stands"
+        assert "urn:x" not in directory.snapshot(frozenset(holder)).source_of
         assert directory.snapshot().version == directory.snapshot(frozenset(holder)).version
 
     def test_a_node_that_left_the_catalogue_is_not_missing(self) -> None:
         directory = self.directory(ring(b="up", c="up"), a="urn:x", b=G, c="")
 
-        assert directory.snapshot().missing == ()
+        assert directory.snapshot().unavailable == ()
 
 
 class TestLostCopies:
@@ -412,7 +412,7 @@ class TestLostCopies:
         directory = Directory(lambda: THREE, lambda: self.listings)
         directory.claims = {"1": claim()}
         directory.copies = copies(a="new", b="new")
-        assert directory.snapshot().holders[G] in ("a", "b")
+        assert directory.snapshot().source_of[G] in ("a", "b")
         self.list(directory, **listings)
         return directory
 
@@ -426,16 +426,16 @@ class TestLostCopies:
         directory = self.directory(**{keeps: G, other: ""})
         snapshot = directory.snapshot()
 
-        assert (snapshot.holders, snapshot.missing) == ({G: keeps}, ())
+        assert (snapshot.source_of, snapshot.unavailable) == ({G: keeps}, ())
         assert directory.snapshot(frozenset(other)).version == snapshot.version
 
     def test_one_that_has_it_again_is(self) -> None:
         directory = self.directory(a="", b=G)
-        assert directory.snapshot().holders == {G: "b"}
+        assert directory.snapshot().source_of == {G: "b"}
 
         self.list(directory, a=G, b="")
 
-        assert directory.snapshot().holders == {G: "a"}
+        assert directory.snapshot().source_of == {G: "a"}
 
     def test_one_that_acknowledged_it_after_it_was_listed_is(self) -> None:
         directory = self.directory(a="urn:x", b="")
@@ -444,34 +444,34 @@ class TestLostCopies:
         for node in "ab":
             directory.copies[placement_key(node, G)] = Copy("new", 2)
             directory.copy_changed(placement_key(node, G), Copy("new", 1), Copy("new", 2))
-        assert directory.snapshot().holders == {G: first if first in "ab" else "a"}
+        assert directory.snapshot().source_of == {G: first if first in "ab" else "a"}
 
-        (other,) = {"a", "b"} - {directory.snapshot().holders[G]}
-        self.list(directory, **{directory.snapshot().holders[G]: "urn:x", other: G})
+        (other,) = {"a", "b"} - {directory.snapshot().source_of[G]}
+        self.list(directory, **{directory.snapshot().source_of[G]: "urn:x", other: G})
 
-        assert directory.snapshot().holders == {G: other}, "that listing is younger"
+        assert directory.snapshot().source_of == {G: other}, "that listing is younger"
 
     def test_a_stale_copy_is_better_than_a_lost_one(self) -> None:
         directory = self.directory(a="", b=G)
         directory.copies = copies(a="new", b="old")
         directory.changed()
-        assert directory.snapshot().holders == {G: "a"}
+        assert directory.snapshot().source_of == {G: "a"}
 
         self.list(directory, a="", b=G)
 
-        assert directory.snapshot().holders == {G: "b"}
+        assert directory.snapshot().source_of == {G: "b"}
 
     def test_where_there_is_no_other_it_is_read_all_the_same(self) -> None:
         """Some servers list graphs under other names than they were put under."""
         directory = self.directory(a="", b="")
 
-        assert directory.snapshot().holders[G] in ("a", "b")
+        assert directory.snapshot().source_of[G] in ("a", "b")
 
     def test_but_it_is_told_to_be_in_doubt(self) -> None:
         snapshot = self.directory(a="", b="").snapshot()
 
-        assert (snapshot.doubtful, snapshot.missing, snapshot.surely_has(G)) == ({G}, ("a", "b"), False)
-        assert self.directory(a="", b=G).snapshot().doubtful == frozenset()
+        assert (snapshot.unconfirmed, snapshot.unavailable, snapshot.is_confirmed(G)) == ({G}, ("a", "b"), False)
+        assert self.directory(a="", b=G).snapshot().unconfirmed == frozenset()
 
     def test_what_was_read_before_a_loss_was_known_is_known_to_be_gone_also_when_it_is_back(self) -> None:
         """It may have lacked the graph, and be kept, by a gateway that nobody asked anything while the copy was away."""
@@ -482,26 +482,26 @@ class TestLostCopies:
         self.list(directory, a=G, b=G)
         again = directory.snapshot()
 
-        assert before.marks != without.marks and before.version != without.version
-        assert again.gone[G] == without.gone[G] > before.taken
-        assert again.touched[G] > without.touched[G] > before.taken
+        assert before.fingerprints != without.fingerprints and before.version != without.version
+        assert again.removed_at[G] == without.removed_at[G] > before.revision
+        assert again.moved_at[G] > without.moved_at[G] > before.revision
 
     def test_but_nodes_that_are_gone_with_a_better_one_are_missing(self) -> None:
         directory = self.directory(a="", b=G)
         without = directory.snapshot(frozenset("b"))
 
-        assert (without.holders, without.missing, without.doubtful) == ({G: "a"}, ("b",), {G})
+        assert (without.source_of, without.unavailable, without.unconfirmed) == ({G: "a"}, ("b",), {G})
         assert without.version != directory.snapshot().version
 
     def test_a_node_that_is_back_is_not_read_before_it_has_said_what_it_holds_now(self) -> None:
         directory = self.directory(a=G, b=G, c="")
-        (holder,) = directory.snapshot().holders.values()
+        (holder,) = directory.snapshot().source_of.values()
         (other,) = {"a", "b"} - {holder}
 
         self.listings[holder] = self.listings[holder]._replace(is_current=False)
         directory.nodes_changed()
 
-        assert directory.snapshot().holders == {G: other}
+        assert directory.snapshot().source_of == {G: other}
         assert holder not in {source.id for source in directory.snapshot().sources}
 
     def test_a_node_that_has_not_said_anything_yet_is_believed(self) -> None:
@@ -583,12 +583,16 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
                 there[key] = copy
         one, other = directory.snapshot(avoid), take_snapshot(view, claims, there, avoid)
         if not listings:
-            assert (one.version, one.missing, one.withheld) == (other.version, other.missing, other.withheld)
-            assert (one.sources, one.holders.keys()) == (other.sources, other.holders.keys())
-        for graph, node in one.holders.items():
+            assert (one.version, one.unavailable, one.tombstoned) == (
+                other.version,
+                other.unavailable,
+                other.tombstoned,
+            )
+            assert (one.sources, one.source_of.keys()) == (other.sources, other.source_of.keys())
+        for graph, node in one.source_of.items():
             said = {name: copy.digest for name in "abcd" if (copy := there.get(placement_key(name, graph))) is not None}
             # Of copies that say the same it may be another owner's, but no leftover's, which are deleted any moment.
-            if holder := other.holders.get(graph):
+            if holder := other.source_of.get(graph):
                 assert said.get(node) == said[holder]
                 if len(said) > 2:
                     assert node == holder
@@ -620,13 +624,13 @@ class TestDirectory:
         directory.copies = copies(b="new")
         directory.changed()
 
-        assert directory.snapshot().holders == {G: "b"}
+        assert directory.snapshot().source_of == {G: "b"}
 
     def test_snapshots_that_avoid_nodes_are_kept_apart(self, directory: Directory) -> None:
         directory.copies = copies(a="new", b="new")
 
-        assert directory.snapshot(frozenset("a")).holders == {G: "b"}
-        assert directory.snapshot(frozenset("b")).holders == {G: "a"}
+        assert directory.snapshot(frozenset("a")).source_of == {G: "b"}
+        assert directory.snapshot(frozenset("b")).source_of == {G: "a"}
 
     def test_rows_that_come_and_go_meanwhile_disturb_nobody(self, directory: Directory) -> None:
         """Tables change in threads of their own."""
