@@ -59,7 +59,7 @@ class Held(Counting):
 
 def quick(kind, broker, source, target=None, more=(), **given):
     made = link(kind, broker, source, target, **given)
-    made.use(made.options.overridden_by({"properties": {**made.options.properties, **QUICK, **dict(more)}}))
+    made.options = made.options.overridden_by({"properties": {**made.options.properties, **QUICK, **dict(more)}})
     return made
 
 
