@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from federation.errors import QuerySyntaxError
 
 _QUERY = "query="
-_WHITE_SPACE = re.compile(r"\s")
+_WHITE_SPACE = re.compile(r"[ \t\r\n]")
 _PARAMETER = re.compile(r'(?:default-graph-uri|named-graph-uri|format|output|explain)=[^\s{}<>"]*')
 
 
@@ -46,7 +46,7 @@ def read_form(raw: bytes) -> Parameters:
     Raises:
         QuerySyntaxError: The form is not UTF-8, or has more than one query.
     """
-    pieces = read_text(raw).split("&")
+    pieces = read_text(raw).strip().split("&")  # some clients end a form with a new line
     start = next((n for n, piece in enumerate(pieces) if piece.startswith(_QUERY)), len(pieces))
     if not _WHITE_SPACE.search("&".join(pieces[start:])):
         return _read_escaped(pieces)

@@ -47,6 +47,10 @@ def test_the_query_is_found_escaped_or_not(query: str, body: object) -> None:
     assert given.default_graphs == (("urn:g",) if "default-graph-uri" in text else ())
 
 
+def test_a_new_line_after_an_escaped_form_is_no_part_of_it() -> None:
+    assert read_form(b"query=ASK+%7B%7D&default-graph-uri=urn%3Ag\r\n") == Parameters("ASK {}", ("urn:g",))
+
+
 def test_other_parameters_of_an_escaped_form_are_no_part_of_the_query() -> None:
     assert read_form(b"query=ASK%20%7B%7D&timeout=5&debug=on").query == "ASK {}"
 
