@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from tests.helpers.odd_server import closed_port
 from topology.clients.redis_cache import Cache
@@ -172,3 +174,10 @@ def _answer_like_redis(listening: socket.socket) -> None:
                 connection.sendall(b"$10\r\nfrom Redis\r\n")
             else:
                 connection.sendall(b"+OK\r\n" * data.count(b"*"))
+
+
+def test_redis_without_its_client_says_what_to_install(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+
+    with pytest.raises(UsageError, match=r"pip install 'catena-links\[redis\]'"):
+        Cache("localhost", 6379, 0, log)
