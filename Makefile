@@ -23,10 +23,11 @@ check: lint  ## lint, and the tests that need no server: for the inner loop
 test: lint  ## every check and test, on real Kafka, Redis and Fuseki where they can be had
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: install  ## ruff and mypy
+lint: install  ## ruff, mypy and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 docs: install  ## write docs/reference.md from the docstrings
 	$(BIN)/python docs/make_reference.py
@@ -65,4 +66,4 @@ soak: install  ## ten million electrons through a link: its memory stays flat
 	$(BIN)/python -m tests.bench.links.soak $(SOAK_ARGS)
 
 clean:  ## remove all that make has made
-	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
