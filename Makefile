@@ -33,7 +33,9 @@ docs: install  ## write docs/reference.md from the docstrings
 	$(BIN)/python docs/make_reference.py
 
 wheel: $(VENV)/.running  ## build the wheel into dist/
+	rm -rf build dist
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	rm -rf build
 
 install: $(VENV)/.testing  ## create .venv with all that the tests need
 
