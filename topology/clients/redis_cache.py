@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, cast
 
+from catena_core.errors import UsageError
 from catena_core.extras import import_client
 from catena_core.monitoring.logs import LinkLogger
 
@@ -29,9 +30,6 @@ class Cache:
         database: Its database number.
         logger: Told when Redis goes, and when it is back.
         capacity: Entries that the process's own cache keeps when there is no Redis; the least recently used goes first.
-
-    Raises:
-        UsageError: Redis is named, and its client is not installed.
     """
 
     def __init__(self, host: str, port: int, database: int, logger: LinkLogger, capacity: int = 10_000) -> None:
@@ -43,8 +41,11 @@ class Cache:
         self._told = False
         self._redis: redis.Redis[str] | None = None
         if host:
-            # Loaded only here: a catalogue without Redis does not install its client.
-            self._library = import_client("redis", "redis", "redis")
+            try:
+                self._library = import_client("redis", "redis", "redis")
+            except UsageError as error:  # a missing client is a missing Redis
+                self._away(error)
+                return
             self._redis = self._library.Redis(
                 host=host,
                 port=port,
