@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check
 # Most tests wait for something; with more than two side by side, those that measure time would wait for each other.
-PYTEST_ARGS ?= --numprocesses 2
+PYTEST_ARGS ?= --numprocesses 2 --cov --cov-report term:skip-covered
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 
@@ -17,8 +17,8 @@ help:  ## list what there is to make
 up: $(VENV)/.running  ## run the whole topology on this machine, with a sandbox to feed it
 	@$(BIN)/catena up
 
-check: lint  ## lint, and the tests that need no server: for the inner loop
-	$(BIN)/python -m pytest --numprocesses 2 tests/unit
+check: lint  ## lint, and the unit tests but for the slow ones: for the inner loop
+	$(BIN)/python -m pytest --numprocesses 2 -m 'not slow' tests/unit
 
 test: lint  ## every check and test, on real Kafka, Redis and Fuseki where they can be had
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -68,4 +68,4 @@ soak: install  ## ten million electrons through a link: its memory stays flat
 	$(BIN)/python -m tests.bench.links.soak $(SOAK_ARGS)
 
 clean:  ## remove all that make has made
-	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .cache .coverage build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
