@@ -36,11 +36,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    "module", ["catena_core", "catena_core.embedded", "catena_core.stores", "catena_core.testing", "catena_core.topics"]
-)
-def test_the_base_needs_no_extra(module: str) -> None:
-    ran = run(f"import {module}")
+def test_the_base_needs_no_extra() -> None:
+    ran = run("import catena_core.embedded, catena_core.stores, catena_core.testing, catena_core.topics")
 
     assert ran.returncode == 0, ran.stderr
 
