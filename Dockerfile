@@ -8,11 +8,11 @@ ENV PYTHONUNBUFFERED=1 \
 
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin catena
 
-# First the dependencies, by installing a package that is empty but for its version: new code leaves this layer as it is.
+# First the dependencies, by way of a package that is empty but for its version: new code leaves this layer as it is.
 WORKDIR /src
-COPY pyproject.toml setup.cfg ./
+COPY pyproject.toml LICENSE ./
 COPY catena_core/version.py catena_core/
-RUN pip install --no-cache-dir .
+RUN pip install --no-cache-dir '.[catalogue,redis]'
 
 # .dockerignore lets nothing in but what the package is made of.
 COPY . .

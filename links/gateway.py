@@ -6,7 +6,7 @@ Without Kafka it serves the nodes of a list: ``OPERATOR_PROVIDED=1 CATALOGUE_LIS
 
 from __future__ import annotations
 
-import flask
+from typing import TYPE_CHECKING
 
 from catena_core.errors import UsageError
 from topology import records, topics
@@ -20,6 +20,9 @@ from topology.gateway.replicas.selector import Directory, decode_copy
 from topology.membership import CatalogueList
 from topology.ring import RingView
 from topology.settings import Mode
+
+if TYPE_CHECKING:
+    import flask
 
 
 class Gateway(CatalogueLink):

@@ -12,8 +12,10 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import (
     Fuseki,
@@ -30,6 +32,11 @@ from tests.servers import redis_server as run_redis_server
 
 MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "mongodb": "mongodb", "fuseki": "fuseki"}
 NEEDS = "needs "
+UNIT_TESTS = Path(__file__).parent / "unit"
+
+# A deadline in wall time fails on a busy machine; pytest's timeout bounds each test.
+settings.register_profile("catena", deadline=None)
+settings.load_profile("catena")
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +118,13 @@ def _revive(server: Server) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones."""
+    """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones.
+
+    Coverage is measured of the unit tests only: it slows code by a third, and the others mostly watch further processes.
+    """
     for item in items:
+        if UNIT_TESTS not in item.path.parents:
+            item.add_marker("no_cover")
         for fixture, marker in MARKER_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)

@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
 from catena_core.errors import UsageError
+from catena_core.extras import not_installed
+
+try:
+    from dotenv import dotenv_values
+except ImportError as error:  # every link and command of the catalogue comes by here first
+    raise not_installed(error, "what the catalogue needs", "catalogue") from error
 
 _HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 

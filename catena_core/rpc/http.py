@@ -13,13 +13,18 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-import flask
 from waitress import wasyncore
 from waitress.server import create_server
 
 from catena_core.errors import InvalidRequestError, UsageError
+from catena_core.extras import not_installed
 from catena_core.rpc import json_rpc
 from catena_core.rpc.methods import Context, Methods
+
+try:
+    import flask
+except ImportError as error:
+    raise not_installed(error, "flask", "rpc") from error
 
 MAX_BODY_BYTES = 1024 * 1024
 

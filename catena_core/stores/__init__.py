@@ -31,8 +31,8 @@ records after a time to live.
 
 Connections are made on first use and shared by a link's threads; each wait for a server is bounded. Errors of a server are
 those of its own client (``pymongo.errors``, ``aerospike.exception``, ``redis.exceptions``), so a transform that meets one is
-tried again like any other. The clients of MongoDB and Aerospike are installed by ``pip install 'catena[mongodb]'`` and
-``pip install 'catena[aerospike]'``.
+tried again like any other. Each client is an extra: ``pip install 'catena-links[mongodb]'``,
+``[aerospike]``, ``[redis]``, or all three as ``[stores]``.
 """
 
 from catena_core.stores.aerospike import AerospikeConnector

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from catena_core.errors import UsageError
-from catena_core.stores.connector import TIMEOUT, Connector, addresses, host_port, import_client
+from catena_core.extras import import_client
+from catena_core.stores.connector import TIMEOUT, Connector, addresses, host_port
 from catena_core.stores.store import Key, Store, check_key, record_of, value_of
 
 PORT = 3000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -76,23 +75,6 @@ class Connector(ABC, Generic[Client]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def import_client(module: str, package: str, extra: str) -> Any:
-    """Import a module that needs the client of a server.
-
-    Args:
-        module: The module.
-        package: The client that it needs.
-        extra: The extra of Catena that installs the client.
-
-    Raises:
-        UsageError: The client is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(f"{package} is not installed ({error}): pip install 'catena[{extra}]'") from error
 
 
 def addresses(endpoint: str, default_port: int) -> list[tuple[str, int]]:

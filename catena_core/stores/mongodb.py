@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from catena_core.errors import UsageError
-from catena_core.stores.connector import TIMEOUT, Connector, import_client
+from catena_core.extras import import_client
+from catena_core.stores.connector import TIMEOUT, Connector
 from catena_core.stores.store import Key, Store, check_key, record_of, value_of
 
 if TYPE_CHECKING:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import redis
+from typing import TYPE_CHECKING, Any
 
 from catena_core.errors import CodecError, UsageError
+from catena_core.extras import import_client
 from catena_core.stores.connector import TIMEOUT, Connector, addresses, host_port
 from catena_core.stores.store import Key, Store, check_key, record_of, value_of
 from catena_core.wire.codec import decode, encode
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 PORT = 6379
 _SCAN_COUNT = 1000
@@ -19,7 +21,7 @@ _SCAN_COUNT = 1000
 _TEXT, _INTEGER, _BYTES = b":", b"#", b"="
 
 
-class RedisConnector(Connector["redis.Redis[bytes]"], Store):
+class RedisConnector(Connector["Redis[bytes]"], Store):
     """Records in Redis; a `Store`.
 
     A record is a hash. Its key is ``namespace:set:key``, with ``#`` before keys that are integers and ``=`` before bytes.
@@ -31,14 +33,15 @@ class RedisConnector(Connector["redis.Redis[bytes]"], Store):
         timeout: Seconds to wait for a connection, and for an answer; the URL may say otherwise.
 
     Raises:
-        UsageError: The endpoint is malformed.
+        UsageError: The endpoint is malformed, or the client is not installed.
     """
 
     def __init__(self, endpoint: str, timeout: float = TIMEOUT) -> None:
         super().__init__(timeout)
+        self._library = import_client("redis", "redis", "redis")
         self._url = endpoint if "://" in endpoint else f"redis://{_single(endpoint)}"
         try:
-            redis.ConnectionPool.from_url(self._url)
+            self._library.ConnectionPool.from_url(self._url)
         except (ValueError, TypeError) as error:
             # The URL may hold a password, so the error leaves it out.
             raise UsageError(
@@ -157,10 +160,13 @@ class RedisConnector(Connector["redis.Redis[bytes]"], Store):
                 raise UsageError(f"'{name}' cannot name a namespace or set in Redis: leave out ':', '#' and '='")
         return f"{namespace}:{set_}".encode()
 
-    def _connect(self) -> redis.Redis[bytes]:
-        return redis.Redis.from_url(self._url, socket_timeout=self.timeout, socket_connect_timeout=self.timeout)
+    def _connect(self) -> Redis[bytes]:
+        client: Redis[bytes] = self._library.Redis.from_url(
+            self._url, socket_timeout=self.timeout, socket_connect_timeout=self.timeout
+        )
+        return client
 
-    def _disconnect(self, client: redis.Redis[bytes]) -> None:
+    def _disconnect(self, client: Redis[bytes]) -> None:
         client.close()
 
 

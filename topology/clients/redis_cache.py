@@ -8,13 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
+from catena_core.errors import UsageError
+from catena_core.extras import import_client
 from catena_core.monitoring.logs import LinkLogger
+
+if TYPE_CHECKING:
+    import redis
 
 _RETRY_AFTER = 5.0
 _TIMEOUT = 0.5
@@ -38,8 +39,14 @@ class Cache:
         self._lock = threading.Lock()
         self._away_until = 0.0
         self._told = False
-        self._redis = (
-            redis.Redis(
+        self._redis: redis.Redis[str] | None = None
+        if host:
+            try:
+                self._library = import_client("redis", "redis", "redis")
+            except UsageError as error:  # a missing client is a missing Redis
+                self._away(error)
+                return
+            self._redis = self._library.Redis(
                 host=host,
                 port=port,
                 db=database,
@@ -47,11 +54,8 @@ class Cache:
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
                 # Once more, for a kept connection that was closed meanwhile. Its own default waits for seconds.
-                retry=Retry(NoBackoff(), 1),
+                retry=self._library.retry.Retry(self._library.backoff.NoBackoff(), 1),
             )
-            if host
-            else None
-        )
 
     def get(self, key: str) -> str | None:
         """What was put under a key, if it is still there."""
@@ -60,7 +64,7 @@ class Cache:
                 found = cast("str | None", self._redis.get(key))  # type: ignore[union-attr]
                 self._back()
                 return found
-            except redis.RedisError as error:
+            except self._library.RedisError as error:
                 self._away(error)
         with self._lock:
             expires, text = self._own.get(key, (0.0, ""))
@@ -76,7 +80,7 @@ class Cache:
                 self._redis.set(key, text, px=int(seconds * 1000))  # type: ignore[union-attr]
                 self._back()
                 return
-            except redis.RedisError as error:
+            except self._library.RedisError as error:
                 self._away(error)
         with self._lock:
             self._own[key] = (time.monotonic() + seconds, text)
@@ -88,7 +92,7 @@ class Cache:
     def _usable(self) -> bool:
         return self._redis is not None and time.monotonic() >= self._away_until
 
-    def _away(self, error: redis.RedisError) -> None:
+    def _away(self, error: Exception) -> None:
         self._away_until = time.monotonic() + _RETRY_AFTER
         if not self._told:
             self._told = True

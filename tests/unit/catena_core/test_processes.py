@@ -15,6 +15,8 @@ from catena_core import processes
 from catena_core.options import LinkOptions
 from tests.helpers.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 # Needs no Kafka: it only generates.
 PROGRAM = """
 import os, sys

@@ -209,6 +209,7 @@ def test_graphs_that_move_all_the_time_are_all_there(nodes: list[Node], engine: 
         assert revision - before < 50
 
 
+@pytest.mark.slow
 def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:
     engine = Engine(timeout=3, source_timeout=10, workers=1)
     try:

@@ -14,6 +14,8 @@ from federation.engine import Answer, Engine
 from federation.source_selection import Snapshot, Source
 from tests.helpers.sparql_node import Node, running_nodes
 
+pytestmark = pytest.mark.slow
+
 VALUES = "SELECT ?o { ?s <urn:p> ?o } ORDER BY ?o"
 MANY = 1500  # so many graphs cannot be listed in one request
 

@@ -23,6 +23,8 @@ from topology.gateway.replicas.unmanaged import Listing
 from topology.records import OfferingHead, Ring
 from topology.ring import RingView
 
+pytestmark = pytest.mark.slow
+
 GRAPHS = [f"urn:g{n}" for n in range(8)]
 NAMES = "abc"
 ORDERED = "SELECT ?s ?o { ?s <urn:p> ?o } ORDER BY ?s ?o"

@@ -28,6 +28,8 @@ from topology.gateway.api.app import create_app
 from topology.gateway.fixed.catalogue import FixedCatalogue
 from topology.membership import CatalogueList
 
+pytestmark = pytest.mark.slow
+
 TRIPLES = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 QUADS = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
 ALL = "SELECT ?g ?s ?o { GRAPH ?g { ?s <urn:p> ?o } } ORDER BY ?g ?s ?o"

@@ -20,6 +20,8 @@ from topology.clients.http import WebClient
 from topology.clients.node import CatalogueNode
 from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
 
+pytestmark = pytest.mark.slow
+
 G = "https://p.example/1"
 GRAPHS = "SELECT DISTINCT ?g { GRAPH ?g { ?s ?p ?o } } ORDER BY ?g"
 

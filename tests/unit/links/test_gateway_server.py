@@ -24,6 +24,8 @@ from tests.helpers.waiting import eventually
 from topology.gateway.api.app import MAX_REQUEST_BYTES
 from topology.gateway.api.server import make_server
 
+pytestmark = pytest.mark.slow
+
 G = "https://p.example/1"
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 ENDLESS = "SELECT (COUNT(*) AS ?n) { " + " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(40)) + " }"

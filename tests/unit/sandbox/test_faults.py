@@ -11,6 +11,8 @@ import requests
 
 from tests.unit.sandbox.conftest import Server, started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def spoilt_booth() -> Iterator[Server]:

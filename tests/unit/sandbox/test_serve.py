@@ -16,6 +16,8 @@ import requests
 
 from tests.unit.sandbox.conftest import CHECKOUT, Server, started
 
+pytestmark = pytest.mark.slow
+
 NODE_LINE = r"node http://127\.0\.0\.1:\d+/catalogue\n"
 TURTLE = {"Content-Type": "text/turtle"}
 

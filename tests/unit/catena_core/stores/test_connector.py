@@ -57,7 +57,7 @@ def test_redis_is_one_server() -> None:
 
 @pytest.mark.parametrize(
     ("package", "connector"),
-    [("pymongo", MongoDBConnector), ("aerospike", AerospikeConnector)],
+    [("pymongo", MongoDBConnector), ("aerospike", AerospikeConnector), ("redis", RedisConnector)],
     ids=lambda value: str(value),
 )
 def test_a_missing_client_is_named_with_what_installs_it(
@@ -65,9 +65,9 @@ def test_a_missing_client_is_named_with_what_installs_it(
 ) -> None:
     monkeypatch.delitem(sys.modules, "catena_core.stores.mongodb_client", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
-    extra = "mongodb" if package == "pymongo" else "aerospike"
+    extra = "mongodb" if package == "pymongo" else package
 
-    with pytest.raises(UsageError, match=rf"pip install 'catena\[{extra}\]'"):
+    with pytest.raises(UsageError, match=rf"pip install 'catena-links\[{extra}\]'"):
         connector("localhost")
 
 

@@ -426,6 +426,7 @@ class TestFaults:
             engine.query(ALL_CALLS["joined"].replace("URL", service.url), snapshot(nodes))
         assert service.queries and not evil.queries
 
+    @pytest.mark.slow
     def test_a_service_that_hangs_stops_its_own_query_only(self, nodes: list[Node], service: Node) -> None:
         service.fault = "hang"
         engine = engine_for(service, timeout=3)

@@ -19,6 +19,8 @@ from federation.errors import QueryRefusedError, QuerySyntaxError, QueryTimeoutE
 from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import WorkerPool
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/sparql-results+json"
 QUADS = b"".join(b"<urn:%d> <urn:p> <urn:%d> .\n" % (n, n * 7 % 3000) for n in range(3000))
 ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i FILTER(?a != ?d && ?d != ?g) }"

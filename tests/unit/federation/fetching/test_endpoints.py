@@ -146,6 +146,7 @@ def test_what_trickles_for_a_query_that_has_ended_is_let_go_of(node: Node) -> No
     nodes.close()
 
 
+@pytest.mark.slow
 def test_a_node_that_hangs_is_left_eight_requests(node: Node) -> None:
     nodes = Endpoints(4, 20)
     node.fault = "hang"

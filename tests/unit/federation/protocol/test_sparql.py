@@ -191,6 +191,7 @@ def test_too_large(client: FlaskClient) -> None:
     problem(client.get("/sparql", query_string={"query": "SELECT * { " + "?s ?p ?o . " * 30_000 + "}"}), 422)
 
 
+@pytest.mark.slow
 def test_too_slow(nodes: list[Node]) -> None:
     engine = Engine(timeout=4, workers=1)
     many = " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(40))

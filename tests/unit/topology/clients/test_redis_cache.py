@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -172,3 +173,16 @@ def _answer_like_redis(listening: socket.socket) -> None:
                 connection.sendall(b"$10\r\nfrom Redis\r\n")
             else:
                 connection.sendall(b"+OK\r\n" * data.count(b"*"))
+
+
+def test_without_its_client_it_keeps_its_own_and_says_what_to_install(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+
+    cache = Cache("localhost", 6379, 0, log)
+    cache.put("key", "text", 60)
+
+    assert cache.get("key") == "text"
+    assert len(log.lines) == 1
+    assert "pip install 'catena-links[redis]'" in log.lines[0]
