@@ -15,7 +15,7 @@ import click
 
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.topics import TopicSpec
-from topology.runner.processes import ManagedProcess
+from topology.runner.managed_process import ManagedProcess
 
 FOLDER = Path(__file__).parent
 

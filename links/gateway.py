@@ -13,7 +13,7 @@ from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.gateway.api.app import create_app
 from topology.gateway.api.server import make_server
-from topology.gateway.engine import make_engine
+from topology.gateway.engine_factory import make_engine
 from topology.gateway.fixed.catalogue import FixedCatalogue
 from topology.gateway.replicas.inventory import Holdings
 from topology.gateway.replicas.selector import Directory, decode_copy

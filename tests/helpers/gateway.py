@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import flask
+import pyoxigraph as ox
 from flask.testing import FlaskClient
 
 from federation.engine import Engine
@@ -15,7 +16,7 @@ from topology.clients.http import WebClient
 from topology.clients.node import CatalogueNode
 from topology.gateway.api.app import create_app
 from topology.gateway.replicas.selector import Copy, Directory
-from topology.rdf.offering_graph import Description
+from topology.rdf.offering_graph import Description, canonical_text
 from topology.records import Node, NodeState, OfferingHead, Ring, placement_key
 from topology.ring import RingView
 
@@ -73,3 +74,9 @@ class Serving:
 
     def offering(self, identifier: Any, **headers: str) -> Any:
         return self.client.post("/offerings", json={"offerings_id": identifier}, headers=headers)
+
+
+def same_graph(body: bytes, description: Description) -> bool:
+    """Whether it is that description's graph, with blank nodes for what stands for them."""
+    answered = [quad.triple for quad in ox.parse(body, format=ox.RdfFormat.JSON_LD)]
+    return canonical_text(answered, description.graph) == description.triples

@@ -23,7 +23,7 @@ from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.errors import UsageError
 from catena_core.topics import ensure
 from topology import settings, topics
-from topology.runner.processes import ManagedProcess
+from topology.runner.managed_process import ManagedProcess
 from topology.runner.progress import Progress, ProgressReader
 
 LINKS = ("monitor", "address_generator", "fetcher", "router", "writer", "gateway")

@@ -23,7 +23,7 @@ from tests.bench.federation.placed import Placed
 from topology import settings
 from topology.gateway.api.app import create_app
 from topology.gateway.api.server import make_server
-from topology.gateway.engine import make_engine
+from topology.gateway.engine_factory import make_engine
 from topology.gateway.replicas.inventory import Holdings
 from topology.gateway.replicas.selector import Copy, Directory
 from topology.records import placement_key

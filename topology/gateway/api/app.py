@@ -15,7 +15,7 @@ from topology.gateway.api.json_responses import in_json
 from topology.gateway.api.nodes import nodes_blueprint
 from topology.gateway.api.offerings import offerings_blueprint
 from topology.gateway.api.openapi import describe
-from topology.gateway.listing import Finder, Listed, Listing
+from topology.gateway.offering_list import Finder, Listed, Listing
 from topology.ring import RingView
 
 MAX_REQUEST_BYTES = 1024 * 1024

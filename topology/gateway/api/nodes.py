@@ -9,7 +9,7 @@ import flask
 
 from federation.protocol.etag import revalidated
 from topology.gateway.api.json_responses import in_json
-from topology.gateway.listing import Finder, Listed
+from topology.gateway.offering_list import Finder, Listed
 from topology.ring import RingView
 
 

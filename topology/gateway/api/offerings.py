@@ -16,7 +16,7 @@ from federation.protocol.negotiation import JSON_LD, choose_for_graph
 from federation.protocol.problems import problem
 from federation.protocol.sparql import told_of, with_charset
 from topology.gateway.api.json_responses import in_json
-from topology.gateway.listing import Finder, Listed
+from topology.gateway.offering_list import Finder, Listed
 from topology.json_errors import NOT_JSON
 
 DEFAULT_LIMIT = 100

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from federation.source_selection import Snapshot, Source
-from topology.gateway.listing import Listed
+from topology.gateway.offering_list import Listed
 from topology.gateway.replicas.ranking import by_rendezvous, mark
 from topology.gateway.replicas.unmanaged import Listings
 from topology.ring import RingView

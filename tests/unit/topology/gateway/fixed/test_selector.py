@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from federation.source_selection import Source
 from tests.helpers.waiting import eventually
 from topology.gateway.fixed.selector import FixedDirectory
-from topology.gateway.listing import Listed
+from topology.gateway.offering_list import Listed
 from topology.gateway.replicas.unmanaged import Listing
 from topology.records import Node, NodeState, Ring
 from topology.ring import RingView

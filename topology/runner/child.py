@@ -1,6 +1,6 @@
 """Runs a module as ``python -m`` would, on a leash: when the runner dies, however it dies, so does this process.
 
-``python -m topology.runner.die_with_parent MODULE [ARGUMENTS…]``
+``python -m topology.runner.child MODULE [ARGUMENTS…]``
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class ManagedProcess:
     ) -> None:
         self.name = name
         self.restarts = 0
-        self._command = [sys.executable, "-m", "topology.runner.die_with_parent", module, *arguments]
+        self._command = [sys.executable, "-m", "topology.runner.child", module, *arguments]
         self._environment = dict(environment)
         self._on_line = on_line
         self._lines: deque[str] = deque(maxlen=50)

@@ -15,15 +15,12 @@ from urllib.parse import quote, urlsplit
 import pytest
 import urllib3
 
-from catena_core.errors import CatenaError
 from catena_core.monitoring.logs import LinkLogger
 from federation.engine import Engine
-from links.gateway import Gateway
 from tests.helpers.catena_up import server
 from tests.helpers.odd_server import closed_port
 from tests.helpers.waiting import eventually
 from tests.servers import fuseki_server
-from tests.unit.links.conftest import Environment
 from topology.gateway.api.app import create_app
 from topology.gateway.fixed.catalogue import FixedCatalogue
 from topology.membership import CatalogueList
@@ -322,52 +319,3 @@ def test_what_stands_where_can_be_seen(three: list[Process], serve: Serve, liste
     assert sum(node["graphs_read"] for node in serving.get("/nodes")["nodes"]) == 9
     assert serving.get("/offerings")["total"] == 9
     assert serving.get("/offerings")["offerings"][1] == {"graph": "urn:g1", "nodes": ["b", "c"]}
-
-
-class TestStarting:
-    """What is wrong is told, with what to do."""
-
-    def refusal(self) -> str:
-        link = Gateway()
-        with pytest.raises(CatenaError) as refusal:
-            link.start(embedded=True)
-        link.join(5)
-        return str(refusal.value)
-
-    def test_without_kafka_and_without_a_list(self, environment: Environment) -> None:
-        said = self.refusal()
-
-        assert "-k HOST:PORT" in said
-        assert "OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json" in said
-
-    def test_with_a_list_that_is_not_there(self, environment: Environment) -> None:
-        environment(OPERATOR_PROVIDED="1", CATALOGUE_LIST="nowhere.json")
-
-        assert "CATALOGUE_LIST=nowhere.json, and there is none" in self.refusal()
-
-    def test_with_a_list_that_is_not_switched_on(self, environment: Environment, listed: Listed) -> None:
-        environment(CATALOGUE_LIST=str(listed("http://127.0.0.1:1/catalogue")))
-
-        assert "set OPERATOR_PROVIDED=1" in self.refusal()
-
-    @pytest.mark.parametrize(
-        ("content", "told"), [("{}", "names no node"), ("{", "is not a list of nodes"), ('{"a": {}}', "catalogue_url")]
-    )
-    def test_with_a_list_of_no_use(self, environment: Environment, tmp_path: Path, content: str, told: str) -> None:
-        path = tmp_path / "nodes.json"
-        path.write_text(content)
-        environment(OPERATOR_PROVIDED="1", CATALOGUE_LIST=str(path), HOST_PORT="0")
-
-        assert told in self.refusal()
-
-    def test_on_a_port_that_is_taken(self, environment: Environment, listed: Listed) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-            environment(
-                OPERATOR_PROVIDED="1",
-                CATALOGUE_LIST=str(listed("http://127.0.0.1:1/catalogue")),
-                HOST_ADDRESS="127.0.0.1",
-                HOST_PORT=str(port),
-            )
-
-            assert f"cannot listen on 127.0.0.1:{port}" in self.refusal()

@@ -17,9 +17,9 @@ from tests.helpers.gateway import G, Serving
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
-from topology.gateway import listing
+from topology.gateway import offering_list
 from topology.gateway.api.app import create_app
-from topology.gateway.listing import Listed, list_offerings
+from topology.gateway.offering_list import Listed, list_offerings
 from topology.gateway.replicas.selector import Copy
 from topology.records import OfferingHead, placement_key
 
@@ -106,14 +106,14 @@ class TestOfferings:
     def test_a_list_that_takes_long_to_make_is_kept(self, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
         """As long as it takes ten times."""
         clock = [0.0]
-        monkeypatch.setattr(listing.time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(offering_list.time, "monotonic", lambda: clock[0])
 
         def look(*_: Any) -> list[Listed]:
             clock[0] += 2
             return [Listed("urn:g")]
 
-        monkeypatch.setattr(listing, "list_offerings", look)
-        lists = listing.Listing(serving.directory)
+        monkeypatch.setattr(offering_list, "list_offerings", look)
+        lists = offering_list.Listing(serving.directory)
         first = lists()
         serving.withdraw("0xb")
 
