@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -147,7 +147,7 @@ class Settings:
     node_url_template: str = _setting(
         "{scheme}://{host}:3030/catalogue", _template, "an owner's node, from scheme and host of its descriptions"
     )
-    node_protocol: str = _setting(
+    node_protocol: Literal["auto", "sedimark", "graph-store"] = _setting(
         "auto", _one_of("auto", "sedimark", "graph-store"), "how nodes are written to: auto, sedimark or graph-store"
     )
     gc_url: str = _setting("http://global-catalogue", _host_url, "the Global Catalogue, without port and path")

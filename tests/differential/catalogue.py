@@ -14,7 +14,7 @@ import urllib3
 from federation.source_selection import Snapshot, Source
 from tests.differential.reference import Reference
 from tests.differential.worlds import World
-from topology.gateway.replicas.ranking import mark
+from topology.gateway.replicas.ranking import fingerprint
 
 
 class Catalogue:
@@ -68,7 +68,7 @@ class Catalogue:
         for owner in owners:
             put(self._nodes[int(owner.removeprefix("node"))], name, turtle)
         self.placed[name] = turtle
-        self._marks = {**self._marks, name: mark(name, turtle)}
+        self._marks = {**self._marks, name: fingerprint(name, turtle)}
         self._withheld.discard(name)
         self._references.clear()
 
@@ -83,7 +83,7 @@ class Catalogue:
 
     def acknowledge(self) -> None:
         """Let snapshots tell what the nodes have."""
-        self._marks = {name: mark(name, text) for name, text in self.placed.items()}
+        self._marks = {name: fingerprint(name, text) for name, text in self.placed.items()}
 
     def withdraw(self, name: str) -> None:
         """Let a placed graph be deleted; its copies go later, if ever."""
@@ -112,7 +112,7 @@ class Catalogue:
             holders=holders,
             withheld=frozenset(self._withheld),
             missing=missing,
-            version=str(mark(*sorted(map(str, marks.items())), *sorted(own), *missing)),
+            version=str(fingerprint(*sorted(map(str, marks.items())), *sorted(own), *missing)),
             marks=marks,
             unmarked=own,
         )

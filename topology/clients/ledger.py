@@ -34,7 +34,7 @@ class LedgerEntry:
     name: str = ""
 
 
-class _Listing(msgspec.Struct):
+class _AddressList(msgspec.Struct):
     addresses: list[str]
 
 
@@ -72,7 +72,7 @@ class Ledger:
         """
         url = f"{self._base_url}/offerings"
         response = self._web.request("GET", url, headers=_JSON)
-        found = _read(response, _Listing).addresses
+        found = _read(response, _AddressList).addresses
         return [address for address in dict.fromkeys(found) if 0 < len(address) <= _LONGEST_ADDRESS]
 
     def entry(self, address: str) -> LedgerEntry:

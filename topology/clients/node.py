@@ -25,7 +25,7 @@ class FailedError(WebError):
     """The node answers, but with trouble of its own."""
 
 
-class CatalogueNode:
+class NodeClient:
     """A node, written to by the SEDIMARK catalogue API or by the SPARQL 1.1 Graph Store HTTP Protocol.
 
     Plain Fuseki and Oxigraph servers speak the second (https://www.w3.org/TR/sparql11-http-rdf-update/). Both replace a graph

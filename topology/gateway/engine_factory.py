@@ -1,4 +1,4 @@
-"""The engine as the settings say."""
+"""Makes the gateway's query engine from the settings."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from topology.clients.redis_cache import Cache
 from topology.settings import Settings
 
 _MEBIBYTE = 1024 * 1024
-# The part of an evaluator's memory that one query's answers from the nodes may take here, before they are sifted.
+# The share of an evaluator's memory that the nodes' responses to one query may take in this process, before merging.
 _PARTS = 8
-# How long answers are kept unless the settings say it.
-_SECONDS_KEPT = 60.0
-# Answers kept in the process's own memory where there is no Redis; each has at most 256 KiB.
-_ANSWERS_KEPT = 256
+# Seconds that results are cached when SPARQL_CACHE_TTL is auto.
+_CACHE_TTL = 60.0
+# Results cached in this process without Redis; each has at most 256 KiB.
+_CACHED_RESULTS = 256
 
 
-def make_engine(settings: Settings, logger: LinkLogger, is_told: bool) -> Engine:
-    """An engine for a gateway.
+def make_engine(settings: Settings, logger: LinkLogger, has_topics: bool) -> Engine:
+    """Make the engine for a gateway.
 
     Args:
-        settings: How much a query may take, and how long answers are kept.
-        logger: Told when Redis goes, and when it is back.
-        is_told: Whether topics tell what changes; if not, answers are kept only if the settings say so, and in this process
-            alone.
+        settings: The limits of a query, and the time to cache results.
+        logger: Logs when Redis goes and when it is back.
+        has_topics: Whether topics announce changes. If not, results are cached only if the settings ask for it, and only in
+            this process.
     """
-    host = settings.redis_host if is_told else ""
+    host = settings.redis_host if has_topics else ""
     seconds = settings.sparql_cache_ttl
     return Engine(
         timeout=settings.sparql_timeout,
@@ -37,7 +37,7 @@ def make_engine(settings: Settings, logger: LinkLogger, is_told: bool) -> Engine
         ),
         workers=settings.sparql_workers,
         worker_memory=settings.sparql_memory * _MEBIBYTE,
-        cache_ttl=seconds if seconds is not None else _SECONDS_KEPT if is_told else 0.0,
-        store=Cache(host, settings.redis_port, settings.redis_db, logger, capacity=_ANSWERS_KEPT),
+        cache_ttl=seconds if seconds is not None else _CACHE_TTL if has_topics else 0.0,
+        store=Cache(host, settings.redis_port, settings.redis_db, logger, capacity=_CACHED_RESULTS),
         services=frozenset(settings.sparql_services),
     )

@@ -1,103 +1,96 @@
-"""Which offerings there are, and which nodes hold them."""
+"""The list of all offerings, with the nodes that hold each."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from federation.source_selection import Snapshot
 from topology import records
-from topology.gateway.replicas.selector import Copy, Directory
+from topology.gateway.replicas.ranking import Replica
 from topology.records import OfferingHead
 
-_REST = 10  # times what making a list took
+_REST = 10.0
 
 
-class Listed(NamedTuple):
+class ListedOffering(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An offering.
 
     Attributes:
         graph: Its IRI, which is the name of its graph.
-        address: Its address on the ledger; empty where there is none.
-        owner: The owner that the ledger names; empty where none is known.
-        name: The name that the ledger gives; empty where none is known.
         nodes: Ids of the nodes that hold a copy, sorted.
+        address: Its address on the ledger; left out if there is none.
+        owner: The owner that the ledger names; left out if none is known.
+        name: The name that the ledger gives; left out if none is known.
     """
 
-    graph: str
+    graph: Annotated[str, Meta(extra_json_schema={"format": "iri"})]
+    nodes: tuple[str, ...]
     address: str = ""
     owner: str = ""
     name: str = ""
-    nodes: tuple[str, ...] = ()
 
 
-class Finder(Protocol):
-    """What the gateway asks to find graphs."""
+class OfferingList:
+    """The current list of offerings. May be used by many threads.
 
-    def graph_of(self, identifier: str) -> str | None:
-        """The graph of an offering, by its ledger address or by its own IRI; ``None`` when it is unknown."""
-
-    def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
-        """What one query is to see, from other nodes than those to avoid."""
-
-
-class Listing:
-    """The offerings that a finder knows, sorted by graph. May be used by many threads.
-
-    However often they change and somebody asks, most of the time is left for other work: a list that took long to make is kept
-    for some time.
+    A list that took long to make is reused for some time, so that frequent changes and requests leave time for other work.
 
     Args:
-        finder: A :class:`Directory` tells what the ledger lists; any other one is believed to know graphs alone.
+        snapshot: Returns the current snapshot, which stays the same object until something changes.
+        make: Makes the list.
+        rest: For how many times the time it took to make a list that list is reused.
     """
 
-    def __init__(self, finder: Finder) -> None:
-        self._finder = finder
+    def __init__(
+        self, snapshot: Callable[[], Snapshot], make: Callable[[], Sequence[ListedOffering]], rest: float = _REST
+    ) -> None:
+        self._snapshot = snapshot
+        self._make = make
+        self._rest = rest
         self._lock = threading.Lock()
         self._seen: Snapshot | None = None
-        self._listed: Sequence[Listed] = ()
+        self._listed: Sequence[ListedOffering] = ()
         self._good_until = 0.0
 
-    def __call__(self) -> Sequence[Listed]:
-        """The offerings as they are now, or were a moment ago."""
+    def __call__(self) -> Sequence[ListedOffering]:
+        """Return the offerings as they are now, or were a moment ago."""
         with self._lock:
             start = time.monotonic()
             if start < self._good_until:
                 return self._listed
-            snapshot = self._finder.snapshot()
-            if snapshot is not self._seen:  # finders give the same one until something has changed
-                self._listed = self._look(snapshot)
+            snapshot = self._snapshot()
+            if snapshot is not self._seen:
+                self._listed = self._make()
                 self._seen = snapshot
                 end = time.monotonic()
-                self._good_until = end + _REST * (end - start)
+                self._good_until = end + self._rest * (end - start)
             return self._listed
 
-    def _look(self, snapshot: Snapshot) -> Sequence[Listed]:
-        if isinstance(self._finder, Directory):
-            return list_offerings(self._finder.claims.copy(), self._finder.copies.copy())
-        return [Listed(graph, nodes=(holder,) if holder else ()) for graph, holder in sorted(snapshot.holders.items())]
 
-
-def list_offerings(claims: Mapping[str, OfferingHead], copies: Mapping[str, Copy]) -> list[Listed]:
-    """The offerings that the ledger lists; where several addresses claim a graph, the first claim counts.
+def list_offerings(claims: Mapping[str, OfferingHead], replicas: Mapping[str, Replica]) -> list[ListedOffering]:
+    """List the offerings on the ledger; of several claims to one graph, the first one wins.
 
     Args:
         claims: Claims by address.
-        copies: Copies by :func:`~topology.records.placement_key`.
+        replicas: Replicas by :func:`~topology.records.placement_key`.
     """
-    rightful: dict[str, tuple[int, str]] = {}
+    winning: dict[str, tuple[int, str]] = {}
     for address, claim in claims.items():
-        standing = (claim.claimed_at, address)
-        rightful[claim.graph] = min(standing, rightful.get(claim.graph, standing))
+        rank = (claim.claimed_at, address)
+        winning[claim.graph] = min(rank, winning.get(claim.graph, rank))
     nodes: dict[str, list[str]] = defaultdict(list)
-    for key, copy in copies.items():
-        if copy.digest:
+    for key, replica in replicas.items():
+        if replica.digest:
             node, graph = records.split_placement_key(key)
             nodes[graph].append(node)
     return [
-        Listed(graph, address, claims[address].owner, claims[address].name, tuple(sorted(nodes.get(graph, ()))))
-        for graph, (_, address) in sorted(rightful.items())
+        ListedOffering(graph, tuple(sorted(nodes.get(graph, ()))), address, claims[address].owner, claims[address].name)
+        for graph, (_, address) in sorted(winning.items())
     ]

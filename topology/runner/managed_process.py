@@ -91,7 +91,7 @@ class ManagedProcess:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def look_after(self) -> None:
+    def restart_if_dead(self) -> None:
         """Start it again if it died: at once the first time, then after waits that double."""
         if self.is_running or self._process is None:
             return

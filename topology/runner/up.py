@@ -215,7 +215,7 @@ class Runner:
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + self._settings.subprocess_health_check_interval
                 for process in [*self._servers, *self._links]:
-                    process.look_after()
+                    process.restart_if_dead()
             self._stop.wait(_LOOK_EVERY)
 
     def _line(self) -> Any:

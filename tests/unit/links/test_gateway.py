@@ -20,14 +20,14 @@ from tests.helpers.sandbox_servers import Sandbox
 from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.clients.http import WebClient
-from topology.clients.node import CatalogueNode
+from topology.clients.node import NodeClient
 from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
 
-Listed = Callable[..., Path]
+WriteList = Callable[..., Path]
 
 
 @pytest.fixture
-def listed(tmp_path: Path) -> Listed:
+def listed(tmp_path: Path) -> WriteList:
     """Writes a list of nodes, called a, b, c, …"""
 
     def write(*urls: str) -> Path:
@@ -44,7 +44,7 @@ class TestLink:
     @pytest.fixture
     def rows(self, node: Sandbox) -> dict[str, dict[str, str]]:
         what = described(G)
-        CatalogueNode(node.url, WebClient(5)).put(G, what.triples)
+        NodeClient(node.url, WebClient(5)).put(G, what.triples)
         offered = Offering(graph=G, triples=what.triples, digest=what.digest, claimed_at=1)
         placement = Placement("a b", G, "0xa", 1, 1, 0, what.digest)
         return {
@@ -105,7 +105,7 @@ class TestStarting:
 
         assert "CATALOGUE_LIST=nowhere.json, and there is none" in self.refusal()
 
-    def test_with_a_list_that_is_not_switched_on(self, environment: Environment, listed: Listed) -> None:
+    def test_with_a_list_that_is_not_switched_on(self, environment: Environment, listed: WriteList) -> None:
         environment(CATALOGUE_LIST=str(listed("http://127.0.0.1:1/catalogue")))
 
         assert "set OPERATOR_PROVIDED=1" in self.refusal()
@@ -120,7 +120,7 @@ class TestStarting:
 
         assert told in self.refusal()
 
-    def test_on_a_port_that_is_taken(self, environment: Environment, listed: Listed) -> None:
+    def test_on_a_port_that_is_taken(self, environment: Environment, listed: WriteList) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             environment(

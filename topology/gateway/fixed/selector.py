@@ -1,4 +1,4 @@
-"""Where each graph is read from when nobody placed it: as the nodes themselves say."""
+"""Selects the node to read each graph from where only the nodes' own lists tell where graphs are."""
 
 from __future__ import annotations
 
@@ -8,102 +8,97 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from federation.source_selection import Snapshot, Source
-from topology.gateway.offering_list import Listed
-from topology.gateway.replicas.ranking import by_rendezvous, mark
-from topology.gateway.replicas.unmanaged import Listings
+from topology.gateway.offering_list import ListedOffering, OfferingList
+from topology.gateway.replicas.inventory import GraphsByNode
+from topology.gateway.replicas.ranking import by_rendezvous, fingerprint
+from topology.gateway.replicas.snapshot_cache import SnapshotCache
 from topology.ring import RingView
 
 _WRAP = 2**64
 
 
-class FixedDirectory:
-    """Answers from which node each graph is to be read, for nodes that hold whatever their owners put there.
+class FixedReplicaSelector:
+    """Selects the node to read each graph from, among nodes that Catena places nothing on.
 
-    A graph that several nodes list is read from one of them, so that it counts once, its blank nodes included.
+    A graph that several nodes list is read from one of them, so it counts once, blank nodes included.
 
-    The first snapshot waits until the nodes have been asked, so that no answer is made of less than what there is.
+    The first snapshot waits until the nodes have been asked, so that no answer is made of less than there is.
 
     Args:
-        ring: Called for the nodes as they are now.
-        listings: Called for what the nodes say they hold.
-        are_asked: Called to learn whether all nodes that can be asked have been.
-        patience: Seconds from now until the first snapshot is taken at the latest.
+        ring: Returns the current nodes.
+        graphs_by_node: Returns the graphs that the nodes list.
+        is_complete: Tells whether all nodes that can be asked have been asked.
+        first_snapshot_within: Seconds from now until the first snapshot is taken at the latest.
     """
 
     def __init__(
         self,
         ring: Callable[[], RingView],
-        listings: Callable[[], Listings],
-        are_asked: Callable[[], bool],
-        patience: float,
+        graphs_by_node: Callable[[], GraphsByNode],
+        is_complete: Callable[[], bool],
+        first_snapshot_within: float,
     ) -> None:
         self._ring = ring
-        self._listings = listings
-        self._are_asked = are_asked
-        self._until = time.monotonic() + patience
+        self._graphs_by_node = graphs_by_node
+        self._is_complete = is_complete
+        self._deadline = time.monotonic() + first_snapshot_within
         self._began = threading.Event()
         self._lock = threading.Lock()
         self._changes = 0
         self._listed: dict[str, frozenset[str]] = {}
-        self._marks: dict[str, int] = {}  # numbers that stand for graphs
-        self._choices: dict[
-            str, tuple[str, ...]
-        ] = {}  # the nodes that list a graph, in the order in which they are asked
-        self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
-        self._offerings: tuple[Snapshot | None, Sequence[Listed]] = (None, ())
+        self._fingerprints: dict[str, int] = {}
+        self._choices: dict[str, tuple[str, ...]] = {}  # the nodes that list a graph, in reading order
+        self._snapshots = SnapshotCache()
+        self._offering_list = OfferingList(self.snapshot, self._list_offerings, rest=0.0)
 
     def nodes_changed(self, *_: Any) -> None:
-        """Note that a node has changed, or what it says it holds."""
+        """Note that a node or its graphs have changed."""
         self._changes += 1
-        if not self._began.is_set() and self._are_asked():
+        if not self._began.is_set() and self._is_complete():
             self._began.set()
 
-    def wait_until_asked(self) -> None:
-        """Wait until the nodes have been asked what they hold, or patience is at an end."""
+    def wait_until_complete(self) -> None:
+        """Wait until the nodes have been asked for their graphs, or until the deadline of the first snapshot."""
         if not self._began.is_set():
-            self._began.wait(max(0.0, self._until - time.monotonic()))
+            self._began.wait(max(0.0, self._deadline - time.monotonic()))
             self._began.set()
 
     def graph_of(self, identifier: str) -> str | None:
-        """The graph of this name; ``None`` when no node lists one."""
+        """Return the graph of this name; ``None`` if no node lists it."""
         self.snapshot()
         return identifier if identifier in self._choices else None
 
-    def offerings(self) -> Sequence[Listed]:
-        """The graphs that the nodes list, sorted by name."""
-        snapshot = self.snapshot()
-        with self._lock:
-            if self._offerings[0] is not snapshot:
-                listed = [Listed(graph, nodes=tuple(sorted(nodes))) for graph, nodes in sorted(self._choices.items())]
-                self._offerings = (snapshot, listed)
-            return self._offerings[1]
+    def offerings(self) -> Sequence[ListedOffering]:
+        """Return the graphs that the nodes list, sorted by name."""
+        return self._offering_list()
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
-        """What one query is to see.
+        """Return the nodes and graphs that one query sees.
 
-        Its version stands for the graphs that there are, not for what they say: that changes without notice.
+        Its version stands for the set of graphs, not for their content, which changes without notice.
 
         Args:
-            avoid: Ids of nodes that have just failed, to be treated as if they were not up.
+            avoid: Ids of nodes that have just failed; they count as down.
         """
-        self.wait_until_asked()
+        self.wait_until_complete()
         with self._lock:
             changes = self._changes
-            kept = self._snapshots.get(avoid)
-            if kept is not None and kept[0] == changes:
-                return kept[1]
-            ring = self._ring()
-            listings = self._listings()
-            self._refresh(listings)
-            # What a node listed before it went says nothing of what it has come back with.
-            current = {name for name, listing in listings.items() if listing.is_current}
-            snapshot = self._take(ring, current, avoid, changes)
-            self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
-            self._snapshots[avoid] = (changes, snapshot)
-            return snapshot
+            return self._snapshots.get(avoid, changes, lambda: self._refresh_and_take(avoid, changes))
 
-    def _refresh(self, listings: Listings) -> None:
-        listed = {node: listing.graphs for node, listing in listings.items() if listing.graphs is not None}
+    def _list_offerings(self) -> list[ListedOffering]:
+        with self._lock:
+            return [ListedOffering(graph, tuple(sorted(nodes))) for graph, nodes in sorted(self._choices.items())]
+
+    def _refresh_and_take(self, avoid: frozenset[str], changes: int) -> Snapshot:
+        ring = self._ring()
+        graphs_by_node = self._graphs_by_node()
+        self._refresh(graphs_by_node)
+        # A list from before a node went away says nothing of what it has come back with.
+        current = {name for name, listed in graphs_by_node.items() if listed.is_current}
+        return self._take(ring, current, avoid, changes)
+
+    def _refresh(self, graphs_by_node: GraphsByNode) -> None:
+        listed = {node: one.graphs for node, one in graphs_by_node.items() if one.graphs is not None}
         for node in self._listed.keys() | listed.keys():
             before, now = self._listed.get(node, frozenset()), listed.get(node, frozenset())
             if before is now:
@@ -113,12 +108,12 @@ class FixedDirectory:
                 if left:
                     self._choices[graph] = left
                 else:
-                    del self._marks[graph]
+                    del self._fingerprints[graph]
             for graph in now - before:
                 others = self._choices.get(graph, ())
                 self._choices[graph] = by_rendezvous(graph, (*others, node)) if others else (node,)
                 if not others:
-                    self._marks[graph] = mark("own", graph)
+                    self._fingerprints[graph] = fingerprint("own", graph)
         self._listed = listed
 
     def _take(self, ring: RingView, current: set[str], avoid: frozenset[str], changes: int) -> Snapshot:
@@ -130,7 +125,9 @@ class FixedDirectory:
             if not holders[graph]:
                 missing.update(nodes)
         readable = frozenset(graph for graph, holder in holders.items() if holder)
-        marks = sum(map(self._marks.__getitem__, readable)) + sum(mark("missing", node) for node in missing)
+        marks = sum(map(self._fingerprints.__getitem__, readable)) + sum(
+            fingerprint("missing", node) for node in missing
+        )
         return Snapshot(
             sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
             holders=holders,

@@ -17,10 +17,9 @@ from tests.helpers.gateway import G, Serving
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
-from topology.gateway import offering_list
 from topology.gateway.api.app import create_app
-from topology.gateway.offering_list import Listed, list_offerings
-from topology.gateway.replicas.selector import Copy
+from topology.gateway.offering_list import ListedOffering, OfferingList, list_offerings
+from topology.gateway.replicas.ranking import Replica
 from topology.records import OfferingHead, placement_key
 
 EVERY_PATH = ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/catalogue/sparql")
@@ -106,14 +105,13 @@ class TestOfferings:
     def test_a_list_that_takes_long_to_make_is_kept(self, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
         """As long as it takes ten times."""
         clock = [0.0]
-        monkeypatch.setattr(offering_list.time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr("topology.gateway.offering_list.time.monotonic", lambda: clock[0])
 
-        def look(*_: Any) -> list[Listed]:
+        def make() -> list[ListedOffering]:
             clock[0] += 2
-            return [Listed("urn:g")]
+            return [ListedOffering("urn:g", ())]
 
-        monkeypatch.setattr(offering_list, "list_offerings", look)
-        lists = offering_list.Listing(serving.directory)
+        lists = OfferingList(serving.directory.snapshot, make)
         first = lists()
         serving.withdraw("0xb")
 
@@ -182,11 +180,11 @@ class TestOfferings:
             return OfferingHead(graph=graph, digest="d", claimed_at=at, owner=owner, name=f"{owner} thing")
 
         claims = {"0x2": head("urn:b", 2, "late"), "0x1": head("urn:b", 1, "early"), "0x3": head("urn:a", 5, "o")}
-        copies = {placement_key("n", "urn:b"): Copy("d", 1), placement_key("m", "urn:b"): Copy("", 1)}
+        copies = {placement_key("n", "urn:b"): Replica("d", 1), placement_key("m", "urn:b"): Replica("", 1)}
 
         assert list_offerings(claims, copies) == [
-            Listed("urn:a", "0x3", "o", "o thing"),
-            Listed("urn:b", "0x1", "early", "early thing", ("n",)),
+            ListedOffering("urn:a", (), "0x3", "o", "o thing"),
+            ListedOffering("urn:b", ("n",), "0x1", "early", "early thing"),
         ]
 
     def test_without_a_ledger_graphs_are_listed(self, engine: Engine, serving: Serving) -> None:
@@ -196,6 +194,9 @@ class TestOfferings:
 
             def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
                 return Snapshot((Source("a", "http://a.invalid/sparql"),), {"urn:h": "a", "urn:g": "", "urn:i": "a"})
+
+            def offerings(self) -> list[ListedOffering]:
+                return [ListedOffering("urn:g", ()), ListedOffering("urn:h", ("a",)), ListedOffering("urn:i", ("a",))]
 
         client = create_app(engine, Found(), lambda: serving.view).test_client()
 

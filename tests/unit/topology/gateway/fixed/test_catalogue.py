@@ -117,9 +117,7 @@ class Serving:
 
     def __init__(self, path: Path, engine: Engine, timeout: float = 5) -> None:
         self.fixed = FixedCatalogue(CatalogueList(str(path)), 0.2, timeout, LinkLogger("Gateway"))
-        self.app = create_app(
-            engine, self.fixed.directory, lambda: self.fixed.ring, listing=self.fixed.directory.offerings
-        )
+        self.app = create_app(engine, self.fixed.selector, lambda: self.fixed.ring)
         self.fixed.start()
 
     def ask(self, query: str) -> Answer:
@@ -174,20 +172,20 @@ def serve(engine: Engine, stack: ExitStack) -> Callable[..., Serving]:
 
 
 Serve = Callable[..., Serving]
-Listed = Callable[..., Path]
+WriteList = Callable[..., Path]
 WHOLE = (9 * TRIPLES_OF_GRAPH, "complete")
 
 
 @pytest.mark.parametrize("query", [TRIPLES, QUADS])
 def test_two_copies_count_once_from_the_first_answer_on(
-    three: list[Process], serve: Serve, listed: Listed, query: str
+    three: list[Process], serve: Serve, listed: WriteList, query: str
 ) -> None:
     serving = serve(listed(*(node.url for node in three)))
 
     assert serving.count(query) == WHOLE
 
 
-def test_a_node_that_is_killed_is_not_noticed(mortal: list[Process], serve: Serve, listed: Listed) -> None:
+def test_a_node_that_is_killed_is_not_noticed(mortal: list[Process], serve: Serve, listed: WriteList) -> None:
     serving = serve(listed(*(node.url for node in mortal)))
     before = serving.ask(ALL)
     assert len(before.rows) == WHOLE[0]
@@ -200,7 +198,7 @@ def test_a_node_that_is_killed_is_not_noticed(mortal: list[Process], serve: Serv
     assert serving.count(TRIPLES) == WHOLE
 
 
-def test_what_only_a_dead_node_held_is_missing_and_told(mortal: list[Process], serve: Serve, listed: Listed) -> None:
+def test_what_only_a_dead_node_held_is_missing_and_told(mortal: list[Process], serve: Serve, listed: WriteList) -> None:
     mortal[2].put("urn:own", "<urn:s> <urn:p> <urn:o> .")
     serving = serve(listed(*(node.url for node in mortal)))
     assert serving.count(QUADS) == (WHOLE[0] + 1, "complete")
@@ -211,7 +209,7 @@ def test_what_only_a_dead_node_held_is_missing_and_told(mortal: list[Process], s
 
 
 def test_a_node_that_comes_back_empty_is_not_read_for_what_it_lost(
-    mortal: list[Process], serve: Serve, listed: Listed, stack: ExitStack
+    mortal: list[Process], serve: Serve, listed: WriteList, stack: ExitStack
 ) -> None:
     serving = serve(listed(*(node.url for node in mortal)))
     assert serving.count(QUADS) == WHOLE
@@ -222,11 +220,11 @@ def test_a_node_that_comes_back_empty_is_not_read_for_what_it_lost(
 
     eventually(lambda: serving.states["c"] == "up")
     eventually(lambda: serving.count(QUADS) == WHOLE)
-    assert "c" not in serving.fixed.directory.snapshot().holders.values()
+    assert "c" not in serving.fixed.selector.snapshot().holders.values()
 
 
 def test_a_node_that_is_down_at_the_start_is_missing_until_it_is_there(
-    serve: Serve, listed: Listed, stack: ExitStack
+    serve: Serve, listed: WriteList, stack: ExitStack
 ) -> None:
     one, port = start_node(stack), closed_port()
     one.put("urn:g", GRAPH.format(1))
@@ -241,7 +239,7 @@ def test_a_node_that_is_down_at_the_start_is_missing_until_it_is_there(
 
 
 def test_a_node_that_hangs_at_the_start_holds_up_the_first_answer_for_a_while_only(
-    three: list[Process], serve: Serve, listed: Listed
+    three: list[Process], serve: Serve, listed: WriteList
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         urls = [*(node.url for node in three), f"http://127.0.0.1:{mute.getsockname()[1]}"]
@@ -250,7 +248,7 @@ def test_a_node_that_hangs_at_the_start_holds_up_the_first_answer_for_a_while_on
         assert serving.count(QUADS) == (WHOLE[0], "partial; missing=d")
 
 
-def test_a_graph_that_is_put_later_is_seen(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_a_graph_that_is_put_later_is_seen(three: list[Process], serve: Serve, listed: WriteList) -> None:
     serving = serve(listed(*(node.url for node in three)))
     assert serving.count(QUADS) == WHOLE
 
@@ -262,7 +260,7 @@ def test_a_graph_that_is_put_later_is_seen(three: list[Process], serve: Serve, l
     eventually(lambda: serving.count(QUADS) == (WHOLE[0] + TRIPLES_OF_GRAPH, "complete"))
 
 
-def test_a_list_that_changes_is_followed(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_a_list_that_changes_is_followed(three: list[Process], serve: Serve, listed: WriteList) -> None:
     path = listed(three[0].url)
     serving = serve(path)
     assert serving.count(QUADS) == (6 * TRIPLES_OF_GRAPH, "complete")
@@ -277,7 +275,7 @@ def test_a_list_that_changes_is_followed(three: list[Process], serve: Serve, lis
 
 
 def test_a_list_that_breaks_leaves_the_nodes_as_they_are(
-    three: list[Process], serve: Serve, listed: Listed, caplog: pytest.LogCaptureFixture
+    three: list[Process], serve: Serve, listed: WriteList, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = listed(*(node.url for node in three))
     serving = serve(path)
@@ -289,28 +287,28 @@ def test_a_list_that_breaks_leaves_the_nodes_as_they_are(
     assert serving.count(QUADS) == WHOLE
 
 
-def test_two_gateways_agree(mortal: list[Process], serve: Serve, listed: Listed) -> None:
+def test_two_gateways_agree(mortal: list[Process], serve: Serve, listed: WriteList) -> None:
     path = listed(*(node.url for node in mortal))
     one, other = serve(path), serve(path)
 
-    assert one.fixed.directory.snapshot() == other.fixed.directory.snapshot()
+    assert one.fixed.selector.snapshot() == other.fixed.selector.snapshot()
     assert one.ask(ALL) == other.ask(ALL)
     mortal[2].kill()
     assert one.ask(ALL) == other.ask(ALL)
 
 
 @pytest.mark.fuseki
-def test_nodes_of_different_makes(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_nodes_of_different_makes(three: list[Process], serve: Serve, listed: WriteList) -> None:
     with fuseki_server(own=True) as fuseki:
         fill([three[0].url, fuseki.url])
         serving = serve(listed(three[0].url, fuseki.url))
 
         assert serving.count(QUADS) == WHOLE
         assert serving.count(TRIPLES) == WHOLE
-        assert set(serving.fixed.directory.snapshot().holders.values()) == {"a", "b"}
+        assert set(serving.fixed.selector.snapshot().holders.values()) == {"a", "b"}
 
 
-def test_what_stands_where_can_be_seen(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_what_stands_where_can_be_seen(three: list[Process], serve: Serve, listed: WriteList) -> None:
     serving = serve(listed(*(node.url for node in three)))
 
     assert serving.count(QUADS) == WHOLE
