@@ -1,26 +1,20 @@
-"""Runs a module as ``python -m`` would, on a leash: when the runner dies, however it dies, so does this process.
+"""Runs a module as ``python -m`` would, and ends with the runner, however the runner dies.
 
-``python -m topology.runner.child MODULE [ARGUMENTS…]``
+``python -m topology.runner.child RUNNER_PID MODULE [ARGUMENTS…]``
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import runpy
-import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1
+from catena_core.die_with_parent import die_with_parent
 
 
 def main() -> None:
-    """Ask the kernel for a SIGTERM at the parent's death (prctl(2); Linux only), then become the module."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
-            sys.exit("the runner died before this process was on its leash")
-    del sys.argv[0]
+    """Follow the runner, then become the module."""
+    die_with_parent(int(sys.argv[1]))
+    del sys.argv[:2]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
