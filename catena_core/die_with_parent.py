@@ -1,27 +1,32 @@
-"""Ends a process when its parent dies, however the parent dies."""
+"""End a process when the one that started it dies, however it dies."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
+import threading
+import time
+from collections.abc import Callable
 
-_PR_SET_PDEATHSIG = 1
+# Seconds between two looks at the parent.
+_INTERVAL = 1.0
 
 
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to send this process SIGTERM when its parent dies (prctl(2); Linux only).
+def on_parent_death(call: Callable[[], None], interval: float = _INTERVAL) -> threading.Thread:
+    """Make a call, in a thread of its own, once the parent of this process is dead.
 
-    The kernel sends it when the thread that started this process ends. So that thread has to live as long as its process.
+    It compares parents and asks the kernel for no signal (PR_SET_PDEATHSIG), which comes already when the parent's thread
+    ends that started this process.
 
     Args:
-        parent: The parent's process id, as the parent itself knows it.
-
-    Raises:
-        SystemExit: The parent has died already.
+        call: The call, for instance ``stop.set``.
+        interval: Seconds between two looks at the parent.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit("the parent died before this process could follow it")
+    thread = threading.Thread(target=_wait, args=(os.getppid(), call, interval), name="parent", daemon=True)
+    thread.start()
+    return thread
+
+
+def _wait(parent: int, call: Callable[[], None], interval: float) -> None:
+    while os.getppid() == parent:
+        time.sleep(interval)
+    call()

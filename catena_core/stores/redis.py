@@ -9,6 +9,7 @@ import redis
 
 from catena_core.errors import CodecError, UsageError
 from catena_core.stores.connector import TIMEOUT, Connector, addresses, host_port
+from catena_core.stores.redis_client import redis_client
 from catena_core.stores.store import Key, Store, check_key, record_of, value_of
 from catena_core.wire.codec import decode, encode
 
@@ -158,7 +159,7 @@ class RedisConnector(Connector["redis.Redis[bytes]"], Store):
         return f"{namespace}:{set_}".encode()
 
     def _connect(self) -> redis.Redis[bytes]:
-        return redis.Redis.from_url(self._url, socket_timeout=self.timeout, socket_connect_timeout=self.timeout)
+        return redis_client(self._url, self.timeout)
 
     def _disconnect(self, client: redis.Redis[bytes]) -> None:
         client.close()

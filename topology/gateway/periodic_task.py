@@ -37,7 +37,7 @@ class PeriodicTask:
 
     @property
     def stopped(self) -> bool:
-        """Whether the task was stopped, so that the result of a run is of no use."""
+        """True once the task was stopped, so that the result of a run is of no use."""
         return self._stopped
 
     def _run(self) -> None:

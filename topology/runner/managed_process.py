@@ -95,7 +95,7 @@ class ManagedProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is alive."""
+        """True while the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     def restart_if_dead(self) -> None:

@@ -37,7 +37,7 @@ class Progress:
 
     @property
     def complete(self) -> bool:
-        """Whether every listed offering is placed."""
+        """True if every listed offering is placed."""
         return 0 < self.listed == self.fetched == self.placed
 
     def line(self) -> str:
