@@ -13,9 +13,9 @@ import click
 import msgspec
 from aiohttp import ETag, web
 
-from sandbox import offerings
+from sandbox import made_up_offerings
 from sandbox.faults import FaultInjection
-from sandbox.offerings import SandboxOffering
+from sandbox.made_up_offerings import SandboxOffering
 from sandbox.serve import errors_as_json, json_response, listen, run, url_of
 from topology.json_errors import NOT_JSON
 
@@ -109,7 +109,7 @@ class Booth:
     def free_address(self, iri: str) -> str:
         """Return the first free address for `iri`; a ledger lists the same thing twice under two addresses."""
         listing = 0
-        while (address := offerings.address_of(iri, listing)) in self._records:
+        while (address := made_up_offerings.address_of(iri, listing)) in self._records:
             listing += 1
         return address
 
@@ -233,7 +233,7 @@ def _registration(body: bytes) -> Registration:
 
 def _offering_in(body: bytes) -> SandboxOffering:
     try:
-        described = offerings.split(body)
+        described = made_up_offerings.split(body)
     except SyntaxError as error:
         raise web.HTTPBadRequest(text=f"Not JSON-LD: {error.msg}")
     if len(described) != 1:
@@ -319,7 +319,7 @@ def main(
                                       "hang": false, "paths": ["/"]}
     """
     try:
-        listed = offerings.load(file) if file else offerings.generate(count, seed)
+        listed = made_up_offerings.load(file) if file else made_up_offerings.generate(count, seed)
     except (SyntaxError, ValueError) as error:
         raise click.BadParameter(str(error), param_hint="--offerings")
     listening = listen(host, port)

@@ -17,7 +17,7 @@ from sandbox.faults import FaultInjection
 from sandbox.graph_store import GraphStore
 from sandbox.manager import Manager
 from sandbox.serve import errors_as_json, json_response, listen, run, url_of
-from sandbox.sparql import Sparql
+from sandbox.sparql_endpoint import Sparql
 from sandbox.storage import Storage
 
 MEBIBYTE = 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pyoxigraph import BlankNode, RdfFormat
 
-from sandbox.offerings import generate
+from sandbox.made_up_offerings import generate
 from sandbox.rdf import MAXIMUM_NESTING, SMALL, Description, is_quick, parse_bounded
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from catena_core.monitoring.logs import LinkLogger
-from topology.gateway.fixed.nodes import FixedNodes
-from topology.gateway.fixed.selector import FixedReplicaSelector
+from topology.gateway.fixed.fixed_nodes import FixedNodes
+from topology.gateway.fixed.fixed_selector import FixedReplicaSelector
 from topology.gateway.replicas.inventory import GraphInventory
 from topology.membership import CatalogueList
 from topology.ring import RingView

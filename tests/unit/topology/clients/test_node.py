@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pyoxigraph as ox
 import pytest
 
-from sandbox import offerings
+from sandbox import made_up_offerings
 from tests.helpers.odd_server import Handler, OddServer, closed_port, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import UnsafeError, WebClient, WebError
@@ -59,7 +59,7 @@ def answer_writes(server: OddServer, status: int, body: bytes = b"no") -> None:
 
 class TestWriting:
     def test_what_is_put_is_there_blank_nodes_and_all(self, catalogue: NodeClient) -> None:
-        for made in offerings.generate(5, seed=3):
+        for made in made_up_offerings.generate(5, seed=3):
             description = read_description(made.description, "https://p.example/")
             catalogue.put(description.graph, description.triples)
 

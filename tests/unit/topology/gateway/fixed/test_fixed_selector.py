@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from federation.source_selection import Source
 from tests.helpers.waiting import eventually
-from topology.gateway.fixed.selector import FixedReplicaSelector
+from topology.gateway.fixed.fixed_selector import FixedReplicaSelector
 from topology.gateway.offering_list import ListedOffering
 from topology.gateway.replicas.inventory import NodeGraphs
 from topology.records import Node, NodeState, Ring
