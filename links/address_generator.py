@@ -24,7 +24,7 @@ _SUDDEN_LOSS = 10
 # have been away for longer than the fetcher's retries.
 _FIRST_RETRY = 30.0
 
-# Seconds that a listing may take at least, even with a shorter interval between listings.
+# The least time-out of a listing, in seconds; a longer OFFERING_FETCH_INTERVAL raises it.
 _LEDGER_TIMEOUT = 10.0
 
 

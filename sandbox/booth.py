@@ -305,7 +305,7 @@ def main(
 
     \b
     GET    /api/offerings            {"addresses": [...]}
-    GET    /api/offerings/ADDRESS    what the ledger knows of one
+    GET    /api/offerings/ADDRESS    the ledger's entry of one
     GET    /descriptions/ADDRESS     its JSON-LD description, with ETag
     GET    /profile, /health
 

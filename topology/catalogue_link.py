@@ -16,7 +16,7 @@ class CatalogueLink(Link):
     """A link of the catalogue's topology, with its settings and its topics."""
 
     dead_letter_topic = topics.DEAD_LETTERS
-    # Bad descriptions, however many, must not stop the offerings of other providers.
+    # Any number of bad descriptions must not stop the offerings of other providers.
     dead_letter_limits = None
 
     def __init__(self, **given: Any) -> None:

@@ -40,7 +40,7 @@ class NodeHealth:
         self._logger = logger
 
     def check(self) -> None:
-        """Check the node once; whatever it does, no error is raised."""
+        """Check the node once; no behaviour of a node raises an error."""
         problem = "it says that it is not well"
         try:
             is_healthy = self._client.is_healthy()

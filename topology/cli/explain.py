@@ -53,7 +53,7 @@ class _Problem(msgspec.Struct):
 def explain(
     query: str | None, file: BinaryIO | None, url: str | None, accept: str, no_cache: bool, as_json: bool
 ) -> None:
-    """Run a SPARQL query at a gateway, and show what was done for it in place of its result.
+    """Run a SPARQL query at a gateway, and show the steps of the answer in place of its result.
 
     Shown are the tier (A: joined and filtered at the nodes; B: matching triples pulled from them; kept: answered from triples
     of earlier queries), why it is this one, every step with its rows, bytes and time, and what each node was asked. A query

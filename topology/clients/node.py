@@ -57,7 +57,7 @@ class NodeClient:
         """Detect the node's protocol: SEDIMARK catalogues list their offerings at ``/graphs``.
 
         Raises:
-            FailedError: The node answers with an error of its own, which does not tell its protocol.
+            FailedError: The node answers with an error of its own, which leaves its protocol open.
             WebError: The node does not answer in time.
         """
         response = self._web.request("GET", f"{self.url}/graphs", headers={"Accept": "application/json"})

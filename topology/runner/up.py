@@ -87,7 +87,7 @@ class Runner:
             Whether every process ended by itself when asked to.
 
         Raises:
-            CatenaError: Something did not start; the message says what and why.
+            CatenaError: A part did not start; the message names it and the reason.
         """
         self._started = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""A catalogue of fixed nodes, without Kafka: Catena places nothing on them and asks them for what they hold."""
+"""A catalogue of fixed nodes, without Kafka: Catena places nothing on them and asks them for their graphs."""
 
 from __future__ import annotations
 

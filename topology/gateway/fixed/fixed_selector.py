@@ -1,4 +1,4 @@
-"""Selects the node to read each graph from where only the nodes' own lists tell where graphs are."""
+"""Selects the node to read each graph from, by the nodes' own lists alone."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class FixedReplicaSelector:
         ring = self._ring()
         graphs_by_node = self._graphs_by_node()
         self._refresh(graphs_by_node)
-        # A list from before a node went away says nothing of what it has come back with.
+        # A node may come back with other graphs than it listed before it went away.
         current = {name for name, listed in graphs_by_node.items() if listed.is_current}
         return self._take(ring, current, avoid, changes)
 

@@ -36,7 +36,7 @@ class LostReplicas:
         self._acknowledged.setdefault(node, {})[graph] = time.monotonic()
 
     def refresh(self, graphs_by_node: GraphsByNode) -> set[str]:
-        """Take over what the nodes list now.
+        """Take over the nodes' current lists.
 
         Returns:
             The graphs whose replicas may have been lost or found by that.

@@ -68,7 +68,7 @@ def rank(
     suffix = sorted(node for node in unconfirmed if node in lost)
 
     current = [node for node in present if present[node].digest == digest]
-    # The version tells content that came back from the same content before: in between it was different.
+    # With the version, content that returns after a change gets a new fingerprint.
     newest = str(max((present[node].version for node in current), default=0))
     current = [node for node in owners if node in current] + sorted(set(current) - {*owners, *unconfirmed})
     ranked = [IdenticalReplicas(fingerprint(graph, digest, newest, *suffix), tuple(current))] if current else []

@@ -222,7 +222,7 @@ class ReplicaSelector:
         return self.replicas.get(records.placement_key(node, graph))
 
     def _take(self, ring: RingView, graphs_by_node: GraphsByNode, avoid: frozenset[str], changes: int) -> Snapshot:
-        # A list from before a node went away says nothing of what it has come back with.
+        # A node may come back with other graphs than it listed before it went away.
         returned = {
             name for name, listed in graphs_by_node.items() if listed.graphs is not None and not listed.is_current
         }

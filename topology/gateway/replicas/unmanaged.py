@@ -23,7 +23,7 @@ class UnmanagedGraphs:
         self._unmanaged: dict[str, set[str]] = {}
 
     def refresh(self, graphs_by_node: GraphsByNode) -> None:
-        """Take over what the nodes list now."""
+        """Take over the nodes' current lists."""
         for node in self._listed.keys() - graphs_by_node.keys():
             del self._listed[node], self._unmanaged[node]
         for node, listed in graphs_by_node.items():

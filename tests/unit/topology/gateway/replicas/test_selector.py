@@ -598,7 +598,7 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
                     assert node == holder
 
 
-class TestDirectory:
+class TestReplicaSelector:
     @pytest.fixture
     def directory(self) -> ReplicaSelector:
         directory = ReplicaSelector(lambda: THREE)
