@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -19,9 +18,7 @@ from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
 from topology.gateway.api.app import create_app
-from topology.gateway.offering_list import ListedOffering, OfferingList, list_offerings
-from topology.gateway.replicas.ranking import Replica
-from topology.records import OfferingHead, placement_key
+from topology.gateway.offering_list import ListedOffering
 
 EVERY_PATH = ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/catalogue/sparql")
 
@@ -103,28 +100,6 @@ class TestOfferings:
 
         eventually(lambda: [one["graph"] for one in content(serving.client.get("/offerings"))["offerings"]] == [G])
 
-    def test_a_list_that_takes_long_to_make_is_kept(self, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As long as it takes ten times."""
-        clock = [0.0]
-        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-
-        def make() -> list[ListedOffering]:
-            clock[0] += 2
-            return [ListedOffering("urn:g", ())]
-
-        lists = OfferingList(serving.directory.snapshot, make)
-        first = lists()
-        serving.withdraw("0xb")
-
-        assert lists() is first
-        clock[0] += 19
-        assert lists() is first
-        clock[0] += 2
-        assert lists() is not first
-        unchanged = lists()
-        clock[0] += 100
-        assert lists() is unchanged
-
     def test_there_are_none(self, engine: Engine) -> None:
         response = Serving(engine).client.get("/offerings")
 
@@ -175,18 +150,6 @@ class TestOfferings:
 
         assert said.startswith(f"{query.partition('=')[0]} is a whole number from ")
         assert len(said) < 300
-
-    def test_what_else_the_ledger_says_is_told(self) -> None:
-        def head(graph: str, at: int, owner: str = "") -> OfferingHead:
-            return OfferingHead(graph=graph, digest="d", claimed_at=at, owner=owner, name=f"{owner} thing")
-
-        claims = {"0x2": head("urn:b", 2, "late"), "0x1": head("urn:b", 1, "early"), "0x3": head("urn:a", 5, "o")}
-        copies = {placement_key("n", "urn:b"): Replica("d", 1), placement_key("m", "urn:b"): Replica("", 1)}
-
-        assert list_offerings(claims, copies) == [
-            ListedOffering("urn:a", (), "0x3", "o", "o thing"),
-            ListedOffering("urn:b", ("n",), "0x1", "early", "early thing"),
-        ]
 
     def test_without_a_ledger_graphs_are_listed(self, engine: Engine, serving: Serving) -> None:
         class Found:

@@ -15,7 +15,7 @@ from catena_core.table import TableContent
 from federation.source_selection import Source
 from topology import records
 from topology.gateway.replicas.inventory import NodeGraphs
-from topology.gateway.replicas.ranking import UNCONFIRMED, IdenticalReplicas, Replica, decode_replica, rank
+from topology.gateway.replicas.ranking import Replica, decode_replica
 from topology.gateway.replicas.selector import ReplicaSelector, take_snapshot
 from topology.records import (
     Node,
@@ -658,40 +658,3 @@ class TestReplicaSelector:
         finally:
             stop.set()
             changing.join()
-
-
-def test_what_is_left_of_a_graph_when_a_node_has_lost_it_has_another_mark() -> None:
-    """What was read of that node lately, and may be kept, may have lacked the graph."""
-    held = {"a": Replica("new", 1), "b": Replica("new", 1)}
-
-    (whole,) = rank(G, "new", held, ("a", "b"))
-    left, lost = rank(G, "new", held, ("a", "b"), lost=("b",))
-
-    assert (whole.nodes, left.nodes, lost) == (("a", "b"), ("a",), IdenticalReplicas(UNCONFIRMED, ("b",)))
-    assert left.fingerprint != whole.fingerprint
-
-
-def test_what_the_owners_have_all_is_about_to_be_deleted_elsewhere() -> None:
-    held = {node: Replica("new", 1) for node in "zab"}
-    with_owners_on_their_way = rank(G, "new", {**held, "a": Replica("old", 0)}, ("a", "b"))
-    settled = rank(G, "new", held, ("a", "b"))
-
-    assert [alike.nodes for alike in with_owners_on_their_way] == [("b", "z"), ("a",)]
-    assert settled == (
-        IdenticalReplicas(with_owners_on_their_way[0].fingerprint, ("a", "b")),
-        IdenticalReplicas(UNCONFIRMED, ("z",)),
-    )
-
-
-def test_nor_is_there_more_of_it_when_an_owner_has_lost_its_copy() -> None:
-    """The router knows nothing of that yet."""
-    held = {node: Replica("new", 1) for node in "zab"}
-
-    assert [alike.nodes for alike in rank(G, "new", held, ("a", "b"), lost=("a",))] == [("b",), ("z", "a")]
-
-
-def test_of_stale_copies_that_are_alike_an_owner_s_is_read() -> None:
-    """The others were about to be deleted when the new description came."""
-    ranked = rank(G, "newer", {node: Replica("new", 7) for node in "bcz"}, ("b", "c"))
-
-    assert [alike.nodes for alike in ranked] == [("c",), ("b",), ("z",)]
