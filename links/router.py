@@ -41,7 +41,7 @@ class Pending:
 
 
 @dataclass(slots=True)
-class Graph:
+class GraphState:
     """The claims to one graph, and its acknowledged and pending writes.
 
     Its version is the offset of the newest electron about it. So a later decision always has a higher version, even one for an
@@ -79,7 +79,7 @@ class Graph:
 class PartitionState:
     """The graphs of one partition."""
 
-    graphs: dict[str, Graph] = field(default_factory=dict)
+    graphs: dict[str, GraphState] = field(default_factory=dict)
     graph_of: dict[str, str] = field(default_factory=dict)
     replaying: set[str] = field(default_factory=set)
 
@@ -149,7 +149,7 @@ class Router(CatalogueLink):
             touched.add(before)
         if offering is not None:
             state.graph_of[address] = offering.graph
-            state.graphs.setdefault(offering.graph, Graph()).claims[address] = Claim(
+            state.graphs.setdefault(offering.graph, GraphState()).claims[address] = Claim(
                 offering.digest, offering.claimed_at, zlib.compress(offering.triples.encode(), 1)
             )
             touched.add(offering.graph)
@@ -160,7 +160,7 @@ class Router(CatalogueLink):
 
     def _apply_placement(self, state: PartitionState, electron: Electron) -> set[str]:
         node, iri = records.split_placement_key(str(electron.key))
-        graph = state.graphs.setdefault(iri, Graph())
+        graph = state.graphs.setdefault(iri, GraphState())
         pending = graph.pending.get(node)
         if electron.value is None:
             graph.placements.pop(node, None)
@@ -225,7 +225,9 @@ class Router(CatalogueLink):
             self.send(Electron(iri, records.to_text(write), topic=self._topic_of(write.node)))
         return len(writes)
 
-    def _puts(self, number: int, graph: Graph, iri: str, address: str, claim: Claim, ring: RingView) -> list[Write]:
+    def _puts(
+        self, number: int, graph: GraphState, iri: str, address: str, claim: Claim, ring: RingView
+    ) -> list[Write]:
         owners = ring.owners(iri)
         held = {node: graph.placements[node] for node in owners if node in graph.placements}
         lacking = [
@@ -249,7 +251,7 @@ class Router(CatalogueLink):
             writes += self._deletes(number, graph, iri, graph.placements.keys() - set(owners), ring)
         return writes
 
-    def _deletes(self, number: int, graph: Graph, iri: str, nodes: Iterable[str], ring: RingView) -> list[Write]:
+    def _deletes(self, number: int, graph: GraphState, iri: str, nodes: Iterable[str], ring: RingView) -> list[Write]:
         writes = []
         for node in sorted(nodes):
             placement = graph.placements[node]

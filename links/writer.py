@@ -25,7 +25,7 @@ _RING_TIMEOUT = 10.0
 _VERSIONS_KEPT = 200_000
 
 
-class Held(NamedTuple):
+class AcknowledgedGraph(NamedTuple):
     """A graph that a node acknowledged."""
 
     node: str
@@ -188,9 +188,9 @@ class Writer(CatalogueLink):
             self._inspected[node.id] = node.since
 
 
-def _held(key: str, value: object) -> Held | None:
+def _held(key: str, value: object) -> AcknowledgedGraph | None:
     placement = records.from_text(value, Placement)
-    return Held(placement.node, placement.graph, placement.partition) if placement.digest else None
+    return AcknowledgedGraph(placement.node, placement.graph, placement.partition) if placement.digest else None
 
 
 if __name__ == "__main__":

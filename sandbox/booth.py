@@ -43,7 +43,7 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Description:
+class ServedDocument:
     """A JSON-LD document with its entity tag."""
 
     document: bytes
@@ -61,7 +61,7 @@ class Booth:
     def __init__(self, listed: list[SandboxOffering], url: str) -> None:
         self._url = url
         self._records: dict[str, bytes] = {}
-        self._descriptions: dict[str, Description] = {}
+        self._descriptions: dict[str, ServedDocument] = {}
         self._listing: bytes | None = None
         for offering in listed:
             self.list_offering(offering)
@@ -80,7 +80,7 @@ class Booth:
         """
         return self._records[address]
 
-    def description(self, address: str) -> Description:
+    def description(self, address: str) -> ServedDocument:
         """Return the description at the address.
 
         Raises:
@@ -136,7 +136,7 @@ class Booth:
 
     def _serve(self, address: str, document: bytes) -> str:
         digest = hashlib.sha256(document).hexdigest()
-        self._descriptions[address] = Description(document, digest[:32])
+        self._descriptions[address] = ServedDocument(document, digest[:32])
         return digest
 
     def _list(self, record: LedgerRecord) -> str:

@@ -101,9 +101,9 @@ def split(document: bytes) -> list[SandboxOffering]:
     Raises:
         SyntaxError: The document is not JSON-LD, or nests too deep.
     """
-    description = rdf.Description(rdf.parse_bounded(document, RdfFormat.JSON_LD), default_graph_only=False)
-    iris = sorted(description.offerings, key=lambda iri: iri.value)
-    return [_cut_out(iri, description.reachable(iri)) for iri in iris]
+    index = rdf.DocumentIndex(rdf.parse_bounded(document, RdfFormat.JSON_LD), default_graph_only=False)
+    iris = sorted(index.offerings, key=lambda iri: iri.value)
+    return [_cut_out(iri, index.reachable(iri)) for iri in iris]
 
 
 def _cut_out(iri: NamedNode, statements: list[rdf.Statement]) -> SandboxOffering:

@@ -101,10 +101,8 @@ def offering_graphs(body: bytes, rdf_format: RdfFormat) -> dict[NamedNode, list[
     Raises:
         SyntaxError: The document is malformed.
     """
-    description = rdf.Description(rdf.parse_bounded(body, rdf_format))
+    index = rdf.DocumentIndex(rdf.parse_bounded(body, rdf_format))
     return {
-        offering: [
-            Quad(*statement, offering) for statement in description.reachable(offering, follow_blank_nodes=False)
-        ]
-        for offering in description.offerings
+        offering: [Quad(*statement, offering) for statement in index.reachable(offering, follow_blank_nodes=False)]
+        for offering in index.offerings
     }

@@ -70,7 +70,7 @@ def is_quick(document: bytes, media: RdfFormat) -> bool:
     return media != RdfFormat.JSON_LD or (document.count(b"@context") <= 1 and b"\\u" not in document)
 
 
-class Description:
+class DocumentIndex:
     """The statements of a document by subject, and its offerings.
 
     Args:

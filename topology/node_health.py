@@ -7,8 +7,9 @@ from typing import Literal
 
 from catena_core.monitoring.logs import LinkLogger
 from topology.clients.http import WebClient
-from topology.clients.node import NodeClient, Protocol
+from topology.clients.node import NodeClient
 from topology.membership import Member
+from topology.records import NodeProtocol
 
 
 class NodeHealth:
@@ -28,11 +29,11 @@ class NodeHealth:
     """
 
     def __init__(
-        self, member: Member, web: WebClient, logger: LinkLogger, protocol: Protocol | Literal["auto"] | None = None
+        self, member: Member, web: WebClient, logger: LinkLogger, protocol: NodeProtocol | Literal["auto"] | None = None
     ) -> None:
         self.is_healthy: bool | None = None
         self.last_answer = time.monotonic()
-        self.protocol: Protocol | None = None if protocol == "auto" else protocol
+        self.protocol: NodeProtocol | None = None if protocol == "auto" else protocol
         self.is_abandoned = False
         self._detects_protocol = protocol == "auto"
         self._id = member.id

@@ -70,6 +70,7 @@ def is_newer_claim(_address: str, old: OfferingHead | None, new: OfferingHead) -
 
 
 NodeState = Literal["up", "suspect", "down"]
+NodeProtocol = Literal["sedimark", "graph-store"]
 
 
 class Node(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,7 +88,7 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str
     state: NodeState = "up"
     since: int = 0
-    protocol: Literal["sedimark", "graph-store"] = "sedimark"
+    protocol: NodeProtocol = "sedimark"
 
 
 class Ring(msgspec.Struct, frozen=True, omit_defaults=True):

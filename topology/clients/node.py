@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -11,8 +10,7 @@ import pyoxigraph as ox
 from topology.clients.http import Response, WebClient, WebError
 from topology.json_errors import NOT_JSON
 from topology.rdf.offering_graph import to_json_ld
-
-Protocol = Literal["sedimark", "graph-store"]
+from topology.records import NodeProtocol
 
 _GRAPHS = "SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }"
 
@@ -37,7 +35,7 @@ class NodeClient:
         protocol: The protocol for reading and writing graphs.
     """
 
-    def __init__(self, url: str, web: WebClient, protocol: Protocol = "sedimark") -> None:
+    def __init__(self, url: str, web: WebClient, protocol: NodeProtocol = "sedimark") -> None:
         self.url = url.rstrip("/")
         self._web = web
         self._protocol = protocol
@@ -53,7 +51,7 @@ class NodeClient:
             status = self._web.request("GET", f"{self.url}/sparql?query={quote('ASK {}')}").status
         return status < 300
 
-    def detect_protocol(self) -> Protocol:
+    def detect_protocol(self) -> NodeProtocol:
         """Detect the node's protocol: SEDIMARK catalogues list their offerings at ``/graphs``.
 
         Raises:

@@ -13,10 +13,11 @@ from sandbox import made_up_offerings
 from tests.helpers.odd_server import Handler, OddServer, closed_port, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.node import FailedError, NodeClient, Protocol, RefusedError
+from topology.clients.node import FailedError, NodeClient, RefusedError
 from topology.rdf.offering_graph import Description, read_description
+from topology.records import NodeProtocol
 
-PROTOCOLS: list[Protocol] = ["sedimark", "graph-store"]
+PROTOCOLS: list[NodeProtocol] = ["sedimark", "graph-store"]
 ODD_NAME = "https://p.example/offering?a=1&b=ü#frag+ment"
 
 
