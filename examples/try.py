@@ -15,7 +15,7 @@ import click
 
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.topics import TopicSpec
-from topology.runner.processes import ManagedProcess
+from topology.runner.managed_process import ManagedProcess
 
 FOLDER = Path(__file__).parent
 
@@ -56,7 +56,7 @@ def main(example: str) -> None:
                 environment.setdefault(_SERVER_URL, processes[-1].wait_for_line("stand-in on ", _START_WITHIN))
         while not stop.wait(1.0):
             for process in processes:
-                process.look_after()
+                process.restart_if_dead()
         click.echo("stopping …")
         deadline = time.monotonic() + _STOP_WITHIN
         for process in processes:

@@ -1,4 +1,4 @@
-"""Follows the ledger: which offerings are new, due for a refresh, or gone.
+"""Follows the ledger and emits the addresses of offerings that are new, due for a refresh, or gone.
 
 Run it alone with ``python links/address_generator.py -k localhost:9092``; start more of it to share the addresses.
 """
@@ -16,23 +16,23 @@ from topology.clients.http import UnsafeError, WebClient, WebError
 from topology.clients.ledger import Ledger
 from topology.records import AddressEvent
 
-# A listing that has lost this many addresses, and more than half of them, is believed when the next one says the same: a
-# ledger that has a bad moment must not empty the catalogue.
+# A listing that has lost this many addresses, and more than half of them, counts only if the next listing agrees. A ledger
+# with a bad moment must not empty the catalogue.
 _SUDDEN_LOSS = 10
 
-# An address of which no offering came is emitted again after this many seconds, then twice as many, up to the refresh interval:
-# its provider may have been away for longer than the fetcher's own retries last.
+# Seconds until an address without an offering is emitted again, doubled each time up to the refresh interval. Its provider may
+# have been away for longer than the fetcher's retries.
 _FIRST_RETRY = 30.0
 
-# Seconds that a listing may take, however often it is asked for.
+# The least time-out of a listing, in seconds; a longer OFFERING_FETCH_INTERVAL raises it.
 _LEDGER_TIMEOUT = 10.0
 
 
 class AddressGenerator(CatalogueLink):
-    """Polls the ledger's listing and tells what is new, due for a refresh, or gone.
+    """Polls the ledger's listing and emits addresses that are new, due for a refresh, or gone.
 
-    Each address belongs to one partition of the output topic, and each partition to one instance, so several instances share
-    the addresses and none is emitted twice. What was emitted before is read back from the topic itself.
+    Each address belongs to one partition of the output topic, and each partition to one instance. So several instances share
+    the addresses, and none is emitted twice. Earlier events are read back from the topic itself.
 
     Settings: DLT_BASE_URL, OFFERING_FETCH_INTERVAL (60 s), OFFERING_REFRESH_INTERVAL (3600 s).
     """
@@ -42,7 +42,7 @@ class AddressGenerator(CatalogueLink):
     replay = True
 
     def setup(self) -> None:
-        """Make the client of the ledger."""
+        """Make the client of the ledger, and follow the topic of offerings."""
         super().setup()
         self._ledger = Ledger(
             self.settings.dlt_base_url, WebClient(timeout=max(_LEDGER_TIMEOUT, self.settings.offering_fetch_interval))
@@ -65,18 +65,18 @@ class AddressGenerator(CatalogueLink):
             self._complete.discard(partition)
 
     def replayed(self, partition: tuple[str, int]) -> None:
-        """From here on it is known what was emitted for these addresses."""
+        """Mark a partition as complete: all earlier events of its addresses are known."""
         self._complete.add(partition[1])
 
     def transform(self, electron: Electron) -> None:
-        """Take note of what was emitted, by this instance or by another before it."""
+        """Remember an event that this instance or an earlier one emitted."""
         assert electron.partition is not None
         if electron.partition in self._known and isinstance(electron.key, str):
             self._known[electron.partition][electron.key] = records.from_text(electron.value, AddressEvent)
 
     def generator(self) -> None:
-        """Look at the listing once, and wait until it is time to look again."""
-        # An instance that stands by must not come to its turn with a listing from long ago.
+        """Compare the listing once, and wait for the next time."""
+        # A standby instance must not take over with an old listing.
         while len(self._complete) < len(self._known) or not self._known:
             self.wait(0.05)
         started = time.monotonic()
@@ -91,11 +91,11 @@ class AddressGenerator(CatalogueLink):
         self.wait(max(0.05, self.settings.offering_fetch_interval - (time.monotonic() - started)))
 
     def _compare(self, listed: list[str], asked_at: int) -> None:
-        """Emit what is new, due or gone among the addresses of this instance.
+        """Emit the addresses of this instance that are new, due or gone.
 
         Args:
             listed: The listing.
-            asked_at: When it was asked for: of what another instance emitted later than that it knows nothing.
+            asked_at: When it was requested, in milliseconds since the Unix epoch; it says nothing of later events.
         """
         now = now_in_milliseconds()
         events: list[tuple[str, AddressEvent]] = []
@@ -108,7 +108,7 @@ class AddressGenerator(CatalogueLink):
                 continue
             if last is None or last.kind == "delisted":
                 events.append((address, AddressEvent("listed", now)))
-            elif now - last.at >= 1000 * self._patience(address, last):
+            elif now - last.at >= 1000 * self._seconds_until_due(address, last):
                 failures = 0 if address in self._described else last.failures + 1
                 events.append((address, AddressEvent("refresh", now, failures)))
         events += [(address, AddressEvent("delisted", now)) for address in self._gone(set(listed), asked_at)]
@@ -123,13 +123,13 @@ class AddressGenerator(CatalogueLink):
             )
             self.logger.log(f"{len(listed)} offerings on the ledger; emitted {counts}")
 
-    def _patience(self, address: str, last: AddressEvent) -> float:
-        """Seconds between the last emission of an address and the next."""
+    def _seconds_until_due(self, address: str, last: AddressEvent) -> float:
+        """Return the seconds between the last event of an address and the next."""
         refresh = self.settings.offering_refresh_interval
         return refresh if address in self._described else min(refresh, _FIRST_RETRY * 2.0 ** min(last.failures, 30))
 
     def _gone(self, listed: set[str], asked_at: int) -> set[str]:
-        """The addresses that were listed and are not any more."""
+        """Return the addresses that the listing has lost."""
         standing = {
             address
             for partition in self._complete

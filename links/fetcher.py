@@ -1,4 +1,4 @@
-"""Fetches descriptions and turns each into the graph that the nodes are to keep.
+"""Fetches descriptions and turns each into the graph that the nodes store.
 
 Run it alone with ``python links/fetcher.py -k localhost:9092``; start more of it to share the addresses.
 """
@@ -29,9 +29,9 @@ _VALIDATORS_KEPT = 7 * 24 * 3600.0
 class Fetcher(CatalogueLink):
     """Fetches the description of each address, and emits its canonical graph where it has changed.
 
-    Asks the ledger for the address, the provider for the description (not again when its entity tag still holds), parses the
-    JSON-LD, takes what belongs to its one sedimark:Offering, names blank nodes after their canonical labels, and emits the
-    result to the compacted topic; for an address that is gone, a tombstone. What cannot be read goes to the dead letters with
+    It asks the ledger for the address, and the provider for the description, unless its entity tag is still current. It parses
+    the JSON-LD, takes the graph of its one sedimark:Offering, names blank nodes after their canonical labels, and emits the
+    result to the compacted topic. A delisted address gets a tombstone. An unreadable description goes to the dead letters with
     its reason.
 
     Settings: DLT_BASE_URL, OFFERING_DESC_TIMEOUT (60 s), OFFERING_MAX_BYTES, WORKER_POOL_SIZE (10 at a time), JSONLD_CONTEXTS,
@@ -48,7 +48,7 @@ class Fetcher(CatalogueLink):
         self.lanes = 10
 
     def setup(self) -> None:
-        """Make the clients, and learn which offerings were emitted before."""
+        """Make the clients, and read back the offerings emitted before."""
         super().setup()
         settings = self.settings
         self.lanes = settings.worker_pool_size
@@ -69,7 +69,7 @@ class Fetcher(CatalogueLink):
         )
 
     def transform(self, electron: Electron) -> list[Electron] | None:
-        """Bring what is kept of one address up to date."""
+        """Update the offering of one address."""
         event = records.from_text(electron.value, AddressEvent)
         address = str(electron.key)
         if event.kind == "delisted":
@@ -79,20 +79,20 @@ class Fetcher(CatalogueLink):
             known = self._known(address)
             response = self._fetch(entry, known)
         except NotListedError:
-            # Gone between the listing and now; the next listing will say so.
+            # Delisted since the listing; the next listing will lack it.
             self.logger.log(f"{address} is listed, but the ledger has no entry for it", level="warning")
             raise
         except UnsafeError as error:
             raise RejectedError(str(error)) from error
         if response is None:
             return None
-        # Threads that parse would take the interpreter from each other all the time, which doubles what it costs them.
+        # Parsing threads that compete for the interpreter lock take twice the processor time.
         with self._turn:
             description = read_description(response.body, response.url, self._contexts)
         return self._emit(address, entry, description, response.headers.get("etag", ""))
 
     def _fetch(self, entry: LedgerEntry, known: OfferingHead | None) -> Response | None:
-        """The description; ``None`` when it is the one that is known already."""
+        """Fetch the description; return ``None`` if it has not changed."""
         source = entry.description_uri
         headers = {"Accept": _ACCEPT}
         if known is not None and (known.owner, known.name, known.source) == (entry.owner, entry.name, source):
@@ -126,14 +126,14 @@ class Fetcher(CatalogueLink):
             electrons.append(self._tombstone(address, known.graph))
         offering = Offering(triples=description.triples, **msgspec.structs.asdict(found))
         electrons.append(Electron(address, records.to_text(offering), partition=self._partition(description.graph)))
-        self._note(address, found)
+        self._remember(address, found)
         return electrons
 
     def _withdraw(self, address: str) -> list[Electron]:
         known = self._known(address)
         if known is None:
             return []
-        self._note(address, None)
+        self._remember(address, None)
         return [self._tombstone(address, known.graph)]
 
     def _tombstone(self, address: str, graph: str) -> Electron:
@@ -142,7 +142,7 @@ class Fetcher(CatalogueLink):
     def _partition(self, graph: str) -> int:
         return topics.graph_partition(graph, self._partitions)
 
-    # What was emitted: by anybody, as the topic says, or by this instance and not read back yet.
+    # The offerings emitted so far: those read back from the topic, and newer ones of this instance.
 
     def _known(self, address: str) -> OfferingHead | None:
         with self._lock:
@@ -150,7 +150,7 @@ class Fetcher(CatalogueLink):
                 return self._emitted[address]
             return self._offerings.get(address)
 
-    def _note(self, address: str, known: OfferingHead | None) -> None:
+    def _remember(self, address: str, known: OfferingHead | None) -> None:
         with self._lock:
             self._emitted[address] = known
 
@@ -161,11 +161,11 @@ class Fetcher(CatalogueLink):
 
 
 class DescriptionMissingError(Exception):
-    """The provider does not serve the description now; it may later."""
+    """The provider does not serve the description now, but may later."""
 
 
 def read_contexts(path: str) -> dict[str, Any]:
-    """The JSON-LD contexts that an operator has put at hand.
+    """Read the JSON-LD contexts that the operator provides.
 
     Args:
         path: A JSON file ``{"https://example.org/context": "file.jsonld", …}``, files relative to it; empty for none.
@@ -186,7 +186,7 @@ def read_contexts(path: str) -> dict[str, Any]:
 
 
 def _validator_key(source: str, digest: str) -> str:
-    """Of the provider too: an entity tag says nothing of what another one serves."""
+    """Return the cache key of an entity tag, which is valid only for its own provider."""
     return f"etag {digest} {source}"
 
 

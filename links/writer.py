@@ -1,4 +1,4 @@
-"""Brings graphs to the nodes and removes them there, and tells what each node acknowledged.
+"""Writes graphs to the nodes, deletes them there, and reports the acknowledgement of each node.
 
 Run it alone with ``python links/writer.py -k localhost:9092``; start more of it to share the nodes' topics.
 """
@@ -14,19 +14,19 @@ from catena_core.errors import CatenaError
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.node import CatalogueNode, FailedError, RefusedError
+from topology.clients.node import FailedError, NodeClient, RefusedError
 from topology.records import REFUSED_DELETE, Node, Placement, Write, placement_key
 from topology.ring import RingView
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 _MOST_FAILURES = 8
-# Seconds for which a write waits until the ring by which it was routed is known here too.
-_RING_PATIENCE = 10.0
+# Seconds that a write waits for the ring by which it was routed.
+_RING_TIMEOUT = 10.0
 _VERSIONS_KEPT = 200_000
 
 
-class Held(NamedTuple):
-    """What a node is known to hold, as far as an inspection needs it."""
+class AcknowledgedGraph(NamedTuple):
+    """A graph that a node acknowledged."""
 
     node: str
     graph: str
@@ -34,12 +34,12 @@ class Held(NamedTuple):
 
 
 class Writer(CatalogueLink):
-    """Writes graphs to catalogue nodes, in order for each, and acknowledges what they took.
+    """Writes graphs to catalogue nodes, in order for each node, and reports their acknowledgements.
 
-    Every node has a topic of its own and every partition of it a thread of its own, so a slow or dead node delays its own
-    writes only. A write is repeated until the node takes it, refuses it, or is given up by the monitor; then the router
-    finds it missing when the node is back. A node that comes up is compared with what it acknowledged before: what it lost
-    is reported, so that the router sends it again.
+    Every node has a topic of its own, and every partition of it a thread of its own. So a slow or dead node delays only its own
+    writes. A write is repeated until the node takes or refuses it, or until the node is no longer up. The router finds the
+    graph missing when the node is back. When a node comes up, the writer compares its graphs with those
+    it acknowledged before, and reports lost ones, so that the router sends them again.
 
     Settings: NODE_TIMEOUT (10 s).
     """
@@ -51,7 +51,7 @@ class Writer(CatalogueLink):
     dynamic_inputs = True
 
     def setup(self) -> None:
-        """Follow the ring: it names the nodes, and so the topics to read."""
+        """Follow the ring, whose nodes name the topics to read."""
         super().setup()
         self._prefix = next(iter(self.input_topics), topics.WRITES)
         self.remove_input_topic(self._prefix)
@@ -59,35 +59,36 @@ class Writer(CatalogueLink):
         self._newest: dict[tuple[str, str], int] = {}
         self._mine: set[str] = set()
         self._inspected: dict[str, int] = {}
-        self._placements = self.table(self.output_topics[0], decode=_remember)
+        self._placements = self.table(self.output_topics[0], decode=_held)
         self.follow_ring(on_change=self._read_topics_of)
         self._read_topics_of(self.ring)
         self.loop(self._inspect, interval=1.0)
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
-        """Note which nodes' first partitions are this instance's: it inspects those nodes."""
+        """Remember the topics whose first partition is assigned here: this instance inspects their nodes."""
         self._mine |= {topic for topic, number in partitions if number == 0}
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
-        """Leave their inspection to another instance."""
+        """Leave the inspection of these nodes to another instance."""
         self._mine -= {topic for topic, number in partitions if number == 0}
 
     def transform(self, electron: Electron) -> Electron | None:
-        """Bring one write to its node, however often that has to be tried."""
+        """Apply one write to its node, with as many attempts as that takes."""
         write = records.from_text(electron.value, Write)
         if write.version < self._newest.get((write.node, write.graph), -1):
-            return None  # a router that was no longer in charge sent it; the newer description stands already
+            return None  # a router that had lost the partition sent it; the node has a newer description already
         problem: Exception | None = None
         wait, failures = _FIRST_WAIT, 0
-        ring_due = time.monotonic() + _RING_PATIENCE
+        ring_due = time.monotonic() + _RING_TIMEOUT
         while True:
             if self.ring.epoch < write.epoch and time.monotonic() < ring_due:
                 self.wait(0.05)
                 continue
             node = self.ring.nodes.get(write.node)
             if node is None or node.state != "up":
+                state = node.state if node else "no member"
                 self.logger.log(
-                    f"{write.kind} of {write.graph} on {write.node} let go, the node is {node.state if node else 'no member'}"
+                    f"{write.kind} of {write.graph} on {write.node} abandoned, the node is {state}"
                     + (f": {problem}" if problem else ""),
                     level="warning",
                 )
@@ -100,7 +101,7 @@ class Writer(CatalogueLink):
                 problem = error
                 failures += isinstance(error, FailedError)
             if failures >= _MOST_FAILURES:
-                # The node is well, but not with this graph: the router sends it again after a while.
+                # The node is healthy but fails on this graph; the router sends it again after a while.
                 self.logger.log(f"{write.node} fails on {write.graph}, put off: {problem}", level="error")
                 return self._unknown(write)
             self.logger.log(
@@ -110,7 +111,7 @@ class Writer(CatalogueLink):
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _apply(self, write: Write, node: Node) -> Electron:
-        client = CatalogueNode(node.url, self._web, node.protocol)
+        client = NodeClient(node.url, self._web, node.protocol)
         try:
             if write.kind == "put":
                 client.put(write.graph, write.triples)
@@ -126,11 +127,11 @@ class Writer(CatalogueLink):
         return self._placement(write, digest=write.digest)
 
     def _unknown(self, write: Write) -> Electron | None:
-        """Report that a node may hold what it was sent, so that it is not forgotten when the graph is to be deleted."""
+        """Report that a node may hold a graph, so that the graph will be deleted there too."""
         return self._placement(write) if write.kind == "put" else None
 
     def _refused(self, write: Write, error: CatenaError) -> Electron:
-        """Report a write that the node will never take: it stands in the placements, and in the dead letters."""
+        """Report a write that the node will never take, in the placements and in the dead letters."""
         self.logger.log(f"{write.node} refuses {write.graph}: {error}", level="error")
         reason = {
             "error": str(error)[:1000],
@@ -150,7 +151,7 @@ class Writer(CatalogueLink):
         )
         return Electron(placement_key(write.node, write.graph), records.to_text(placement), partition=write.partition)
 
-    # Which topics are read, and which nodes inspected
+    # The topics to read, and the inspection of nodes
 
     def _read_topics_of(self, ring: RingView) -> None:
         wanted = {}
@@ -166,14 +167,14 @@ class Writer(CatalogueLink):
             self.remove_input_topic(name)
 
     def _inspect(self) -> None:
-        """Compare nodes that came up with what they acknowledged, and report what they have lost."""
+        """Compare the graphs on nodes that came up with those they acknowledged, and report lost ones."""
         for node in self.ring.nodes.values():
             topic = topics.writes_topic(node.id, self._prefix).name
             if node.state != "up" or topic not in self._mine or self._inspected.get(node.id) == node.since:
                 continue
             held = [row for row in self._placements.copy().values() if row.node == node.id]
             try:
-                present = CatalogueNode(node.url, self._web, node.protocol).graphs() if held else set()
+                present = NodeClient(node.url, self._web, node.protocol).graphs() if held else set()
             except (WebError, UnsafeError) as error:
                 self.logger.log(f"{node.id} cannot be inspected yet: {error}", level="warning")
                 continue
@@ -187,9 +188,9 @@ class Writer(CatalogueLink):
             self._inspected[node.id] = node.since
 
 
-def _remember(key: str, value: object) -> Held | None:
+def _held(key: str, value: object) -> AcknowledgedGraph | None:
     placement = records.from_text(value, Placement)
-    return Held(placement.node, placement.graph, placement.partition) if placement.digest else None
+    return AcknowledgedGraph(placement.node, placement.graph, placement.partition) if placement.digest else None
 
 
 if __name__ == "__main__":

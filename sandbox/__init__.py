@@ -1,1 +1,1 @@
-"""A small data space to try Catena on: a DLT-Booth with its provider, catalogue nodes, and offerings of our own."""
+"""A small data space for trying Catena: a DLT-Booth with its provider, catalogue nodes, and made-up offerings."""

@@ -1,4 +1,4 @@
-"""The sandbox's DLT-Booth and provider in one server: lists offerings as the ledger does, and serves descriptions.
+"""The sandbox's DLT-Booth and provider in one server: it lists offerings as the ledger does, and serves descriptions.
 
 python -m sandbox.booth --port 8085 --count 100
 """
@@ -13,9 +13,9 @@ import click
 import msgspec
 from aiohttp import ETag, web
 
-from sandbox import offerings
+from sandbox import made_up_offerings
 from sandbox.faults import FaultInjection
-from sandbox.offerings import SandboxOffering
+from sandbox.made_up_offerings import SandboxOffering
 from sandbox.serve import errors_as_json, json_response, listen, run, url_of
 from topology.json_errors import NOT_JSON
 
@@ -23,18 +23,18 @@ MEBIBYTE = 1024 * 1024
 
 
 class LedgerRecord(msgspec.Struct, frozen=True):
-    """What the ledger knows of an offering, as `GET /api/offerings/<address>` gives it."""
+    """The ledger's entry of an offering, as `GET /api/offerings/<address>` returns it."""
 
     address: str
     descriptionUri: str
     descriptionHash: str
-    """SHA-256 of the description's bytes, hexadecimal."""
+    """SHA-256 of the description's bytes, in hexadecimal."""
     owner: str
     name: str
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """Lists an offering whose description another provider serves: a JSON body of `POST /api/offerings`."""
+    """The JSON body of `POST /api/offerings`, for an offering whose description another provider serves."""
 
     descriptionUri: str
     owner: str
@@ -43,47 +43,59 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Description:
-    """A JSON-LD document as its provider serves it, with its entity tag."""
+class ServedDocument:
+    """A JSON-LD document with its entity tag."""
 
     document: bytes
     etag: str
 
 
 class Booth:
-    """The ledger's records and the provider's descriptions, by ledger address, as bytes ready to send."""
+    """The ledger's records and the provider's descriptions, by ledger address, as bytes ready to send.
+
+    Args:
+        listed: The offerings to list at first.
+        url: The base of the descriptions' URLs, without a slash at the end.
+    """
 
     def __init__(self, listed: list[SandboxOffering], url: str) -> None:
-        """`url` is where descriptions can be fetched from, without a slash at the end."""
         self._url = url
         self._records: dict[str, bytes] = {}
-        self._descriptions: dict[str, Description] = {}
+        self._descriptions: dict[str, ServedDocument] = {}
         self._listing: bytes | None = None
         for offering in listed:
             self.list_offering(offering)
 
     def listing(self) -> bytes:
-        """`{"addresses": […]}` in the order of listing."""
+        """Return `{"addresses": […]}` in the order of listing."""
         if self._listing is None:
             self._listing = msgspec.json.encode({"addresses": list(self._records)})
         return self._listing
 
     def record(self, address: str) -> bytes:
-        """The LedgerRecord in JSON. Raises KeyError where nothing is listed at the address."""
+        """Return the LedgerRecord in JSON.
+
+        Raises:
+            KeyError: Nothing is listed at the address.
+        """
         return self._records[address]
 
-    def description(self, address: str) -> Description:
-        """The description at the address. Raises KeyError where there is none."""
+    def description(self, address: str) -> ServedDocument:
+        """Return the description at the address.
+
+        Raises:
+            KeyError: There is none.
+        """
         return self._descriptions[address]
 
     def list_offering(self, offering: SandboxOffering) -> str:
-        """Lists an offering and serves its description; returns its address."""
+        """List an offering, serve its description, and return its address."""
         digest = self._serve(offering.address, offering.description)
         uri = f"{self._url}/descriptions/{offering.address}"
         return self._list(LedgerRecord(offering.address, uri, digest, offering.owner, offering.name))
 
     def register(self, registration: Registration) -> str:
-        """Lists an offering that is described elsewhere; returns its address."""
+        """List an offering that is described elsewhere, and return its address."""
         return self._list(
             LedgerRecord(
                 self.free_address(registration.descriptionUri),
@@ -95,20 +107,28 @@ class Booth:
         )
 
     def free_address(self, iri: str) -> str:
-        """The first address for `iri` that is not taken: a ledger lists the same thing twice under two addresses."""
+        """Return the first free address for `iri`; a ledger lists the same thing twice under two addresses."""
         listing = 0
-        while (address := offerings.address_of(iri, listing)) in self._records:
+        while (address := made_up_offerings.address_of(iri, listing)) in self._records:
             listing += 1
         return address
 
     def delist(self, address: str) -> None:
-        """Takes an offering off the ledger, and its description with it. Raises KeyError where nothing is listed."""
+        """Take an offering off the ledger, with its description.
+
+        Raises:
+            KeyError: Nothing is listed at the address.
+        """
         del self._records[address]
         self._descriptions.pop(address, None)
         self._listing = None
 
     def replace_description(self, address: str, document: bytes) -> None:
-        """Serves another document, valid or not, and records its hash. Raises KeyError where none was served."""
+        """Serve another document, valid or not, and record its hash.
+
+        Raises:
+            KeyError: No description was served at the address.
+        """
         self.description(address)
         digest = self._serve(address, document)
         record = msgspec.json.decode(self._records[address], type=LedgerRecord)
@@ -116,7 +136,7 @@ class Booth:
 
     def _serve(self, address: str, document: bytes) -> str:
         digest = hashlib.sha256(document).hexdigest()
-        self._descriptions[address] = Description(document, digest[:32])
+        self._descriptions[address] = ServedDocument(document, digest[:32])
         return digest
 
     def _list(self, record: LedgerRecord) -> str:
@@ -133,7 +153,7 @@ class BoothApi:
         self._profile = {"name": provider} | ({"catalogue_url": catalogue_url} if catalogue_url else {})
 
     def routes(self) -> list[web.RouteDef]:
-        """What answers where."""
+        """Return the routes."""
         return [
             web.get("/api/offerings", self._list),
             web.post("/api/offerings", self._add),
@@ -213,7 +233,7 @@ def _registration(body: bytes) -> Registration:
 
 def _offering_in(body: bytes) -> SandboxOffering:
     try:
-        described = offerings.split(body)
+        described = made_up_offerings.split(body)
     except SyntaxError as error:
         raise web.HTTPBadRequest(text=f"Not JSON-LD: {error.msg}")
     if len(described) != 1:
@@ -231,7 +251,14 @@ def create_app(
     catalogue_url: str | None = None,
     body_limit: int = MEBIBYTE,
 ) -> web.Application:
-    """The booth as an aiohttp application; bodies above `body_limit` bytes are refused with 413."""
+    """Make the booth's aiohttp application.
+
+    Args:
+        booth: The records and descriptions.
+        provider: The provider's name.
+        catalogue_url: The provider's own catalogue node, if it has one.
+        body_limit: The largest request body, in bytes; larger ones are refused with 413.
+    """
     faults = FaultInjection(_is_followed)
     app = web.Application(middlewares=[errors_as_json, faults.middleware()], client_max_size=body_limit)
     app.add_routes(BoothApi(booth, provider, catalogue_url).routes())
@@ -240,7 +267,7 @@ def create_app(
 
 
 def _is_followed(request: web.Request) -> bool:
-    # What a coordinator asks for fails when told to; what a person or a test changes does not.
+    # Faults apply to the requests of a coordinator, not to changes by a person or a test.
     return request.method in ("GET", "HEAD") and request.path.startswith(("/api/offerings", "/descriptions/"))
 
 
@@ -274,16 +301,16 @@ def main(
     catalogue_url: str | None,
     body_limit: int,
 ) -> None:
-    """A small DLT-Booth and provider: lists offerings and serves their descriptions.
+    """Run a small DLT-Booth and provider that lists offerings and serves their descriptions.
 
     \b
     GET    /api/offerings            {"addresses": [...]}
-    GET    /api/offerings/ADDRESS    what the ledger knows of one
+    GET    /api/offerings/ADDRESS    the ledger's entry of one
     GET    /descriptions/ADDRESS     its JSON-LD description, with ETag
     GET    /profile, /health
 
     \b
-    To play with it:
+    To try it:
     POST   /api/offerings            lists a JSON-LD description; or, as application/json,
                                      {"descriptionUri", "owner", "name"} of one served elsewhere
     DELETE /api/offerings/ADDRESS    delists
@@ -292,7 +319,7 @@ def main(
                                       "hang": false, "paths": ["/"]}
     """
     try:
-        listed = offerings.load(file) if file else offerings.generate(count, seed)
+        listed = made_up_offerings.load(file) if file else made_up_offerings.generate(count, seed)
     except (SyntaxError, ValueError) as error:
         raise click.BadParameter(str(error), param_hint="--offerings")
     listening = listen(host, port)

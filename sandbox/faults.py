@@ -1,4 +1,4 @@
-"""Faults on demand: a server that is slow, fails now and then, or hangs, when a test tells it to."""
+"""Faults on demand: makes a server slow, failing or hanging when a test asks for it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ from topology.json_errors import NOT_JSON
 
 
 class Faults(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What goes wrong, as `PUT /faults` states it in JSON; `{}` is a server in good health."""
+    """The faults, as the JSON body of `PUT /faults`; `{}` means none."""
 
     delay: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0
     """Seconds that each request waits before it is served."""
     error_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0
-    """The share of requests that are answered with `status` instead."""
+    """The share of requests that get `status` as their answer."""
     status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 503
     hang: bool = False
     """Requests get no answer until the faults are changed."""
     paths: tuple[str, ...] = ("/",)
-    """The beginnings of the paths that this is about."""
+    """The beginnings of the paths that the faults apply to."""
 
 
 class FaultInjection:
-    """Holds a server's faults: a middleware that applies them, and the `/faults` endpoint that shows and sets them."""
+    """A server's faults, with a middleware that applies them and a `/faults` endpoint that shows and sets them.
+
+    Args:
+        applies_to: Tells whether a request may fail; `/faults` itself never fails.
+    """
 
     def __init__(self, applies_to: Callable[[web.Request], bool]) -> None:
-        """`applies_to` tells the requests that may be made to fail; `/faults` itself never is."""
         self._applies_to = applies_to
         self._healthy = Faults()
         self._faults = self._healthy
@@ -41,11 +44,11 @@ class FaultInjection:
         self._random = Random(0)
 
     def routes(self) -> list[web.RouteDef]:
-        """GET and PUT of `/faults`."""
+        """Return the routes of `/faults`."""
         return [web.get("/faults", self._show), web.put("/faults", self._set)]
 
     def middleware(self) -> Middleware:
-        """Lets requests through, late, or not at all."""
+        """Return the middleware, which delays requests, answers with an error, or hangs."""
 
         @web.middleware
         async def inject(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""SPARQL 1.1 Graph Store HTTP Protocol at `/catalogue/data` (https://www.w3.org/TR/sparql11-http-rdf-update/).
+"""The SPARQL 1.1 Graph Store HTTP Protocol at `/catalogue/data` (https://www.w3.org/TR/sparql11-http-rdf-update/).
 
 Without `?graph=` or `?default` a request is about the whole dataset, as in Apache Jena Fuseki.
 """
@@ -16,17 +16,17 @@ from sandbox.storage import GraphName, Storage
 
 PATH = "/catalogue/data"
 SIMPLE_FORMATS = (RdfFormat.N_TRIPLES, RdfFormat.TURTLE)
-"""Those that hold one graph and are parsed in a time that is linear in their length."""
+"""Formats that hold one graph and take a parsing time linear in their length."""
 
 
 class GraphStore:
-    """Graphs read, replaced, added to and deleted. What comes is stored as it came, blank nodes and all."""
+    """Reads, replaces, extends and deletes graphs, which are stored unchanged, blank nodes included."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def routes(self) -> list[web.RouteDef]:
-        """What answers where; HEAD is GET without the body."""
+        """Return the routes; HEAD is GET without the body."""
         return [
             web.get(PATH, self._get),
             web.put(PATH, self._put),
@@ -36,26 +36,26 @@ class GraphStore:
 
     async def _get(self, request: web.Request) -> web.Response:
         graph = _graph(request)
-        media_type, format = media.chosen(request, media.GRAPH_FORMATS if graph else media.DATASET_FORMATS)
-        return media.answer(await self._storage.run(lambda: self._dump(graph, format)), media_type)
+        media_type, rdf_format = media.chosen(request, media.GRAPH_FORMATS if graph else media.DATASET_FORMATS)
+        return media.answer(await self._storage.run(lambda: self._dump(graph, rdf_format)), media_type)
 
     async def _put(self, request: web.Request) -> web.Response:
-        graph, format, body = _graph(request), media.sent(request), await request.read()
-        quick = rdf.is_quick(body, format)
+        graph, rdf_format, body = _graph(request), media.sent(request), await request.read()
+        quick = rdf.is_quick(body, rdf_format)
         if graph is not None and quick and format in SIMPLE_FORMATS:
-            with _refusing_malformed(format):
-                if await self._storage.write(lambda: self._load_new(graph, body, format), quick):
+            with _refusing_malformed(rdf_format):
+                if await self._storage.write(lambda: self._load_new(graph, body, rdf_format), quick):
                     return _stored(existed=isinstance(graph, DefaultGraph))
-        quads = await self._parsed(graph, body, format)
+        quads = await self._parsed(graph, body, rdf_format)
         if graph is None:
             await self._storage.write(lambda: self._replace_everything(quads), quick)
             return web.Response(status=204)
         return _stored(await self._storage.write(lambda: self._replace(graph, quads), quick))
 
     async def _post(self, request: web.Request) -> web.Response:
-        graph, format, body = _graph(request), media.sent(request), await request.read()
-        quads = await self._parsed(graph, body, format)
-        return _stored(await self._storage.write(lambda: self._add(graph, quads), rdf.is_quick(body, format)))
+        graph, rdf_format, body = _graph(request), media.sent(request), await request.read()
+        quads = await self._parsed(graph, body, rdf_format)
+        return _stored(await self._storage.write(lambda: self._add(graph, quads), rdf.is_quick(body, rdf_format)))
 
     async def _delete(self, request: web.Request) -> web.Response:
         graph = _graph(request)
@@ -64,20 +64,24 @@ class GraphStore:
         await self._storage.write(lambda: self._remove(graph), quick=True)
         return web.Response(status=204)
 
-    async def _parsed(self, graph: GraphName | None, body: bytes, format: RdfFormat) -> list[Quad]:
-        with _refusing_malformed(format):
-            return await self._storage.run(lambda: _parse(body, format, graph), rdf.is_quick(body, format))
+    async def _parsed(self, graph: GraphName | None, body: bytes, rdf_format: RdfFormat) -> list[Quad]:
+        with _refusing_malformed(rdf_format):
+            return await self._storage.run(lambda: _parse(body, rdf_format, graph), rdf.is_quick(body, rdf_format))
 
-    def _dump(self, graph: GraphName | None, format: RdfFormat) -> bytes:
+    def _dump(self, graph: GraphName | None, rdf_format: RdfFormat) -> bytes:
         self._require(graph)
-        return self._storage.dump(format, graph)
+        return self._storage.dump(rdf_format, graph)
 
-    def _load_new(self, graph: GraphName, body: bytes, format: RdfFormat) -> bool:
-        """Fills a graph that is empty; returns whether it was. Half the effort of quads that pass through Python."""
+    def _load_new(self, graph: GraphName, body: bytes, rdf_format: RdfFormat) -> bool:
+        """Fill a graph if it is empty, with half the effort of quads that pass through Python.
+
+        Returns:
+            Whether it was empty.
+        """
         if self._storage.has_graph(graph):
             return False
-        rdf.check_nesting(body, format)
-        self._storage.store.load(body, format, base_iri=_base_iri(graph), to_graph=graph)
+        rdf.check_nesting(body, rdf_format)
+        self._storage.store.load(body, rdf_format, base_iri=_base_iri(graph), to_graph=graph)
         return True
 
     def _replace(self, graph: GraphName, quads: list[Quad]) -> bool:
@@ -86,7 +90,7 @@ class GraphStore:
         return existed
 
     def _replace_everything(self, quads: list[Quad]) -> None:
-        # In two transactions: an update in one cannot name graphs by blank nodes, which quads may.
+        # Two transactions, since an update cannot name graphs by blank nodes, as quads can.
         self._storage.store.clear()
         self._storage.store.extend(quads)
 
@@ -119,10 +123,10 @@ def _graph(request: web.Request) -> GraphName | None:
         raise web.HTTPBadRequest(text=f"The graph is not an absolute IRI: {error}")
 
 
-def _parse(body: bytes, format: RdfFormat, graph: GraphName | None) -> list[Quad]:
+def _parse(body: bytes, rdf_format: RdfFormat, graph: GraphName | None) -> list[Quad]:
     if graph is None:
-        return rdf.parse_bounded(body, format)
-    quads = rdf.parse_bounded(body, format, _base_iri(graph), named_graphs=False)
+        return rdf.parse_bounded(body, rdf_format)
+    quads = rdf.parse_bounded(body, rdf_format, _base_iri(graph), named_graphs=False)
     return [Quad(quad.subject, quad.predicate, quad.object, graph) for quad in quads]
 
 
@@ -132,11 +136,11 @@ def _base_iri(graph: GraphName) -> str | None:
 
 
 @contextmanager
-def _refusing_malformed(format: RdfFormat) -> Iterator[None]:
+def _refusing_malformed(rdf_format: RdfFormat) -> Iterator[None]:
     try:
         yield
     except SyntaxError as error:
-        raise web.HTTPBadRequest(text=f"The body is not {format.name}: {error.msg}")
+        raise web.HTTPBadRequest(text=f"The body is not {rdf_format.name}: {error.msg}")
 
 
 def _stored(existed: bool) -> web.Response:

@@ -1,4 +1,4 @@
-"""The SEDIMARK catalogue API: offerings stored, read and deleted, each as a named graph that bears its IRI."""
+"""The SEDIMARK catalogue API: stores, reads and deletes offerings, each as a named graph with its IRI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Manager:
         self._storage = storage
 
     def routes(self) -> list[web.RouteDef]:
-        """What answers where."""
+        """Return the routes."""
         return [
             web.put("/catalogue/manager", self._put),
             web.post("/catalogue/manager", self._put),
@@ -30,12 +30,12 @@ class Manager:
 
     async def _put(self, request: web.Request) -> web.Response:
         body = await request.read()
-        format = media.sent(request)
-        quick = rdf.is_quick(body, format)
+        rdf_format = media.sent(request)
+        quick = rdf.is_quick(body, rdf_format)
         try:
-            graphs = await self._storage.run(lambda: offering_graphs(body, format), quick)
+            graphs = await self._storage.run(lambda: offering_graphs(body, rdf_format), quick)
         except SyntaxError as error:
-            raise web.HTTPBadRequest(text=f"The body is not {format.name}: {error.msg}")
+            raise web.HTTPBadRequest(text=f"The body is not {rdf_format.name}: {error.msg}")
         if not graphs:
             raise web.HTTPBadRequest(text=f"No offering found: nothing in the body is a {rdf.OFFERING.value}.")
         await self._storage.write(lambda: self._storage.replace(graphs.items()), quick)
@@ -51,8 +51,8 @@ class Manager:
 
     async def _get(self, request: web.Request) -> web.Response:
         graph = _named_graph(request)
-        media_type, format = media.chosen(request, media.GRAPH_FORMATS)
-        return media.answer(await self._storage.run(lambda: self._dump(graph, format)), media_type)
+        media_type, rdf_format = media.chosen(request, media.GRAPH_FORMATS)
+        return media.answer(await self._storage.run(lambda: self._dump(graph, rdf_format)), media_type)
 
     async def _delete(self, request: web.Request) -> web.Response:
         graph = _named_graph(request)
@@ -71,9 +71,9 @@ class Manager:
             }
         )
 
-    def _dump(self, graph: NamedNode, format: RdfFormat) -> bytes:
+    def _dump(self, graph: NamedNode, rdf_format: RdfFormat) -> bytes:
         self._require(graph)
-        return self._storage.dump(format, graph)
+        return self._storage.dump(rdf_format, graph)
 
     def _remove(self, graph: NamedNode) -> None:
         self._require(graph)
@@ -93,15 +93,16 @@ def _named_graph(request: web.Request) -> NamedNode:
         raise web.HTTPBadRequest(text=f"The graph is not an absolute IRI: {error}")
 
 
-def offering_graphs(body: bytes, format: RdfFormat) -> dict[NamedNode, list[Quad]]:
-    """What a catalogue server keeps of a document: for each offering the graph of what is reachable from it.
+def offering_graphs(body: bytes, rdf_format: RdfFormat) -> dict[NamedNode, list[Quad]]:
+    """Return the graphs that a catalogue server stores of a document: the reachable triples of each offering.
 
-    As that server does, it stops at blank nodes: what they say is dropped. Raises SyntaxError on a malformed document.
+    Like that server, it stops at blank nodes and drops their triples.
+
+    Raises:
+        SyntaxError: The document is malformed.
     """
-    description = rdf.Description(rdf.parse_bounded(body, format))
+    index = rdf.DocumentIndex(rdf.parse_bounded(body, rdf_format))
     return {
-        offering: [
-            Quad(*statement, offering) for statement in description.reachable(offering, follow_blank_nodes=False)
-        ]
-        for offering in description.offerings
+        offering: [Quad(*statement, offering) for statement in index.reachable(offering, follow_blank_nodes=False)]
+        for offering in index.offerings
     }

@@ -1,4 +1,4 @@
-"""The formats that a catalogue node reads and writes, and the choice among them by Accept (RFC 9110, 12.5.1)."""
+"""The formats of a catalogue node, and the choice among them by Accept (RFC 9110, 12.5.1)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RESULT_FORMATS = {
 
 
 def chosen(request: web.Request, offered: Mapping[str, Format]) -> tuple[str, Format]:
-    """The media type to answer a request in, and its format: what Accept likes best, else the first offered."""
+    """Choose the media type of an answer, and its format: the one that Accept prefers, else the first offered."""
     media_type = _best(", ".join(request.headers.getall("Accept", ())), tuple(offered))
     return media_type, offered[media_type]
 
@@ -48,7 +48,11 @@ def _best(accept: str, offered: tuple[str, ...]) -> str:
 
 
 def sent(request: web.Request) -> RdfFormat:
-    """The format of a request's body by its Content-Type. Raises HTTPUnsupportedMediaType where it is not RDF."""
+    """Return the format of a request's body by its Content-Type.
+
+    Raises:
+        HTTPUnsupportedMediaType: It is not RDF.
+    """
     media = RdfFormat.from_media_type(request.content_type)
     if media is None:
         raise web.HTTPUnsupportedMediaType(
@@ -58,6 +62,6 @@ def sent(request: web.Request) -> RdfFormat:
 
 
 def answer(body: bytes, media_type: str, status: int = 200) -> web.Response:
-    """A response in one of the formats above, all of which are UTF-8."""
+    """Make a response in one of the formats above, all of which are UTF-8."""
     charset = "utf-8" if media_type.startswith("text/") else None
     return web.Response(body=body, status=status, content_type=media_type, charset=charset)

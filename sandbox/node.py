@@ -2,8 +2,8 @@
 
     python -m sandbox.node --port 3030
 
-Its default graph is empty, as in Fuseki: queries find offerings within GRAPH only. It differs from Fuseki where
-pyoxigraph does: with several FROM graphs a triple that stands in two of them counts twice.
+Its default graph is empty, as in Fuseki: queries find offerings within GRAPH only. It differs from Fuseki as pyoxigraph
+does: with several FROM graphs, a triple in two of them counts twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sandbox.faults import FaultInjection
 from sandbox.graph_store import GraphStore
 from sandbox.manager import Manager
 from sandbox.serve import errors_as_json, json_response, listen, run, url_of
-from sandbox.sparql import Sparql
+from sandbox.sparql_endpoint import Sparql
 from sandbox.storage import Storage
 
 MEBIBYTE = 1024 * 1024
@@ -29,11 +29,16 @@ def create_app(
     query_threads: int = 4,
     query_timeout: float = 60,
 ) -> web.Application:
-    """A catalogue node as an aiohttp application.
+    """Make the aiohttp application of a catalogue node.
 
-    Keeps its data in `directory`, else in memory; refuses bodies above `body_limit` bytes with 413; evaluates
-    `query_threads` queries at a time, each for at most `query_timeout` seconds. Raises OSError where another process
-    has the directory open.
+    Args:
+        directory: The directory of the data; ``None`` keeps it in memory.
+        body_limit: The largest request body, in bytes; larger ones are refused with 413.
+        query_threads: The number of queries to evaluate at a time.
+        query_timeout: Seconds that a query may take.
+
+    Raises:
+        OSError: Another process has the directory open.
     """
     storage = Storage(directory)
     sparql = Sparql(storage, query_threads, query_timeout)
@@ -72,7 +77,7 @@ async def _health(request: web.Request) -> web.Response:
     "--query-timeout", default=60.0, type=click.FloatRange(0, min_open=True), help="Seconds until a query is given up."
 )
 def main(host: str, port: int, store: Path | None, body_limit: int, query_threads: int, query_timeout: float) -> None:
-    """A small catalogue node, like a SEDIMARK catalogue server.
+    """Run a small catalogue node, like a SEDIMARK catalogue server.
 
     \b
     PUT, POST  /catalogue/manager             stores each sedimark:Offering of the body as a graph

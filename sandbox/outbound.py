@@ -1,4 +1,4 @@
-"""Finds what would make a node fetch from the network at a stranger's word: SERVICE in a query, LOAD in an update."""
+"""Finds the keywords that make a node send requests: SERVICE in a query, LOAD in an update."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _KEYWORD = re.compile("SERVICE|LOAD", re.IGNORECASE)
 
 
 def reaches_out(text: str) -> str | None:
-    """The keyword with which a SPARQL query or update may leave this node, or None.
+    """Return the keyword with which a SPARQL query or update may send requests; None if there is none.
 
-    The tokens are SPARQL 1.1's (19.8). Errs on the safe side: a prefix called `service` is taken for the keyword.
+    The tokens are those of SPARQL 1.1 (19.8). To be safe, a prefix called `service` counts as the keyword.
     """
     if not _KEYWORD.search(text):
         return None

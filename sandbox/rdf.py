@@ -1,4 +1,4 @@
-"""RDF from strangers: parsed within bounds, and cut down to what one offering reaches."""
+"""Parses untrusted RDF within bounds, and cuts out the reachable part of each offering."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ OFFERING = NamedNode("https://w3id.org/sedimark/ontology#Offering")
 TYPE = NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
 
 MAXIMUM_NESTING = 100
-"""How deep a document may nest. The JSON-LD expansion is recursive and quadratic in depth: 24 KB nested 3,000 deep take
-five seconds, and contexts nested as deep overflow the stack, which ends the process."""
+"""The deepest nesting of a document. JSON-LD expansion is recursive and quadratic in depth: 24 KB nested 3,000 deep take five
+seconds, and contexts nested as deep overflow the stack, which ends the process."""
 
 SMALL = 32 * 1024
-"""Bytes of a document that is parsed in about a millisecond, when nothing in it is quadratic."""
+"""Bytes of a document that takes about a millisecond to parse, unless something in it is quadratic."""
 
 Subject = NamedNode | BlankNode | Triple
 Term = NamedNode | BlankNode | Literal | Triple
@@ -29,11 +29,16 @@ Statement = tuple[Any, NamedNode, Any]
 def parse_bounded(
     document: bytes, media: RdfFormat, base_iri: str | None = None, named_graphs: bool = True
 ) -> list[Quad]:
-    """The quads of a document in the format `media`, its blank nodes renamed so that they meet no other document's.
+    """Parse a document, and rename its blank nodes apart from those of other documents.
 
-    Relative IRIs are resolved against `base_iri`; without one JSON-LD drops them and the other formats fail.
-    With `named_graphs` False a document that names a graph is refused.
-    Raises SyntaxError, with what the parser says, when the document is malformed or nests deeper than MAXIMUM_NESTING.
+    Args:
+        document: The document.
+        media: Its format.
+        base_iri: The base of relative IRIs; without one, JSON-LD drops them and the other formats fail.
+        named_graphs: Whether the document may name graphs.
+
+    Raises:
+        SyntaxError: The document is malformed, or nests deeper than MAXIMUM_NESTING.
     """
     check_nesting(document, media)
     quads = parse(document, media, base_iri=base_iri, without_named_graphs=not named_graphs, rename_blank_nodes=True)
@@ -41,7 +46,11 @@ def parse_bounded(
 
 
 def check_nesting(document: bytes, media: RdfFormat) -> None:
-    """Raises SyntaxError when a document nests deeper than MAXIMUM_NESTING, so deep that it must not reach a parser."""
+    """Refuse a document that nests too deep for the parser.
+
+    Raises:
+        SyntaxError: It nests deeper than MAXIMUM_NESTING.
+    """
     if media == RdfFormat.JSON_LD:
         too_deep = nests_deeper(document, MAXIMUM_NESTING)
     else:
@@ -51,24 +60,28 @@ def check_nesting(document: bytes, media: RdfFormat) -> None:
 
 
 def is_quick(document: bytes, media: RdfFormat) -> bool:
-    """Whether parse_bounded is surely done with the document within some milliseconds.
+    """Tell whether parse_bounded surely takes only some milliseconds.
 
-    A JSON-LD context within another, or in many places, may be processed anew wherever it is in force: 21 KB take five
-    seconds. `\\u` may spell `@context`.
+    A JSON-LD parser may process nested or repeated contexts again wherever they apply: 21 KB take five seconds. `\\u` may
+    spell `@context`.
     """
     if len(document) > SMALL:
         return False
     return media != RdfFormat.JSON_LD or (document.count(b"@context") <= 1 and b"\\u" not in document)
 
 
-class Description:
-    """What a document says, by subject, and the `sedimark:Offering`s that it says it of."""
+class DocumentIndex:
+    """The statements of a document by subject, and its offerings.
+
+    Args:
+        quads: The document's quads.
+        default_graph_only: Whether to leave out the named graphs.
+    """
 
     def __init__(self, quads: Iterable[Quad], default_graph_only: bool = True) -> None:
-        """Takes the statements of the default graph, or of all graphs together."""
         self._statements: dict[Subject, list[tuple[NamedNode, Term]]] = {}
         self.offerings: dict[NamedNode, None] = {}
-        """Those with an IRI, in the order of the document: one without cannot name a graph."""
+        """The offerings with an IRI, which can name a graph, in the order of the document."""
         default = DefaultGraph()
         for subject, predicate, value, graph in quads:
             if default_graph_only and graph != default:
@@ -78,10 +91,13 @@ class Description:
                 self.offerings[subject] = None
 
     def reachable(self, offering: NamedNode, follow_blank_nodes: bool = True) -> list[Statement]:
-        """What is said of one of the offerings, and of all that its statements lead to, breadth first.
+        """Return the statements that are reachable from an offering, breadth first.
 
-        The search stops at the other offerings: what is said of those is theirs. Without `follow_blank_nodes` it stops
-        at blank nodes too: a statement that points to one stays, and what is said of that one goes.
+        The search stops at other offerings, which own their statements.
+
+        Args:
+            offering: One of the offerings.
+            follow_blank_nodes: Whether the search goes beyond blank nodes.
         """
         seen: set[object] = set()
         found: list[Statement] = []

@@ -1,4 +1,4 @@
-"""What both sandbox servers share: their answers in JSON, and how they start, say where they are, and stop."""
+"""The common parts of the sandbox servers: JSON answers, start, announcement and stop."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from aiohttp import web
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STOP_WITHIN = 0.5
-"""Seconds that requests under way are given to finish when the server stops."""
+"""Seconds that requests under way may take to finish when the server stops."""
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
-    """An answer in JSON. `value` is anything that msgspec encodes."""
+    """Make a JSON response of any value that msgspec encodes."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns every refusal into `{"status": "error", "message": …}` with its HTTP status."""
+    """Answer every refusal with `{"status": "error", "message": …}` and its HTTP status."""
     try:
         return await handler(request)
     except web.HTTPException as refusal:
@@ -38,9 +38,14 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket, on a free port where `port` is 0.
+    """Open a listening TCP socket.
 
-    Raises click.ClickException, which says what to do, where it cannot be had.
+    Args:
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+
+    Raises:
+        click.ClickException: The address is not available; the message says what to do.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -51,7 +56,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket) -> str:
-    """Where to reach a listening socket from this machine, such as `http://127.0.0.1:8085`."""
+    """Return the URL of a listening socket on this machine, such as `http://127.0.0.1:8085`."""
     host, port = listening.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"
@@ -59,10 +64,16 @@ def url_of(listening: socket.socket) -> str:
 
 
 def run(app: web.Application, listening: socket.socket, announcement: str) -> None:
-    """Serves until SIGTERM or SIGINT, having printed the announcement as one line once requests are answered."""
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        app: The application.
+        listening: The socket.
+        announcement: A line to print once the server answers.
+    """
     asyncio.run(_serve(app, listening, announcement))
-    if threading.active_count() > 1:
-        # A query that is being evaluated cannot be interrupted, and a normal exit would wait for its thread.
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        # A running query cannot be interrupted, and a normal exit would wait for its thread.
         os._exit(0)
 
 

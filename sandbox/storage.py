@@ -1,4 +1,4 @@
-"""A node's store: quick work done at once, the rest in threads, one write at a time, each graph replaced as a whole."""
+"""A node's store: it does quick work at once and the rest in threads, with one write at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GraphName = NamedNode | DefaultGraph
 
 
 class Storage:
-    """A pyoxigraph store, in memory or in a directory, used from one event loop."""
+    """A pyoxigraph store for one event loop, in memory or in a directory."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self.store = Store(directory) if directory else Store()
@@ -26,28 +26,28 @@ class Storage:
         self._writing = asyncio.Lock()
 
     async def run(self, work: Callable[[], Result], quick: bool = False) -> Result:
-        """What `work()` returns: done at once where it is quick, for the hop has its price, else in a thread."""
+        """Do some work in a thread, or at once if it is quick, since a thread costs time, and return its result."""
         return work() if quick else await self._workers.run(work)
 
     async def write(self, work: Callable[[], Result], quick: bool = False) -> Result:
-        """The same for work that changes the store, when it is this one's turn.
+        """Do some work that changes the store, after all earlier such work, and return its result.
 
-        The store admits one transaction at a time and lets the thread of the next wait: never the event loop's.
+        The store allows one transaction at a time and blocks the thread of the next one, which must not be the event loop's.
         """
         async with self._writing:
             return await self.run(work, quick)
 
     def has_graph(self, graph: GraphName) -> bool:
-        """Whether something is said in the graph: as in Fuseki, a named graph without triples does not exist."""
+        """Tell whether the graph has triples; as in Fuseki, a named graph without triples does not exist."""
         return next(self.store.quads_for_pattern(None, None, None, graph), None) is not None
 
     def graphs(self) -> list[str]:
-        """The IRIs of the named graphs, sorted."""
+        """Return the IRIs of the named graphs, sorted."""
         names = (graph for graph in self.store.named_graphs() if isinstance(graph, NamedNode))
         return sorted(graph.value for graph in names if self.has_graph(graph))
 
     def replace(self, graphs: Iterable[tuple[GraphName, Collection[Quad]]]) -> None:
-        """Makes each graph hold exactly its quads, in one transaction: no reader meets one that is half there."""
+        """Replace each graph by its quads, in one transaction, so that no reader sees half of a graph."""
         removals: list[str] = []
         additions: dict[GraphName, Collection[Quad]] = {}
         for graph, quads in graphs:
@@ -67,14 +67,14 @@ class Storage:
         else:
             self.store.extend(chain.from_iterable(additions.values()))
 
-    def dump(self, format: RdfFormat, graph: GraphName | None = None) -> bytes:
-        """A graph, or the whole dataset, in a format."""
+    def dump(self, rdf_format: RdfFormat, graph: GraphName | None = None) -> bytes:
+        """Write a graph, or the whole dataset, in a format."""
         output = BytesIO()
-        self.store.dump(output, format=format, from_graph=graph)
+        self.store.dump(output, format=rdf_format, from_graph=graph)
         return output.getvalue()
 
     def close(self) -> None:
-        """Stops the threads, and writes to disk what is to last."""
+        """Stop the threads, and flush the data to disk."""
         self._workers.close()
         self.store.flush()
 

@@ -1,4 +1,4 @@
-"""What the sandbox's providers offer: the words that `offerings.generate` puts together."""
+"""The vocabulary of the made-up offerings, which `offerings.generate` combines."""
 
 from __future__ import annotations
 

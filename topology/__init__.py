@@ -1,1 +1,1 @@
-"""What joins the links into one catalogue: topics, settings, the ring, and what runs them."""
+"""The topology: the topics, settings, ring, gateway and runner that join the links into one catalogue."""

@@ -1,4 +1,4 @@
-"""What the six links have in common."""
+"""The base class of the six links."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from topology.ring import RingView
 
 
 class CatalogueLink(Link):
-    """A link of the catalogue's topology: it knows the settings, and makes sure that the topics exist."""
+    """A link of the catalogue's topology, with its settings and its topics."""
 
     dead_letter_topic = topics.DEAD_LETTERS
-    # However many providers serve nonsense, the others' offerings go on.
+    # Any number of bad descriptions must not stop the offerings of other providers.
     dead_letter_limits = None
 
     def __init__(self, **given: Any) -> None:
@@ -28,24 +28,24 @@ class CatalogueLink(Link):
         """The settings, read once.
 
         Raises:
-            UsageError: They cannot be used.
+            UsageError: A setting is wrong.
         """
         if self._settings is None:
             self._settings = settings.load()
         return self._settings
 
     def setup(self) -> None:
-        """Read the settings and make the topics that do not exist yet."""
+        """Read the settings, and create missing topics."""
         _ = self.settings
         self.ensure_topics(*topics.SPECS)
 
     def ensure_topics(self, *specs: TopicSpec) -> None:
-        """Make topics that do not exist yet; without Kafka, as in tests, there is nothing to make."""
+        """Create missing topics; do nothing without Kafka, as in tests."""
         if self.kafka_endpoint:
             ensure(self.kafka_endpoint, specs, self.options.properties)
 
     def follow_ring(self, on_change: Any = None) -> None:
-        """Keep :attr:`ring` fresh from its topic.
+        """Keep :attr:`ring` up to date from its topic.
 
         Args:
             on_change: Called with the new :class:`~topology.ring.RingView`, in the table's thread.
@@ -60,17 +60,17 @@ class CatalogueLink(Link):
         self.table(
             topics.RING,
             decode=lambda _key, value: records.from_text(value, Ring),
-            # Two monitors may both believe to be the one; what the topic holds first for an epoch is what counts.
+            # Two monitors may both believe that they lead; the first record of an epoch counts.
             accept=lambda _key, old, new: old is None or new.epoch > old.epoch,
             on_change=changed,
         )
 
     @property
     def ring(self) -> RingView:
-        """The ring as it was last read."""
+        """The last ring that was read."""
         return self._ring_view
 
 
 def now_in_milliseconds() -> int:
-    """The time as records carry it: milliseconds since the Unix epoch."""
+    """Return the time in milliseconds since the Unix epoch, as in records."""
     return int(time.time() * 1000)

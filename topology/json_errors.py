@@ -1,8 +1,8 @@
-"""What reading JSON from strangers can raise."""
+"""The errors of decoding untrusted JSON."""
 
 from __future__ import annotations
 
 import msgspec
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""For what is not the JSON that was expected: bad UTF-8 within a string, and too many levels, are errors of their own."""
+"""Raised for unexpected JSON, for bad UTF-8 within a string, and for too many levels."""

@@ -1,4 +1,4 @@
-"""Which catalogue nodes there are, in each mode."""
+"""Finds the catalogue nodes, in each mode."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from topology.json_errors import NOT_JSON
 from topology.settings import Settings
 
 _PROFILES_AT_ONCE = 32
-# Seconds after which a provider that did not answer is asked for its profile again.
+# Seconds until a provider that did not answer is asked again.
 _ASK_AGAIN_AFTER = 60.0
 
 
 class Member(NamedTuple):
-    """A node that belongs to the catalogue.
+    """A node of the catalogue.
 
     Attributes:
         id: Its name on the ring.
@@ -34,7 +34,7 @@ class Member(NamedTuple):
 
 
 class MembershipError(CatenaError):
-    """The list of nodes cannot be read; the message says what is wrong with it."""
+    """The list of nodes cannot be read; the message says why."""
 
 
 class _Entry(msgspec.Struct):
@@ -47,7 +47,7 @@ class CatalogueList:
     """The nodes that an operator names in a file: ``{"node_1": {"base_url", "catalogue_url", "id"}, …}``.
 
     Args:
-        path: The file; it is read again when it has changed.
+        path: The file, which is read again after each change.
     """
 
     def __init__(self, path: str) -> None:
@@ -56,10 +56,10 @@ class CatalogueList:
         self._members: tuple[Member, ...] = ()
 
     def members(self) -> tuple[Member, ...]:
-        """The nodes of the file as it is now.
+        """Return the nodes in the file.
 
         Raises:
-            MembershipError: The file is missing or wrong. What it said before still holds then.
+            MembershipError: The file is missing or wrong. Its earlier content still holds then.
         """
         try:
             status = self._path.stat()
@@ -77,10 +77,10 @@ def read_catalogue_list(content: bytes, name: str) -> tuple[Member, ...]:
 
     Args:
         content: The file's content.
-        name: What it is called in errors.
+        name: Its name in error messages.
 
     Raises:
-        MembershipError: It is not such a list, has an id or an address twice, or gives no usable address.
+        MembershipError: The content is no such list, repeats an id or an address, or lacks a usable address.
     """
     try:
         entries = msgspec.json.decode(content, type=dict[str, _Entry])
@@ -107,7 +107,7 @@ def read_catalogue_list(content: bytes, name: str) -> tuple[Member, ...]:
 
 
 class _Owner:
-    """What is known of one owner's node."""
+    """One owner's node, and the request for its address."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -118,14 +118,14 @@ class _Owner:
 
 
 class OwnersNodes:
-    """The nodes of the owners of offerings: one for each owner, those that share an address counted once.
+    """The nodes of the owners of offerings: one for each owner, and one for owners that share an address.
 
-    A provider may say in its profile where its catalogue is; else its address follows from a template. Profiles are asked
-    in threads of their own, so that a provider that hangs holds up nobody.
+    A provider's profile may name the address of its catalogue. If not, the address follows from a template. Threads request the
+    profiles, so a provider that hangs delays no other.
 
     Args:
-        settings: With ``NODE_URL_TEMPLATE``.
-        web: The client to ask profiles with.
+        settings: They hold ``NODE_URL_TEMPLATE``.
+        web: The HTTP client for profiles.
     """
 
     def __init__(self, settings: Settings, web: WebClient) -> None:
@@ -135,32 +135,32 @@ class OwnersNodes:
         self._workers = ThreadPoolExecutor(_PROFILES_AT_ONCE, thread_name_prefix="profile")
 
     def members(self, sources: Iterable[tuple[str, str]]) -> tuple[Member, ...]:
-        """The nodes of these owners, as far as they are known by now.
+        """Return the nodes of these owners that are known so far.
 
         Args:
-            sources: ``(owner, URI of one of its descriptions)``; the first one of an owner decides, for as long as this
-                object lives.
+            sources: ``(owner, URI of one of its descriptions)``; the first URI of an owner counts as long as this object
+                lives.
         """
         for owner, source in sources:
             if owner and owner not in self._owners and _is_usable(source):
                 self._owners[owner] = _Owner(source)
         for known in self._owners.values():
             self._follow_up(known)
-        # The address names the node: it is the same for every instance, whichever owner it met first.
+        # The address is the id, so that all instances agree, whichever owner they met first.
         return tuple(Member(url, url) for url in sorted({known.url for known in self._owners.values() if known.url}))
 
     @property
     def has_asked(self) -> bool:
-        """Whether every owner's provider has been asked to an end at least once."""
+        """True once each owner's provider has answered, or failed to answer, at least once."""
         return all(known.url for known in self._owners.values())
 
     @property
     def is_sure(self) -> bool:
-        """Whether every owner's provider has answered; one that did not is taken at the template until it does."""
+        """True once each owner's provider has answered; until then the template gives its address."""
         return all(known.is_sure for known in self._owners.values())
 
     def close(self) -> None:
-        """Let go of profiles that hang."""
+        """Abandon requests that hang."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _follow_up(self, known: _Owner) -> None:
@@ -180,10 +180,10 @@ class OwnersNodes:
             known.url = named or self._template.format(scheme=parts.scheme, host=host).rstrip("/")
 
     def _profile(self, base: str) -> str | None:
-        """The endpoint that a provider's profile names, if it has a profile and that names one.
+        """Return the endpoint in a provider's profile; ``None`` if there is no profile or no endpoint in it.
 
         Raises:
-            WebError: The provider does not answer, or with trouble of its own.
+            WebError: The provider does not answer, or answers with an error of its own.
         """
         try:
             response = self._web.request("GET", f"{base}/profile", headers={"Accept": "application/json"})

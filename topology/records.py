@@ -1,4 +1,4 @@
-"""What the topics carry: one record type for each, as JSON text, so that any Kafka client can read along."""
+"""The records in the topics, as JSON text, so that any Kafka client can read them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 class AddressEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``catena.addresses``: what became of an address of the ledger.
+    """``catena.addresses``: an event of an address on the ledger.
 
     Attributes:
         kind: ``listed`` when it is new, ``refresh`` when its description is due, ``delisted`` when it is gone.
-        at: When that was seen, in milliseconds since the Unix epoch.
-        failures: How many times in a row it was emitted before without an offering coming of it.
+        at: The time of the event, in milliseconds since the Unix epoch.
+        failures: The number of earlier events in a row that led to no offering.
     """
 
     kind: Literal["listed", "refresh", "delisted"]
@@ -24,16 +24,16 @@ class AddressEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """An offering without its content, which those who only need to know of it do not read.
+    """An offering without its content.
 
     Attributes:
         graph: The offering's IRI, which is the name of its graph.
-        digest: SHA-256 of its content, in hex.
+        digest: SHA-256 of its content, in hexadecimal.
         claimed_at: When this address first claimed the graph, in milliseconds since the Unix epoch.
         owner: The owner that the ledger names.
         name: The name that the ledger gives.
-        source: The URI that the description came from.
-        etag: The entity tag it came with.
+        source: The URI of its description.
+        etag: The entity tag of that description.
     """
 
     graph: str
@@ -46,7 +46,7 @@ class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 
 
 class Offering(OfferingHead, frozen=True, omit_defaults=True, kw_only=True):
-    """``catena.offerings``: an offering as it is to be kept; the key is its address.
+    """``catena.offerings``: an offering with its content; the key is its address.
 
     Attributes:
         triples: The graph as canonical N-Triples, without blank nodes.
@@ -56,48 +56,49 @@ class Offering(OfferingHead, frozen=True, omit_defaults=True, kw_only=True):
 
 
 def read_head(_address: str, value: Any) -> OfferingHead:
-    """The row that a table of ``catena.offerings`` keeps."""
+    """Decode a row of a table of ``catena.offerings``."""
     return from_text(value, OfferingHead)
 
 
 def is_newer_claim(_address: str, old: OfferingHead | None, new: OfferingHead) -> bool:
-    """Whether a row of such a table takes the old one's place.
+    """Tell whether a row of such a table replaces the old one.
 
-    An address that claims another graph moves to another partition, where nothing orders the old record and the new one; the
-    time of the claim does.
+    The record of an address that claims another graph may move to another partition. Then only the time of the claim orders
+    the old record and the new one.
     """
     return old is None or new.claimed_at >= old.claimed_at
 
 
 NodeState = Literal["up", "suspect", "down"]
+NodeProtocol = Literal["sedimark", "graph-store"]
 
 
 class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     """A catalogue node on the ring.
 
     Attributes:
-        id: Its name, which decides its place on the ring.
+        id: Its name, which determines its place on the ring.
         url: Its endpoint, for instance ``http://host:3030/catalogue``.
-        state: ``up``; ``suspect`` while it is silent and within its grace period; ``down`` when that is over.
-        since: The epoch in which it last came up: it is to be compared with what it should hold.
-        protocol: How it is written to.
+        state: ``up``; ``suspect`` while it is silent within its grace period; ``down`` after that.
+        since: The epoch in which it last came up; the writer then compares its graphs with the placements.
+        protocol: The protocol for writing to it.
     """
 
     id: str
     url: str
     state: NodeState = "up"
     since: int = 0
-    protocol: Literal["sedimark", "graph-store"] = "sedimark"
+    protocol: NodeProtocol = "sedimark"
 
 
 class Ring(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``catena.ring``: the nodes and how offerings are placed on them; the key is ``ring``.
+    """``catena.ring``: the nodes, and the parameters of the placement; the key is ``ring``.
 
     Attributes:
         epoch: Rises by one with each change.
         nodes: All known nodes.
-        virtual_nodes: Points of each node on the hash ring.
-        replicas: How many nodes hold each offering.
+        virtual_nodes: The number of points of each node on the hash ring.
+        replicas: The number of nodes that hold each offering.
         previous: The nodes of the epoch before.
     """
 
@@ -118,12 +119,12 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
         kind: ``put`` replaces the whole graph, ``delete`` removes it.
         node: The node's id.
         graph: The graph's IRI.
-        address: The address it belongs to.
-        version: The offset of the newest offering that was known of the graph: the higher is the newer.
-        epoch: The ring's epoch by which it was routed.
-        partition: The partition of ``catena.placements`` that the acknowledgement belongs in.
-        digest: What the graph will be, for ``put``.
-        triples: Its canonical N-Triples, for ``put``.
+        address: The address that it belongs to.
+        version: The offset of the newest record about the graph; a higher version is newer.
+        epoch: The epoch of the ring that it was routed by.
+        partition: The partition of ``catena.placements`` for the acknowledgement.
+        digest: For ``put``, the digest of the new content.
+        triples: For ``put``, the new content as canonical N-Triples.
     """
 
     kind: Literal["put", "delete"]
@@ -138,18 +139,18 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``catena.placements``: what a node acknowledged; the key is :func:`placement_key`.
+    """``catena.placements``: a node's acknowledgement; the key is :func:`placement_key`.
 
     Attributes:
         node: The node's id.
         graph: The graph's IRI.
-        address: The address it belongs to.
+        address: The address that it belongs to.
         version: The version that was written.
-        epoch: The ring's epoch by which it was routed.
-        partition: The partition that this record stands in.
-        digest: What the node holds now; empty when that is unknown, because it refused a write or failed on it. What a node
-            does not hold has no placement.
-        refused: The digest that the node refused to take, or :data:`REFUSED_DELETE`, when it did.
+        epoch: The epoch of the ring that it was routed by.
+        partition: The partition of this record.
+        digest: The digest of the node's content; empty if it is unknown, since the node refused a write or failed on it. A
+            graph that the node does not hold has no placement.
+        refused: The digest of a refused put, or :data:`REFUSED_DELETE` for a refused delete.
     """
 
     node: str
@@ -166,23 +167,23 @@ REFUSED_DELETE = "delete"
 
 
 def placement_key(node: str, graph: str) -> str:
-    """The key of a placement; a space stands in no IRI, so the last one parts the two."""
+    """Return the key of a placement; no IRI has a space, so the last space separates the two parts."""
     return f"{node} {graph}"
 
 
 def split_placement_key(key: str) -> tuple[str, str]:
-    """The node and the graph that a placement's key names."""
+    """Return the node and the graph of a placement's key."""
     node, _, graph = key.rpartition(" ")
     return node, graph
 
 
 def to_text(record: msgspec.Struct) -> str:
-    """A record as JSON text."""
+    """Encode a record as JSON text."""
     return msgspec.json.encode(record).decode()
 
 
 def from_text(text: Any, kind: type[Record]) -> Record:
-    """A record from its JSON text.
+    """Decode a record from its JSON text.
 
     Raises:
         msgspec.ValidationError: The text is not such a record.

@@ -1,8 +1,8 @@
-"""Consistent hashing: which nodes hold a graph.
+"""Consistent hashing: places graphs on nodes.
 
-Every node stands at many points of a circle of 64-bit numbers, its virtual nodes; a graph belongs to the first distinct nodes
-that follow its own point clockwise. When one of n nodes comes or goes, about 1/n of the graphs move, and no others
-(Karger et al., "Consistent Hashing and Random Trees", STOC 1997).
+Every node has many points, its virtual nodes, on a circle of 64-bit numbers. A graph belongs to the first distinct nodes that
+follow its own point clockwise. When one of n nodes comes or goes, only about 1/n of the graphs move (Karger et al., "Consistent
+Hashing and Random Trees", STOC 1997).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from topology.records import Ring
 
 
 class HashRing:
-    """The circle for one set of nodes.
+    """The hash ring of one set of nodes.
 
     Args:
-        nodes: The ids of the nodes; their order does not matter.
-        virtual_nodes: Points of each node.
+        nodes: The ids of the nodes, in any order.
+        virtual_nodes: The number of points of each node.
     """
 
     def __init__(self, nodes: Iterable[str], virtual_nodes: int) -> None:
@@ -29,11 +29,11 @@ class HashRing:
         self._node_at = [node for _, node in points]
 
     def owners(self, key: str, count: int) -> tuple[str, ...]:
-        """The distinct nodes that hold a key, the first one first.
+        """Return the distinct nodes that hold a key, in ring order.
 
         Args:
             key: The graph's IRI.
-            count: How many are wanted; there are fewer when the ring has fewer nodes.
+            count: The number of nodes to return; fewer if the ring has fewer.
         """
         wanted = min(count, len(self._nodes))
         owners: list[str] = []
@@ -47,10 +47,10 @@ class HashRing:
 
 
 class RingView:
-    """A ring as a link reads it: the state of its nodes, and who owns what.
+    """A ring as links read it: the states of its nodes, and the owners of graphs.
 
     Args:
-        ring: The record; ``None`` before there is one.
+        ring: The record; ``None`` before the first one.
     """
 
     def __init__(self, ring: Ring | None) -> None:
@@ -62,9 +62,9 @@ class RingView:
         self._owners: dict[str, tuple[str, ...]] = {}
 
     def owners(self, graph: str) -> tuple[str, ...]:
-        """The nodes that should hold a graph; none while no node is known.
+        """Return the nodes that should hold a graph; none while no node is known.
 
-        A node in its grace period keeps its place, so that a short silence moves no data.
+        A node in its grace period stays an owner, so a short silence moves no data.
         """
         owners = self._owners.get(graph)
         if owners is None:
@@ -72,7 +72,7 @@ class RingView:
         return owners
 
     def is_up(self, node: str) -> bool:
-        """Whether a node answered its last check."""
+        """Tell whether a node answered its last check."""
         return node in self.nodes and self.nodes[node].state == "up"
 
 

@@ -1,7 +1,7 @@
-"""The settings of the topology, read from the environment and from ``.env``; the environment wins.
+"""The settings of the topology, from the environment and from ``.env``; the environment wins.
 
-Each setting stands here once, with its default, its unit and what it does; ``examples/example.env`` shows them all, and a
-test holds the two together.
+Each setting is defined here once, with its default, its unit and its purpose. ``examples/example.env`` shows them all; a test
+compares the two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from catena_core.errors import UsageError
@@ -27,7 +27,7 @@ _HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
 
 class Mode(Enum):
-    """Where the catalogue nodes come from."""
+    """The source of the catalogue nodes."""
 
     OPERATOR = "the nodes that CATALOGUE_LIST names"
     OWNERS = "one node for each owner of an offering"
@@ -129,16 +129,14 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-def _setting(default: str, parse: Callable[[str], Any], describes: str) -> Any:
-    """A field whose environment variable is its name in capitals."""
-    return dataclasses.field(
-        default=parse(default), metadata={"parse": parse, "default": default, "describes": describes}
-    )
+def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:
+    """Define a setting; its environment variable is the field's name in capitals."""
+    return dataclasses.field(default=parse(default), metadata={"parse": parse, "default": default, "help": help_text})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator can set; each field's variable is its name in capitals."""
+    """The settings of an operator; the variable of each field is its name in capitals."""
 
     # Where the nodes come from
     operator_provided: bool = _setting(
@@ -151,7 +149,7 @@ class Settings:
     node_url_template: str = _setting(
         "{scheme}://{host}:3030/catalogue", _template, "an owner's node, from scheme and host of its descriptions"
     )
-    node_protocol: str = _setting(
+    node_protocol: Literal["auto", "sedimark", "graph-store"] = _setting(
         "auto", _one_of("auto", "sedimark", "graph-store"), "how nodes are written to: auto, sedimark or graph-store"
     )
     gc_url: str = _setting("http://global-catalogue", _host_url, "the Global Catalogue, without port and path")
@@ -185,7 +183,7 @@ class Settings:
     sparql_cache_ttl: float | None = _setting(
         "auto",
         _seconds_or_auto,
-        "seconds that answers, and quads that nobody placed, are kept; 0: not; auto: 60 with Kafka, without it not",
+        "seconds that answers, and quads of unmanaged graphs, are cached; 0: not; auto: 60 with Kafka, without it not",
     )
     sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
     sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")
@@ -210,24 +208,24 @@ class Settings:
 
     @property
     def mode(self) -> Mode:
-        """Where the catalogue nodes come from."""
+        """The source of the catalogue nodes."""
         if self.centralised:
             return Mode.CENTRALISED
         return Mode.OPERATOR if self.operator_provided else Mode.OWNERS
 
     @property
     def replicas(self) -> int:
-        """How many nodes hold each offering in this mode."""
+        """The number of nodes that hold each offering in this mode."""
         return 1 if self.centralised else self.offering_replica_count
 
     @property
     def global_catalogue_url(self) -> str:
-        """The Global Catalogue's endpoint."""
+        """The endpoint of the Global Catalogue."""
         return f"{self.gc_url}:{self.gc_port}/catalogue"
 
 
 def kafka_endpoint(file: str | Path = ".env") -> str | None:
-    """The Kafka that the environment or ``.env`` names, if one of them does."""
+    """Return the address of Kafka in the environment or in ``.env``; ``None`` if neither names one."""
     return os.environ.get("KAFKA_ENDPOINT") or dotenv_values(file).get("KAFKA_ENDPOINT") or None
 
 
@@ -236,10 +234,10 @@ def load(environment: Mapping[str, str] | None = None, file: str | Path = ".env"
 
     Args:
         environment: Variables by name; ``None``: those of this process.
-        file: A file with further ones, which need not exist.
+        file: A file with further variables, which need not exist.
 
     Raises:
-        UsageError: A value is not what it should be, or two settings contradict each other; the message names them all.
+        UsageError: Values are wrong, or settings contradict each other; the message names them all.
     """
     given = os.environ if environment is None else environment
     variables = {**{name: value for name, value in dotenv_values(file).items() if value is not None}, **given}

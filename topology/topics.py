@@ -1,4 +1,4 @@
-"""The topics that join the links, and which partition things stand in."""
+"""The topics between the links, and the partition of each graph."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WRITES = "catena.writes"
 PLACEMENTS = "catena.placements"
 DEAD_LETTERS = "catena.dead-letters"
 
-# Equally many, so that a router is given the offerings and the placements of the same graphs.
+# The same for both topics, so that a router gets the offerings and the placements of the same graphs.
 _GRAPH_PARTITIONS = 12
 _WRITE_PARTITIONS = 4
 
-# A graph travels in one message; topology.rdf.offering_graph bounds it below this.
+# One message carries a whole graph, which topology.rdf.offering_graph keeps below this size.
 _GRAPH_BYTES = 16 * 1024 * 1024
 
 SPECS = (
@@ -32,11 +32,11 @@ SPECS = (
 
 
 def writes_topic(node_id: str, prefix: str = WRITES) -> TopicSpec:
-    """The topic of the writes for one node.
+    """Return the topic of the writes to one node.
 
     Args:
-        node_id: Any text; what Kafka does not allow in a topic's name is replaced, and a digest keeps names apart.
-        prefix: What the names of all such topics begin with.
+        node_id: Any text. Characters that Kafka forbids in names are replaced; a digest then keeps names apart.
+        prefix: The beginning of the names of all such topics.
     """
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", node_id).strip("-")[:80]
     if readable != node_id:
@@ -45,10 +45,10 @@ def writes_topic(node_id: str, prefix: str = WRITES) -> TopicSpec:
 
 
 def graph_partition(graph: str, partitions: int) -> int:
-    """The partition in which everything about a graph stands, whoever claims it.
+    """Return the partition of all records about a graph, whoever claims it.
 
     Args:
         graph: The graph's IRI.
-        partitions: How many partitions there are.
+        partitions: The number of partitions.
     """
     return zlib.crc32(graph.encode()) % partitions

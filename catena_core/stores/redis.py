@@ -38,10 +38,10 @@ class RedisConnector(Connector["Redis[bytes]"], Store):
 
     def __init__(self, endpoint: str, timeout: float = TIMEOUT) -> None:
         super().__init__(timeout)
-        self._library = import_client("redis", "redis", "redis")
+        self._library = import_client("catena_core.stores.redis_client", "redis", "redis")
         self._url = endpoint if "://" in endpoint else f"redis://{_single(endpoint)}"
         try:
-            self._library.ConnectionPool.from_url(self._url)
+            self._connect()
         except (ValueError, TypeError) as error:
             # The URL may hold a password, so the error leaves it out.
             raise UsageError(
@@ -161,9 +161,7 @@ class RedisConnector(Connector["Redis[bytes]"], Store):
         return f"{namespace}:{set_}".encode()
 
     def _connect(self) -> Redis[bytes]:
-        client: Redis[bytes] = self._library.Redis.from_url(
-            self._url, socket_timeout=self.timeout, socket_connect_timeout=self.timeout
-        )
+        client: Redis[bytes] = self._library.redis_client(self._url, self.timeout)
         return client
 
     def _disconnect(self, client: Redis[bytes]) -> None:

@@ -14,7 +14,7 @@ import urllib3
 from federation.source_selection import Snapshot, Source
 from tests.differential.reference import Reference
 from tests.differential.worlds import World
-from topology.gateway.replicas.ranking import mark
+from topology.gateway.replicas.ranking import fingerprint
 
 
 class Catalogue:
@@ -68,7 +68,7 @@ class Catalogue:
         for owner in owners:
             put(self._nodes[int(owner.removeprefix("node"))], name, turtle)
         self.placed[name] = turtle
-        self._fingerprints = {**self._fingerprints, name: mark(name, turtle)}
+        self._fingerprints = {**self._fingerprints, name: fingerprint(name, turtle)}
         self._tombstoned.discard(name)
         self._references.clear()
 
@@ -83,7 +83,7 @@ class Catalogue:
 
     def acknowledge(self) -> None:
         """Let snapshots tell what the nodes have."""
-        self._fingerprints = {name: mark(name, text) for name, text in self.placed.items()}
+        self._fingerprints = {name: fingerprint(name, text) for name, text in self.placed.items()}
 
     def withdraw(self, name: str) -> None:
         """Let a placed graph be deleted; its copies go later, if ever."""
@@ -112,7 +112,7 @@ class Catalogue:
             source_of=source_of,
             tombstoned=frozenset(self._tombstoned),
             unavailable=missing,
-            version=str(mark(*sorted(map(str, fingerprints.items())), *sorted(own), *missing)),
+            version=str(fingerprint(*sorted(map(str, fingerprints.items())), *sorted(own), *missing)),
             fingerprints=fingerprints,
             untracked=own,
         )

@@ -21,8 +21,9 @@ import requests
 from federation.engine import Engine
 from tests.differential.catalogue import delete, put, update
 from tests.differential.graphs import EX, PREFIXES
-from topology.gateway.replicas.selector import Copy, Directory
-from topology.gateway.replicas.unmanaged import Listing
+from topology.gateway.replicas.inventory import NodeGraphs
+from topology.gateway.replicas.ranking import Replica
+from topology.gateway.replicas.selector import ReplicaSelector
 from topology.records import Node, OfferingHead, Ring, placement_key
 from topology.ring import RingView
 
@@ -61,13 +62,13 @@ class Moving:
 
     def __init__(self, nodes: list[str]) -> None:
         self.nodes = {f"n{number}": url for number, url in enumerate(nodes)}
-        self._listed = {name: Listing(frozenset(GRAPHS), 0.0) for name in self.nodes}
+        self._listed = {name: NodeGraphs(frozenset(GRAPHS), 0.0) for name in self.nodes}
         self._epoch, self._version = 0, 0
         self.set_ring([*self.nodes][:3])
-        self.directory = Directory(lambda: self.ring, lambda: self._listed)
+        self.directory = ReplicaSelector(lambda: self.ring, lambda: self._listed)
         self._claims: dict[str, OfferingHead] = {}
-        self._copies: dict[str, Copy] = {}
-        self.directory.claims, self.directory.copies = self._claims, self._copies
+        self._copies: dict[str, Replica] = {}
+        self.directory.claims, self.directory.replicas = self._claims, self._copies
         for node in nodes:
             update(node, "DROP ALL")
         for graph in GRAPHS:
@@ -96,7 +97,7 @@ class Moving:
         """A node gets it, and a while later the gateway knows."""
         put(self.nodes[node], graph, turtle(graph, state))
         time.sleep(ON_THE_WAY)
-        self._placed(node, graph, Copy(str(state), self._version))
+        self._placed(node, graph, Replica(str(state), self._version))
 
     def delete(self, node: str, graph: str) -> None:
         """A node deletes it, and a while later the gateway knows."""
@@ -118,14 +119,14 @@ class Moving:
                     time.sleep(ON_THE_WAY)
                     self.delete(other, graph)
 
-    def _placed(self, node: str, graph: str, copy: Copy | None) -> None:
+    def _placed(self, node: str, graph: str, copy: Replica | None) -> None:
         key = placement_key(node, graph)
         old = self._copies.get(key)
         if copy is None:
             del self._copies[key]
         else:
             self._copies[key] = copy
-        self.directory.copy_changed(key, old, copy)
+        self.directory.replica_changed(key, old, copy)
 
 
 Asking = Callable[[str, Moving], "tuple[list[dict[str, str]], tuple[str, ...]]"]

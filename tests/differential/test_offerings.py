@@ -10,7 +10,7 @@ import pytest
 
 from federation.engine import Engine
 from federation.source_selection import Snapshot, Source
-from sandbox.offerings import generate, load
+from sandbox.made_up_offerings import generate, load
 from tests.differential.reference import Reference, Result
 from tests.helpers.sparql_node import Node, running_nodes
 from topology.rdf.offering_graph import read_description

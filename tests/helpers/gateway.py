@@ -6,16 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import flask
+import pyoxigraph as ox
 from flask.testing import FlaskClient
 
 from federation.engine import Engine
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import WebClient
-from topology.clients.node import CatalogueNode
+from topology.clients.node import NodeClient
 from topology.gateway.api.app import create_app
-from topology.gateway.replicas.selector import Copy, Directory
-from topology.rdf.offering_graph import Description
+from topology.gateway.replicas.ranking import Replica
+from topology.gateway.replicas.selector import ReplicaSelector
+from topology.rdf.offering_graph import Description, canonical_text
 from topology.records import Node, NodeState, OfferingHead, Ring, placement_key
 from topology.ring import RingView
 
@@ -27,12 +29,12 @@ class Serving:
 
     def __init__(self, engine: Engine) -> None:
         self.nodes: list[Node] = []
-        self.directory = Directory(lambda: self.view)
+        self.directory = ReplicaSelector(lambda: self.view)
         self.app: flask.Flask = create_app(engine, self.directory, lambda: self.view)
         self.client: FlaskClient = self.app.test_client()
         self._claims: dict[str, OfferingHead] = {}
-        self._copies: dict[str, Copy] = {}
-        self.directory.claims, self.directory.copies = self._claims, self._copies
+        self._copies: dict[str, Replica] = {}
+        self.directory.claims, self.directory.replicas = self._claims, self._copies
 
     @classmethod
     def over(cls, engine: Engine, nodes: Iterable[Sandbox]) -> Serving:
@@ -64,12 +66,18 @@ class Serving:
         """Put a graph on a node, as the writer does."""
         (node,) = [node for node in self.nodes if node.id == name]
         if node.state == "up" and ".invalid" not in node.url:
-            CatalogueNode(node.url, WebClient(5), "graph-store").put(description.graph, description.triples)
+            NodeClient(node.url, WebClient(5), "graph-store").put(description.graph, description.triples)
         self.note(name, description)
 
     def note(self, name: str, description: Description) -> None:
-        self._copies[placement_key(name, description.graph)] = Copy(description.digest, 1)
+        self._copies[placement_key(name, description.graph)] = Replica(description.digest, 1)
         self.directory.changed()
 
     def offering(self, identifier: Any, **headers: str) -> Any:
         return self.client.post("/offerings", json={"offerings_id": identifier}, headers=headers)
+
+
+def same_graph(body: bytes, description: Description) -> bool:
+    """Whether it is that description's graph, with blank nodes for what stands for them."""
+    answered = [quad.triple for quad in ox.parse(body, format=ox.RdfFormat.JSON_LD)]
+    return canonical_text(answered, description.graph) == description.triples

@@ -64,6 +64,7 @@ Answer = Callable[[Handler], None]
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # with the default of 5, connections of many clients wait a second to be tried again
     odd: OddServer
 
     def handle_error(self, *_: object) -> None:

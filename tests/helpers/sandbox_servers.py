@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 from aiohttp import web
 
 from sandbox import booth as booths
+from sandbox import made_up_offerings
 from sandbox import node as nodes
-from sandbox import offerings
 from sandbox.serve import listen, url_of
 
 
@@ -46,7 +46,7 @@ class Sandbox:
 @contextmanager
 def running_booth(count: int = 0, seed: int = 7) -> Iterator[Sandbox]:
     """A booth with made-up offerings."""
-    listed = offerings.generate(count, seed) if count else []
+    listed = made_up_offerings.generate(count, seed) if count else []
     with _running(lambda url: booths.create_app(booths.Booth(listed, url)), "/api") as server:
         yield server
 

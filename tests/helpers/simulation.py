@@ -22,7 +22,8 @@ from tests.helpers.records import offering
 from topology import records, topics
 from topology.clients.http import WebError
 from topology.clients.node import FailedError, RefusedError
-from topology.gateway.replicas.selector import decode_copy, take_snapshot
+from topology.gateway.replicas.ranking import decode_replica
+from topology.gateway.replicas.selector import take_snapshot
 from topology.records import RING_KEY, Node, NodeState, Offering, Ring, Write
 from topology.ring import RingView
 
@@ -95,7 +96,7 @@ class World:
         self.moment = 0
         monkeypatch.setattr(router_module, "time", self.clock)
         monkeypatch.setattr(writer_module, "time", self.clock)
-        monkeypatch.setattr(writer_module, "CatalogueNode", self._client)
+        monkeypatch.setattr(writer_module, "NodeClient", self._client)
         monkeypatch.setattr(writer_module, "_MOST_FAILURES", 2)
         monkeypatch.setattr(Writer, "wait", lambda _, seconds: None)
         monkeypatch.setattr(Router, "loop", lambda *_, **__: None)
@@ -292,7 +293,7 @@ class World:
         rows: dict[str, Any] = {}
         for entries in self.logs[topics.PLACEMENTS].entries.values():
             rows |= {key: value for _, key, value in entries}
-        copies = {key: decode_copy(key, value) for key, value in rows.items() if value is not None}
+        copies = {key: decode_replica(key, value) for key, value in rows.items() if value is not None}
         holders = take_snapshot(view, claims, copies).source_of
         for graph, right in wanted.items():
             if right.digest not in self.was_refused and any(view.is_up(owner) for owner in view.owners(graph)):

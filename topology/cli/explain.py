@@ -1,4 +1,4 @@
-"""``catena explain``: how a gateway answers a query, and where its time goes."""
+"""``catena explain``: shows how a gateway answers a query, and where the time goes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from federation.protocol.explain import Explanation, as_text
 from topology import settings
 from topology.clients.http import Response, UnsafeError, WebClient, WebError
 
-# Gateways read no more of a request, and say themselves what they waited for.
+# A gateway reads at most this much of a request, and reports its own time-outs.
 _MOST_QUERY_BYTES = 1024 * 1024
 _MOST_ANSWER_BYTES = 64 * 1024 * 1024
 _SECONDS_BEYOND_TIMEOUT = 10.0
@@ -31,7 +31,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class _Problem(msgspec.Struct):
-    """An error as gateways tell it (RFC 9457)."""
+    """An error of a gateway (RFC 9457)."""
 
     detail: str
     line: int = 0
@@ -53,7 +53,7 @@ class _Problem(msgspec.Struct):
 def explain(
     query: str | None, file: BinaryIO | None, url: str | None, accept: str, no_cache: bool, as_json: bool
 ) -> None:
-    """Run a SPARQL query at a gateway, and show what was done for it in place of its result.
+    """Run a SPARQL query at a gateway, and show the steps of the answer in place of its result.
 
     Shown are the tier (A: joined and filtered at the nodes; B: matching triples pulled from them; kept: answered from triples
     of earlier queries), why it is this one, every step with its rows, bytes and time, and what each node was asked. A query
@@ -84,7 +84,7 @@ def explain(
     except CatenaError as error:
         raise click.ClickException(str(error)) from error
     if answer.status != 200:
-        raise click.ClickException(_complaint(answer, text))
+        raise click.ClickException(_error_message(answer, text))
     explanation = _explanation(answer)
     if as_json:
         click.echo(json.dumps(explanation, indent=2))  # in ASCII, so that it is harmless on a terminal as well
@@ -129,9 +129,9 @@ def _is_file(name: str) -> bool:
 
 
 def _own_gateway() -> tuple[str, float]:
-    """This machine's gateway, and how many seconds a query may take there.
+    """Return the address of this machine's gateway, and the seconds that a query may take there.
 
-    Only the settings that matter here are read: that others cannot be used is no reason not to explain.
+    Only the settings for that are read, so wrong values of others do not matter.
     """
     names = ("HOST_ADDRESS", "HOST_PORT", "SPARQL_TIMEOUT")
     variables = {**dotenv_values(".env"), **os.environ}
@@ -141,7 +141,7 @@ def _own_gateway() -> tuple[str, float]:
 
 
 def _endpoint(url: str) -> str:
-    """The SPARQL endpoint of a gateway, whichever part of its address was given."""
+    """Return the SPARQL endpoint of a gateway, from its address with or without a path."""
     address = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(address)
@@ -172,11 +172,11 @@ def _explanation(answer: Response) -> Explanation:
         ) from error
 
 
-# What is wrong
+# Errors
 
 
-def _complaint(answer: Response, text: str) -> str:
-    """What a gateway says against a query, with the place that it means."""
+def _error_message(answer: Response, text: str) -> str:
+    """Format a gateway's error, with an excerpt of the query at its position."""
     if answer.status == 404:
         return f"there is no SPARQL endpoint at {printable(answer.url)}; -u takes a gateway's address, as http://localhost:3030"
     try:
@@ -191,7 +191,7 @@ def _complaint(answer: Response, text: str) -> str:
 
 
 def _excerpt(text: str, line: int, column: int) -> str:
-    """The line of a query, the one before it, and a caret below a character, both counted from 1."""
+    """Show a line of a query, the line before it, and a caret below a column; line and column count from 1."""
     lines = text.split("\n")
     if line > len(lines):
         return ""
@@ -199,7 +199,7 @@ def _excerpt(text: str, line: int, column: int) -> str:
     shown = []
     if line > 1:
         shown.append(f"{line - 1:>{margin + 2}} | {_shown(lines[line - 2][:_MOST_WIDTH])}".rstrip())
-    # Of a long line the part around the place is enough.
+    # Cut long lines to the part around the column.
     first = max(column - 1 - 60, 0)
     before, after = lines[line - 1][first : column - 1], lines[line - 1][column - 1 : column - 1 + 30]
     before, after = ("… " if first else "") + _shown(before), _shown(after)

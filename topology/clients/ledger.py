@@ -1,4 +1,4 @@
-"""The ledger, through the HTTP door that a DLT-Booth is."""
+"""A client of the ledger, through the HTTP API of a DLT-Booth."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What the ledger says of one offering.
+    """The ledger's entry of one offering.
 
     Attributes:
-        description_uri: Where its description is served, absolute.
-        description_hash: The hash that the description had when it was listed.
-        owner: Who listed it.
-        name: What they called it.
+        description_uri: The absolute URI of its description.
+        description_hash: The hash of the description at listing.
+        owner: The owner who listed it.
+        name: The name that the owner gave it.
     """
 
     description_uri: str
@@ -34,12 +34,12 @@ class LedgerEntry:
     name: str = ""
 
 
-class _Listing(msgspec.Struct):
+class _AddressList(msgspec.Struct):
     addresses: list[str]
 
 
 class _Entry(msgspec.Struct, rename="camel"):
-    """As booths send it: what is unknown is left out, or null."""
+    """An entry as booths send it, with unknown members left out or null."""
 
     description_uri: str
     description_hash: str | None = None
@@ -52,11 +52,11 @@ class NotListedError(WebError):
 
 
 class Ledger:
-    """Asks a DLT-Booth.
+    """Reads the ledger through a DLT-Booth.
 
     Args:
-        base_url: Its API, for instance ``http://dlt-booth:8085/api``.
-        web: The client to ask with.
+        base_url: The booth's API, for instance ``http://dlt-booth:8085/api``.
+        web: The HTTP client.
     """
 
     def __init__(self, base_url: str, web: WebClient) -> None:
@@ -64,24 +64,24 @@ class Ledger:
         self._web = web
 
     def addresses(self) -> list[str]:
-        """The addresses of all listed offerings, each once, in the ledger's order.
+        """Return the addresses of all listed offerings, each once, in the ledger's order.
 
         Raises:
             WebError: The booth does not answer as it should.
-            UnsafeError: Its answer is too large.
+            UnsafeError: The answer is too large.
         """
         url = f"{self._base_url}/offerings"
         response = self._web.request("GET", url, headers=_JSON)
-        found = _read(response, _Listing).addresses
+        found = _read(response, _AddressList).addresses
         return [address for address in dict.fromkeys(found) if 0 < len(address) <= _LONGEST_ADDRESS]
 
     def entry(self, address: str) -> LedgerEntry:
-        """What the ledger says of one address.
+        """Return the entry of one address.
 
         Raises:
-            NotListedError: It does not know the address.
+            NotListedError: The ledger does not know the address.
             WebError: The booth does not answer as it should.
-            UnsafeError: Its answer is too large, or names no address that a description could be at.
+            UnsafeError: The answer is too large, or its description URI is unusable.
         """
         url = f"{self._base_url}/offerings/{quote(address, safe='')}"
         response = self._web.request("GET", url, headers=_JSON)

@@ -1,8 +1,7 @@
-"""Writing to and reading from one catalogue node."""
+"""A client of one catalogue node."""
 
 from __future__ import annotations
 
-from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -11,54 +10,53 @@ import pyoxigraph as ox
 from topology.clients.http import Response, WebClient, WebError
 from topology.json_errors import NOT_JSON
 from topology.rdf.offering_graph import to_json_ld
-
-Protocol = Literal["sedimark", "graph-store"]
+from topology.records import NodeProtocol
 
 _GRAPHS = "SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }"
 
 
 class RefusedError(WebError):
-    """The node says that it will not take a graph; sending the same again would not help."""
+    """The node refuses a request; repeating it would not help."""
 
 
 class FailedError(WebError):
-    """The node answers, but with trouble of its own."""
+    """The node answers with an error of its own; it may be tried again."""
 
 
-class CatalogueNode:
-    """A node, written to by the SEDIMARK catalogue API or by the SPARQL 1.1 Graph Store HTTP Protocol.
+class NodeClient:
+    """Reads and writes graphs on one node, by the SEDIMARK catalogue API or by the SPARQL 1.1 Graph Store HTTP Protocol.
 
-    Plain Fuseki and Oxigraph servers speak the second (https://www.w3.org/TR/sparql11-http-rdf-update/). Both replace a graph
-    whole, so a write may be repeated.
+    Plain Fuseki and Oxigraph servers speak the second one (https://www.w3.org/TR/sparql11-http-rdf-update/). Both protocols
+    replace whole graphs, so a write may be repeated.
 
     Args:
-        url: Its endpoint, for instance ``http://host:3030/catalogue``.
-        web: The client to ask with.
-        protocol: How it is written to.
+        url: The node's endpoint, for instance ``http://host:3030/catalogue``.
+        web: The HTTP client.
+        protocol: The protocol for reading and writing graphs.
     """
 
-    def __init__(self, url: str, web: WebClient, protocol: Protocol = "sedimark") -> None:
+    def __init__(self, url: str, web: WebClient, protocol: NodeProtocol = "sedimark") -> None:
         self.url = url.rstrip("/")
         self._web = web
         self._protocol = protocol
 
     def is_healthy(self) -> bool:
-        """Whether the node says that it can serve: ``/health``, or, on servers that have none, the smallest query.
+        """Tell whether the node can serve, by ``/health`` or, on servers without it, by the smallest query.
 
         Raises:
-            WebError: It does not answer in time.
+            WebError: The node does not answer in time.
         """
         status = self._web.request("GET", f"{self.url}/health").status
         if status in (404, 405):
             status = self._web.request("GET", f"{self.url}/sparql?query={quote('ASK {}')}").status
         return status < 300
 
-    def detect_protocol(self) -> Protocol:
-        """Find out how the node wants to be written to: SEDIMARK catalogues list their offerings at ``/graphs``.
+    def detect_protocol(self) -> NodeProtocol:
+        """Detect the node's protocol: SEDIMARK catalogues list their offerings at ``/graphs``.
 
         Raises:
-            FailedError: It answers, but with trouble of its own, which says nothing of its kind.
-            WebError: It does not answer in time.
+            FailedError: The node answers with an error of its own, which leaves its protocol open.
+            WebError: The node does not answer in time.
         """
         response = self._web.request("GET", f"{self.url}/graphs", headers={"Accept": "application/json"})
         if response.status == 429 or (response.status >= 500 and response.status != 501):
@@ -73,8 +71,8 @@ class CatalogueNode:
             triples: Its content, as N-Triples without blank nodes.
 
         Raises:
-            RefusedError: The node will not take it.
-            FailedError: The node answers, but with trouble of its own.
+            RefusedError: The node refuses the graph.
+            FailedError: The node answers with an error of its own.
             WebError: The node does not answer.
         """
         if self._protocol == "sedimark":
@@ -85,11 +83,11 @@ class CatalogueNode:
         self._check(response)
 
     def delete(self, graph: str) -> None:
-        """Remove a graph; one that is not there is fine.
+        """Delete a graph, if there is one.
 
         Raises:
-            RefusedError: The node will not remove it.
-            FailedError: The node answers, but with trouble of its own.
+            RefusedError: The node refuses to delete it.
+            FailedError: The node answers with an error of its own.
             WebError: The node does not answer.
         """
         response = self._web.request("DELETE", self._graph_url(graph))
@@ -97,7 +95,7 @@ class CatalogueNode:
             self._check(response)
 
     def get(self, graph: str) -> str | None:
-        """A graph's content as N-Triples; ``None`` when there is no such graph.
+        """Return a graph's content as N-Triples; ``None`` if there is no such graph.
 
         Raises:
             WebError: The node does not answer as it should.
@@ -117,7 +115,7 @@ class CatalogueNode:
             raise WebError(f"{self.url} serves {graph} as something else than RDF: {error}") from error
 
     def graphs(self) -> set[str]:
-        """The IRIs of all graphs on the node.
+        """Return the IRIs of all graphs on the node.
 
         Raises:
             WebError: The node does not answer as it should.
@@ -139,7 +137,7 @@ class CatalogueNode:
             return
         said = response.body[:300].decode("utf-8", "replace").strip()
         problem = f"{urlsplit(response.url).netloc} answers with status {response.status}: {said}"
-        # 408 and 429 ask for patience; the other 4xx say that the request itself is at fault.
+        # 408 and 429 ask for another attempt; the other 4xx blame the request itself.
         if 400 <= response.status < 500 and response.status not in (401, 403, 404, 408, 429):
             raise RefusedError(problem)
         raise FailedError(problem)
@@ -162,7 +160,7 @@ class _Solutions(msgspec.Struct):
 
 
 def _is_listing(response: Response) -> bool:
-    """Whether an answer is a list of offerings, in whatever shape of JSON."""
+    """Tell whether a response is a list of offerings, in any JSON shape."""
     try:
         return isinstance(msgspec.json.decode(response.body), dict | list)
     except NOT_JSON:

@@ -1,6 +1,6 @@
-"""A cache shared through Redis, which may vanish and come back at any time.
+"""A cache shared through Redis, which may go and come back at any time.
 
-Without Redis each process keeps a bounded cache of its own and goes on; nothing that Catena must know stands here.
+Without Redis each process uses a bounded cache of its own. Catena can lose every entry without harm.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from catena_core.errors import UsageError
 from catena_core.extras import import_client
@@ -22,14 +22,14 @@ _TIMEOUT = 0.5
 
 
 class Cache:
-    """Texts by key, each for a limited time.
+    """Caches texts by key, each for a limited time.
 
     Args:
-        host: Redis's host; empty: no Redis.
+        host: The host of Redis; empty for no Redis.
         port: Its port.
         database: Its database number.
-        logger: Told when Redis goes, and when it is back.
-        capacity: Entries that the process's own cache keeps when there is no Redis; the least recently used goes first.
+        logger: Logs when Redis goes and when it is back.
+        capacity: The number of entries in the process's own cache; the least recently used one goes first.
     """
 
     def __init__(self, host: str, port: int, database: int, logger: LinkLogger, capacity: int = 10_000) -> None:
@@ -38,32 +38,25 @@ class Cache:
         self._own: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._lock = threading.Lock()
         self._away_until = 0.0
-        self._told = False
-        self._redis: redis.Redis[str] | None = None
+        self._has_warned = False
+        self._redis: redis.Redis[bytes] | None = None
         if host:
             try:
-                self._library = import_client("redis", "redis", "redis")
+                self._library = import_client("catena_core.stores.redis_client", "redis", "redis")
             except UsageError as error:  # a missing client is a missing Redis
                 self._away(error)
                 return
-            self._redis = self._library.Redis(
-                host=host,
-                port=port,
-                db=database,
-                decode_responses=True,
-                socket_timeout=_TIMEOUT,
-                socket_connect_timeout=_TIMEOUT,
-                # Once more, for a kept connection that was closed meanwhile. Its own default waits for seconds.
-                retry=self._library.retry.Retry(self._library.backoff.NoBackoff(), 1),
-            )
+            named = f"[{host}]" if ":" in host else host
+            self._redis = self._library.redis_client(f"redis://{named}:{port}/{database}", _TIMEOUT)
 
     def get(self, key: str) -> str | None:
-        """What was put under a key, if it is still there."""
-        if self._usable:
+        """Return the text under a key; ``None`` if there is none, or if its time is over."""
+        client = self._usable_client
+        if client is not None:
             try:
-                found = cast("str | None", self._redis.get(key))  # type: ignore[union-attr]
+                found = client.get(key)
                 self._back()
-                return found
+                return None if found is None else found.decode()
             except self._library.RedisError as error:
                 self._away(error)
         with self._lock:
@@ -74,10 +67,17 @@ class Cache:
             return text
 
     def put(self, key: str, text: str, seconds: float) -> None:
-        """Keep a text for a time."""
-        if self._usable:
+        """Cache a text under a key.
+
+        Args:
+            key: The key.
+            text: The text.
+            seconds: The time to keep it.
+        """
+        client = self._usable_client
+        if client is not None:
             try:
-                self._redis.set(key, text, px=int(seconds * 1000))  # type: ignore[union-attr]
+                client.set(key, text, px=int(seconds * 1000))
                 self._back()
                 return
             except self._library.RedisError as error:
@@ -89,18 +89,18 @@ class Cache:
                 self._own.popitem(last=False)
 
     @property
-    def _usable(self) -> bool:
-        return self._redis is not None and time.monotonic() >= self._away_until
+    def _usable_client(self) -> redis.Redis[bytes] | None:
+        return self._redis if time.monotonic() >= self._away_until else None
 
     def _away(self, error: Exception) -> None:
         self._away_until = time.monotonic() + _RETRY_AFTER
-        if not self._told:
-            self._told = True
+        if not self._has_warned:
+            self._has_warned = True
             self._logger.log(
                 f"no Redis, so this process keeps its own cache until it is back: {error}", level="warning"
             )
 
     def _back(self) -> None:
-        if self._told:
-            self._told = False
+        if self._has_warned:
+            self._has_warned = False
             self._logger.log("Redis is back")

@@ -1,1 +1,1 @@
-"""The gateway's own parts: where each graph is read from, and the HTTP surface."""
+"""The gateway: the selection of replicas, and the HTTP API."""

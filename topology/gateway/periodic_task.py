@@ -1,4 +1,4 @@
-"""Something done again and again, in a thread of its own, so that nobody waits for it."""
+"""A task that repeats in a thread of its own, so that it delays no caller."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import threading
 from collections.abc import Callable
 
 
-class Turns:
-    """A thread that takes one turn after another.
+class PeriodicTask:
+    """A thread that runs a function again and again.
 
     Args:
-        turn: What to do. It returns the seconds until the next turn.
+        run_once: The function. It returns the seconds until the next run.
         name: The thread's name.
     """
 
-    def __init__(self, turn: Callable[[], float], name: str) -> None:
-        self._turn = turn
+    def __init__(self, run_once: Callable[[], float], name: str) -> None:
+        self._run_once = run_once
         self._woken = threading.Event()
-        self._ended = False
-        # A node that hangs must not hold up the end of the program.
+        self._stopped = False
+        # A daemon, since a node that hangs must not delay the end of the program.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Take the first turn, if none was taken yet."""
+        """Start the first run, unless the task has started already."""
         if not self._thread.ident:
             self._thread.start()
 
     def wake(self) -> None:
-        """Take a turn at once; when one is under way, another one after it."""
+        """Run at once, or once more after the run under way."""
         self._woken.set()
 
-    def end(self) -> None:
-        """Take no further turn. One that is under way is not waited for."""
-        self._ended = True
+    def stop(self) -> None:
+        """Start no further run; a run under way is not waited for."""
+        self._stopped = True
         self._woken.set()
 
     @property
-    def ended(self) -> bool:
-        """Whether what a turn finds out is of no use any more."""
-        return self._ended
+    def stopped(self) -> bool:
+        """True once the task was stopped, so that the result of a run is of no use."""
+        return self._stopped
 
     def _run(self) -> None:
-        while not self._ended:
-            self._woken.wait(self._turn())
+        while not self._stopped:
+            self._woken.wait(self._run_once())
             self._woken.clear()

@@ -1,1 +1,1 @@
-"""RDF: reading descriptions from JSON-LD, canonical graphs, and skolemisation."""
+"""RDF: descriptions in JSON-LD, and their canonical graphs."""

@@ -1,8 +1,8 @@
-"""JSON-LD from strangers, looked at before it reaches the parser.
+"""Untrusted JSON-LD, checked before it reaches the parser.
 
-The parser resolves nested contexts, chains of terms and nested nodes by recursion, and its time can grow with the square of
-what a small document says; deep enough, it ends the process. So what is deep, or has contexts of the costly kind, is refused
-first.
+The parser resolves nested contexts, chains of terms and nested nodes by recursion. Its time can grow with the square of a small
+document's size, and deep documents overflow its stack, which ends the process. So documents that nest deep or have costly
+contexts are refused first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from topology.json_errors import NOT_JSON
 _DEEPEST = 100
 _MOST_CONTEXTS = 100
 _MOST_TERMS = 500
-# A short name stands for a long IRI wherever it is used, and names may build on one another.
+# A short name expands to a long IRI at each use, and names may build on one another.
 _LONGEST_DEFINITION = 1000
 _MOST_TRIPLES = 100_000
 _MOST_CHARACTERS = 20_000_000
@@ -30,17 +30,17 @@ _NO_BRACKET = bytes(set(range(256)) - set(b"[{]}"))
 
 
 def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> list[ox.Quad]:
-    """The quads of a JSON-LD 1.1 document (https://www.w3.org/TR/json-ld11/).
+    """Parse a JSON-LD 1.1 document (https://www.w3.org/TR/json-ld11/) into quads.
 
     Args:
         document: The document, UTF-8.
-        source: The URI it came from, against which relative IRIs are resolved.
-        contexts: Contexts by the URL that documents refer to; no other is ever fetched.
+        source: Its URI, the base of relative IRIs.
+        contexts: The known contexts by URL; no context is ever fetched.
 
     Raises:
-        RejectedError: The document is not JSON-LD, nests more than 100 levels deep, states too much, refers to a context that
-            is not at hand, has more than 100 contexts, or one of more than 500 terms, with definitions of more than 1000
-            characters or with contexts in its terms.
+        RejectedError: The document is not JSON-LD, nests more than 100 levels deep, has too many triples or refers to an
+            unknown context. Or it has more than 100 contexts, or a context with more than 500 terms, with definitions of more
+            than 1000 characters, or with contexts in its terms.
     """
     if nests_deeper(document, _DEEPEST):
         raise RejectedError(f"the description nests more than {_DEEPEST} levels deep: flatten it")
@@ -56,7 +56,7 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> l
 
 
 def nests_deeper(document: bytes, limit: int) -> bool:
-    """Whether a JSON document nests more than so many levels deep."""
+    """Tell whether a JSON document nests deeper than a number of levels."""
     if document.count(b"{") + document.count(b"[") <= limit:
         return False
     depth = 0
@@ -86,7 +86,7 @@ def _bounded(quads: Iterable[ox.Quad]) -> list[ox.Quad]:
 
 
 def _checked(document: bytes, content: Any, contexts: Mapping[str, Any]) -> bytes:
-    """The document once its contexts were looked at, with those that it refers to by URL written out."""
+    """Check the contexts of a document, and replace references to contexts by their content."""
     only_one = isinstance(content, dict) and document.count(b'"@context"') == 1 and b"\\u" not in document
     if only_one and isinstance(content.get("@context"), dict):
         _check_context(content["@context"])

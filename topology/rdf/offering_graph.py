@@ -1,9 +1,9 @@
-"""From a description as its provider serves it to a graph as the nodes keep it.
+"""Turns the description of an offering into the graph that nodes store.
 
-The graph of an offering is what is reachable in its description from the one ``sedimark:Offering``: that is what a SEDIMARK
-catalogue keeps, so that every kind of node holds the same. Its blank nodes are named after their canonical labels
-(RDF Dataset Canonicalization, RDFC-1.0, https://www.w3.org/TR/rdf-canon/), so that one description always becomes one text,
-whose digest can be compared.
+The graph of an offering is the part of its description that is reachable from its one ``sedimark:Offering``. A SEDIMARK
+catalogue stores that part, so all kinds of nodes hold the same graph. Its blank nodes are named after their canonical labels
+(RDF Dataset Canonicalization, RDFC-1.0, https://www.w3.org/TR/rdf-canon/). So a description always becomes the same text, and
+digests can be compared.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from topology.rdf.json_ld import read_json_ld
 
 OFFERING = ox.NamedNode("https://w3id.org/sedimark/ontology#Offering")
 _DEFAULT_GRAPH = ox.DefaultGraph()
-# Only with a blank node as its subject does a line of N-Triples begin so, and only with one as its object does it end so.
+# Only a line of N-Triples with a blank subject begins so, and only one with a blank object ends so.
 _BLANK_SUBJECT = re.compile(r"^_:(c14n\d+)", re.MULTILINE)
 _BLANK_OBJECT = re.compile(r"(?<=> )_:(c14n\d+)(?= \.$)", re.MULTILINE)
 _TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
 
-# RDFC-1.0 tries every order of blank nodes that look alike from where they are referred to; crafted graphs make that take
-# years (https://www.w3.org/TR/rdf-canon/#security-considerations).
+# RDFC-1.0 tries every order of blank nodes that look alike to their neighbours. With crafted graphs that takes years
+# (https://www.w3.org/TR/rdf-canon/#security-considerations).
 _MOST_ORDERS = 20_000
-# So few nodes, of whom so little is said, are named in milliseconds, however much they look alike.
+# So few nodes with so few statements are canonicalised in milliseconds, even if they all look alike.
 _FEW = 6
 _LITTLE = 200
-_MOST_CHARACTERS = 10_000_000  # a graph travels in one message of Kafka, within JSON
+_MOST_CHARACTERS = 10_000_000  # one Kafka message carries a whole graph, within JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Description:
 
     Attributes:
         graph: The offering's IRI.
-        triples: Its canonical N-Triples, sorted, a line each.
-        digest: SHA-256 of that text, in hex.
+        triples: Its canonical N-Triples, one per line, sorted.
+        digest: SHA-256 of that text, in hexadecimal.
     """
 
     graph: str
@@ -59,12 +59,12 @@ def read_description(document: bytes, source: str, contexts: Mapping[str, Any] |
 
     Args:
         document: The document, UTF-8.
-        source: The URI it came from, against which relative IRIs are resolved.
-        contexts: JSON-LD contexts by the URL that documents refer to; no other is ever fetched.
+        source: Its URI, the base of relative IRIs.
+        contexts: The known JSON-LD contexts by URL; no context is ever fetched.
 
     Raises:
-        RejectedError: The document is not JSON-LD, refers to a context that is not at hand, does not describe exactly one
-            offering, or would take too long to canonicalise.
+        RejectedError: The document is not JSON-LD, refers to an unknown context, does not describe exactly one offering, or
+            would take too long to canonicalise.
     """
     quads = read_json_ld(document, source, contexts or {})
     triples = [quad.triple for quad in quads if quad.graph_name == _DEFAULT_GRAPH]
@@ -83,7 +83,7 @@ def read_description(document: bytes, source: str, contexts: Mapping[str, Any] |
 
 
 def reachable(triples: Iterable[ox.Triple], start: ox.NamedNode) -> list[ox.Triple]:
-    """The triples that can be reached from a resource by following subjects to objects."""
+    """Return the triples that are reachable from a resource, from subjects to objects."""
     by_subject: dict[Any, list[ox.Triple]] = defaultdict(list)
     for triple in triples:
         by_subject[triple.subject].append(triple)
@@ -98,11 +98,11 @@ def reachable(triples: Iterable[ox.Triple], start: ox.NamedNode) -> list[ox.Trip
 
 
 def canonical_text(triples: Iterable[ox.Triple], graph: str) -> str:
-    """Canonical N-Triples, with blank nodes named by IRIs.
+    """Write a graph as canonical N-Triples, with IRIs for blank nodes.
 
     Args:
         triples: The graph.
-        graph: Its IRI, which keeps its blank nodes apart from those of others.
+        graph: Its IRI, which keeps its blank nodes apart from those of other graphs.
 
     Raises:
         RejectedError: Too many of its blank nodes look alike, or it uses the IRIs that stand for blank nodes.
@@ -118,7 +118,7 @@ def canonical_text(triples: Iterable[ox.Triple], graph: str) -> str:
     if "_:" in text:
         named = rf"<{skolem.skolem_iri(graph, '')}\1>"
         text = _BLANK_OBJECT.sub(named, _BLANK_SUBJECT.sub(named, text))
-    # A literal may hold any line break but LF and CR, so those of Unicode do not end a line here.
+    # splitlines() would also split at the Unicode line breaks that a literal may hold.
     return "".join(f"{line}\n" for line in sorted(text.split("\n")[:-1]))
 
 
@@ -128,14 +128,14 @@ def _is_forged(quad: ox.Quad) -> bool:
 
 
 def digest(triples: str) -> str:
-    """What two copies of a graph are compared by: SHA-256 of the canonical text, in hex."""
+    """Return the digest that copies of a graph are compared by: SHA-256 of the canonical text, in hexadecimal."""
     return hashlib.sha256(triples.encode()).hexdigest()
 
 
-# A graph goes to several nodes, one soon after the other.
+# A graph goes to several nodes within a short time.
 @lru_cache(maxsize=128)
 def to_json_ld(triples: str) -> bytes:
-    """The same graph as JSON-LD, as SEDIMARK catalogues take it."""
+    """Convert N-Triples to JSON-LD, for SEDIMARK catalogues."""
     parsed = ox.parse(triples, format=ox.RdfFormat.N_TRIPLES)
     result = ox.serialize((quad.triple for quad in parsed), format=ox.RdfFormat.JSON_LD)
     assert result is not None
@@ -143,14 +143,14 @@ def to_json_ld(triples: str) -> bytes:
 
 
 def check_symmetry(quads: Iterable[ox.Quad]) -> None:
-    """Refuse graphs on which RDFC-1.0 would have to try too many orders.
+    """Refuse graphs for which RDFC-1.0 would try too many orders.
 
-    Blank nodes whose own statements tell them apart are named at once (section 4.6, Hash First Degree Quads). Only among
-    the others does it try orders (section 4.8, Hash N-Degree Quads): those of the alike neighbours of each, multiplied
-    along every connected group of them.
+    It names blank nodes at once if their own statements tell them apart (section 4.6, Hash First Degree Quads). For the others
+    it tries orders (section 4.8, Hash N-Degree Quads): the orders of each node's alike neighbours, multiplied along every
+    connected group.
 
     Raises:
-        RejectedError: It would try more than some ten thousand.
+        RejectedError: It would try more than 20,000 orders.
     """
     mentions: dict[Any, list[str]] = defaultdict(list)
     edges: list[tuple[Any, str, Any]] = []
@@ -198,7 +198,7 @@ def _connected(neighbours: Mapping[Any, list[tuple[str, Any]]]) -> Iterator[list
 
 
 def _orders(group: list[Any], neighbours: Mapping[Any, list[tuple[str, Any]]], said_of: Mapping[Any, int]) -> int:
-    # It also goes from each along all of the others, one within the next, and reads what is said of each.
+    # RDFC-1.0 also walks from each node along all others, and reads the statements of each.
     orders = sum(said_of[node] for node in group) ** 2 // 4
     for node in group:
         for alike in Counter(look for look, _ in neighbours[node]).values():

@@ -1,1 +1,1 @@
-"""The local runner: the whole topology as processes of one machine."""
+"""The local runner: the whole topology as processes on one machine."""

@@ -1,4 +1,4 @@
-"""How far the topology is, read from its own topics."""
+"""The progress of the topology, read from its topics."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Progress:
 
     Attributes:
         listed: Offerings on the ledger.
-        fetched: Those whose description was read.
-        placed: Those that stand, as they are now, on every node that should hold them.
+        fetched: Offerings whose description was read.
+        placed: Offerings whose current content is on every node that should hold it.
         epoch: The ring's epoch.
         replicas: How many nodes hold each offering.
         on_node: Graphs on each node, by its id, in the order of the ring.
@@ -37,11 +37,11 @@ class Progress:
 
     @property
     def complete(self) -> bool:
-        """Whether every listed offering is where it should be."""
+        """True if every listed offering is placed."""
         return 0 < self.listed == self.fetched == self.placed
 
     def line(self) -> str:
-        """The counts on one line."""
+        """Format the counts on one line."""
         nodes = ", ".join(
             f"{node} {count}" + ("" if self.states[node] == "up" else f" ({self.states[node]})")
             for node, count in self.on_node.items()
@@ -50,7 +50,7 @@ class Progress:
 
 
 class ProgressReader:
-    """Follows the topics; each :meth:`read` counts anew.
+    """Follows the topics and counts offerings.
 
     Args:
         endpoint: Kafka's ``host:port``.
@@ -74,7 +74,7 @@ class ProgressReader:
         )
 
     def read(self) -> Progress:
-        """Count."""
+        """Count the offerings now."""
         ring = self._ring.get(records.RING_KEY)
         if self._view.epoch != (ring.epoch if ring else 0):
             self._view = RingView(ring)
@@ -104,7 +104,7 @@ class ProgressReader:
         )
 
     def close(self) -> None:
-        """Stop following."""
+        """Stop following the topics."""
         for table in (self._addresses, self._offerings, self._placements, self._ring):
             table.close()
 

@@ -1,4 +1,4 @@
-"""``catena up``: broker, sandbox and links, started in order, looked after, and stopped in order."""
+"""``catena up``: starts broker, sandbox and links in order, restarts those that die, and stops them in order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.errors import UsageError
 from catena_core.topics import ensure
 from topology import settings, topics
-from topology.runner.processes import ManagedProcess
+from topology.runner.managed_process import ManagedProcess
 from topology.runner.progress import Progress, ProgressReader
 
 LINKS = ("monitor", "address_generator", "fetcher", "router", "writer", "gateway")
@@ -34,7 +34,7 @@ _START_WITHIN = 30.0
 _LINE_EVERY = 2.0
 _LOOK_EVERY = 0.5
 
-# The sandbox is there to be played with, so what one does to it shows soon.
+# Users experiment with the sandbox, so its changes show soon.
 _SANDBOX_PACE = {
     "OFFERING_FETCH_INTERVAL": "5",
     "NODE_HEALTH_CHECK_INTERVAL": "2",
@@ -50,11 +50,11 @@ SELECT ?offering ?title WHERE {
 
 
 class Runner:
-    """Runs the topology on this machine until it is told to stop.
+    """Runs the topology on this machine until it is asked to stop.
 
     Args:
         kafka: Kafka's ``host:port``; ``None`` starts the embedded broker.
-        scale: How many processes of each link.
+        scale: The number of processes of each link.
         properties: Further librdkafka properties.
         verbose: Whether to show every line of every process, instead of warnings and errors only.
         environment: The variables to start from.
@@ -87,7 +87,7 @@ class Runner:
             Whether every process ended by itself when asked to.
 
         Raises:
-            CatenaError: Something did not start; the message says what and why.
+            CatenaError: A part did not start; the message names it and the reason.
         """
         self._started = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -114,7 +114,7 @@ class Runner:
     # Starting
 
     def _prepare(self, folder: Path) -> None:
-        """Start the parts of the sandbox that are wanted, check the settings, and find the gateway's ports."""
+        """Start the parts of the sandbox that the settings leave to it, check the settings, and find the gateway's ports."""
         variables = self._environment
         own_booth = "DLT_BASE_URL" not in variables
         own_nodes = own_booth and not {"CATALOGUE_LIST", "OPERATOR_PROVIDED", "CENTRALISED"} & variables.keys()
@@ -153,7 +153,7 @@ class Runner:
         return server
 
     def _gateway_ports(self) -> Iterator[int]:
-        """A port for each gateway: HOST_PORT and those after it.
+        """Yield a port for each gateway: HOST_PORT and the following ones.
 
         Raises:
             UsageError: One of them is taken.
@@ -196,7 +196,7 @@ class Runner:
     # While it runs
 
     def _follow(self, reader: ProgressReader) -> None:
-        """Show progress and look after the processes until told to stop."""
+        """Show progress and restart dead processes until asked to stop."""
         if self._console.is_terminal:
             with Live(console=self._console, refresh_per_second=4, transient=False) as live:
                 self._loop(reader, lambda progress: live.update(_grid(progress, self._restarts())))
@@ -215,11 +215,11 @@ class Runner:
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + self._settings.subprocess_health_check_interval
                 for process in [*self._servers, *self._links]:
-                    process.look_after()
+                    process.restart_if_dead()
             self._stop.wait(_LOOK_EVERY)
 
     def _line(self) -> Any:
-        """A function that prints a line when the counts have changed, not more often than every two seconds."""
+        """Return a function that prints the counts when they have changed, at most every two seconds."""
         last: list[Any] = ["", 0.0]
 
         def show(progress: Progress) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import click
 from rich.console import Console
 
-from sandbox.offerings import SandboxOffering
+from sandbox.made_up_offerings import SandboxOffering
 from tests.bench.federation import comunica, load, memory, servers, timing
 from tests.bench.federation.client import Client
 from tests.bench.federation.offerings import offerings, words

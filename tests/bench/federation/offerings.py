@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyoxigraph
 
 from federation import skolem
-from sandbox.offerings import SandboxOffering, generate
+from sandbox.made_up_offerings import SandboxOffering, generate
 from tests.bench.federation.queries import PROLOGUE, Words
 from topology.rdf.offering_graph import Description, read_description
 

@@ -23,9 +23,10 @@ from tests.bench.federation.placed import Placed
 from topology import settings
 from topology.gateway.api.app import create_app
 from topology.gateway.api.server import make_server
-from topology.gateway.engine import make_engine
-from topology.gateway.replicas.inventory import Holdings
-from topology.gateway.replicas.selector import Copy, Directory
+from topology.gateway.engine_factory import make_engine
+from topology.gateway.replicas.inventory import GraphInventory
+from topology.gateway.replicas.ranking import Replica
+from topology.gateway.replicas.selector import ReplicaSelector
 from topology.records import placement_key
 from topology.ring import RingView
 
@@ -38,16 +39,16 @@ def main() -> None:
     chosen = settings.load(variables, os.devnull)
     logger = LinkLogger("Gateway")
     ring = RingView(placed.ring)
-    directory = Directory(lambda: ring, lambda: holdings.listings())
-    holdings = Holdings(chosen.node_timeout, logger, on_change=directory.nodes_changed)
+    directory = ReplicaSelector(lambda: ring, lambda: inventory.graphs_by_node())
+    inventory = GraphInventory(chosen.node_timeout, logger, on_change=directory.nodes_changed)
     directory.claims = placed.offerings
-    directory.copies = {
-        placement_key(placement.node, placement.graph): Copy(placement.digest, placement.version)
+    directory.replicas = {
+        placement_key(placement.node, placement.graph): Replica(placement.digest, placement.version)
         for placement in placed.placements
     }
     directory.changed()
-    holdings.follow(ring)
-    engine = make_engine(replace(chosen, redis_host=""), logger, is_told=True)
+    inventory.follow(ring)
+    engine = make_engine(replace(chosen, redis_host=""), logger, has_topics=True)
     app = create_app(engine, directory, lambda: ring, partial_answers=chosen.sparql_partial)
     server = make_server(app, "127.0.0.1", int(sys.argv[2]))
 
@@ -58,7 +59,7 @@ def main() -> None:
     try:
         server.run()
     finally:
-        holdings.close()
+        inventory.close()
         engine.close()
 
 

@@ -17,7 +17,7 @@ import click
 import msgspec
 import urllib3
 
-from sandbox.offerings import SandboxOffering
+from sandbox.made_up_offerings import SandboxOffering
 from tests.bench.federation.offerings import as_quads, as_shown, portions
 from tests.bench.federation.placed import Placed
 from tests.differential.catalogue import sandbox_nodes

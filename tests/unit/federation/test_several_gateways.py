@@ -18,8 +18,9 @@ from tests.unit.federation.test_engine import put
 from topology import records
 from topology.gateway.api.app import create_app
 from topology.gateway.api.server import make_server
-from topology.gateway.replicas.selector import Copy, Directory
-from topology.gateway.replicas.unmanaged import Listing
+from topology.gateway.replicas.inventory import NodeGraphs
+from topology.gateway.replicas.ranking import Replica
+from topology.gateway.replicas.selector import ReplicaSelector
 from topology.records import OfferingHead, Ring
 from topology.ring import RingView
 
@@ -68,20 +69,20 @@ class Catalogue:
         )
         self.ring = RingView(Ring(1, ring_nodes, 150, 2))
         self.claims: dict[str, OfferingHead] = {}
-        self.copies: dict[str, Copy] = {}
-        self.listings = {name: Listing(frozenset[str](), time.monotonic()) for name in NAMES}
+        self.copies: dict[str, Replica] = {}
+        self.listings = {name: NodeGraphs(frozenset[str](), time.monotonic()) for name in NAMES}
         for number, graph in enumerate(GRAPHS):
             self.write(
                 graph, f"<urn:s{number}> <urn:p> {number}, {number + 1} ; a <urn:C> ; <urn:r> [ <urn:q> 1 ] .", 1
             )
         put(self.nodes["b"], "urn:own", "<urn:own> <urn:p> 100 .")
-        self.listings["b"] = Listing(frozenset({"urn:own"}), time.monotonic())
+        self.listings["b"] = NodeGraphs(frozenset({"urn:own"}), time.monotonic())
 
     def write(self, graph: str, turtle: str, version: int) -> None:
         self.claims[graph] = OfferingHead(graph=graph, digest=f"d{version}", claimed_at=1)
         for name in self.ring.owners(graph):
             put(self.nodes[name], graph, turtle)
-            self.copies[records.placement_key(name, graph)] = Copy(f"d{version}", version)
+            self.copies[records.placement_key(name, graph)] = Replica(f"d{version}", version)
 
 
 class Gateway:
@@ -89,17 +90,17 @@ class Gateway:
 
     def __init__(self, catalogue: Catalogue, store: Texts | None, cache_ttl: float) -> None:
         self.engine = Engine(timeout=30, workers=1, cache_ttl=cache_ttl, store=store)
-        self.directory = Directory(lambda: catalogue.ring, lambda: catalogue.listings)
+        self.directory = ReplicaSelector(lambda: catalogue.ring, lambda: catalogue.listings)
         # In another order: that in which a table is filled is another one everywhere.
         self.directory.claims = dict(reversed(catalogue.claims.items()))
-        self.directory.copies = dict(reversed(catalogue.copies.items()))
+        self.directory.replicas = dict(reversed(catalogue.copies.items()))
         self._server = make_server(create_app(self.engine, self.directory, lambda: catalogue.ring), "127.0.0.1", 0)
         threading.Thread(target=self._server.run, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.effective_port}/sparql"  # type: ignore[union-attr]
 
     def learn(self, catalogue: Catalogue) -> None:
         """Take note of what the catalogue says by now."""
-        self.directory.claims, self.directory.copies = dict(catalogue.claims), dict(catalogue.copies)
+        self.directory.claims, self.directory.replicas = dict(catalogue.claims), dict(catalogue.copies)
         self.directory.changed()
 
     def ask(self, text: str, **headers: str) -> requests.Response:

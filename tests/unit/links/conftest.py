@@ -9,7 +9,6 @@ from typing import Protocol
 
 import pytest
 
-from federation.engine import Engine
 from tests.helpers.odd_server import OddServer, odd_server
 from tests.helpers.sandbox_servers import Sandbox, running_booth, running_node
 from topology.settings import Settings
@@ -68,11 +67,3 @@ def booth() -> Iterator[Sandbox]:
     """A booth of the sandbox that lists three offerings."""
     with running_booth(3) as booth:
         yield booth
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """What a gateway answers queries with."""
-    engine = Engine(timeout=20, source_timeout=1, workers=1)
-    yield engine
-    engine.close()

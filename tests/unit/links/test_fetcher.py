@@ -413,7 +413,9 @@ def test_as_many_lanes_as_the_pool_has_workers(environment: Environment, ledger:
     assert fetcher.lanes == 3
 
 
-def test_many_at_a_time(driver: LinkDriver, ledger: Ledger) -> None:
+def test_many_at_a_time(environment: Environment, ledger: Ledger) -> None:
+    environment(OFFERING_DESC_TIMEOUT="30")
+    driver = LinkDriver(Fetcher(), partitions=PARTITIONS)
     for number in range(30):
         ledger.has(f"{number}", document(f"https://p.example/{number}"))
 

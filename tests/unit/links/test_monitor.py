@@ -420,7 +420,7 @@ class TestHungNodes:
         def explode(_: object) -> bool:
             raise ZeroDivisionError
 
-        monkeypatch.setattr("links.monitor.CatalogueNode.is_healthy", explode)
+        monkeypatch.setattr("topology.node_health.NodeClient.is_healthy", explode)
         write_list(a=healthy(server))
         watching = started()
         watching.until(lambda: watching.rings)

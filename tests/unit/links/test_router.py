@@ -217,7 +217,7 @@ class TestGone:
         assert kinds(writes) == sorted(("delete", name) for name in routing.owners())
         assert routing.acknowledge(*writes) == []
         assert routing.sweep() == []
-        assert routing.link._shards[0].graphs == {}, "it is forgotten"
+        assert routing.link._partitions[0].graphs == {}, "it is forgotten"
 
     def test_a_copy_that_arrives_afterwards_is_deleted_too(self, routing: Routing) -> None:
         writes = routing.offer()

@@ -20,7 +20,7 @@ from tests.helpers.sandbox_servers import Sandbox
 from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.clients.http import WebClient
-from topology.clients.node import CatalogueNode
+from topology.clients.node import NodeClient
 from topology.records import REFUSED_DELETE, RING_KEY, Node, Placement, Write, placement_key
 
 G = "https://p.example/1"
@@ -56,7 +56,7 @@ class Writing:
 
     @property
     def held(self) -> str | None:
-        return CatalogueNode(self.url, WebClient(5), self.node.protocol).get(G)
+        return NodeClient(self.url, WebClient(5), self.node.protocol).get(G)
 
     def inspect(self) -> list[Electron]:
         before = len(self.driver.sent)
@@ -305,7 +305,7 @@ class TestTrouble:
         assert placement.digest
 
     def test_but_not_for_ever(self, server: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(writer_module, "_RING_PATIENCE", 0.1)
+        monkeypatch.setattr(writer_module, "_RING_TIMEOUT", 0.1)
 
         assert Writing(f"{server.url}/catalogue", "down").put(epoch=99) is None
 

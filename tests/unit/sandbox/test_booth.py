@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from sandbox.offerings import SandboxOffering, generate
+from sandbox.made_up_offerings import SandboxOffering, generate
 from tests.unit.sandbox.conftest import Server, started
 
 JSON_LD = {"Content-Type": "application/ld+json"}

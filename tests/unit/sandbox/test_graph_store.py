@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyoxigraph import CanonicalizationAlgorithm, Dataset, Quad, RdfFormat, parse, serialize
 
-from sandbox.offerings import generate
+from sandbox.made_up_offerings import generate
 from tests.unit.sandbox.conftest import Server
 
 TURTLE = {"Content-Type": "text/turtle"}

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from pyoxigraph import BlankNode, NamedNode, RdfFormat, Triple, parse, serialize
 
-from sandbox.offerings import SandboxOffering, generate
+from sandbox.made_up_offerings import SandboxOffering, generate
 from tests.unit.sandbox.conftest import Server
 
 TURTLE = {"Content-Type": "text/turtle"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pyoxigraph import BlankNode, RdfFormat
 
-from sandbox.offerings import generate
-from sandbox.rdf import MAXIMUM_NESTING, SMALL, Description, is_quick, parse_bounded
+from sandbox.made_up_offerings import generate
+from sandbox.rdf import MAXIMUM_NESTING, SMALL, DocumentIndex, is_quick, parse_bounded
 
 
 def nested(depth: int) -> bytes:
@@ -61,7 +61,7 @@ def test_reachability_ends_in_circles_and_may_stop_at_blank_nodes() -> None:
         x:o a s:Offering ; x:p x:a, [ x:q x:b ] . x:a x:p x:o , x:a . x:b x:p "reached through a blank node" .
         x:elsewhere x:p x:o . [] a s:Offering .
     """
-    description = Description(parse_bounded(turtle, RdfFormat.TURTLE))
+    description = DocumentIndex(parse_bounded(turtle, RdfFormat.TURTLE))
     (offering,) = description.offerings
     everything = description.reachable(offering)
     assert len(everything) == len(set(everything)) == 7

@@ -84,7 +84,7 @@ def test_default(name: str, value: object) -> None:
 
 
 def test_every_setting_says_what_it_does() -> None:
-    assert all(field.metadata["describes"] for field in dataclasses.fields(Settings))
+    assert all(field.metadata["help"] for field in dataclasses.fields(Settings))
 
 
 @pytest.mark.parametrize(("name", "wrong", "right"), [(name, *pair) for name, pair in KINDS.items()])

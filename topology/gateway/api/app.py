@@ -1,8 +1,8 @@
-"""The gateway's HTTP surface."""
+"""The gateway's WSGI application."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import flask
 
@@ -15,11 +15,11 @@ from topology.gateway.api.json_responses import in_json
 from topology.gateway.api.nodes import nodes_blueprint
 from topology.gateway.api.offerings import offerings_blueprint
 from topology.gateway.api.openapi import describe
-from topology.gateway.listing import Finder, Listed, Listing
+from topology.gateway.catalogue_view import CatalogueView
 from topology.ring import RingView
 
 MAX_REQUEST_BYTES = 1024 * 1024
-"""The largest body of a request that is read."""
+"""The largest request body, in bytes."""
 
 _INDEX = {
     "GET or POST /sparql": "SPARQL 1.1 Protocol over all offerings; the same at /catalogue/sparql; ?explain=1 tells how",
@@ -32,43 +32,34 @@ _INDEX = {
 
 
 def create_app(
-    engine: Engine,
-    directory: Finder,
-    ring: Callable[[], RingView],
-    *,
-    listing: Callable[[], Sequence[Listed]] | None = None,
-    partial_answers: bool = True,
+    engine: Engine, view: CatalogueView, ring: Callable[[], RingView], *, partial_answers: bool = True
 ) -> flask.Flask:
-    """The WSGI application of a gateway.
+    """Make the WSGI application of a gateway.
 
     Args:
         engine: Answers SPARQL queries.
-        directory: Says from which node each graph is read.
-        ring: Called for the ring as it is now.
-        listing: Called for the offerings that there are, sorted by graph; ``None``: those that the directory knows.
+        view: Finds the offerings, and the node to read each graph from.
+        ring: Returns the current ring.
         partial_answers: Whether to answer when graphs may be missing; if not, the status is 503.
     """
     app = flask.Flask("gateway", static_folder=None)
     app.url_map.strict_slashes = False
-    listing = listing or Listing(directory)
     app.register_blueprint(
-        sparql_blueprint(
-            engine, directory.snapshot, max_request_bytes=MAX_REQUEST_BYTES, partial_answers=partial_answers
-        )
+        sparql_blueprint(engine, view.snapshot, max_request_bytes=MAX_REQUEST_BYTES, partial_answers=partial_answers)
     )
-    app.register_blueprint(offerings_blueprint(engine, directory, listing, MAX_REQUEST_BYTES))
-    app.register_blueprint(nodes_blueprint(directory, listing, ring))
+    app.register_blueprint(offerings_blueprint(engine, view, MAX_REQUEST_BYTES))
+    app.register_blueprint(nodes_blueprint(view, ring))
 
     @app.get("/")
     def index() -> flask.Response:
-        """What there is to ask for."""
+        """Answer with the endpoints."""
         response = in_json(_INDEX)
         response.headers["Link"] = '<openapi.json>; rel="service-desc"'
         return revalidated(response, flask.request)
 
     @app.get("/openapi.json")
     def openapi() -> flask.Response:
-        """What there is to ask for, for programs."""
+        """Answer with the OpenAPI document."""
         return revalidated(in_json(describe()), flask.request)
 
     problems.register(app)

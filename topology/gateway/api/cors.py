@@ -1,6 +1,6 @@
-"""Pages of any origin may ask (the CORS protocol, https://fetch.spec.whatwg.org/#http-cors-protocol).
+"""Cross-origin requests: pages of any origin may use the gateway (https://fetch.spec.whatwg.org/#http-cors-protocol).
 
-The gateway knows no users and no cookies, so a page learns nothing through its visitor's browser that it could not ask for
+The gateway has no users and no cookies. So a page learns nothing through its visitor's browser that it could not request
 itself.
 """
 
@@ -11,13 +11,13 @@ import flask
 from federation.protocol.sparql import COMPLETENESS
 
 _READABLE = f"{COMPLETENESS}, ETag, Link, Retry-After"
-# What browsers send unasked needs no permission. Old ones do not know the star, and none counts Authorization among it.
+# Old browsers do not know the star, and none of them includes Authorization in it.
 _SENDABLE = "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Pragma, X-Requested-With, *"
 _SECONDS = "86400"
 
 
 def allow_other_origins(app: flask.Flask) -> None:
-    """Let pages of all origins read every answer of an application, errors too."""
+    """Let pages of all origins read every response of an application, errors included."""
 
     @app.after_request
     def allow(response: flask.Response) -> flask.Response:

@@ -1,4 +1,4 @@
-"""Answers in JSON."""
+"""JSON responses."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import msgspec
 
 
 def in_json(content: object) -> flask.Response:
-    """An answer in JSON, with line breaks, for it is read by people too, and in the order in which it was written."""
+    """Make a JSON response, indented for human readers, with members in the given order."""
     return flask.Response(msgspec.json.format(msgspec.json.encode(content)) + b"\n", content_type="application/json")

@@ -1,8 +1,8 @@
-"""Offerings over HTTP: a list of all, and the description of one."""
+"""The offerings over HTTP: the list of all, and the description of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -16,89 +16,56 @@ from federation.protocol.negotiation import JSON_LD, choose_for_graph
 from federation.protocol.problems import problem
 from federation.protocol.sparql import with_charset, with_completeness
 from topology.gateway.api.json_responses import in_json
-from topology.gateway.listing import Finder, Listed
+from topology.gateway.api.schemas import DEFAULT_LIMIT, MOST_LIMIT, OfferingPage, OfferingRequest
+from topology.gateway.catalogue_view import CatalogueView
 from topology.json_errors import NOT_JSON
-
-DEFAULT_LIMIT = 100
-MOST_LIMIT = 1000
 
 _DESCRIPTION = "CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH <{graph}> {{ ?s ?p ?o }} }}"
 
 
-class _OfferingRequest(msgspec.Struct):
-    offerings_id: str
-
-
-class _Offering(msgspec.Struct, omit_defaults=True):
-    graph: str
-    nodes: tuple[str, ...]
-    address: str = ""
-    owner: str = ""
-    name: str = ""
-
-
-class _Page(msgspec.Struct):
-    total: int
-    limit: int
-    offset: int
-    offerings: list[_Offering]
-
-
-def offerings_blueprint(
-    engine: Engine, finder: Finder, listing: Callable[[], Sequence[Listed]], max_request_bytes: int
-) -> flask.Blueprint:
-    """``GET /offerings`` and ``POST /offerings``.
+def offerings_blueprint(engine: Engine, view: CatalogueView, max_request_bytes: int) -> flask.Blueprint:
+    """Make the routes ``GET /offerings`` and ``POST /offerings``.
 
     Args:
         engine: Reads descriptions.
-        finder: Knows the offerings, and which node to read each from.
-        listing: The offerings, in an order that stays.
-        max_request_bytes: The largest request body that is read.
+        view: Finds the offerings, and the node to read each from.
+        max_request_bytes: The largest request body, in bytes.
     """
     blueprint = flask.Blueprint("offerings", __name__)
 
     @blueprint.get("/offerings")
     def page() -> flask.Response:
-        """Some of the offerings, and where to find the others."""
+        """Answer with some of the offerings, and links to the others."""
         try:
             limit = _number(flask.request.args, "limit", DEFAULT_LIMIT, 1, MOST_LIMIT)
             offset = _number(flask.request.args, "offset", 0, 0, 10**12)
         except ValueError as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
-        listed = listing()
-        content = _Page(
-            len(listed),
-            limit,
-            offset,
-            [
-                _Offering(one.graph, one.nodes, one.address, one.owner, one.name)
-                for one in listed[offset : offset + limit]
-            ],
-        )
-        response = in_json(content)
+        listed = view.offerings()
+        response = in_json(OfferingPage(len(listed), limit, offset, list(listed[offset : offset + limit])))
         response.headers["Link"] = _links(len(listed), limit, offset)
         return revalidated(response, flask.request)
 
     @blueprint.post("/offerings")
     def description() -> flask.Response:
-        """An offering's description, by its ledger address or its IRI."""
+        """Answer with an offering's description, by its ledger address or its IRI."""
         request = flask.request
         body = read_body(request, max_request_bytes)
         try:
-            asked = msgspec.json.decode(body, type=_OfferingRequest).offerings_id
+            asked = msgspec.json.decode(body, type=OfferingRequest).offerings_id
         except NOT_JSON as error:
             return problem(
                 HTTPStatus.BAD_REQUEST, f'send {{"offerings_id": "<ledger address or offering IRI>"}}: {error}'
             )
-        graph = finder.graph_of(asked)
+        graph = view.graph_of(asked)
         if graph is None:
             return problem(HTTPStatus.NOT_FOUND, f"no offering is known as {asked[:300]}")
         chosen = choose_for_graph(_accepted(request), JSON_LD)
-        if finder.snapshot().source_of.get(graph) is None:
+        if view.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
         answer = engine.query_with_failover(
             _DESCRIPTION.format(graph=graph),
-            finder.snapshot,
+            view.snapshot,
             media_type=chosen.media_type,
             fresh=wants_fresh(request),
             cancelled=request.environ.get("waitress.client_disconnected", lambda: False),
@@ -107,7 +74,7 @@ def offerings_blueprint(
         if answer.missing:
             silent = f"no node that holds {graph} answers: {', '.join(answer.missing)}"
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, silent, nodes=answer.missing)
-        if finder.snapshot().source_of.get(graph) is None:
+        if view.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
         return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
 
@@ -119,21 +86,21 @@ def _held_nowhere(graph: str) -> flask.Response:
 
 
 def _accepted(request: flask.Request) -> str:
-    """Who asks for JSON alone is given JSON-LD, and told so."""
+    """Return the Accept header; a client that asks for JSON alone gets JSON-LD, labelled as such."""
     accept = request.headers.get("Accept", "")
     return JSON_LD if accept == "application/json" else accept
 
 
 def _number(arguments: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = arguments.get(name, str(default))
-    # int() would take other scripts' digits, and need long for many.
+    # int() accepts digits of other scripts, and takes long for many digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 15 and least <= int(text) <= most):
         raise ValueError(f"{name} is a whole number from {least} to {most}, not {text[:100]!r}")
     return int(text)
 
 
 def _links(total: int, limit: int, offset: int) -> str:
-    """Other pages (RFC 8288), relative to this one, so that they are right behind a proxy too."""
+    """Link to the other pages (RFC 8288), relative to this one, so that the links hold behind a proxy."""
     last = max(total - 1, 0) // limit * limit
     places = {"first": 0, "last": last}
     if offset > 0:

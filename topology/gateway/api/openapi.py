@@ -1,32 +1,52 @@
-"""The gateway for programs: an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.0)."""
+"""The OpenAPI 3.1 document of the gateway (https://spec.openapis.org/oas/v3.1.0).
+
+The schemas of JSON bodies are derived from the types that the gateway serves, and their descriptions from the docstrings of
+these types.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from catena_core.version import __version__
 from federation.protocol import problems
+from federation.protocol.explain import Explanation
 from federation.protocol.negotiation import GRAPH_NAMES, GRAPHS, SOLUTION_NAMES, SOLUTIONS
 from federation.protocol.sparql import COMPLETENESS, PATHS
-from topology.gateway.api.offerings import DEFAULT_LIMIT, MOST_LIMIT
+from topology.gateway.api.schemas import (
+    DEFAULT_LIMIT,
+    Count,
+    Health,
+    Limit,
+    NodeList,
+    OfferingPage,
+    OfferingRequest,
+    Problem,
+)
 
 Json = dict[str, Any]
 
 _STRING: Json = {"type": "string"}
-_COUNT: Json = {"type": "integer", "minimum": 0}
 _IRIS: Json = {"type": "array", "items": {"type": "string", "format": "iri"}}
-_STATE: Json = {"type": "string", "enum": ["up", "suspect", "down"]}
 _JSON = "application/json"
 _GRAPH_MEDIA_TYPES = tuple(GRAPHS)
 _RESULT_MEDIA_TYPES = tuple(dict.fromkeys([*SOLUTIONS, *GRAPHS, "text/plain"]))
-_FRESH = "With Cache-Control: no-cache in the request, nothing that was kept is used."
+_FRESH = "With Cache-Control: no-cache in the request, no cache is used."
+_SCHEMA_PATH = "#/components/schemas/{name}"
+# An attribute in a docstring: its name, and a description that may go on in indented lines.
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.*)*)", re.MULTILINE)
+_BODIES = (OfferingPage, OfferingRequest, NodeList, Health, Problem, Explanation)
 
 
 @cache
 def describe() -> Json:
-    """The document, which is to be left as it is."""
+    """Return the document, which callers must not change."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -38,7 +58,9 @@ def describe() -> Json:
         "paths": {
             **{path: _sparql(path) for path in PATHS},
             "/offerings": {"get": _list_offerings(), "post": _read_offering()},
-            "/nodes": {"get": _list_nodes()},
+            "/nodes": {
+                "get": _json_answer("listNodes", "The catalogue nodes and what is on them", _reference(NodeList))
+            },
             "/health": {"get": _health()},
             "/openapi.json": {"get": _json_answer("openapi", "This document", {"type": "object"})},
             "/": {
@@ -48,12 +70,7 @@ def describe() -> Json:
             },
         },
         "components": {
-            "schemas": {
-                "Problem": _problem(),
-                "Offering": _offering(),
-                "Node": _node(),
-                "Explanation": _explanation(),
-            },
+            "schemas": _schemas(),
             "parameters": _parameters(),
             "headers": _headers(),
             "responses": _responses(),
@@ -73,7 +90,7 @@ def _sparql(path: str) -> Json:
                 _JSON: {
                     "schema": {
                         "description": "SPARQL results, JSON-LD where the result is a graph, or an explanation.",
-                        "anyOf": [{"type": ["object", "array"]}, {"$ref": "#/components/schemas/Explanation"}],
+                        "anyOf": [{"type": ["object", "array"]}, _reference(Explanation)],
                     }
                 },
             },
@@ -118,17 +135,8 @@ def _sparql(path: str) -> Json:
 
 
 def _list_offerings() -> Json:
-    page = {
-        "type": "object",
-        "required": ["total", "limit", "offset", "offerings"],
-        "properties": {
-            "total": {**_COUNT, "description": "How many there are on all pages."},
-            "limit": {"type": "integer", "minimum": 1, "maximum": MOST_LIMIT},
-            "offset": _COUNT,
-            "offerings": {"type": "array", "items": {"$ref": "#/components/schemas/Offering"}},
-        },
-    }
-    operation = _json_answer("listOfferings", "Which offerings there are, page by page, sorted by graph", page, "Link")
+    summary = "Which offerings there are, page by page, sorted by graph"
+    operation = _json_answer("listOfferings", summary, _reference(OfferingPage), "Link")
     operation["parameters"] = list(_referred("parameters", "limit", "offset").values())
     operation["responses"] |= _problems(400)
     return operation
@@ -138,20 +146,7 @@ def _read_offering() -> Json:
     return {
         "operationId": "readOffering",
         "summary": "The description of one offering",
-        "requestBody": {
-            "required": True,
-            "content": {
-                _JSON: {
-                    "schema": {
-                        "type": "object",
-                        "required": ["offerings_id"],
-                        "properties": {
-                            "offerings_id": {"type": "string", "description": "Its address on the ledger, or its IRI."}
-                        },
-                    }
-                }
-            },
-        },
+        "requestBody": {"required": True, "content": {_JSON: {"schema": _reference(OfferingRequest)}}},
         "responses": {
             "200": {
                 "description": "Its graph; in JSON-LD unless another format is asked for.",
@@ -163,35 +158,8 @@ def _read_offering() -> Json:
     }
 
 
-def _list_nodes() -> Json:
-    return _json_answer(
-        "listNodes",
-        "The catalogue nodes and what is on them",
-        {
-            "type": "object",
-            "required": ["epoch", "nodes"],
-            "properties": {
-                "epoch": {**_COUNT, "description": "Rises with each change of the nodes."},
-                "nodes": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
-            },
-        },
-    )
-
-
 def _health() -> Json:
-    operation = _json_answer(
-        "health",
-        "How the gateway and its nodes are",
-        {
-            "type": "object",
-            "required": ["status", "epoch", "nodes"],
-            "properties": {
-                "status": {"type": "string", "enum": ["healthy", "degraded"]},
-                "epoch": _COUNT,
-                "nodes": {"type": "object", "description": "States by id.", "additionalProperties": _STATE},
-            },
-        },
-    )
+    operation = _json_answer("health", "How the gateway and its nodes are", _reference(Health))
     del operation["responses"]["304"], operation["responses"]["412"], operation["responses"]["200"]["headers"]["ETag"]
     return operation
 
@@ -245,9 +213,9 @@ def _parameters() -> Json:
         ),
         "limit": (
             "How many a page has.",
-            {"type": "integer", "minimum": 1, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT},
+            {**msgspec.json.schema(Limit), "default": DEFAULT_LIMIT},
         ),
-        "offset": ("How many come before.", {**_COUNT, "default": 0}),
+        "offset": ("How many come before.", {**msgspec.json.schema(Count), "default": 0}),
     }
     return {
         name: {"name": name, "in": "query", "description": description, "schema": schema}
@@ -291,101 +259,22 @@ def _responses() -> Json:
         str(status): {
             "description": description,
             "headers": _referred("headers", "Cache-Control", *headers.get(status, [])),
-            "content": {problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {problems.CONTENT_TYPE: {"schema": _reference(Problem)}},
         }
         for status, description in why.items()
     }
 
 
-def _problem() -> Json:
-    return {
-        "description": "Problem details (RFC 9457).",
-        "type": "object",
-        "required": ["title", "status", "detail"],
-        "properties": {
-            "title": _STRING,
-            "status": {"type": "integer"},
-            "detail": {**_STRING, "description": "What is wrong, and what to do."},
-            "line": {"type": "integer", "minimum": 1, "description": "Where the query goes wrong."},
-            "column": {"type": "integer", "minimum": 1, "description": "The character of that line."},
-            "nodes": {"type": "array", "items": _STRING, "description": "The nodes that do not answer."},
-        },
-    }
+def _reference(body: type) -> Json:
+    return {"$ref": _SCHEMA_PATH.format(name=body.__name__)}
 
 
-def _offering() -> Json:
-    return {
-        "type": "object",
-        "required": ["graph", "nodes"],
-        "properties": {
-            "graph": {"type": "string", "format": "iri", "description": "Its IRI, which is the name of its graph."},
-            "address": {**_STRING, "description": "Its address on the ledger."},
-            "owner": {**_STRING, "description": "The owner that the ledger names."},
-            "name": {**_STRING, "description": "The name that the ledger gives."},
-            "nodes": {"type": "array", "items": _STRING, "description": "Ids of the nodes that hold a copy."},
-        },
-        "additionalProperties": False,
-    }
-
-
-def _node() -> Json:
-    return {
-        "type": "object",
-        "required": ["id", "url", "state", "graphs_placed", "graphs_read"],
-        "properties": {
-            "id": _STRING,
-            "url": {"type": "string", "format": "uri"},
-            "state": _STATE,
-            "graphs_placed": {**_COUNT, "description": "Graphs of offerings that it holds."},
-            "graphs_read": {**_COUNT, "description": "Graphs that queries are answered from it."},
-        },
-        "additionalProperties": False,
-    }
-
-
-def _explanation() -> Json:
-    return {
-        "description": "What was done for a query.",
-        "type": "object",
-        "required": ["form", "tier", "reasons", "completeness", "missing", "cached", "totals", "steps"],
-        "properties": {
-            "form": {"type": "string", "enum": ["SELECT", "ASK", "CONSTRUCT", "DESCRIBE"]},
-            "tier": {
-                "type": "string",
-                "description": "A: patterns are joined and filtered at the nodes; B: the triples that match them are pulled; "
-                "kept: those of earlier queries are used.",
-            },
-            "meaning": {**_STRING, "description": "What that tier is, in words."},
-            "reasons": {"type": "array", "items": _STRING},
-            "completeness": {"type": "string", "enum": ["complete", "partial"]},
-            "missing": {"type": "array", "items": _STRING},
-            "cached": {"type": "boolean", "description": "Whether the whole result was kept from an earlier request."},
-            "content_type": {**_STRING, "description": "The media type of the result."},
-            "totals": {
-                "type": "object",
-                "properties": {
-                    "seconds": {"type": ["number", "null"]},
-                    "work_seconds": {"type": "number"},
-                    "requests": _COUNT,
-                    "rows": {"type": ["integer", "null"]},
-                    "bytes_pulled": _COUNT,
-                    "bytes_of_result": _COUNT,
-                },
-            },
-            "steps": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["what", "node", "query", "rows", "bytes", "milliseconds"],
-                    "properties": {
-                        "what": _STRING,
-                        "node": {"type": ["string", "null"]},
-                        "query": {"type": ["string", "null"]},
-                        "rows": {"type": ["integer", "null"]},
-                        "bytes": _COUNT,
-                        "milliseconds": {"type": "number"},
-                    },
-                },
-            },
-        },
-    }
+def _schemas() -> Json:
+    """Derive the schemas of the JSON bodies."""
+    _, schemas = msgspec.json.schema_components(_BODIES, ref_template=_SCHEMA_PATH)
+    for schema in schemas.values():
+        summary, _, attributes = inspect.cleandoc(schema.get("description", "")).partition("\n\nAttributes:\n")
+        schema["description"] = summary
+        for name, description in _ATTRIBUTE.findall(attributes):
+            schema["properties"][name]["description"] = " ".join(description.split())
+    return schemas

@@ -1,1 +1,1 @@
-"""Replicas: which copy of each graph a query is read from."""
+"""Replicas: selects the copy of each graph that a query reads."""

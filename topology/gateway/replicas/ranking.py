@@ -1,4 +1,4 @@
-"""The copies of a graph that the catalogue placed, in the order in which they are to be read."""
+"""The order in which the replicas of a graph are read."""
 
 from __future__ import annotations
 
@@ -9,91 +9,91 @@ from typing import Any, NamedTuple
 from topology import records
 from topology.records import Placement
 
-DOUBTFUL = 0
-"""The mark of copies that may not be there any more."""
+UNCONFIRMED = 0
+"""The fingerprint of replicas that may have gone."""
 
 
-class Copy(NamedTuple):
+class Replica(NamedTuple):
     """A copy of a graph that a node acknowledged.
 
     Attributes:
-        digest: What it holds; empty for one that the node refused.
-        version: The higher is the newer.
+        digest: The digest of its content; empty if the node refused the write.
+        version: A higher version is newer.
     """
 
     digest: str
     version: int
 
 
-class Alike(NamedTuple):
-    """Copies of a graph that say the same.
+class IdenticalReplicas(NamedTuple):
+    """Replicas of a graph with the same content.
 
     Attributes:
-        mark: A number that stands for the graph and what they say.
-        nodes: Ids of the nodes that hold them, in the order in which they are to be read.
+        fingerprint: A number that stands for the graph and this content.
+        nodes: Ids of the nodes that hold them, in reading order.
     """
 
-    mark: int
+    fingerprint: int
     nodes: tuple[str, ...]
 
 
-def decode_copy(_key: str, value: Any) -> Copy:
-    """The row that the table of placements keeps."""
+def decode_replica(_key: str, value: Any) -> Replica:
+    """Decode a row of the table of placements."""
     placement = records.from_text(value, Placement)
-    return Copy(placement.digest, placement.version)
+    return Replica(placement.digest, placement.version)
 
 
 def rank(
-    graph: str, digest: str, held: Mapping[str, Copy], owners: Sequence[str], lost: Collection[str] = ()
-) -> tuple[Alike, ...]:
-    """The copies of a graph, the best first.
+    graph: str, digest: str, held: Mapping[str, Replica], owners: Sequence[str], lost: Collection[str] = ()
+) -> tuple[IdenticalReplicas, ...]:
+    """Rank the replicas of a graph, best first.
 
-    Current ones come before all others, and among them those of owners, since the rest are about to be deleted. The ring's
-    order of owners is another one for each graph, so the nodes share the reading as evenly as they share the graphs, and all
-    gateways read a graph from the same one. While a new description is on its way there may be no current copy; the newest
-    that can be read serves then, an owner's rather than another one.
-
-    At the end come, marked ``DOUBTFUL``, those that nodes have lost, and all but the owners' once these are all current: the
-    router has them deleted then.
+    1. Current replicas, those of owners first: the router is about to delete the others. The ring orders the owners
+       differently for each graph. So the nodes share the reads evenly, and all gateways read a graph from the same node.
+    2. Stale replicas, the newest first and owners before others. They serve while a new description is on its way.
+    3. Unconfirmed replicas: those that nodes have lost, and surplus ones once every owner is current. The router deletes the
+       surplus then.
 
     Args:
-        graph: Its IRI.
-        digest: What it is to hold by now.
-        held: Its copies, by node.
-        owners: The nodes that should hold it, the first one first.
-        lost: Nodes that do not list it any more. Answers that were made of what they sent may have lacked it, so all marks are
-            others as long as there are any.
+        graph: The graph's IRI.
+        digest: The digest of its current content.
+        held: Its replicas, by node.
+        owners: The nodes that should hold it, in the ring's order.
+        lost: Nodes that no longer list it. Earlier answers may lack what they lost, so they change every fingerprint.
     """
     is_settled = bool(owners) and all(node in held and held[node].digest == digest for node in owners)
     surplus = [node for node in held if is_settled and node not in owners]
-    doubtful = [node for node, copy in held.items() if copy.digest and (node in lost or node in surplus)]
-    there = {node: copy for node, copy in held.items() if copy.digest and node not in lost}
-    suffix = sorted(node for node in doubtful if node in lost)
+    unconfirmed = [node for node, replica in held.items() if replica.digest and (node in lost or node in surplus)]
+    present = {node: replica for node, replica in held.items() if replica.digest and node not in lost}
+    suffix = sorted(node for node in unconfirmed if node in lost)
 
-    current = [node for node in there if there[node].digest == digest]
-    # With the version: what goes back to what it was has another mark than before, since in between it was something else.
-    newest = str(max((there[node].version for node in current), default=0))
-    current = [node for node in owners if node in current] + sorted(set(current) - {*owners, *doubtful})
-    ranked = [Alike(mark(graph, digest, newest, *suffix), tuple(current))] if current else []
+    current = [node for node in present if present[node].digest == digest]
+    # With the version, content that returns after a change gets a new fingerprint.
+    newest = str(max((present[node].version for node in current), default=0))
+    current = [node for node in owners if node in current] + sorted(set(current) - {*owners, *unconfirmed})
+    ranked = [IdenticalReplicas(fingerprint(graph, digest, newest, *suffix), tuple(current))] if current else []
 
-    stale = [node for node, copy in there.items() if copy.digest != digest and node not in doubtful]
-    stale.sort(key=lambda node: (there[node].version, node in owners, node), reverse=True)
-    ranked += [Alike(mark(graph, there[node].digest, str(there[node].version), *suffix), (node,)) for node in stale]
-    if doubtful:
-        ranked.append(Alike(DOUBTFUL, tuple(sorted(doubtful, key=lambda node: (node in lost, node)))))
+    stale = [node for node, replica in present.items() if replica.digest != digest and node not in unconfirmed]
+    stale.sort(key=lambda node: (present[node].version, node in owners, node), reverse=True)
+    ranked += [
+        IdenticalReplicas(fingerprint(graph, present[node].digest, str(present[node].version), *suffix), (node,))
+        for node in stale
+    ]
+    if unconfirmed:
+        ranked.append(IdenticalReplicas(UNCONFIRMED, tuple(sorted(unconfirmed, key=lambda node: (node in lost, node)))))
     return tuple(ranked)
 
 
 def by_rendezvous(graph: str, nodes: Iterable[str]) -> tuple[str, ...]:
-    """Nodes in the order in which a graph is read from them, where no ring says it.
+    """Order nodes for reading a graph that no ring places.
 
-    It follows from the names alone, by rendezvous hashing (Thaler and Ravishankar, "Using name-based mappings to increase hit
-    rates", IEEE/ACM Transactions on Networking 6(1), 1998): every gateway chooses the same node, the nodes share the graphs,
-    and one that goes leaves the choices between the others as they were.
+    Rendezvous hashing (Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on
+    Networking 6(1), 1998) uses the names alone. So all gateways choose the same node, and the nodes share the graphs. When a
+    node goes, the choices among the others stay.
     """
-    return tuple(sorted(nodes, key=lambda node: mark(node, graph)))
+    return tuple(sorted(nodes, key=lambda node: fingerprint(node, graph)))
 
 
-def mark(*parts: str) -> int:
-    """A number of 64 bits that stands for some texts; sums of such numbers (modulo 2 to the 64th) stand for sets."""
+def fingerprint(*parts: str) -> int:
+    """Hash texts to 64 bits; the sum of such hashes (modulo 2 to the 64th) identifies a set."""
     return int.from_bytes(hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest(), "big")

@@ -1,64 +1,68 @@
-"""Where each graph is read from: the ring, the offerings and the placements put together."""
+"""Selects the node to read each graph from, by the ring, the offerings and the placements."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from catena_core.table import TableContent
 from federation.source_selection import Snapshot, Source
 from topology import records
-from topology.gateway.replicas.lost import Losses
-from topology.gateway.replicas.ranking import DOUBTFUL, Alike, Copy, by_rendezvous, decode_copy, mark, rank
-from topology.gateway.replicas.unmanaged import Listings, OwnGraphs
+from topology.gateway.offering_list import ListedOffering, OfferingList, list_offerings
+from topology.gateway.replicas.inventory import GraphsByNode
+from topology.gateway.replicas.lost import LostReplicas
+from topology.gateway.replicas.ranking import UNCONFIRMED, IdenticalReplicas, Replica, by_rendezvous, fingerprint, rank
+from topology.gateway.replicas.snapshot_cache import SnapshotCache
+from topology.gateway.replicas.unmanaged import UnmanagedGraphs
 from topology.records import Node, OfferingHead
 from topology.ring import RingView
-
-__all__ = ["Copy", "Directory", "decode_copy", "take_snapshot"]
 
 _WRAP = 2**64
 
 
-class Directory:
-    """Answers from which node each graph is to be read.
+class ReplicaSelector:
+    """Selects the node to read each graph from.
 
-    What is to be read from where is worked out for each graph once, and again when something about that graph changes, since
-    snapshots are taken by every query, while offerings come in.
+    Every query takes a snapshot while offerings come in. So the selection for a graph is worked out once, and again only when
+    something about that graph changes.
 
     Args:
-        ring: Called for the ring as it is now.
-        listings: Called for what the nodes say they hold; ``None``: they are not asked, so nothing is known of graphs that
-            nobody placed, nor of copies that nodes have lost.
+        ring: Returns the current ring.
+        graphs_by_node: Returns the graphs that the nodes list; ``None`` if the nodes are not asked. Unmanaged graphs and lost
+            replicas are unknown then.
 
     Attributes:
         claims: Claims by address; usually a table of the topic of offerings.
-        copies: Copies by :func:`~topology.records.placement_key`; usually a table of the topic of placements.
+        replicas: Replicas by :func:`~topology.records.placement_key`; usually a table of the topic of placements.
     """
 
-    def __init__(self, ring: Callable[[], RingView], listings: Callable[[], Listings] | None = None) -> None:
+    def __init__(self, ring: Callable[[], RingView], graphs_by_node: Callable[[], GraphsByNode] | None = None) -> None:
         self._ring = ring
-        self._listings = listings
+        self._graphs_by_node = graphs_by_node
         self.claims: TableContent[OfferingHead] | dict[str, OfferingHead] = {}
-        self.copies: TableContent[Copy] | dict[str, Copy] = {}
+        self.replicas: TableContent[Replica] | dict[str, Replica] = {}
+        self._offering_list = OfferingList(
+            self.snapshot, lambda: list_offerings(self.claims.copy(), self.replicas.copy())
+        )
         self._taking = threading.Lock()
         self._noting = threading.Lock()
         self._changes = 0
         self._changed: set[str] | None = None  # graphs; None: any of them
-        self._came: set[str] = set()
-        self._went: set[str] = set()
-        # Where to look for a graph's claims and copies. There may be none there any more.
+        self._added: set[str] = set()
+        self._removed: set[str] = set()
+        # Where to look for a graph's claims and replicas, which may have gone.
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._nodes: dict[str, tuple[str, ...]] = {}
-        self._choices: dict[str, tuple[Alike, ...]] = {}
+        self._choices: dict[str, tuple[IdenticalReplicas, ...]] = {}
         self._withheld: set[str] = set()
-        self._own = OwnGraphs(lambda graph: graph in self._choices or graph in self._withheld)
-        self._losses = Losses(lambda node: [graph for graph, nodes in self._nodes.items() if node in nodes])
-        self._crowded: set[str] = set()
-        self._epoch, self._replicas = -1, 0
+        self._unmanaged = UnmanagedGraphs(lambda graph: graph in self._choices or graph in self._withheld)
+        self._lost = LostReplicas(lambda node: [graph for graph, nodes in self._nodes.items() if node in nodes])
+        self._over_replicated: set[str] = set()
+        self._epoch, self._replica_count = -1, 0
         self._touched: dict[str, int] = {}
         self._gone: dict[str, int] = {}
-        self._snapshots: dict[frozenset[str], tuple[int, Snapshot]] = {}
+        self._snapshots = SnapshotCache()
 
     def changed(self, *_: Any) -> None:
         """Note that anything may have changed."""
@@ -75,27 +79,27 @@ class Directory:
                 if new is not None:
                     _add(self._addresses, new.graph, address)
 
-    def copy_changed(self, key: str, old: Copy | None, new: Copy | None) -> None:
-        """Note that a row of ``copies`` has changed."""
+    def replica_changed(self, key: str, old: Replica | None, new: Replica | None) -> None:
+        """Note that a row of ``replicas`` has changed."""
         node, graph = records.split_placement_key(key)
         with self._noting:
             self._changes += 1
             if self._changed is not None:
                 self._changed.add(graph)
-                was_there, is_there = (copy is not None and bool(copy.digest) for copy in (old, new))
+                was_there, is_there = (replica is not None and bool(replica.digest) for replica in (old, new))
                 if is_there != was_there:
-                    (self._came if is_there else self._went).add(graph)
+                    (self._added if is_there else self._removed).add(graph)
                 if new is not None:
                     _add(self._nodes, graph, node)
-                    self._losses.acknowledged(node, graph)
+                    self._lost.acknowledged(node, graph)
 
     def nodes_changed(self, *_: Any) -> None:
-        """Note that the ring has changed, or what nodes say they hold."""
+        """Note that the ring or the graphs that nodes list have changed."""
         with self._noting:
             self._changes += 1
 
     def graph_of(self, identifier: str) -> str | None:
-        """The graph of an offering, by its ledger address or by its own IRI; ``None`` when it is unknown."""
+        """Return the graph of an offering by its ledger address or its own IRI; ``None`` if it is unknown."""
         claim = self.claims.get(identifier)
         if claim is not None:
             return claim.graph
@@ -103,101 +107,108 @@ class Directory:
             self._refresh()
             return identifier if identifier in self._choices else None
 
+    def offerings(self) -> Sequence[ListedOffering]:
+        """Return the offerings on the ledger, sorted by graph."""
+        return self._offering_list()
+
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
-        """What one query is to see.
+        """Return the nodes and graphs that one query sees.
 
         Args:
-            avoid: Ids of nodes that have just failed, to be treated as if they were not up.
+            avoid: Ids of nodes that have just failed; they count as down.
         """
         with self._taking:
             changes = self._changes
-            kept = self._snapshots.get(avoid)
-            if kept is not None and kept[0] == changes:
-                return kept[1]
-            snapshot = self._take(*self._refresh(), avoid, changes)
-            self._snapshots = {held: item for held, item in self._snapshots.items() if item[0] == changes}
-            self._snapshots[avoid] = (changes, snapshot)
-            return snapshot
+            return self._snapshots.get(avoid, changes, lambda: self._take(*self._refresh(), avoid, changes))
 
-    def _refresh(self) -> tuple[RingView, Listings]:
-        """Work out anew what has changed; returns the ring and the listings that it holds for."""
+    def _refresh(self) -> tuple[RingView, GraphsByNode]:
+        """Update the choices of the graphs that have changed.
+
+        Returns:
+            The ring and the graphs by node that the choices follow from.
+        """
         ring = self._ring()
-        listings = self._listings() if self._listings is not None else {}
+        graphs_by_node = self._graphs_by_node() if self._graphs_by_node is not None else {}
         with self._noting:
-            changes = self._changes  # a snapshot may have counted fewer; all are taken here
+            changes = self._changes  # a snapshot may have counted fewer; all of them are handled here
             changed, self._changed = self._changed, set()
-            came, self._came = self._came, set()
-            went, self._went = self._went, set()
-            replicas = len(ring.owners(""))
+            added, self._added = self._added, set()
+            removed, self._removed = self._removed, set()
+            replica_count = len(ring.owners(""))
             if changed is None:
-                self._look_through_tables()
-            again = self._losses.refresh(listings)
-            if changed is None or replicas != self._replicas:
+                self._read_tables()
+            affected = self._lost.refresh(graphs_by_node)
+            if changed is None or replica_count != self._replica_count:
                 changed = self._addresses.keys() | self._nodes.keys() | self._choices.keys() | self._withheld
-                went = set(changed)
+                removed = set(changed)
             else:
-                changed |= again
+                changed |= affected
                 if ring.epoch != self._epoch:
-                    # Only what has more copies than owners loses some without that new ones come first, which would be noted.
-                    changed |= self._crowded
-                    went |= self._crowded
-            self._epoch, self._replicas = ring.epoch, replicas
+                    # A new ring removes replicas only where there are more than owners. Elsewhere new ones come first,
+                    # and those are noted.
+                    changed |= self._over_replicated
+                    removed |= self._over_replicated
+            self._epoch, self._replica_count = ring.epoch, replica_count
         known = []
         for graph in changed:
-            before = self._readable(graph)
-            if self._work_out(graph, ring):
+            before = self._confirmed_nodes(graph)
+            if self._choose(graph, ring):
                 known.append(graph)
-                now = self._readable(graph)
-                if graph in went or not before or not before <= now:  # what is new may have been away
+                now = self._confirmed_nodes(graph)
+                if graph in removed or not before or not before <= now:  # a new graph may have been away
                     self._gone[graph] = self._touched[graph] = changes
-                elif graph in came or now != before:
+                elif graph in added or now != before:
                     self._touched[graph] = changes
-            else:  # it is read in another way by now than any who saw it read it
+            else:  # queries that still read it have an older snapshot and read it differently
                 self._touched.pop(graph, None)
                 self._gone.pop(graph, None)
-        self._own.discard(known)
-        self._own.refresh(listings)
-        return ring, listings
+        self._unmanaged.discard(known)
+        self._unmanaged.refresh(graphs_by_node)
+        return ring, graphs_by_node
 
-    def _readable(self, graph: str) -> set[str]:
-        """The nodes that surely have a graph."""
-        return {node for number, nodes in self._choices.get(graph, ()) if number != DOUBTFUL for node in nodes}
+    def _confirmed_nodes(self, graph: str) -> set[str]:
+        return {node for number, nodes in self._choices.get(graph, ()) if number != UNCONFIRMED for node in nodes}
 
-    def _look_through_tables(self) -> None:
+    def _read_tables(self) -> None:
         self._addresses, self._nodes = {}, {}
         for address, claim in self.claims.copy().items():
             _add(self._addresses, claim.graph, address)
-        for key in self.copies.copy():
+        for key in self.replicas.copy():
             node, graph = records.split_placement_key(key)
             _add(self._nodes, graph, node)
-        self._losses.begin()
+        self._lost.begin()
 
-    def _work_out(self, graph: str, ring: RingView) -> bool:
-        """Work out where one graph is to be read from; returns whether anything is known of it."""
+    def _choose(self, graph: str, ring: RingView) -> bool:
+        """Choose the nodes to read one graph from.
+
+        Returns:
+            Whether the catalogue knows the graph.
+        """
         addresses, nodes = self._addresses.get(graph, ()), self._nodes.get(graph, ())
         claims = [(claim.claimed_at, a, claim) for a in addresses if (claim := self._claim(a, graph)) is not None]
-        held = {node: copy for node in nodes if (copy := self._copy(node, graph)) is not None}
+        held = {node: replica for node in nodes if (replica := self._replica(node, graph)) is not None}
         if len(claims) < len(addresses) or len(held) < len(nodes):
-            self._tidy(graph)
+            self._forget_missing(graph)
         self._choices.pop(graph, None)
         self._withheld.discard(graph)
-        self._crowded.discard(graph)
+        self._over_replicated.discard(graph)
         if claims:
-            # Of several claims to one graph the earliest stands, by the address where times are equal: the router's rule.
+            # Of several claims to one graph the earliest wins, then the lowest address: the router's rule.
             _, _, claim = claims[0] if len(claims) == 1 else min(claims, key=lambda found: found[:2])
-            lost = [node for node in held if self._losses.has_lost(node, graph)]
+            lost = [node for node in held if self._lost.has_lost(node, graph)]
             self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph), lost)
-            if len(held) > self._replicas:
-                self._crowded.add(graph)
+            if len(held) > self._replica_count:
+                self._over_replicated.add(graph)
         elif held:
             self._withheld.add(graph)
         return bool(claims or held)
 
-    def _tidy(self, graph: str) -> None:
-        """Forget where claims and copies of a graph have been; rows may come anew at any time."""
+    def _forget_missing(self, graph: str) -> None:
+        """Forget addresses and nodes that no longer have a row for a graph."""
         with self._noting:
+            # Rows may have come back since they were looked up.
             addresses = [a for a in self._addresses.pop(graph, ()) if self._claim(a, graph) is not None]
-            nodes = [node for node in self._nodes.pop(graph, ()) if self._copy(node, graph) is not None]
+            nodes = [node for node in self._nodes.pop(graph, ()) if self._replica(node, graph) is not None]
             if addresses:
                 self._addresses[graph] = tuple(addresses)
             if nodes:
@@ -207,19 +218,21 @@ class Directory:
         claim = self.claims.get(address)
         return claim if claim is not None and claim.graph == graph else None
 
-    def _copy(self, node: str, graph: str) -> Copy | None:
-        return self.copies.get(records.placement_key(node, graph))
+    def _replica(self, node: str, graph: str) -> Replica | None:
+        return self.replicas.get(records.placement_key(node, graph))
 
-    def _take(self, ring: RingView, listings: Listings, avoid: frozenset[str], changes: int) -> Snapshot:
-        # What a node listed before it went says nothing of what it has come back with.
-        returned = {name for name, listing in listings.items() if listing.graphs is not None and not listing.is_current}
+    def _take(self, ring: RingView, graphs_by_node: GraphsByNode, avoid: frozenset[str], changes: int) -> Snapshot:
+        # A node may come back with other graphs than it listed before it went away.
+        returned = {
+            name for name, listed in graphs_by_node.items() if listed.graphs is not None and not listed.is_current
+        }
         usable = {node.id for node in ring.nodes.values() if node.state == "up"} - returned - avoid
         holders: dict[str, str] = {}
         marks: dict[str, int] = {}
         doubtful: set[str] = set()
         missing: set[str] = set()
         for graph, choices in self._choices.items():
-            holder, found = "", DOUBTFUL
+            holder, found = "", UNCONFIRMED
             for number, nodes in choices:
                 for node in nodes:
                     if node in usable:
@@ -229,20 +242,22 @@ class Directory:
                     break
             if choices:
                 holders[graph] = holder
-            if found != DOUBTFUL:
+            if found != UNCONFIRMED:
                 marks[graph] = found
             elif choices:
                 if holder:
                     doubtful.add(graph)
                 all_nodes = {node for _, nodes in choices for node in nodes}
                 missing |= all_nodes - usable or all_nodes
-        shown = self._own.places(usable)
-        # Copies of one graph, as far as anybody can tell; blank nodes of both would be told apart.
+        shown = self._unmanaged.nodes_by_graph(usable)
+        # They count as copies of one graph; reading both would double its blank nodes.
         holders.update({graph: by_rendezvous(graph, nodes)[0] for graph, nodes in shown.items() if len(nodes) > 1})
         missing.update(
-            node.id for node in ring.nodes.values() if node.id not in usable and self._takes_away(node, shown)
+            node.id for node in ring.nodes.values() if node.id not in usable and self._hides_graphs(node, shown)
         )
-        others = sum(mark("own", graph, "") for graph in shown) + sum(mark("missing", node, "") for node in missing)
+        others = sum(fingerprint("own", graph, "") for graph in shown) + sum(
+            fingerprint("missing", node, "") for node in missing
+        )
         return Snapshot(
             sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
             source_of=holders,
@@ -254,33 +269,35 @@ class Directory:
             removed_at=self._gone.copy(),
             unconfirmed=frozenset(doubtful),
             fingerprints=marks,
-            untracked=frozenset(shown) if self._knows_all(usable) else None,
+            untracked=frozenset(shown) if self._have_all_listed(usable) else None,
         )
 
-    def _knows_all(self, nodes: Collection[str]) -> bool:
-        """Whether all nodes have told what they hold."""
-        return self._listings is not None and all(map(self._own.was_listed, nodes))
+    def _have_all_listed(self, nodes: Collection[str]) -> bool:
+        return self._graphs_by_node is not None and all(map(self._unmanaged.was_listed, nodes))
 
-    def _takes_away(self, node: Node, shown: Collection[str]) -> bool:
-        """Whether graphs that nobody placed are gone with a node, as far as that can be known.
+    def _hides_graphs(self, node: Node, shown: Collection[str]) -> bool:
+        """Tell whether unmanaged graphs are missing without a node, as far as that can be known.
 
-        A node that was up, but never told what it holds, may hold some; one that never was, as those that are only supposed to
-        be at an owner's address, most likely does not exist.
+        A node that was up but never listed its graphs may hold some. A node that was never up most likely does not exist, for
+        instance one at an address that was only inferred from its owner.
         """
-        if self._listings is None:
+        if self._graphs_by_node is None:
             return False
-        if not self._own.was_listed(node.id):
+        if not self._unmanaged.was_listed(node.id):
             return node.since > 0
-        return any(graph not in shown for graph in self._own.of(node.id))
+        return any(graph not in shown for graph in self._unmanaged.of(node.id))
 
 
 def take_snapshot(
-    ring: RingView, claims: dict[str, OfferingHead], copies: dict[str, Copy], avoid: frozenset[str] = frozenset()
+    ring: RingView,
+    claims: dict[str, OfferingHead],
+    replicas: dict[str, Replica],
+    avoid: frozenset[str] = frozenset(),
 ) -> Snapshot:
-    """What a query is to see of these claims and copies, taken once."""
-    directory = Directory(lambda: ring)
-    directory.claims, directory.copies = claims, copies
-    return directory.snapshot(avoid)
+    """Take one snapshot of the given claims and replicas."""
+    selector = ReplicaSelector(lambda: ring)
+    selector.claims, selector.replicas = claims, replicas
+    return selector.snapshot(avoid)
 
 
 def _add(index: dict[str, tuple[str, ...]], graph: str, item: str) -> None:

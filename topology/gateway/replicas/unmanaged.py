@@ -1,70 +1,53 @@
-"""The graphs that providers put on nodes by themselves: nobody placed them, so only the nodes' own listings tell of them."""
+"""Unmanaged graphs: providers put them on nodes, and the catalogue never placed them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+
+from topology.gateway.replicas.inventory import GraphsByNode
 
 
-class Listing(NamedTuple):
-    """What a node says it holds.
+class UnmanagedGraphs:
+    """The graphs on each node that the catalogue does not know.
 
-    Attributes:
-        graphs: The graphs that it held when it was asked last; ``None``: it has never said.
-        began: When it was asked that, by ``time.monotonic()``.
-        is_current: Whether it has been asked since it came up, whatever it said.
-    """
-
-    graphs: frozenset[str] | None = None
-    began: float = 0.0
-    is_current: bool = True
-
-
-Listings = Mapping[str, Listing]
-"""What each node that is on the ring says, by its id."""
-
-
-class OwnGraphs:
-    """Each node's graphs that the catalogue knows nothing of.
-
-    What was known when it was listed does not become a node's own when the catalogue forgets it: it was deleted then, and the
-    listing is the older of the two.
+    A graph that was known when its node listed it stays managed after the catalogue forgets it: the router deleted it, and the
+    node's list is older than that.
 
     Args:
-        is_known: Whether the catalogue knows a graph.
+        is_known: Tells whether the catalogue knows a graph.
     """
 
     def __init__(self, is_known: Callable[[str], bool]) -> None:
         self._is_known = is_known
         self._listed: dict[str, frozenset[str]] = {}
-        self._own: dict[str, set[str]] = {}
+        self._unmanaged: dict[str, set[str]] = {}
 
-    def refresh(self, listings: Listings) -> None:
-        """Take note of what nodes list by now."""
-        for node in self._listed.keys() - listings.keys():
-            del self._listed[node], self._own[node]
-        for node, listing in listings.items():
-            if listing.graphs is not None and self._listed.get(node) is not listing.graphs:
-                self._listed[node] = listing.graphs
-                self._own[node] = {graph for graph in listing.graphs if not self._is_known(graph)}
+    def refresh(self, graphs_by_node: GraphsByNode) -> None:
+        """Take over the nodes' current lists."""
+        for node in self._listed.keys() - graphs_by_node.keys():
+            del self._listed[node], self._unmanaged[node]
+        for node, listed in graphs_by_node.items():
+            if listed.graphs is not None and self._listed.get(node) is not listed.graphs:
+                self._listed[node] = listed.graphs
+                self._unmanaged[node] = {graph for graph in listed.graphs if not self._is_known(graph)}
 
     def discard(self, graphs: Iterable[str]) -> None:
-        """Take note of graphs that have become known."""
-        for own in self._own.values():
-            own.difference_update(graphs)
+        """Drop graphs that the catalogue has come to know."""
+        for unmanaged in self._unmanaged.values():
+            unmanaged.difference_update(graphs)
 
     def of(self, node: str) -> set[str]:
-        """The graphs that are a node's own."""
-        return self._own.get(node, set())
+        """Return the unmanaged graphs on a node."""
+        return self._unmanaged.get(node, set())
 
-    def places(self, nodes: Iterable[str]) -> dict[str, list[str]]:
-        """Which of some nodes hold each graph that is a node's own."""
-        places: dict[str, list[str]] = {}
+    def nodes_by_graph(self, nodes: Iterable[str]) -> dict[str, list[str]]:
+        """Return those of the given nodes that hold each unmanaged graph, by graph."""
+        found: dict[str, list[str]] = {}
         for node in nodes:
             for graph in self.of(node):
-                places.setdefault(graph, []).append(node)
-        return places
+                found.setdefault(graph, []).append(node)
+        return found
 
     def was_listed(self, node: str) -> bool:
-        """Whether a node has ever told what it holds."""
-        return node in self._own
+        """Tell whether a node has ever listed its graphs."""
+        return node in self._unmanaged

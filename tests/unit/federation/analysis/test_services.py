@@ -33,7 +33,7 @@ from federation.source_selection import Snapshot, Source
 from tests.helpers.sparql_node import Node, running_nodes
 from tests.helpers.waiting import eventually
 from tests.unit.federation.test_engine import put
-from topology.gateway.engine import make_engine
+from topology.gateway.engine_factory import make_engine
 from topology.settings import load
 
 JSON = "application/sparql-results+json"

@@ -9,14 +9,15 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pyoxigraph as ox
 import pytest
 
-from sandbox import offerings
+from sandbox import made_up_offerings
 from tests.helpers.odd_server import Handler, OddServer, closed_port, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.node import CatalogueNode, FailedError, Protocol, RefusedError
+from topology.clients.node import FailedError, NodeClient, RefusedError
 from topology.rdf.offering_graph import Description, read_description
+from topology.records import NodeProtocol
 
-PROTOCOLS: list[Protocol] = ["sedimark", "graph-store"]
+PROTOCOLS: list[NodeProtocol] = ["sedimark", "graph-store"]
 ODD_NAME = "https://p.example/offering?a=1&b=ü#frag+ment"
 
 
@@ -40,15 +41,15 @@ def web() -> WebClient:
 
 
 @pytest.fixture(params=PROTOCOLS)
-def catalogue(request: pytest.FixtureRequest, node: Sandbox, web: WebClient) -> CatalogueNode:
+def catalogue(request: pytest.FixtureRequest, node: Sandbox, web: WebClient) -> NodeClient:
     """A client of the sandbox's node, by each protocol."""
-    return CatalogueNode(node.url, web, request.param)
+    return NodeClient(node.url, web, request.param)
 
 
 @pytest.fixture(params=PROTOCOLS)
-def odd(request: pytest.FixtureRequest, server: OddServer, web: WebClient) -> CatalogueNode:
+def odd(request: pytest.FixtureRequest, server: OddServer, web: WebClient) -> NodeClient:
     """A client of a node that is told how to answer, by each protocol."""
-    return CatalogueNode(f"{server.url}/catalogue/", web, request.param)
+    return NodeClient(f"{server.url}/catalogue/", web, request.param)
 
 
 def answer_writes(server: OddServer, status: int, body: bytes = b"no") -> None:
@@ -58,26 +59,26 @@ def answer_writes(server: OddServer, status: int, body: bytes = b"no") -> None:
 
 
 class TestWriting:
-    def test_what_is_put_is_there_blank_nodes_and_all(self, catalogue: CatalogueNode) -> None:
-        for made in offerings.generate(5, seed=3):
+    def test_what_is_put_is_there_blank_nodes_and_all(self, catalogue: NodeClient) -> None:
+        for made in made_up_offerings.generate(5, seed=3):
             description = read_description(made.description, "https://p.example/")
             catalogue.put(description.graph, description.triples)
 
             assert the_same(catalogue.get(description.graph), description.triples)
 
-    def test_a_put_replaces_the_whole_graph(self, catalogue: CatalogueNode) -> None:
+    def test_a_put_replaces_the_whole_graph(self, catalogue: NodeClient) -> None:
         catalogue.put(described().graph, described(note="old").triples)
         catalogue.put(described().graph, described(note="new").triples)
 
         assert the_same(catalogue.get(described().graph), described(note="new").triples)
 
-    def test_a_put_may_be_repeated(self, catalogue: CatalogueNode) -> None:
+    def test_a_put_may_be_repeated(self, catalogue: NodeClient) -> None:
         for _ in range(2):
             catalogue.put(described().graph, described().triples)
 
         assert the_same(catalogue.get(described().graph), described().triples)
 
-    def test_a_put_touches_no_other_graph(self, catalogue: CatalogueNode) -> None:
+    def test_a_put_touches_no_other_graph(self, catalogue: NodeClient) -> None:
         other = described("https://p.example/2")
         catalogue.put(other.graph, other.triples)
         catalogue.put(described().graph, described().triples)
@@ -85,13 +86,13 @@ class TestWriting:
         assert the_same(catalogue.get(other.graph), other.triples)
 
     @pytest.mark.parametrize("note", ['"quotes" and \\', "line\nbreak", "\u2028", "> _:c14n0 .", "ü€😀", ""])
-    def test_any_literal_arrives(self, catalogue: CatalogueNode, note: str) -> None:
+    def test_any_literal_arrives(self, catalogue: NodeClient, note: str) -> None:
         description = described(note=note)
         catalogue.put(description.graph, description.triples)
 
         assert the_same(catalogue.get(description.graph), description.triples)
 
-    def test_an_iri_with_everything_in_it_names_one_graph(self, catalogue: CatalogueNode) -> None:
+    def test_an_iri_with_everything_in_it_names_one_graph(self, catalogue: NodeClient) -> None:
         description = described(ODD_NAME)
         catalogue.put(description.graph, description.triples)
 
@@ -99,17 +100,17 @@ class TestWriting:
         catalogue.delete(ODD_NAME)
         assert catalogue.graphs() == set()
 
-    def test_a_graph_that_is_deleted_is_gone(self, catalogue: CatalogueNode) -> None:
+    def test_a_graph_that_is_deleted_is_gone(self, catalogue: NodeClient) -> None:
         catalogue.put(described().graph, described().triples)
         catalogue.delete(described().graph)
 
         assert catalogue.get(described().graph) is None
         assert catalogue.graphs() == set()
 
-    def test_deleting_what_is_not_there_is_fine(self, catalogue: CatalogueNode) -> None:
+    def test_deleting_what_is_not_there_is_fine(self, catalogue: NodeClient) -> None:
         catalogue.delete("https://p.example/nothing")
 
-    def test_graphs_lists_all_of_them(self, catalogue: CatalogueNode) -> None:
+    def test_graphs_lists_all_of_them(self, catalogue: NodeClient) -> None:
         described_ones = [described(f"https://p.example/{number}") for number in range(5)]
         for one in described_ones:
             catalogue.put(one.graph, one.triples)
@@ -119,12 +120,12 @@ class TestWriting:
     def test_what_a_sandbox_refuses_is_refused(self, node: Sandbox, web: WebClient) -> None:
         """A SEDIMARK catalogue takes offerings only."""
         with pytest.raises(RefusedError, match="No offering found"):
-            CatalogueNode(node.url, web, "sedimark").put("urn:g", "<urn:g> <urn:p> <urn:o> .\n")
+            NodeClient(node.url, web, "sedimark").put("urn:g", "<urn:g> <urn:p> <urn:o> .\n")
 
 
 class TestMoods:
     @pytest.mark.parametrize("status", [400, 405, 409, 413, 415, 422])
-    def test_a_request_at_fault_is_refused(self, server: OddServer, odd: CatalogueNode, status: int) -> None:
+    def test_a_request_at_fault_is_refused(self, server: OddServer, odd: NodeClient, status: int) -> None:
         answer_writes(server, status, b"this will never do")
 
         with pytest.raises(RefusedError, match=f"status {status}: this will never do"):
@@ -133,7 +134,7 @@ class TestMoods:
             odd.delete(described().graph)
 
     @pytest.mark.parametrize("status", [301, 307, 401, 403, 408, 429, 500, 502, 503, 507])
-    def test_trouble_of_the_node_s_own_may_pass(self, server: OddServer, odd: CatalogueNode, status: int) -> None:
+    def test_trouble_of_the_node_s_own_may_pass(self, server: OddServer, odd: NodeClient, status: int) -> None:
         answer_writes(server, status)
 
         with pytest.raises(FailedError, match=f"status {status}"):
@@ -141,25 +142,25 @@ class TestMoods:
         with pytest.raises(FailedError):
             odd.delete(described().graph)
 
-    def test_no_such_endpoint_is_a_failure_to_put(self, odd: CatalogueNode) -> None:
+    def test_no_such_endpoint_is_a_failure_to_put(self, odd: NodeClient) -> None:
         with pytest.raises(FailedError, match="status 404"):
             odd.put(described().graph, described().triples)
 
     def test_silence_is_neither(self, web: WebClient) -> None:
-        node = CatalogueNode(f"http://127.0.0.1:{closed_port()}/catalogue", web)
+        node = NodeClient(f"http://127.0.0.1:{closed_port()}/catalogue", web)
         for attempt in (node.is_healthy, node.detect_protocol, node.graphs, lambda: node.delete("urn:g")):
             with pytest.raises(WebError) as silent:
                 attempt()
             assert not isinstance(silent.value, (RefusedError, FailedError))
 
-    def test_a_long_excuse_is_cut_short(self, server: OddServer, odd: CatalogueNode) -> None:
+    def test_a_long_excuse_is_cut_short(self, server: OddServer, odd: NodeClient) -> None:
         answer_writes(server, 400, b"\xff" * 100_000)
 
         with pytest.raises(RefusedError) as refused:
             odd.put(described().graph, described().triples)
         assert len(str(refused.value)) < 500
 
-    def test_a_redirect_is_not_followed_with_a_write(self, server: OddServer, odd: CatalogueNode) -> None:
+    def test_a_redirect_is_not_followed_with_a_write(self, server: OddServer, odd: NodeClient) -> None:
         for path in ("manager", "data"):
             server.answers[f"DELETE /catalogue/{path}"] = saying(b"", 302, Location="/elsewhere")
 
@@ -169,37 +170,37 @@ class TestMoods:
 
 
 class TestHealth:
-    def test_a_sandbox_node_is_well(self, catalogue: CatalogueNode, node: Sandbox) -> None:
+    def test_a_sandbox_node_is_well(self, catalogue: NodeClient, node: Sandbox) -> None:
         assert catalogue.is_healthy()
         node.faults(error_rate=1)
         assert not catalogue.is_healthy()
 
     @pytest.mark.parametrize("status", [500, 503, 401])
-    def test_a_node_that_says_it_is_not_well(self, server: OddServer, odd: CatalogueNode, status: int) -> None:
+    def test_a_node_that_says_it_is_not_well(self, server: OddServer, odd: NodeClient, status: int) -> None:
         server.answers["/catalogue/health"] = saying(b"", status)
 
         assert not odd.is_healthy()
         assert len(server.asked) == 1
 
     @pytest.mark.parametrize("status", [404, 405])
-    def test_a_server_without_health_is_asked_a_query(self, server: OddServer, odd: CatalogueNode, status: int) -> None:
+    def test_a_server_without_health_is_asked_a_query(self, server: OddServer, odd: NodeClient, status: int) -> None:
         server.answers["/catalogue/health"] = saying(b"", status)
         server.answers["/catalogue/sparql"] = saying_json({"head": {}, "boolean": True})
 
         assert odd.is_healthy()
         assert parse_qs(urlsplit(server.asked[1].path).query)["query"] == ["ASK {}"]
 
-    def test_a_server_with_neither_is_not_well(self, odd: CatalogueNode) -> None:
+    def test_a_server_with_neither_is_not_well(self, odd: NodeClient) -> None:
         assert not odd.is_healthy()
 
 
 class TestDetection:
     def test_the_sandbox_is_a_sedimark_catalogue(self, node: Sandbox, web: WebClient) -> None:
-        assert CatalogueNode(node.url, web).detect_protocol() == "sedimark"
+        assert NodeClient(node.url, web).detect_protocol() == "sedimark"
 
     @pytest.mark.parametrize("content", [{"offerings": [{"uri": "urn:g"}], "totalCount": 1}, {"graphs": []}, ["urn:g"]])
     def test_a_server_that_lists_graphs_in_any_shape_is_one(
-        self, server: OddServer, odd: CatalogueNode, content: Any
+        self, server: OddServer, odd: NodeClient, content: Any
     ) -> None:
         server.answers["/catalogue/graphs"] = saying_json(content)
 
@@ -209,20 +210,20 @@ class TestDetection:
         "body", [b"", b"<html>", b"null", b"3", b'{"offerings"', b'{"offerings": "\xff"}', b"[" * 200_000]
     )
     def test_a_server_that_answers_something_else_is_none(
-        self, server: OddServer, odd: CatalogueNode, body: bytes
+        self, server: OddServer, odd: NodeClient, body: bytes
     ) -> None:
         server.answers["/catalogue/graphs"] = saying(body)
 
         assert odd.detect_protocol() == "graph-store"
 
     @pytest.mark.parametrize("status", [400, 401, 404, 405, 501])
-    def test_a_server_without_such_a_list_is_none(self, server: OddServer, odd: CatalogueNode, status: int) -> None:
+    def test_a_server_without_such_a_list_is_none(self, server: OddServer, odd: NodeClient, status: int) -> None:
         server.answers["/catalogue/graphs"] = saying_json({"offerings": []}, status)
 
         assert odd.detect_protocol() == "graph-store"
 
     @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-    def test_a_server_in_trouble_is_not_judged(self, server: OddServer, odd: CatalogueNode, status: int) -> None:
+    def test_a_server_in_trouble_is_not_judged(self, server: OddServer, odd: NodeClient, status: int) -> None:
         """It would be written to by the wrong protocol from then on."""
         server.answers["/catalogue/graphs"] = saying(b"", status)
 
@@ -232,7 +233,7 @@ class TestDetection:
 
 class TestReading:
     @pytest.mark.parametrize("content_type", ["application/n-triples", "text/turtle; charset=utf-8", "text/plain", ""])
-    def test_in_whatever_format_it_comes(self, server: OddServer, odd: CatalogueNode, content_type: str) -> None:
+    def test_in_whatever_format_it_comes(self, server: OddServer, odd: NodeClient, content_type: str) -> None:
         for path in ("manager", "data"):
             server.answers[f"GET /catalogue/{path}"] = saying(
                 b"<urn:s> <urn:p> <urn:o> .", 200, Content_Type=content_type
@@ -240,21 +241,21 @@ class TestReading:
 
         assert odd.get("urn:g") == "<urn:s> <urn:p> <urn:o> .\n"
 
-    def test_what_is_no_rdf_is_an_error(self, server: OddServer, odd: CatalogueNode) -> None:
+    def test_what_is_no_rdf_is_an_error(self, server: OddServer, odd: NodeClient) -> None:
         for path in ("manager", "data"):
             server.answers[f"GET /catalogue/{path}"] = saying(b"<html>", 200, Content_Type="text/turtle")
 
         with pytest.raises(WebError, match="something else than RDF"):
             odd.get("urn:g")
 
-    def test_nothing_is_no_error(self, odd: CatalogueNode) -> None:
+    def test_nothing_is_no_error(self, odd: NodeClient) -> None:
         assert odd.get("urn:g") is None
 
     @pytest.mark.parametrize(
         "body", [b"", b"{}", b'{"results": {"bindings": [{}]}}', b'{"results": {"bindings": 1}}', b"[" * 200_000]
     )
     def test_a_list_of_graphs_in_another_shape_is_an_error(
-        self, server: OddServer, odd: CatalogueNode, body: bytes
+        self, server: OddServer, odd: NodeClient, body: bytes
     ) -> None:
         server.answers["/catalogue/sparql"] = saying(body)
 
@@ -262,7 +263,7 @@ class TestReading:
             odd.graphs()
 
     def test_a_list_of_graphs_that_failed_is_an_error_and_no_empty_list(
-        self, server: OddServer, odd: CatalogueNode
+        self, server: OddServer, odd: NodeClient
     ) -> None:
         """What a node has lost is sent again: not everything, because it was slow."""
         server.answers["/catalogue/sparql"] = saying(b'{"results": {"bindings": []}}', 503)
@@ -270,7 +271,7 @@ class TestReading:
         with pytest.raises(FailedError):
             odd.graphs()
 
-    def test_too_much_is_refused(self, server: OddServer, odd: CatalogueNode) -> None:
+    def test_too_much_is_refused(self, server: OddServer, odd: NodeClient) -> None:
         server.answers["/catalogue/sparql"] = server.endless
 
         with pytest.raises(UnsafeError):
@@ -286,7 +287,7 @@ def test_the_sedimark_api_and_the_graph_store_protocol_are_spoken_as_specified(
     for path in ("/catalogue/manager", "/catalogue/data"):
         server.answers[path] = take
     for protocol in PROTOCOLS:
-        client = CatalogueNode(f"{server.url}/catalogue", web, protocol)
+        client = NodeClient(f"{server.url}/catalogue", web, protocol)
         client.put(ODD_NAME, "<urn:s> <urn:p> <urn:o> .\n")
         client.delete(ODD_NAME)
 

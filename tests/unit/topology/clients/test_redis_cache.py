@@ -178,6 +178,7 @@ def _answer_like_redis(listening: socket.socket) -> None:
 def test_without_its_client_it_keeps_its_own_and_says_what_to_install(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "catena_core.stores.redis_client", raising=False)
     monkeypatch.setitem(sys.modules, "redis", None)
 
     cache = Cache("localhost", 6379, 0, log)

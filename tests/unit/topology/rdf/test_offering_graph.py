@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from catena_core.errors import RejectedError
 from federation import skolem
-from sandbox import offerings
+from sandbox import made_up_offerings
 from topology.rdf.offering_graph import Description, canonical_text, read_description, to_json_ld
 
 CHECKOUT = Path(__file__).parents[4]
@@ -105,7 +105,7 @@ class TestWhatBelongsToAnOffering:
         assert "holds 0 resources" in refusal([{"@id": "urn:graph", "@graph": [offering()]}])
 
     def test_a_fifth_offering_s_worth_of_real_ones_round_trips(self) -> None:
-        for made in offerings.generate(20, seed=5):
+        for made in made_up_offerings.generate(20, seed=5):
             description = read(made.description)
             document = list(ox.parse(made.description, format=ox.RdfFormat.JSON_LD, base_iri=SOURCE))
 
@@ -317,7 +317,7 @@ class TestBlankNodes:
     @given(seed=st.integers(0, 10**6))
     def test_neither_labels_nor_order_matter(self, seed: int) -> None:
         shuffle = random.Random(seed)
-        made = offerings.generate(1, seed=seed % 7)[0]
+        made = made_up_offerings.generate(1, seed=seed % 7)[0]
         quads = list(ox.parse(made.description, format=ox.RdfFormat.JSON_LD, base_iri=SOURCE))
         names: dict[str, ox.BlankNode] = {}
 

@@ -13,7 +13,7 @@ from tests.helpers.odd_server import Answer, Handler, OddServer, closed_port, od
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
 from topology.clients.http import WebError
-from topology.gateway.replicas.inventory import Holdings, pause_after, read_listing
+from topology.gateway.replicas.inventory import GraphInventory, pause_after, read_graphs
 from topology.records import Node, NodeState, Ring
 from topology.ring import RingView
 
@@ -34,23 +34,25 @@ def put(node: Sandbox, graph: str, triples: bytes = b"<urn:s> <urn:p> <urn:o> ."
     node.ask("PUT", f"/catalogue/data?graph={quote(graph, safe='')}", triples, "application/n-triples")
 
 
-def listed(holdings: Holdings) -> dict[str, frozenset[str]]:
+def listed(holdings: GraphInventory) -> dict[str, frozenset[str]]:
     """The graphs of each node that has said what it holds."""
-    return {name: said.graphs for name, said in holdings.listings().items() if said.graphs is not None}
+    return {name: said.graphs for name, said in holdings.graphs_by_node().items() if said.graphs is not None}
 
 
-def current(holdings: Holdings) -> set[str]:
+def current(holdings: GraphInventory) -> set[str]:
     """The nodes that were asked since they came up."""
-    return {name for name, said in holdings.listings().items() if said.is_current}
+    return {name for name, said in holdings.graphs_by_node().items() if said.is_current}
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Holdings]]:
+def make() -> Iterator[Callable[..., GraphInventory]]:
     """Makes holdings, and closes them in the end."""
-    made: list[Holdings] = []
+    made: list[GraphInventory] = []
 
-    def make(timeout: float = 5, at_least: float = 0.05, on_change: Callable[[], None] = lambda: None) -> Holdings:
-        made.append(Holdings(timeout, LinkLogger("test"), on_change, at_least))
+    def make(
+        timeout: float = 5, shortest_pause: float = 0.05, on_change: Callable[[], None] = lambda: None
+    ) -> GraphInventory:
+        made.append(GraphInventory(timeout, LinkLogger("test"), on_change, shortest_pause))
         return made[-1]
 
     yield make
@@ -59,11 +61,11 @@ def make() -> Iterator[Callable[..., Holdings]]:
 
 
 @pytest.fixture
-def holdings(make: Callable[..., Holdings]) -> Holdings:
+def holdings(make: Callable[..., GraphInventory]) -> GraphInventory:
     return make()
 
 
-def test_a_node_s_graphs_are_listed_again_and_again(holdings: Holdings, node: Sandbox) -> None:
+def test_a_node_s_graphs_are_listed_again_and_again(holdings: GraphInventory, node: Sandbox) -> None:
     put(node, "urn:a")
     holdings.follow(ring(a=node.url))
 
@@ -75,7 +77,7 @@ def test_a_node_s_graphs_are_listed_again_and_again(holdings: Holdings, node: Sa
     eventually(lambda: listed(holdings) == {"a": {"https://example.org/é?b#c"}})
 
 
-def test_a_graph_that_was_emptied_is_not_held(holdings: Holdings, node: Sandbox) -> None:
+def test_a_graph_that_was_emptied_is_not_held(holdings: GraphInventory, node: Sandbox) -> None:
     """Oxigraph keeps its name."""
     put(node, "urn:a")
     put(node, "urn:emptied")
@@ -91,7 +93,7 @@ def test_a_graph_that_was_emptied_is_not_held(holdings: Holdings, node: Sandbox)
     eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
 
-def test_a_graph_that_a_blank_node_names_is_none(holdings: Holdings, node: Sandbox) -> None:
+def test_a_graph_that_a_blank_node_names_is_none(holdings: GraphInventory, node: Sandbox) -> None:
     node.ask(
         "POST",
         "/catalogue/data",
@@ -104,7 +106,7 @@ def test_a_graph_that_a_blank_node_names_is_none(holdings: Holdings, node: Sandb
     eventually(lambda: listed(holdings) == {"a": {"urn:x"}})
 
 
-def test_an_empty_node_is_known_to_hold_nothing(holdings: Holdings, node: Sandbox) -> None:
+def test_an_empty_node_is_known_to_hold_nothing(holdings: GraphInventory, node: Sandbox) -> None:
     holdings.follow(ring(a=node.url))
 
     eventually(lambda: listed(holdings) == {"a": frozenset()})
@@ -112,7 +114,7 @@ def test_an_empty_node_is_known_to_hold_nothing(holdings: Holdings, node: Sandbo
 
 @pytest.mark.parametrize("answers", [saying(b"?g\n", Content_Type=TSV), saying(b"not that", 400), saying(b"!", 500)])
 def test_a_server_that_sees_no_graph_in_an_empty_pattern_is_asked_in_full(
-    holdings: Holdings, server: OddServer, answers: Answer
+    holdings: GraphInventory, server: OddServer, answers: Answer
 ) -> None:
     in_full = graphs("urn:a")
     server.answers["/c/sparql"] = lambda request: (answers if "{}" in unquote(request.path) else in_full)(request)
@@ -122,7 +124,7 @@ def test_a_server_that_sees_no_graph_in_an_empty_pattern_is_asked_in_full(
     eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
 
-def test_such_a_server_is_heard_again_after_it_was_empty(holdings: Holdings, server: OddServer) -> None:
+def test_such_a_server_is_heard_again_after_it_was_empty(holdings: GraphInventory, server: OddServer) -> None:
     in_full = {"answer": graphs()}
     server.answers["/c/sparql"] = lambda request: (graphs() if "{}" in unquote(request.path) else in_full["answer"])(
         request
@@ -135,7 +137,9 @@ def test_such_a_server_is_heard_again_after_it_was_empty(holdings: Holdings, ser
     eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
 
-def test_a_node_that_hangs_delays_no_other(make: Callable[..., Holdings], server: OddServer, node: Sandbox) -> None:
+def test_a_node_that_hangs_delays_no_other(
+    make: Callable[..., GraphInventory], server: OddServer, node: Sandbox
+) -> None:
     holdings = make(timeout=60)
     put(node, "urn:a")
     server.answers["/c/sparql"] = server.hang
@@ -144,11 +148,11 @@ def test_a_node_that_hangs_delays_no_other(make: Callable[..., Holdings], server
     eventually(lambda: listed(holdings) == {"a": {"urn:a"}}, timeout=5)
     put(node, "urn:b")
     eventually(lambda: listed(holdings) == {"a": {"urn:a", "urn:b"}}, timeout=5)
-    assert not holdings.are_asked()
+    assert not holdings.is_complete()
 
 
 def test_what_a_node_said_last_is_remembered_when_it_no_longer_answers(
-    make: Callable[..., Holdings], node: Sandbox
+    make: Callable[..., GraphInventory], node: Sandbox
 ) -> None:
     holdings = make(timeout=0.2)
     put(node, "urn:a")
@@ -159,15 +163,15 @@ def test_what_a_node_said_last_is_remembered_when_it_no_longer_answers(
     holdings.follow(ring(2, "down", a=node.url))
 
     assert listed(holdings) == {"a": {"urn:a"}}
-    assert holdings.are_asked(), "a node that is not up is not waited for"
+    assert holdings.is_complete(), "a node that is not up is not waited for"
     assert current(holdings) == set(), "it may hold something else by now"
 
 
-def test_a_node_that_comes_up_is_asked_at_once(make: Callable[..., Holdings], server: OddServer) -> None:
-    holdings = make(at_least=3600)
+def test_a_node_that_comes_up_is_asked_at_once(make: Callable[..., GraphInventory], server: OddServer) -> None:
+    holdings = make(shortest_pause=3600)
     server.answers["/c/sparql"] = graphs("urn:a")
     holdings.follow(ring(1, a=f"{server.url}/c"))
-    eventually(holdings.are_asked)
+    eventually(holdings.is_complete)
     server.answers["/c/sparql"] = graphs("urn:b")
 
     holdings.follow(ring(2, "suspect", a=f"{server.url}/c"))
@@ -178,8 +182,8 @@ def test_a_node_that_comes_up_is_asked_at_once(make: Callable[..., Holdings], se
     assert listed(holdings) == {"a": {"urn:b"}}
 
 
-def test_so_is_one_that_came_up_while_it_was_asked(make: Callable[..., Holdings], server: OddServer) -> None:
-    holdings = make(at_least=3600)
+def test_so_is_one_that_came_up_while_it_was_asked(make: Callable[..., GraphInventory], server: OddServer) -> None:
+    holdings = make(shortest_pause=3600)
 
     def answer(request: Handler) -> None:
         holdings.follow(ring(2, since=2, a=f"{server.url}/c"))
@@ -190,11 +194,13 @@ def test_so_is_one_that_came_up_while_it_was_asked(make: Callable[..., Holdings]
     holdings.follow(ring(1, a=f"{server.url}/c"))
 
     eventually(lambda: listed(holdings) == {"a": {"urn:b"}})
-    eventually(holdings.are_asked)
+    eventually(holdings.is_complete)
 
 
-def test_a_node_that_moved_is_another_one(make: Callable[..., Holdings], server: OddServer, node: Sandbox) -> None:
-    holdings = make(at_least=3600)
+def test_a_node_that_moved_is_another_one(
+    make: Callable[..., GraphInventory], server: OddServer, node: Sandbox
+) -> None:
+    holdings = make(shortest_pause=3600)
     server.answers["/c/sparql"] = graphs("urn:a")
     holdings.follow(ring(a=f"{server.url}/c"))
     eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
@@ -206,31 +212,31 @@ def test_a_node_that_moved_is_another_one(make: Callable[..., Holdings], server:
     assert listed(holdings) == {}
 
 
-def test_it_is_known_when_a_node_said_so(make: Callable[..., Holdings], server: OddServer) -> None:
+def test_it_is_known_when_a_node_said_so(make: Callable[..., GraphInventory], server: OddServer) -> None:
     holdings = make()
     server.answers["/c/sparql"] = graphs("urn:a")
     before = time.monotonic()
     holdings.follow(ring(a=f"{server.url}/c"))
     eventually(lambda: listed(holdings))
-    first = holdings.listings()["a"]
+    first = holdings.graphs_by_node()["a"]
     assert before <= first.began <= time.monotonic()
 
-    eventually(lambda: holdings.listings()["a"].began > first.began)
-    assert holdings.listings()["a"].graphs is first.graphs, (
+    eventually(lambda: holdings.graphs_by_node()["a"].began > first.began)
+    assert holdings.graphs_by_node()["a"].graphs is first.graphs, (
         "the same as before, so that it need not be looked through again"
     )
 
 
-def test_an_older_ring_that_comes_late_is_none(make: Callable[..., Holdings], server: OddServer) -> None:
+def test_an_older_ring_that_comes_late_is_none(make: Callable[..., GraphInventory], server: OddServer) -> None:
     holdings = make()
     holdings.follow(ring(2, a=f"{server.url}/c"))
 
     holdings.follow(ring(1))
 
-    assert holdings.listings().keys() == {"a"}
+    assert holdings.graphs_by_node().keys() == {"a"}
 
 
-def test_changes_are_told_and_nothing_else(make: Callable[..., Holdings], server: OddServer) -> None:
+def test_changes_are_told_and_nothing_else(make: Callable[..., GraphInventory], server: OddServer) -> None:
     told: list[int] = []
     holdings = make(on_change=lambda: told.append(len(server.asked)))
     server.answers["/c/sparql"] = graphs("urn:a")
@@ -245,9 +251,9 @@ def test_changes_are_told_and_nothing_else(make: Callable[..., Holdings], server
 
 @pytest.mark.parametrize("fault", ["hangs", "trickles", "is endless", "fails", "talks nonsense", "is not there"])
 def test_a_node_that_cannot_be_listed_is_told_of_once(
-    make: Callable[..., Holdings], fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Callable[..., GraphInventory], fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("topology.gateway.replicas.inventory._SHARE", 0)
+    monkeypatch.setattr("topology.gateway.replicas.inventory._PAUSE_FACTOR", 0)
     with odd_server() as server:
         server.answers["/c/sparql"] = {
             "hangs": server.hang,
@@ -261,7 +267,7 @@ def test_a_node_that_cannot_be_listed_is_told_of_once(
         holdings = make(timeout=0.3, on_change=lambda: asked.append(True))
         url = f"http://127.0.0.1:{closed_port()}" if fault == "is not there" else f"{server.url}/c"
         holdings.follow(ring(a=url))
-        eventually(holdings.are_asked)
+        eventually(holdings.is_complete)
         if fault != "is not there":
             eventually(lambda: len(server.asked) >= 5)
         holdings.close()
@@ -272,8 +278,8 @@ def test_a_node_that_cannot_be_listed_is_told_of_once(
 
 
 def test_a_listing_that_takes_long_comes_seldom() -> None:
-    assert pause_after(0.01, at_least=5) == 5
-    assert pause_after(3, at_least=5) == 60
+    assert pause_after(0.01, shortest=5) == 5
+    assert pause_after(3, shortest=5) == 60
 
 
 class TestReading:
@@ -284,8 +290,8 @@ class TestReading:
             b'{"g":{"type":"bnode","value":"b"}}]}}'
         )
 
-        assert read_listing(f"{TSV}; charset=utf-8", tsv) == {"urn:a", "https://example.org/é"}
-        assert read_listing("application/sparql-results+json", json) == {"urn:a"}
+        assert read_graphs(f"{TSV}; charset=utf-8", tsv) == {"urn:a", "https://example.org/é"}
+        assert read_graphs("application/sparql-results+json", json) == {"urn:a"}
 
     @pytest.mark.parametrize(
         ("content_type", "body"),
@@ -302,4 +308,4 @@ class TestReading:
     )
     def test_what_is_no_list_is_refused(self, content_type: str, body: bytes) -> None:
         with pytest.raises(WebError, match="the list"):
-            read_listing(content_type, body)
+            read_graphs(content_type, body)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from catena_core.table import TableContent
 from federation.source_selection import Source
 from topology import records
-from topology.gateway.replicas.ranking import DOUBTFUL, Alike, rank
-from topology.gateway.replicas.selector import Copy, Directory, decode_copy, take_snapshot
-from topology.gateway.replicas.unmanaged import Listing
+from topology.gateway.replicas.inventory import NodeGraphs
+from topology.gateway.replicas.ranking import Replica, decode_replica
+from topology.gateway.replicas.selector import ReplicaSelector, take_snapshot
 from topology.records import (
     Node,
     NodeState,
@@ -41,8 +41,10 @@ def claim(graph: str = G, digest: str = "new", at: int = 1) -> OfferingHead:
     return OfferingHead(graph=graph, digest=digest, claimed_at=at)
 
 
-def copies(graph: str = G, **digests: str) -> dict[str, Copy]:
-    return {placement_key(node, graph): Copy(digest, number) for number, (node, digest) in enumerate(digests.items())}
+def copies(graph: str = G, **digests: str) -> dict[str, Replica]:
+    return {
+        placement_key(node, graph): Replica(digest, number) for number, (node, digest) in enumerate(digests.items())
+    }
 
 
 THREE = ring(a="up", b="up", c="up")
@@ -63,7 +65,7 @@ def test_a_current_copy_elsewhere_is_better_than_a_stale_one_at_an_owner() -> No
 
 
 def test_while_the_new_description_is_on_its_way_the_newest_copy_is_read() -> None:
-    held = {placement_key("a", G): Copy("older", 3), placement_key("b", G): Copy("old", 7)}
+    held = {placement_key("a", G): Replica("older", 3), placement_key("b", G): Replica("old", 7)}
 
     snapshot = take_snapshot(THREE, {"1": claim()}, held)
 
@@ -119,15 +121,15 @@ def test_a_node_that_left_the_ring_with_the_only_copy_is_named() -> None:
 
 
 def test_what_has_been_away_and_is_back_is_known_to_have_been_touched() -> None:
-    directory = Directory(lambda: THREE)
+    directory = ReplicaSelector(lambda: THREE)
     directory.claims, held = {"1": claim(), "2": claim("https://p.example/2")}, copies(a="new", b="new")
-    directory.copies = {**held, **copies("https://p.example/2", a="new")}
+    directory.replicas = {**held, **copies("https://p.example/2", a="new")}
     before = directory.snapshot()
     key, copy = next(iter(held.items()))
-    del directory.copies[key]
-    directory.copy_changed(key, copy, None)
-    directory.copies[key] = copy
-    directory.copy_changed(key, None, copy)
+    del directory.replicas[key]
+    directory.replica_changed(key, copy, None)
+    directory.replicas[key] = copy
+    directory.replica_changed(key, None, copy)
     after = directory.snapshot()
     assert after.source_of == before.source_of
     assert [graph for graph, taken in after.moved_at.items() if taken > before.revision] == [G]
@@ -135,12 +137,12 @@ def test_what_has_been_away_and_is_back_is_known_to_have_been_touched() -> None:
 
 
 def test_what_comes_to_another_node_is_gone_from_none() -> None:
-    directory = Directory(lambda: THREE)
-    directory.claims, directory.copies = {"1": claim()}, copies(a="new")
+    directory = ReplicaSelector(lambda: THREE)
+    directory.claims, directory.replicas = {"1": claim()}, copies(a="new")
     before = directory.snapshot()
     key = placement_key("b", G)
-    directory.copies[key] = Copy("new", 1)
-    directory.copy_changed(key, None, directory.copies[key])
+    directory.replicas[key] = Replica("new", 1)
+    directory.replica_changed(key, None, directory.replicas[key])
     after = directory.snapshot()
     assert after.moved_at[G] > before.revision >= after.removed_at[G]
 
@@ -153,13 +155,13 @@ def test_that_is_known_whenever_another_snapshot_was_taken_meanwhile() -> None:
     def away_and_back() -> RingView:
         if moving:
             moving.clear()
-            directory.copy_changed(key, copy, None)
-            directory.copy_changed(key, None, copy)
+            directory.replica_changed(key, copy, None)
+            directory.replica_changed(key, None, copy)
         return THREE
 
     moving: list[bool] = []
-    directory = Directory(away_and_back)
-    directory.claims, directory.copies = {"1": claim()}, held
+    directory = ReplicaSelector(away_and_back)
+    directory.claims, directory.replicas = {"1": claim()}, held
     directory.snapshot()
     before = directory.snapshot()
     moving.append(True)
@@ -169,16 +171,16 @@ def test_that_is_known_whenever_another_snapshot_was_taken_meanwhile() -> None:
 
 
 def test_what_is_written_in_its_place_has_not_been_touched() -> None:
-    directory = Directory(lambda: THREE)
-    directory.claims, directory.copies = {"1": claim()}, copies(a="new", b="new")
+    directory = ReplicaSelector(lambda: THREE)
+    directory.claims, directory.replicas = {"1": claim()}, copies(a="new", b="new")
     before = directory.snapshot()
     for number, digest in enumerate(("newer", "newest")):
         old, directory.claims["1"] = directory.claims["1"], claim(digest=digest)
         directory.claim_changed("1", old, directory.claims["1"])
         for node in "ab":
             key = placement_key(node, G)
-            copy, directory.copies[key] = directory.copies[key], Copy(digest, number + 5)
-            directory.copy_changed(key, copy, directory.copies[key])
+            copy, directory.replicas[key] = directory.replicas[key], Replica(digest, number + 5)
+            directory.replica_changed(key, copy, directory.replicas[key])
             assert directory.snapshot().moved_at.get(G, 0) <= before.revision
     assert directory.snapshot().fingerprints != before.fingerprints
 
@@ -187,14 +189,14 @@ def test_what_the_owners_have_all_has_been_touched_for_those_who_read_it_elsewhe
     """It may be deleted there before the word of that comes."""
     first, second = THREE.owners(G)
     (other,) = set("abc") - {first, second}
-    directory = Directory(lambda: THREE)
-    directory.claims, directory.copies = {"1": claim()}, copies(**{first: "old", second: "old", other: "new"})
+    directory = ReplicaSelector(lambda: THREE)
+    directory.claims, directory.replicas = {"1": claim()}, copies(**{first: "old", second: "old", other: "new"})
     before = directory.snapshot()
     assert before.source_of == {G: other}
     for node in (first, second):
         key = placement_key(node, G)
-        old, directory.copies[key] = directory.copies[key], Copy("new", 5)
-        directory.copy_changed(key, old, directory.copies[key])
+        old, directory.replicas[key] = directory.replicas[key], Replica("new", 5)
+        directory.replica_changed(key, old, directory.replicas[key])
     now = directory.snapshot()
 
     assert now.moved_at[G] > before.revision
@@ -212,7 +214,7 @@ def test_nodes_to_avoid_are_as_good_as_down() -> None:
 
 
 def test_a_copy_that_was_refused_is_none() -> None:
-    held = {placement_key("a", G): decode_copy("", records.to_text(Placement("a", G, "1", 5, 1, 0, "", "new")))}
+    held = {placement_key("a", G): decode_replica("", records.to_text(Placement("a", G, "1", 5, 1, 0, "", "new")))}
 
     assert take_snapshot(THREE, {"1": claim()}, held).source_of == {}
 
@@ -233,7 +235,9 @@ def test_of_claims_of_the_same_moment_the_router_s_choice_counts() -> None:
 def test_a_node_may_have_a_space_in_its_name() -> None:
     view = RingView(Ring(1, (Node("node 1", "http://a/catalogue"),), 150, 1))
 
-    assert take_snapshot(view, {"1": claim()}, {placement_key("node 1", G): Copy("new", 1)}).source_of == {G: "node 1"}
+    assert take_snapshot(view, {"1": claim()}, {placement_key("node 1", G): Replica("new", 1)}).source_of == {
+        G: "node 1"
+    }
 
 
 def test_before_anything_is_known_there_is_nothing() -> None:
@@ -256,7 +260,7 @@ class TestVersion:
     def version(
         self,
         claims: dict[str, OfferingHead] = CLAIMS,
-        copies: dict[str, Copy] = COPIES,
+        copies: dict[str, Replica] = COPIES,
         view: RingView = THREE,
         avoid: str = "",
     ) -> str:
@@ -306,12 +310,14 @@ class TestVersion:
 class TestGraphsThatNobodyPlaced:
     """They count too: a node that is gone with some of them is missing from the answer."""
 
-    def directory(self, view: RingView = THREE, **listings: str) -> Directory:
+    def directory(self, view: RingView = THREE, **listings: str) -> ReplicaSelector:
         """Over nodes that list graphs named by letters; G is placed on a and b, the rest is not."""
-        self.listings = {node: Listing(frozenset(graphs.split()), began=math.inf) for node, graphs in listings.items()}
-        directory = Directory(lambda: view, lambda: self.listings)
+        self.listings = {
+            node: NodeGraphs(frozenset(graphs.split()), began=math.inf) for node, graphs in listings.items()
+        }
+        directory = ReplicaSelector(lambda: view, lambda: self.listings)
         directory.claims = {"1": claim()}
-        directory.copies = copies(a="new", b="new")
+        directory.replicas = copies(a="new", b="new")
         return directory
 
     def test_a_node_with_graphs_that_only_it_lists_is_missing_when_it_is_gone(self) -> None:
@@ -350,18 +356,18 @@ class TestGraphsThatNobodyPlaced:
 
     def test_a_graph_that_is_to_be_deleted_is_not_one_of_them(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=G, c="")
-        directory.copies = copies(a="new", b="new") | copies("urn:x", a="new")
+        directory.replicas = copies(a="new", b="new") | copies("urn:x", a="new")
 
         assert directory.snapshot(frozenset("a")).unavailable == ()
 
     def test_nor_one_that_was_deleted_since_the_listing(self) -> None:
         directory = self.directory(a=f"{G} urn:x", b=G, c="")
         gone = placement_key("a", "urn:x")
-        directory.copies = held = copies(a="new", b="new") | copies("urn:x", a="new")
+        directory.replicas = held = copies(a="new", b="new") | copies("urn:x", a="new")
         assert directory.snapshot(frozenset("a")).unavailable == ()
 
         old = held.pop(gone)
-        directory.copy_changed(gone, old, None)
+        directory.replica_changed(gone, old, None)
 
         assert directory.snapshot(frozenset("a")).unavailable == ()
 
@@ -381,7 +387,7 @@ class TestGraphsThatNobodyPlaced:
         assert directory.snapshot(frozenset("a")).unavailable == ("a",)
 
         listed = {"a": G, "b": G, "c": "urn:z"}
-        self.listings = {node: Listing(frozenset({graph}), began=math.inf) for node, graph in listed.items()}
+        self.listings = {node: NodeGraphs(frozenset({graph}), began=math.inf) for node, graph in listed.items()}
         directory.nodes_changed()
 
         assert directory.snapshot(frozenset("a")).unavailable == ()
@@ -406,18 +412,18 @@ class TestGraphsThatNobodyPlaced:
 class TestLostCopies:
     """A node may be back with less than it acknowledged before anybody has noticed that it was away."""
 
-    def directory(self, **listings: str) -> Directory:
+    def directory(self, **listings: str) -> ReplicaSelector:
         """Over three nodes, of which a and b acknowledged G."""
-        self.listings: dict[str, Listing] = {}
-        directory = Directory(lambda: THREE, lambda: self.listings)
+        self.listings: dict[str, NodeGraphs] = {}
+        directory = ReplicaSelector(lambda: THREE, lambda: self.listings)
         directory.claims = {"1": claim()}
-        directory.copies = copies(a="new", b="new")
+        directory.replicas = copies(a="new", b="new")
         assert directory.snapshot().source_of[G] in ("a", "b")
         self.list(directory, **listings)
         return directory
 
-    def list(self, directory: Directory, **listings: str) -> None:
-        said = {node: Listing(frozenset(graphs.split()), time.monotonic()) for node, graphs in listings.items()}
+    def list(self, directory: ReplicaSelector, **listings: str) -> None:
+        said = {node: NodeGraphs(frozenset(graphs.split()), time.monotonic()) for node, graphs in listings.items()}
         self.listings = {**self.listings, **said}
         directory.nodes_changed()
 
@@ -440,10 +446,10 @@ class TestLostCopies:
     def test_one_that_acknowledged_it_after_it_was_listed_is(self) -> None:
         directory = self.directory(a="urn:x", b="")
         first = THREE.owners(G)[0]
-        assert isinstance(directory.copies, dict)
+        assert isinstance(directory.replicas, dict)
         for node in "ab":
-            directory.copies[placement_key(node, G)] = Copy("new", 2)
-            directory.copy_changed(placement_key(node, G), Copy("new", 1), Copy("new", 2))
+            directory.replicas[placement_key(node, G)] = Replica("new", 2)
+            directory.replica_changed(placement_key(node, G), Replica("new", 1), Replica("new", 2))
         assert directory.snapshot().source_of == {G: first if first in "ab" else "a"}
 
         (other,) = {"a", "b"} - {directory.snapshot().source_of[G]}
@@ -453,7 +459,7 @@ class TestLostCopies:
 
     def test_a_stale_copy_is_better_than_a_lost_one(self) -> None:
         directory = self.directory(a="", b=G)
-        directory.copies = copies(a="new", b="old")
+        directory.replicas = copies(a="new", b="old")
         directory.changed()
         assert directory.snapshot().source_of == {G: "a"}
 
@@ -506,7 +512,7 @@ class TestLostCopies:
 
     def test_a_node_that_has_not_said_anything_yet_is_believed(self) -> None:
         directory = self.directory()
-        self.listings = {"a": Listing(is_current=False), "b": Listing(is_current=False)}
+        self.listings = {"a": NodeGraphs(is_current=False), "b": NodeGraphs(is_current=False)}
         directory.nodes_changed()
 
         assert len(directory.snapshot().sources) == 3
@@ -537,13 +543,13 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
     changes: list[Change], avoid: frozenset[str]
 ) -> None:
     claims: dict[str, OfferingHead] = {}
-    held: dict[str, Copy] = {}
+    held: dict[str, Replica] = {}
     states: dict[str, NodeState] = {"a": "up", "b": "up", "c": "up"}
     epoch = 1
     view = RingView(Ring(epoch, tuple(Node(n, f"http://{n}", state) for n, state in states.items()), 10, 2))
-    listings: dict[str, Listing] = {}
-    directory = Directory(lambda: view, lambda: dict(listings))
-    directory.claims, directory.copies = claims, held
+    listings: dict[str, NodeGraphs] = {}
+    directory = ReplicaSelector(lambda: view, lambda: dict(listings))
+    directory.claims, directory.replicas = claims, held
     acknowledged: dict[str, float] = {}
     directory.snapshot()
     for change in changes:
@@ -556,11 +562,11 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
             directory.claim_changed(change.name, claims.pop(change.name), None)
         elif change.what == "copy":
             before = held.get(key)
-            held[key] = Copy(change.digest, change.number)
-            directory.copy_changed(key, before, held[key])
+            held[key] = Replica(change.digest, change.number)
+            directory.replica_changed(key, before, held[key])
             acknowledged[key] = time.monotonic()
         elif change.what == "delete" and key in held:
-            directory.copy_changed(key, held.pop(key), None)
+            directory.replica_changed(key, held.pop(key), None)
         elif change.what in ("up", "suspect", "down"):
             states[change.name] = change.what  # type: ignore[assignment]
             epoch += 1
@@ -568,7 +574,7 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
             directory.nodes_changed()
         elif change.what == "list":
             listed = frozenset([G, "urn:1", "urn:2"][: change.number])
-            listings[change.name] = Listing(listed, time.monotonic())
+            listings[change.name] = NodeGraphs(listed, time.monotonic())
             directory.nodes_changed()
         elif change.what == "anything":
             directory.changed()
@@ -598,45 +604,45 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
                     assert node == holder
 
 
-class TestDirectory:
+class TestReplicaSelector:
     @pytest.fixture
-    def directory(self) -> Directory:
-        directory = Directory(lambda: THREE)
+    def directory(self) -> ReplicaSelector:
+        directory = ReplicaSelector(lambda: THREE)
         directory.claims = {"0xa": claim()}
-        directory.copies = copies(a="new")
+        directory.replicas = copies(a="new")
         return directory
 
-    def test_a_graph_is_found_by_address_and_by_iri(self, directory: Directory) -> None:
+    def test_a_graph_is_found_by_address_and_by_iri(self, directory: ReplicaSelector) -> None:
         assert directory.graph_of("0xa") == G
         assert directory.graph_of(G) == G
         assert directory.graph_of("0xb") is None
         assert directory.graph_of("") is None
 
-    def test_an_address_that_looks_like_another_s_graph_is_an_address_first(self, directory: Directory) -> None:
+    def test_an_address_that_looks_like_another_s_graph_is_an_address_first(self, directory: ReplicaSelector) -> None:
         directory.claims = {G: claim("urn:other"), "0xa": claim()}
 
         assert directory.graph_of(G) == "urn:other"
 
-    def test_a_snapshot_is_kept_until_something_changes(self, directory: Directory) -> None:
+    def test_a_snapshot_is_kept_until_something_changes(self, directory: ReplicaSelector) -> None:
         before = directory.snapshot()
         assert directory.snapshot() is before
 
-        directory.copies = copies(b="new")
+        directory.replicas = copies(b="new")
         directory.changed()
 
         assert directory.snapshot().source_of == {G: "b"}
 
-    def test_snapshots_that_avoid_nodes_are_kept_apart(self, directory: Directory) -> None:
-        directory.copies = copies(a="new", b="new")
+    def test_snapshots_that_avoid_nodes_are_kept_apart(self, directory: ReplicaSelector) -> None:
+        directory.replicas = copies(a="new", b="new")
 
         assert directory.snapshot(frozenset("a")).source_of == {G: "b"}
         assert directory.snapshot(frozenset("b")).source_of == {G: "a"}
 
-    def test_rows_that_come_and_go_meanwhile_disturb_nobody(self, directory: Directory) -> None:
+    def test_rows_that_come_and_go_meanwhile_disturb_nobody(self, directory: ReplicaSelector) -> None:
         """Tables change in threads of their own."""
         claims: TableContent[OfferingHead] = TableContent(decode=records.read_head, on_change=directory.changed)
-        kept: TableContent[Copy] = TableContent(decode=decode_copy, on_change=directory.changed)
-        directory.claims, directory.copies = claims, kept
+        kept: TableContent[Replica] = TableContent(decode=decode_replica, on_change=directory.changed)
+        directory.claims, directory.replicas = claims, kept
         offering = records.to_text(Offering(graph=G, digest="new", claimed_at=1, triples=""))
         placement = records.to_text(Placement("a", G, "x", 1, 1, 0, "new"))
         stop = threading.Event()
@@ -658,37 +664,3 @@ class TestDirectory:
         finally:
             stop.set()
             changing.join()
-
-
-def test_what_is_left_of_a_graph_when_a_node_has_lost_it_has_another_mark() -> None:
-    """What was read of that node lately, and may be kept, may have lacked the graph."""
-    held = {"a": Copy("new", 1), "b": Copy("new", 1)}
-
-    (whole,) = rank(G, "new", held, ("a", "b"))
-    left, lost = rank(G, "new", held, ("a", "b"), lost=("b",))
-
-    assert (whole.nodes, left.nodes, lost) == (("a", "b"), ("a",), Alike(DOUBTFUL, ("b",)))
-    assert left.mark != whole.mark
-
-
-def test_what_the_owners_have_all_is_about_to_be_deleted_elsewhere() -> None:
-    held = {node: Copy("new", 1) for node in "zab"}
-    with_owners_on_their_way = rank(G, "new", {**held, "a": Copy("old", 0)}, ("a", "b"))
-    settled = rank(G, "new", held, ("a", "b"))
-
-    assert [alike.nodes for alike in with_owners_on_their_way] == [("b", "z"), ("a",)]
-    assert settled == (Alike(with_owners_on_their_way[0].mark, ("a", "b")), Alike(DOUBTFUL, ("z",)))
-
-
-def test_nor_is_there_more_of_it_when_an_owner_has_lost_its_copy() -> None:
-    """The router knows nothing of that yet."""
-    held = {node: Copy("new", 1) for node in "zab"}
-
-    assert [alike.nodes for alike in rank(G, "new", held, ("a", "b"), lost=("a",))] == [("b",), ("z", "a")]
-
-
-def test_of_stale_copies_that_are_alike_an_owner_s_is_read() -> None:
-    """The others were about to be deleted when the new description came."""
-    ranked = rank(G, "newer", {node: Copy("new", 7) for node in "bcz"}, ("b", "c"))
-
-    assert [alike.nodes for alike in ranked] == [("c",), ("b",), ("z",)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyoxigraph import BlankNode, CanonicalizationAlgorithm, Dataset, Literal, Quad, RdfFormat, parse
 
-from sandbox.offerings import Json, SandboxOffering, address_of, generate, load, split
+from sandbox.made_up_offerings import Json, SandboxOffering, address_of, generate, load, split
 from sandbox.rdf import OFFERING, TYPE
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "data"

@@ -17,11 +17,8 @@ from tests.helpers.gateway import G, Serving
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
-from topology.gateway import listing
 from topology.gateway.api.app import create_app
-from topology.gateway.listing import Listed, list_offerings
-from topology.gateway.replicas.selector import Copy
-from topology.records import OfferingHead, placement_key
+from topology.gateway.offering_list import ListedOffering
 
 EVERY_PATH = ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/catalogue/sparql")
 
@@ -103,29 +100,6 @@ class TestOfferings:
 
         eventually(lambda: [one["graph"] for one in content(serving.client.get("/offerings"))["offerings"]] == [G])
 
-    def test_a_list_that_takes_long_to_make_is_kept(self, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As long as it takes ten times."""
-        clock = [0.0]
-        monkeypatch.setattr(listing.time, "monotonic", lambda: clock[0])
-
-        def look(*_: Any) -> list[Listed]:
-            clock[0] += 2
-            return [Listed("urn:g")]
-
-        monkeypatch.setattr(listing, "list_offerings", look)
-        lists = listing.Listing(serving.directory)
-        first = lists()
-        serving.withdraw("0xb")
-
-        assert lists() is first
-        clock[0] += 19
-        assert lists() is first
-        clock[0] += 2
-        assert lists() is not first
-        unchanged = lists()
-        clock[0] += 100
-        assert lists() is unchanged
-
     def test_there_are_none(self, engine: Engine) -> None:
         response = Serving(engine).client.get("/offerings")
 
@@ -177,18 +151,6 @@ class TestOfferings:
         assert said.startswith(f"{query.partition('=')[0]} is a whole number from ")
         assert len(said) < 300
 
-    def test_what_else_the_ledger_says_is_told(self) -> None:
-        def head(graph: str, at: int, owner: str = "") -> OfferingHead:
-            return OfferingHead(graph=graph, digest="d", claimed_at=at, owner=owner, name=f"{owner} thing")
-
-        claims = {"0x2": head("urn:b", 2, "late"), "0x1": head("urn:b", 1, "early"), "0x3": head("urn:a", 5, "o")}
-        copies = {placement_key("n", "urn:b"): Copy("d", 1), placement_key("m", "urn:b"): Copy("", 1)}
-
-        assert list_offerings(claims, copies) == [
-            Listed("urn:a", "0x3", "o", "o thing"),
-            Listed("urn:b", "0x1", "early", "early thing", ("n",)),
-        ]
-
     def test_without_a_ledger_graphs_are_listed(self, engine: Engine, serving: Serving) -> None:
         class Found:
             def graph_of(self, identifier: str) -> str | None:
@@ -196,6 +158,9 @@ class TestOfferings:
 
             def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
                 return Snapshot((Source("a", "http://a.invalid/sparql"),), {"urn:h": "a", "urn:g": "", "urn:i": "a"})
+
+            def offerings(self) -> list[ListedOffering]:
+                return [ListedOffering("urn:g", ()), ListedOffering("urn:h", ("a",)), ListedOffering("urn:i", ("a",))]
 
         client = create_app(engine, Found(), lambda: serving.view).test_client()
 

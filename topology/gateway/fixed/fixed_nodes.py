@@ -1,4 +1,4 @@
-"""The nodes of a list, and how they are: what the monitor tells elsewhere, a gateway without Kafka finds out by itself."""
+"""The nodes of a list and their health, which a gateway without Kafka checks itself instead of the monitor."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Callable
 
 from catena_core.monitoring.logs import LinkLogger
 from topology.clients.http import WebClient
-from topology.clients.node import CatalogueNode
-from topology.gateway.periodic_task import Turns
+from topology.gateway.periodic_task import PeriodicTask
 from topology.membership import CatalogueList, Member, MembershipError
+from topology.node_health import NodeHealth
 from topology.records import Node, Ring
 from topology.ring import RingView
 
-_LOOK_AT_LIST = 1.0  # seconds between two looks at whether the file has changed
+_LIST_INTERVAL = 1.0  # seconds between two looks at the file
 
 
 class FixedNodes:
-    """Checks the health of each node of a list, and follows the list.
+    """Follows a list of nodes and checks the health of each.
 
     Args:
         members: The list.
         interval: Seconds between two checks of a node.
         timeout: Seconds that a node may take to answer.
-        logger: Told of nodes that fall silent or come back, and of a list that cannot be read.
+        logger: Logs nodes that fall silent or come back, and a list that cannot be read.
         on_change: Called with the nodes when one has changed, one call at a time, in any thread.
 
     Raises:
@@ -44,54 +44,55 @@ class FixedNodes:
         self._logger = logger
         self._on_change = on_change
         self._lock = threading.RLock()
-        self._checked: dict[Member, _Checked] = {}
-        self._complaint = ""
+        self._checked: dict[Member, _CheckedNode] = {}
+        self._last_error = ""
         self._ring: Ring | None = None
         self._view = RingView(None)
         self._members = members.members()
-        self._reading = Turns(self._read, "list of nodes")
+        self._reading = PeriodicTask(self._read, "list of nodes")
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start to read the list and to check the nodes."""
         self._reading.start()
 
     @property
     def ring(self) -> RingView:
-        """The nodes as they are now. They own nothing: nothing is placed on them."""
+        """The current nodes; they own no graphs, since nothing is placed on them."""
         return self._view
 
     def are_checked(self) -> bool:
-        """Whether it is known of each node whether it answers."""
+        """Tell whether each node has been checked at least once."""
         with self._lock:
             return bool(self._view.nodes) and all(node.state != "suspect" for node in self._view.nodes.values())
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop reading and checking."""
         with self._lock:
-            self._reading.end()
+            self._reading.stop()
             for node in self._checked.values():
-                node.end()
+                node.stop()
 
     def _read(self) -> float:
         try:
             self._members = self._list.members()
-            self._complaint = ""
+            self._last_error = ""
         except MembershipError as error:
-            if str(error) != self._complaint:
-                self._complaint = str(error)
+            if str(error) != self._last_error:
+                self._last_error = str(error)
                 self._logger.log(f"{error}; the nodes stay as they are", level="error")
         with self._lock:
-            if not self._reading.ended:
+            if not self._reading.stopped:
                 for gone in self._checked.keys() - set(self._members):
-                    self._checked.pop(gone).end()
+                    self._checked.pop(gone).stop()
                 for member in self._members:
                     if member not in self._checked:
-                        self._checked[member] = _Checked(member, self._web, self._interval, self._logger, self._tell)
-        self._tell()
-        return _LOOK_AT_LIST
+                        health = NodeHealth(member, self._web, self._logger)
+                        self._checked[member] = _CheckedNode(member, health, self._interval, self._publish)
+        self._publish()
+        return _LIST_INTERVAL
 
-    def _tell(self) -> None:
-        """Tell of the nodes if they are other ones, or otherwise, than told before."""
+    def _publish(self) -> None:
+        """Publish the nodes if they differ from those published last."""
         with self._lock:
             before = {node.id: node for node in self._ring.nodes} if self._ring else {}
             epoch = self._ring.epoch + 1 if self._ring else 1
@@ -106,42 +107,31 @@ class FixedNodes:
                 self._on_change(self._view)
 
 
-class _Checked:
-    """One node, and whether it answers."""
+class _CheckedNode:
+    """One node, checked periodically."""
 
-    def __init__(
-        self, member: Member, web: WebClient, interval: float, logger: LinkLogger, tell: Callable[[], None]
-    ) -> None:
-        self.is_healthy: bool | None = None
+    def __init__(self, member: Member, health: NodeHealth, interval: float, on_check: Callable[[], None]) -> None:
         self._member = member
-        self._node = CatalogueNode(member.url, web)
+        self._health = health
         self._interval = interval
-        self._logger = logger
-        self._tell = tell
-        self._turns = Turns(self._check, f"health of {member.id}")
-        self._turns.start()
+        self._on_check = on_check
+        self._task = PeriodicTask(self._check, f"health of {member.id}")
+        self._task.start()
 
     def as_node(self, before: Node | None, epoch: int) -> Node:
-        """As it stands among the nodes: suspect until it is known."""
-        if not self.is_healthy:
-            return Node(self._member.id, self._member.url, "suspect" if self.is_healthy is None else "down")
+        """Return the node with its state; ``suspect`` until its first check."""
+        is_healthy = self._health.is_healthy
+        if not is_healthy:
+            return Node(self._member.id, self._member.url, "suspect" if is_healthy is None else "down")
         stays = before is not None and before.state == "up" and before.url == self._member.url
         return Node(self._member.id, self._member.url, "up", before.since if stays and before else epoch)
 
-    def end(self) -> None:
-        self._turns.end()
+    def stop(self) -> None:
+        self._health.is_abandoned = True
+        self._task.stop()
 
     def _check(self) -> float:
-        problem = "it says that it is not well"
-        try:
-            is_healthy = self._node.is_healthy()
-        except Exception as error:  # whatever it is that such a node does, it is not well
-            is_healthy, problem = False, str(error)
-        if not self._turns.ended:
-            if not is_healthy and self.is_healthy is not False:
-                self._logger.log(f"{self._member.id} does not answer: {problem}", level="warning")
-            elif is_healthy and self.is_healthy is False:
-                self._logger.log(f"{self._member.id} answers again")
-            self.is_healthy = is_healthy
-            self._tell()
+        self._health.check()
+        if not self._task.stopped:
+            self._on_check()
         return self._interval

@@ -1,4 +1,4 @@
-"""Offerings for the sandbox: made up from a seed, or split out of a JSON-LD file."""
+"""Offerings for the sandbox, made up from a seed or read from a JSON-LD file."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _ACCOUNT = NamedNode("https://schema.org/accountId")
 
 @dataclass(frozen=True)
 class SandboxOffering:
-    """An offering as the ledger lists it and its provider serves it."""
+    """An offering, with its ledger entry and its description."""
 
     address: str
-    """Where the ledger keeps it: `0x` and 40 hexadecimal digits, as an EVM address."""
+    """Its ledger address: `0x` and 40 hexadecimal digits, as an EVM address."""
     owner: str
-    """The DID of the participant who offers it."""
+    """The DID of its provider."""
     name: str
     iri: str
     description: bytes
@@ -60,12 +60,22 @@ class _Provider:
 
 
 def address_of(iri: str, listing: int = 0) -> str:
-    """The ledger address of the offering `iri`; of its second, third … `listing` where it is listed again."""
+    """Return the ledger address of an offering.
+
+    Args:
+        iri: Its IRI.
+        listing: The number of earlier listings of the same offering.
+    """
     return "0x" + _digest("address", iri, listing)[:40]
 
 
 def generate(count: int, seed: int = 1) -> list[SandboxOffering]:
-    """`count` offerings of about 70 triples each, the same for the same seed; a larger count only adds to a smaller."""
+    """Make up offerings of about 70 triples each.
+
+    Args:
+        count: The number of offerings; a larger number only adds offerings to those of a smaller one.
+        seed: The same seed makes the same offerings.
+    """
     providers = _providers(seed)
     return [
         _offering(providers[index // OFFERINGS_PER_PROVIDER % len(providers)], index, seed) for index in range(count)
@@ -73,9 +83,11 @@ def generate(count: int, seed: int = 1) -> list[SandboxOffering]:
 
 
 def load(path: str | Path) -> list[SandboxOffering]:
-    """The offerings that a JSON-LD file describes, each with the part of the file that is reachable from it.
+    """Read the offerings of a JSON-LD file, each with the part of the file that is reachable from it.
 
-    Raises ValueError where the file has none, SyntaxError where it is not JSON-LD.
+    Raises:
+        ValueError: The file has no offering.
+        SyntaxError: The file is not JSON-LD.
     """
     offerings = split(Path(path).read_bytes())
     if not offerings:
@@ -84,13 +96,14 @@ def load(path: str | Path) -> list[SandboxOffering]:
 
 
 def split(document: bytes) -> list[SandboxOffering]:
-    """One offering for each `sedimark:Offering` in a JSON-LD document, in the order of their IRIs.
+    """Split a JSON-LD document into its offerings, sorted by IRI.
 
-    Raises SyntaxError where the document is not JSON-LD, or nests too deep.
+    Raises:
+        SyntaxError: The document is not JSON-LD, or nests too deep.
     """
-    description = rdf.Description(rdf.parse_bounded(document, RdfFormat.JSON_LD), default_graph_only=False)
-    iris = sorted(description.offerings, key=lambda iri: iri.value)
-    return [_cut_out(iri, description.reachable(iri)) for iri in iris]
+    index = rdf.DocumentIndex(rdf.parse_bounded(document, RdfFormat.JSON_LD), default_graph_only=False)
+    iris = sorted(index.offerings, key=lambda iri: iri.value)
+    return [_cut_out(iri, index.reachable(iri)) for iri in iris]
 
 
 def _cut_out(iri: NamedNode, statements: list[rdf.Statement]) -> SandboxOffering:
@@ -104,7 +117,7 @@ def _cut_out(iri: NamedNode, statements: list[rdf.Statement]) -> SandboxOffering
 
 
 def _labelled(statements: list[rdf.Statement]) -> list[Triple]:
-    # The parser's labels are random; numbered instead, a file gives the same bytes and digests at every start.
+    # The parser's labels are random. With numbers instead, a file gives the same bytes and digests at every start.
     labels: dict[object, BlankNode] = {}
 
     def label(term: Any) -> Any:

@@ -1,4 +1,4 @@
-"""SPARQL 1.1 Protocol: queries and updates over HTTP (https://www.w3.org/TR/sparql11-protocol/)."""
+"""The SPARQL 1.1 Protocol: queries and updates over HTTP (https://www.w3.org/TR/sparql11-protocol/)."""
 
 from __future__ import annotations
 
@@ -17,29 +17,34 @@ from sandbox.storage import Storage
 from sandbox.workers import Workers
 
 LONGEST_OPERATION = 256 * 1024
-"""Characters of a query or update. The most nested one of this length still fits on `workers.DEEP_STACK`."""
+"""The most characters of a query or update. The deepest nesting of this length still fits on `workers.DEEP_STACK`."""
 LARGEST_ANSWER = 256 * 1024 * 1024
-"""Bytes of one answer."""
+"""The most bytes of one answer."""
 
 
 class Dataset(TypedDict, total=False):
-    """The graphs that a query is about, where its sender chose them."""
+    """The graphs of a query, if its sender chose them."""
 
     default_graph: list[NamedNode | BlankNode | DefaultGraph]
     named_graphs: list[NamedNode | BlankNode]
 
 
 class Sparql:
-    """`/catalogue/sparql`, its other name `/catalogue/query`, and `/catalogue/update`."""
+    """`/catalogue/sparql`, its other name `/catalogue/query`, and `/catalogue/update`.
+
+    Args:
+        storage: The data.
+        threads: The number of queries to evaluate at a time.
+        timeout: Seconds that a query may take.
+    """
 
     def __init__(self, storage: Storage, threads: int, timeout: float) -> None:
-        """Evaluates `threads` queries at a time, and gives each up after `timeout` seconds."""
         self._storage = storage
         self._timeout = timeout
         self._workers = Workers("sparql", threads)
 
     def routes(self) -> list[web.RouteDef]:
-        """What answers where."""
+        """Return the routes."""
         queries = [
             route
             for path in ("/catalogue/sparql", "/catalogue/query")
@@ -48,7 +53,7 @@ class Sparql:
         return [*queries, web.post("/catalogue/update", self._update)]
 
     def close(self) -> None:
-        """Starts no more queries."""
+        """Start no more queries."""
         self._workers.close()
 
     async def _query(self, request: web.Request) -> web.Response:
@@ -95,7 +100,7 @@ class Sparql:
 
 
 class _BoundedAnswer(BytesIO):
-    """Collects an answer, and ends its evaluation when it comes too late or grows too large."""
+    """Collects an answer, and ends its evaluation when it is late or too large."""
 
     def __init__(self, deadline: float) -> None:
         super().__init__()
@@ -110,7 +115,7 @@ class _BoundedAnswer(BytesIO):
 
 
 async def _operation(request: web.Request, kind: Literal["query", "update"]) -> tuple[str, MultiMapping[Any]]:
-    """The text of a query or update, and the parameters beside it, however the protocol brought them."""
+    """Read the text of a query or update and its parameters, in any form of the protocol."""
     parameters: MultiMapping[Any] = request.query
     try:
         if request.method == "POST" and request.content_type == f"application/sparql-{kind}":
@@ -143,7 +148,7 @@ def _check(text: str) -> None:
 
 
 def _dataset(parameters: MultiMapping[Any]) -> Dataset:
-    # Either parameter replaces the whole dataset: the one that is not given is then empty (protocol, 2.1.4).
+    # Either parameter replaces the whole dataset; the other part is empty then (protocol, 2.1.4).
     default, named = parameters.getall("default-graph-uri", []), parameters.getall("named-graph-uri", [])
     if not default and not named:
         return {}

@@ -17,7 +17,7 @@ from tests.helpers.waiting import eventually
 from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.clients.http import WebClient
-from topology.clients.node import CatalogueNode
+from topology.clients.node import NodeClient
 from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ def gateway(environment: Environment, nodes: tuple[Sandbox, Sandbox]) -> Iterato
     environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0", NODE_TIMEOUT="1")
     what = described(G)
     for node in nodes:
-        CatalogueNode(node.url, WebClient(5)).put(G, what.triples)
+        NodeClient(node.url, WebClient(5)).put(G, what.triples)
     nodes[1].ask("PUT", "/catalogue/data?graph=urn:own", b"<urn:s> <urn:p> 1 .", "text/turtle")
     offered = Offering(graph=G, triples=what.triples, digest=what.digest, claimed_at=1)
     on_ring = tuple(Node(name, node.url, "up", 1) for name, node in zip("ab", nodes, strict=True))
@@ -50,7 +50,7 @@ def gateway(environment: Environment, nodes: tuple[Sandbox, Sandbox]) -> Iterato
     )
     serving = threading.Thread(target=link.generator, daemon=True)
     serving.start()
-    eventually(lambda: len(link._holdings.listings()) == 2 and link._holdings.are_asked())
+    eventually(lambda: len(link._inventory.graphs_by_node()) == 2 and link._inventory.is_complete())
     yield link
     link.finish()
     serving.join(5)
@@ -83,6 +83,6 @@ def test_a_node_that_has_lost_what_it_acknowledged_is_not_read_for_it(
     """It was started again, so quickly that the monitor has not seen it, nor therefore the writer."""
     nodes[emptied].ask("DELETE", f"/catalogue/data?graph={quote(G, safe='')}")
 
-    eventually(lambda: gateway._directory.snapshot().source_of[G] == "ab"[1 - emptied])
+    eventually(lambda: gateway._selector.snapshot().source_of[G] == "ab"[1 - emptied])
 
     assert ask(gateway) == ([G, "urn:own"], "complete")

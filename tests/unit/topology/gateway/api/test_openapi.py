@@ -119,6 +119,15 @@ def test_it_is_an_openapi_document() -> None:
     openapi_spec_validator.validate(describe())
 
 
+def test_every_member_of_a_body_is_described() -> None:
+    schemas = describe()["components"]["schemas"]
+
+    assert {"Explanation", "ListedOffering", "NodeStatus", "Problem"} <= schemas.keys()
+    for name, schema in schemas.items():
+        assert schema["description"], name
+        assert all(member["description"] for member in schema["properties"].values()), name
+
+
 def test_it_has_every_route_and_no_other(serving: Serving) -> None:
     routes = {
         (rule.rule, method)

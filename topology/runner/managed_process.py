@@ -1,4 +1,4 @@
-"""Processes that are kept running."""
+"""Processes that restart when they die."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _STABLE_AFTER = 30.0
 
 
 class ManagedProcess:
-    """A Python module as a process of its own, started again when it dies.
+    """A Python module that runs as a process, and restarts when it dies.
 
     Args:
-        name: What its lines are marked with.
+        name: Marks its lines.
         module: The module to run.
         arguments: Its command line.
         environment: Its environment variables.
@@ -39,7 +39,7 @@ class ManagedProcess:
     ) -> None:
         self.name = name
         self.restarts = 0
-        self._command = [sys.executable, "-m", "topology.runner.die_with_parent", module, *arguments]
+        self._command = [sys.executable, "-m", "topology.runner.child", str(os.getpid()), module, *arguments]
         self._environment = dict(environment)
         self._on_line = on_line
         self._lines: deque[str] = deque(maxlen=50)
@@ -51,11 +51,11 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id; 0 before it was started."""
+        """The process id; 0 before the start."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start it, in a session of its own, so that a terminal's Ctrl-C reaches the runner alone."""
+        """Start the process in a session of its own, so that a terminal's Ctrl-C reaches the runner alone."""
         self._started = time.monotonic()
         self._restart_at = None
         self._process = subprocess.Popen(
@@ -71,10 +71,17 @@ class ManagedProcess:
         threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
 
     def wait_for_line(self, prefix: str, timeout: float) -> str:
-        """The rest of the first line that begins with a prefix: what a server prints when it listens.
+        """Wait for the line that a server prints when it listens.
+
+        Args:
+            prefix: The beginning of that line.
+            timeout: Seconds to wait.
+
+        Returns:
+            The rest of the first such line.
 
         Raises:
-            CatenaError: It died, or printed no such line within ``timeout`` seconds.
+            CatenaError: The process died, or printed no such line in time.
         """
         deadline = time.monotonic() + timeout
         with self._has_line:
@@ -88,11 +95,11 @@ class ManagedProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process lives."""
+        """True while the process is alive."""
         return self._process is not None and self._process.poll() is None
 
-    def look_after(self) -> None:
-        """Start it again if it died: at once the first time, then after waits that double."""
+    def restart_if_dead(self) -> None:
+        """Restart the process if it is dead: at once the first time, then after waits that double."""
         if self.is_running or self._process is None:
             return
         now = time.monotonic()
@@ -102,18 +109,25 @@ class ManagedProcess:
             self._restart_at = now + self._wait
             again = f"again in {self._wait:.0f} s" if self._wait else "starting it again"
             self._wait = min(max(1.0, 2 * self._wait), _LONGEST_WAIT)
-            self._on_line(self.name, f"WARNING died with {_how(self._process.returncode)}, {again}")
+            self._on_line(self.name, f"WARNING died with {_describe_status(self._process.returncode)}, {again}")
         if now >= self._restart_at:
             self.restarts += 1
             self.start()
 
     def signal_stop(self) -> None:
-        """Ask it to end."""
+        """Ask the process to end."""
         if self._process is not None and self.is_running:
             self._process.terminate()
 
     def end(self, timeout: float) -> bool:
-        """Wait for it to end, and kill it after ``timeout`` seconds; whether it ended by itself."""
+        """Wait for the process to end, and kill it if it does not.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Returns:
+            Whether it ended by itself.
+        """
         if self._process is None:
             return True
         try:
@@ -134,5 +148,5 @@ class ManagedProcess:
             self._on_line(self.name, line.rstrip("\n"))
 
 
-def _how(status: int) -> str:
+def _describe_status(status: int) -> str:
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"

@@ -15,15 +15,12 @@ from urllib.parse import quote, urlsplit
 import pytest
 import urllib3
 
-from catena_core.errors import CatenaError
 from catena_core.monitoring.logs import LinkLogger
 from federation.engine import Engine
-from links.gateway import Gateway
 from tests.helpers.catena_up import server
 from tests.helpers.odd_server import closed_port
 from tests.helpers.waiting import eventually
 from tests.servers import fuseki_server
-from tests.unit.links.conftest import Environment
 from topology.gateway.api.app import create_app
 from topology.gateway.fixed.catalogue import FixedCatalogue
 from topology.membership import CatalogueList
@@ -122,9 +119,7 @@ class Serving:
 
     def __init__(self, path: Path, engine: Engine, timeout: float = 5) -> None:
         self.fixed = FixedCatalogue(CatalogueList(str(path)), 0.2, timeout, LinkLogger("Gateway"))
-        self.app = create_app(
-            engine, self.fixed.directory, lambda: self.fixed.ring, listing=self.fixed.directory.offerings
-        )
+        self.app = create_app(engine, self.fixed.selector, lambda: self.fixed.ring)
         self.fixed.start()
 
     def ask(self, query: str) -> Answer:
@@ -179,20 +174,20 @@ def serve(engine: Engine, stack: ExitStack) -> Callable[..., Serving]:
 
 
 Serve = Callable[..., Serving]
-Listed = Callable[..., Path]
+WriteList = Callable[..., Path]
 WHOLE = (9 * TRIPLES_OF_GRAPH, "complete")
 
 
 @pytest.mark.parametrize("query", [TRIPLES, QUADS])
 def test_two_copies_count_once_from_the_first_answer_on(
-    three: list[Process], serve: Serve, listed: Listed, query: str
+    three: list[Process], serve: Serve, listed: WriteList, query: str
 ) -> None:
     serving = serve(listed(*(node.url for node in three)))
 
     assert serving.count(query) == WHOLE
 
 
-def test_a_node_that_is_killed_is_not_noticed(mortal: list[Process], serve: Serve, listed: Listed) -> None:
+def test_a_node_that_is_killed_is_not_noticed(mortal: list[Process], serve: Serve, listed: WriteList) -> None:
     serving = serve(listed(*(node.url for node in mortal)))
     before = serving.ask(ALL)
     assert len(before.rows) == WHOLE[0]
@@ -205,7 +200,7 @@ def test_a_node_that_is_killed_is_not_noticed(mortal: list[Process], serve: Serv
     assert serving.count(TRIPLES) == WHOLE
 
 
-def test_what_only_a_dead_node_held_is_missing_and_told(mortal: list[Process], serve: Serve, listed: Listed) -> None:
+def test_what_only_a_dead_node_held_is_missing_and_told(mortal: list[Process], serve: Serve, listed: WriteList) -> None:
     mortal[2].put("urn:own", "<urn:s> <urn:p> <urn:o> .")
     serving = serve(listed(*(node.url for node in mortal)))
     assert serving.count(QUADS) == (WHOLE[0] + 1, "complete")
@@ -216,7 +211,7 @@ def test_what_only_a_dead_node_held_is_missing_and_told(mortal: list[Process], s
 
 
 def test_a_node_that_comes_back_empty_is_not_read_for_what_it_lost(
-    mortal: list[Process], serve: Serve, listed: Listed, stack: ExitStack
+    mortal: list[Process], serve: Serve, listed: WriteList, stack: ExitStack
 ) -> None:
     serving = serve(listed(*(node.url for node in mortal)))
     assert serving.count(QUADS) == WHOLE
@@ -227,11 +222,11 @@ def test_a_node_that_comes_back_empty_is_not_read_for_what_it_lost(
 
     eventually(lambda: serving.states["c"] == "up")
     eventually(lambda: serving.count(QUADS) == WHOLE)
-    assert "c" not in serving.fixed.directory.snapshot().source_of.values()
+    assert "c" not in serving.fixed.selector.snapshot().source_of.values()
 
 
 def test_a_node_that_is_down_at_the_start_is_missing_until_it_is_there(
-    serve: Serve, listed: Listed, stack: ExitStack
+    serve: Serve, listed: WriteList, stack: ExitStack
 ) -> None:
     one, port = start_node(stack), closed_port()
     one.put("urn:g", GRAPH.format(1))
@@ -246,7 +241,7 @@ def test_a_node_that_is_down_at_the_start_is_missing_until_it_is_there(
 
 
 def test_a_node_that_hangs_at_the_start_holds_up_the_first_answer_for_a_while_only(
-    three: list[Process], serve: Serve, listed: Listed
+    three: list[Process], serve: Serve, listed: WriteList
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         urls = [*(node.url for node in three), f"http://127.0.0.1:{mute.getsockname()[1]}"]
@@ -255,7 +250,7 @@ def test_a_node_that_hangs_at_the_start_holds_up_the_first_answer_for_a_while_on
         assert serving.count(QUADS) == (WHOLE[0], "partial; missing=d")
 
 
-def test_a_graph_that_is_put_later_is_seen(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_a_graph_that_is_put_later_is_seen(three: list[Process], serve: Serve, listed: WriteList) -> None:
     serving = serve(listed(*(node.url for node in three)))
     assert serving.count(QUADS) == WHOLE
 
@@ -267,7 +262,7 @@ def test_a_graph_that_is_put_later_is_seen(three: list[Process], serve: Serve, l
     eventually(lambda: serving.count(QUADS) == (WHOLE[0] + TRIPLES_OF_GRAPH, "complete"))
 
 
-def test_a_list_that_changes_is_followed(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_a_list_that_changes_is_followed(three: list[Process], serve: Serve, listed: WriteList) -> None:
     path = listed(three[0].url)
     serving = serve(path)
     assert serving.count(QUADS) == (6 * TRIPLES_OF_GRAPH, "complete")
@@ -282,7 +277,7 @@ def test_a_list_that_changes_is_followed(three: list[Process], serve: Serve, lis
 
 
 def test_a_list_that_breaks_leaves_the_nodes_as_they_are(
-    three: list[Process], serve: Serve, listed: Listed, caplog: pytest.LogCaptureFixture
+    three: list[Process], serve: Serve, listed: WriteList, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = listed(*(node.url for node in three))
     serving = serve(path)
@@ -294,28 +289,28 @@ def test_a_list_that_breaks_leaves_the_nodes_as_they_are(
     assert serving.count(QUADS) == WHOLE
 
 
-def test_two_gateways_agree(mortal: list[Process], serve: Serve, listed: Listed) -> None:
+def test_two_gateways_agree(mortal: list[Process], serve: Serve, listed: WriteList) -> None:
     path = listed(*(node.url for node in mortal))
     one, other = serve(path), serve(path)
 
-    assert one.fixed.directory.snapshot() == other.fixed.directory.snapshot()
+    assert one.fixed.selector.snapshot() == other.fixed.selector.snapshot()
     assert one.ask(ALL) == other.ask(ALL)
     mortal[2].kill()
     assert one.ask(ALL) == other.ask(ALL)
 
 
 @pytest.mark.fuseki
-def test_nodes_of_different_makes(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_nodes_of_different_makes(three: list[Process], serve: Serve, listed: WriteList) -> None:
     with fuseki_server(own=True) as fuseki:
         fill([three[0].url, fuseki.url])
         serving = serve(listed(three[0].url, fuseki.url))
 
         assert serving.count(QUADS) == WHOLE
         assert serving.count(TRIPLES) == WHOLE
-        assert set(serving.fixed.directory.snapshot().source_of.values()) == {"a", "b"}
+        assert set(serving.fixed.selector.snapshot().source_of.values()) == {"a", "b"}
 
 
-def test_what_stands_where_can_be_seen(three: list[Process], serve: Serve, listed: Listed) -> None:
+def test_what_stands_where_can_be_seen(three: list[Process], serve: Serve, listed: WriteList) -> None:
     serving = serve(listed(*(node.url for node in three)))
 
     assert serving.count(QUADS) == WHOLE
@@ -324,52 +319,3 @@ def test_what_stands_where_can_be_seen(three: list[Process], serve: Serve, liste
     assert sum(node["graphs_read"] for node in serving.get("/nodes")["nodes"]) == 9
     assert serving.get("/offerings")["total"] == 9
     assert serving.get("/offerings")["offerings"][1] == {"graph": "urn:g1", "nodes": ["b", "c"]}
-
-
-class TestStarting:
-    """What is wrong is told, with what to do."""
-
-    def refusal(self) -> str:
-        link = Gateway()
-        with pytest.raises(CatenaError) as refusal:
-            link.start(embedded=True)
-        link.join(5)
-        return str(refusal.value)
-
-    def test_without_kafka_and_without_a_list(self, environment: Environment) -> None:
-        said = self.refusal()
-
-        assert "-k HOST:PORT" in said
-        assert "OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json" in said
-
-    def test_with_a_list_that_is_not_there(self, environment: Environment) -> None:
-        environment(OPERATOR_PROVIDED="1", CATALOGUE_LIST="nowhere.json")
-
-        assert "CATALOGUE_LIST=nowhere.json, and there is none" in self.refusal()
-
-    def test_with_a_list_that_is_not_switched_on(self, environment: Environment, listed: Listed) -> None:
-        environment(CATALOGUE_LIST=str(listed("http://127.0.0.1:1/catalogue")))
-
-        assert "set OPERATOR_PROVIDED=1" in self.refusal()
-
-    @pytest.mark.parametrize(
-        ("content", "told"), [("{}", "names no node"), ("{", "is not a list of nodes"), ('{"a": {}}', "catalogue_url")]
-    )
-    def test_with_a_list_of_no_use(self, environment: Environment, tmp_path: Path, content: str, told: str) -> None:
-        path = tmp_path / "nodes.json"
-        path.write_text(content)
-        environment(OPERATOR_PROVIDED="1", CATALOGUE_LIST=str(path), HOST_PORT="0")
-
-        assert told in self.refusal()
-
-    def test_on_a_port_that_is_taken(self, environment: Environment, listed: Listed) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-            environment(
-                OPERATOR_PROVIDED="1",
-                CATALOGUE_LIST=str(listed("http://127.0.0.1:1/catalogue")),
-                HOST_ADDRESS="127.0.0.1",
-                HOST_PORT=str(port),
-            )
-
-            assert f"cannot listen on 127.0.0.1:{port}" in self.refusal()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from federation.source_selection import Source
 from tests.helpers.waiting import eventually
-from topology.gateway.fixed.selector import FixedDirectory
-from topology.gateway.listing import Listed
-from topology.gateway.replicas.unmanaged import Listing
+from topology.gateway.fixed.fixed_selector import FixedReplicaSelector
+from topology.gateway.offering_list import ListedOffering
+from topology.gateway.replicas.inventory import NodeGraphs
 from topology.records import Node, NodeState, Ring
 from topology.ring import RingView
 
@@ -24,14 +24,16 @@ class Nodes:
     def __init__(self, **listings: str | None) -> None:
         self.states: dict[str, NodeState] = dict.fromkeys(listings, "up")
         self.listings = {
-            node: Listing(None if graphs is None else frozenset(graphs.split())) for node, graphs in listings.items()
+            node: NodeGraphs(None if graphs is None else frozenset(graphs.split())) for node, graphs in listings.items()
         }
         self.are_asked = True
         self.directory = self.make()
         self.directory.nodes_changed()
 
-    def make(self, patience: float = 60) -> FixedDirectory:
-        return FixedDirectory(lambda: self.ring, lambda: self.listings, lambda: self.are_asked, patience)
+    def make(self, first_snapshot_within: float = 60) -> FixedReplicaSelector:
+        return FixedReplicaSelector(
+            lambda: self.ring, lambda: self.listings, lambda: self.are_asked, first_snapshot_within
+        )
 
     @property
     def ring(self) -> RingView:
@@ -43,7 +45,7 @@ class Nodes:
         self.directory.nodes_changed()
 
     def lists(self, node: str, graphs: str) -> None:
-        self.listings = {**self.listings, node: Listing(frozenset(graphs.split()))}
+        self.listings = {**self.listings, node: NodeGraphs(frozenset(graphs.split()))}
         self.directory.nodes_changed()
 
 
@@ -144,10 +146,10 @@ def test_a_graph_is_found_by_its_name() -> None:
 
 def test_all_graphs_are_listed_with_all_their_nodes() -> None:
     nodes = Nodes(b="urn:1 urn:2", a="urn:2")
-    assert nodes.directory.offerings() == [Listed("urn:1", nodes=("b",)), Listed("urn:2", nodes=("a", "b"))]
+    assert nodes.directory.offerings() == [ListedOffering("urn:1", ("b",)), ListedOffering("urn:2", ("a", "b"))]
 
     nodes.lists("b", "")
-    assert nodes.directory.offerings() == [Listed("urn:2", nodes=("a",))]
+    assert nodes.directory.offerings() == [ListedOffering("urn:2", ("a",))]
 
 
 class TestTheFirstAnswer:
@@ -162,7 +164,7 @@ class TestTheFirstAnswer:
         waiting.join(0.2)
         assert not taken
 
-        nodes.listings = {"a": Listing(frozenset({"urn:1"}))}
+        nodes.listings = {"a": NodeGraphs(frozenset({"urn:1"}))}
         nodes.are_asked = True
         directory.nodes_changed()
 
@@ -171,7 +173,7 @@ class TestTheFirstAnswer:
     def test_but_not_for_ever(self) -> None:
         nodes = Nodes(a="urn:1", b=None)
         nodes.are_asked = False
-        directory = nodes.make(patience=0.1)
+        directory = nodes.make(first_snapshot_within=0.1)
 
         snapshot = directory.snapshot()
 
@@ -189,7 +191,7 @@ def test_what_is_worked_out_change_by_change_is_what_the_listings_say(
 ) -> None:
     nodes = Nodes(**dict.fromkeys("abcd"))
     for listings in changes:
-        nodes.listings = {node: Listing(graphs) for node, graphs in listings.items()}
+        nodes.listings = {node: NodeGraphs(graphs) for node, graphs in listings.items()}
         nodes.directory.nodes_changed()
         fresh = Nodes(**dict.fromkeys("abcd"))
         fresh.listings = nodes.listings

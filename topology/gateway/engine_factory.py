@@ -1,0 +1,43 @@
+"""Makes the gateway's query engine from the settings."""
+
+from __future__ import annotations
+
+from catena_core.monitoring.logs import LinkLogger
+from federation.budget import Limits
+from federation.engine import Engine
+from topology.clients.redis_cache import Cache
+from topology.settings import Settings
+
+_MEBIBYTE = 1024 * 1024
+# The share of an evaluator's memory that the nodes' responses to one query may take in this process, before merging.
+_PARTS = 8
+# Seconds that results are cached when SPARQL_CACHE_TTL is auto.
+_CACHE_TTL = 60.0
+# Results cached in this process without Redis; each has at most 256 KiB.
+_CACHED_RESULTS = 256
+
+
+def make_engine(settings: Settings, logger: LinkLogger, has_topics: bool) -> Engine:
+    """Make the engine for a gateway.
+
+    Args:
+        settings: The limits of a query, and the time to cache results.
+        logger: Logs when Redis goes and when it is back.
+        has_topics: Whether topics announce changes. If not, results are cached only if the settings ask for it, and only in
+            this process.
+    """
+    host = settings.redis_host if has_topics else ""
+    seconds = settings.sparql_cache_ttl
+    return Engine(
+        timeout=settings.sparql_timeout,
+        source_timeout=settings.node_timeout,
+        limits=Limits(
+            max_fetched_bytes=settings.sparql_memory * _MEBIBYTE // _PARTS,
+            max_result_bytes=settings.sparql_result_max_bytes,
+        ),
+        workers=settings.sparql_workers,
+        worker_memory=settings.sparql_memory * _MEBIBYTE,
+        cache_ttl=seconds if seconds is not None else _CACHE_TTL if has_topics else 0.0,
+        store=Cache(host, settings.redis_port, settings.redis_db, logger, capacity=_CACHED_RESULTS),
+        services=frozenset(settings.sparql_services),
+    )
