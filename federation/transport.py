@@ -38,7 +38,7 @@ _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 _URI_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
 
 # The most bytes to read at once.
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 
 # A scheme, a host, and a port unless it is the scheme's own.
 _Server = tuple[str, str, "int | None"]
