@@ -174,6 +174,18 @@ def _refused(nodes: Nodes, node: Node) -> bool:
     return False
 
 
-def test_addresses_that_must_not_be_called_are_not_called(nodes: Nodes) -> None:
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "http://169.254.169.254/sparql", "http://2852039166/sparql", "http://[::1/", ""]
+)
+def test_addresses_that_must_not_be_called_are_not_called(nodes: Nodes, address: str) -> None:
     with pytest.raises(SourceFailed):
-        nodes.ask(Source("a", "file:///etc/passwd"), REQUEST, effort())
+        nodes.ask(Source("a", address), REQUEST, effort())
+    assert not nodes.suspects(["a"])
+
+
+def test_a_redirect_is_not_followed(node: Node, nodes: Nodes) -> None:
+    with running_nodes(1) as (other,):
+        node.fault = f"redirect {other.url}"
+        with pytest.raises(SourceFailed, match="status 30"):
+            nodes.ask(source(node), REQUEST, effort())
+        assert not other.queries
