@@ -9,23 +9,22 @@ from itertools import count
 from urllib.parse import urlencode
 
 import pyoxigraph
-import urllib3
+import requests
 
-from catena_core.version import __version__
 from federation.budget import Budget
 from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
-from topology.clients.http import UnsafeError, check_address
+from federation.transport import CHUNK, Deadline, Session, UnsafeError
 
 _TSV = "text/tab-separated-values"
 _JSON = "application/sparql-results+json"
 _HEADERS = {
     "Accept": f"{_TSV}, {_JSON};q=0.5",
-    "User-Agent": f"catena/{__version__}",
+    "Accept-Encoding": "identity",
     "Content-Type": "application/x-www-form-urlencoded",
 }
-_CHUNK = 1024 * 1024
+_MOST_NODES = 1000
 
 # A node counts as slow after twice what nine of ten answers took, but within these bounds, in seconds.
 _TIMES_USUAL = 2.0
@@ -76,7 +75,8 @@ class Endpoints:
 
     def __init__(self, timeout: float, connections: int) -> None:
         self._timeout = timeout
-        self._pool = urllib3.PoolManager(num_pools=1000, maxsize=connections, retries=False)
+        self._session = Session(pool_connections=_MOST_NODES, pool_maxsize=connections)
+        self._session.headers.update(_HEADERS)
         self._times: dict[str, _ResponseTimes] = defaultdict(_ResponseTimes)
         self._numbers = count()
 
@@ -105,7 +105,7 @@ class Endpoints:
             )
         times.asked_at[number] = start
         try:
-            rows = self._ask_again(source, request, budget)
+            rows = self._ask(source, request, budget)
         except (_SilentError, QueryCancelledError, QueryTimeoutError):
             now = time.monotonic()
             if start in times.overdue(now):  # also when the query went on without it, or ended
@@ -130,59 +130,35 @@ class Endpoints:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.clear()
+        self._session.close()
 
-    def _ask_again(self, source: Source, request: Subquery, budget: Budget) -> bytes:
-        until = min(budget.deadline, time.monotonic() + self._timeout)
+    def _ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
+        budget.charge(0)
         try:
-            try:
-                return self._ask(source, request, until, budget)
-            except urllib3.exceptions.ProtocolError:
-                # A kept connection that the node closed just now says nothing about the node.
-                return self._ask(source, request, until, budget)
-        except urllib3.exceptions.NewConnectionError as error:  # one of its TimeoutErrors, whatever took no time
-            raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
-        except (TimeoutError, urllib3.exceptions.TimeoutError):
+            answer = self._session.post(
+                source.sparql_url,
+                data=urlencode({"query": request.text}).encode(),
+                timeout=Deadline(min(budget.deadline - time.monotonic(), self._timeout)),  # type: ignore[arg-type]
+                stream=True,
+            )
+            with answer:
+                body = _read(answer, budget)
+        except requests.exceptions.Timeout:
             if time.monotonic() >= budget.deadline:
                 raise QueryTimeoutError(f"waited for node {source.id}") from None
             raise _SilentError(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
-        except (urllib3.exceptions.HTTPError, OSError, UnsafeError) as error:
+        except (requests.RequestException, ValueError, UnsafeError) as error:
             raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
-
-    def _ask(self, source: Source, request: Subquery, until: float, budget: Budget) -> bytes:
-        budget.charge(0)
-        check_address(source.sparql_url)
-        left = until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        answer = self._pool.request(
-            "POST",
-            source.sparql_url,
-            body=urlencode({"query": request.text}),
-            headers=_HEADERS,
-            redirect=False,
-            preload_content=False,
-            timeout=urllib3.Timeout(connect=left, read=left),
-        )
-        try:
-            body = _read(answer, until, budget)
-        except BaseException:
-            answer.close()
-            raise
-        answer.release_conn()
-        if answer.status != 200:
+        if answer.status_code != 200:
             said = body[:200].decode(errors="replace")
-            raise SourceFailedError(f"node {source.id} answers with status {answer.status}: {said}", [source.id])
+            raise SourceFailedError(f"node {source.id} answers with status {answer.status_code}: {said}", [source.id])
         return _rows(source, request.columns, body, answer.headers.get("Content-Type", ""))
 
 
-def _read(answer: urllib3.BaseHTTPResponse, until: float, budget: Budget) -> bytes:
+def _read(answer: requests.Response, budget: Budget) -> bytes:
     parts: list[bytes] = []
-    # read1 hands over what has arrived, so that a node that trickles is noticed by the clock.
-    while part := answer.read1(_CHUNK, decode_content=True):
+    for part in answer.iter_content(CHUNK):
         budget.charge(len(part))
-        if time.monotonic() > until:
-            raise TimeoutError
         parts.append(part)
     return b"".join(parts)
 

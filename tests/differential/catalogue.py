@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 from urllib.parse import quote
 
-import urllib3
+import requests
 
 from federation.source_selection import Snapshot, Source
 from tests.differential.reference import Reference
@@ -144,7 +144,7 @@ def _sources(nodes: Sequence[str]) -> tuple[Source, ...]:
     return tuple(Source(f"node{n}", f"{url}/sparql") for n, url in enumerate(nodes))
 
 
-_client = urllib3.PoolManager(retries=False, timeout=30)
+_session = requests.Session()
 
 
 def put(node: str, name: str, turtle: str) -> None:
@@ -152,22 +152,22 @@ def put(node: str, name: str, turtle: str) -> None:
     address = f"{node}/data?graph={quote(name, safe='')}"
     # Jena resolves the IRIs of Turtle, the absolute ones as well, but not those of N-Triples.
     media_type = "application/n-triples" if "/./" in turtle else "text/turtle"
-    _done(_client.request("PUT", address, body=turtle.encode(), headers={"Content-Type": media_type}))
+    _done(_session.put(address, data=turtle.encode(), headers={"Content-Type": media_type}, timeout=30))
 
 
 def delete(node: str, name: str) -> None:
     """Delete a graph on a node."""
-    _done(_client.request("DELETE", f"{node}/data?graph={quote(name, safe='')}"))
+    _done(_session.delete(f"{node}/data?graph={quote(name, safe='')}", timeout=30))
 
 
 def update(node: str, text: str) -> None:
     """Change a node's data."""
     headers = {"Content-Type": "application/sparql-update"}
-    _done(_client.request("POST", f"{node}/update", body=text.encode(), headers=headers))
+    _done(_session.post(f"{node}/update", data=text.encode(), headers=headers, timeout=30))
 
 
-def _done(answer: urllib3.BaseHTTPResponse) -> None:
-    assert answer.status in (200, 201, 204), (answer.status, answer.data[:300])
+def _done(answer: requests.Response) -> None:
+    assert answer.status_code in (200, 201, 204), (answer.status_code, answer.content[:300])
 
 
 class SandboxNode:

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-import urllib3
+import requests
 
 
 class Proxy:
@@ -31,7 +31,7 @@ class Proxy:
         self.fault: Fault | None = None
         self.requests = 0
         self.stopping = threading.Event()
-        self.pool = urllib3.PoolManager(retries=False, timeout=30, maxsize=8)
+        self.session = requests.Session()
         self._server = _Server(("127.0.0.1", 0), Exchange)
         self._server.proxy = self
         self.url = f"http://127.0.0.1:{self._server.server_port}{parts.path}"
@@ -44,7 +44,7 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        self.pool.clear()
+        self.session.close()
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -87,12 +87,13 @@ class Exchange(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name: self.headers[name] for name in ("Accept", "Content-Type") if name in self.headers}
         self.proxy.requests += 1
-        answer = self.proxy.pool.request(self.command, self.proxy.node + self.path, body=body, headers=headers)
-        self.answer, self.content_type = answer.data, answer.headers.get("Content-Type", "")
+        url = self.proxy.node + self.path
+        answer = self.proxy.session.request(self.command, url, data=body, headers=headers, timeout=30)
+        self.answer, self.content_type = answer.content, answer.headers.get("Content-Type", "")
         if self.proxy.fault:
             self.proxy.fault(self)
         else:
-            self.say(self.answer, answer.status, self.content_type)
+            self.say(self.answer, answer.status_code, self.content_type)
 
     do_GET = do_POST = _pass_on
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -74,13 +75,15 @@ class _Server(ThreadingHTTPServer):
 class OddServer:
     """Answers by path, or by method and path where that is given: `server.answers["PUT /data"] = lambda request: …`."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Answer] = {}
         self.asked: list[Asked] = []
         self.stopping = threading.Event()
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.odd = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
 
@@ -113,9 +116,9 @@ class OddServer:
 
 
 @contextmanager
-def odd_server() -> Iterator[OddServer]:
+def odd_server(tls: ssl.SSLContext | None = None) -> Iterator[OddServer]:
     """A server, stopped in the end."""
-    server = OddServer()
+    server = OddServer(tls)
     try:
         yield server
     finally:

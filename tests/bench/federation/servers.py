@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 import msgspec
-import urllib3
+import requests
 
 from sandbox.made_up_offerings import SandboxOffering
 from tests.bench.federation.offerings import as_quads, as_shown, portions
@@ -114,13 +114,11 @@ def load_as_union(nodes: Sequence[str], made: Sequence[tuple[SandboxOffering, De
 
 def load(server: str, quads: Iterable[str]) -> None:
     """Add N-Quads to a server, by the Graph Store Protocol."""
-    with urllib3.PoolManager() as client:
+    with requests.Session() as session:
         for body in portions(quads):
-            answer = client.request(
-                "POST", f"{server}/data", body=body, headers={"Content-Type": "application/n-quads"}, retries=False
-            )
-            if answer.status not in (200, 201, 204):
-                raise click.ClickException(f"{server} does not take the offerings: {answer.data[:300].decode()}")
+            answer = session.post(f"{server}/data", data=body, headers={"Content-Type": "application/n-quads"})
+            if answer.status_code not in (200, 201, 204):
+                raise click.ClickException(f"{server} does not take the offerings: {answer.text[:300]}")
 
 
 @contextmanager
@@ -166,12 +164,12 @@ def gateway(kind: str, placed: Placed) -> Iterator[Gateway]:
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
-    with urllib3.PoolManager(retries=False, timeout=2.0) as client:
+    with requests.Session() as session:
         while process.poll() is None and time.monotonic() < deadline:
             try:
-                if client.request("GET", url).status == 200:
+                if session.get(url, timeout=2.0).status_code == 200:
                     return
-            except urllib3.exceptions.HTTPError:
+            except requests.RequestException:
                 time.sleep(0.05)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
     raise click.ClickException(f"the gateway did not start; its last words:\n{last}")

@@ -16,7 +16,6 @@ OF_CATALOGUE = [
     "aiohttp",
     "dotenv",
     "flask",
-    "pycurl",
     "pyoxigraph",
     "pyparsing",
     "rdflib",

@@ -63,7 +63,8 @@ def test_redis_is_one_server() -> None:
 def test_a_missing_client_is_named_with_what_installs_it(
     package: str, connector: type[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "catena_core.stores.mongodb_client", raising=False)
+    for client in ("mongodb_client", "redis_client"):
+        monkeypatch.delitem(sys.modules, f"catena_core.stores.{client}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     extra = "mongodb" if package == "pymongo" else package
 

@@ -175,6 +175,18 @@ def _refused(nodes: Endpoints, node: Node) -> bool:
     return False
 
 
-def test_addresses_that_must_not_be_called_are_not_called(nodes: Endpoints) -> None:
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "http://169.254.169.254/sparql", "http://2852039166/sparql", "http://[::1/", ""]
+)
+def test_addresses_that_must_not_be_called_are_not_called(nodes: Endpoints, address: str) -> None:
     with pytest.raises(SourceFailedError):
-        nodes.ask(Source("a", "file:///etc/passwd"), REQUEST, budget())
+        nodes.ask(Source("a", address), REQUEST, budget())
+    assert not nodes.suspects(["a"])
+
+
+def test_a_redirect_is_not_followed(node: Node, nodes: Endpoints) -> None:
+    with running_nodes(1) as (other,):
+        node.fault = f"redirect {other.url}"
+        with pytest.raises(SourceFailedError, match="status 30"):
+            nodes.ask(source(node), REQUEST, budget())
+        assert not other.queries

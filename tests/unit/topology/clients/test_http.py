@@ -9,11 +9,10 @@ import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
-import pycurl
 import pytest
 
 from tests.helpers.odd_server import Handler, OddServer, closed_port, saying
-from topology.clients.http import Response, UnsafeError, WebClient, WebError, check_address, to_uri
+from topology.clients.http import Response, UnsafeError, WebClient, WebError
 
 LIMIT = 100_000
 METADATA = "169.254.169.254"
@@ -325,38 +324,17 @@ class TestAddresses:
         with pytest.raises(UnsafeError):
             web.request("GET", address)
 
-    @pytest.mark.parametrize(
-        "host",
-        [
-            METADATA,
-            "[fe80::1]",
-            "[fe80::1%25eth0]",
-            f"[::ffff:{METADATA}]",
-            "[::ffff:a9fe:a9fe]",
-            "224.0.0.1",
-            "[ff02::1]",
-        ],
-    )
-    def test_link_local_and_multicast_are_refused_before_anything_is_asked(self, host: str) -> None:
-        with pytest.raises(UnsafeError, match="link-local or multicast"):
-            check_address(f"http://{host}/")
-
     @pytest.mark.parametrize("host", ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518"])
     def test_however_the_number_is_written(self, web: WebClient, host: str) -> None:
         with pytest.raises(UnsafeError, match="link-local"):
             get(web, f"http://{host}/")
 
-    def test_a_name_that_stands_for_one_is_refused(self, web: WebClient) -> None:
-        web._curl().setopt(pycurl.RESOLVE, [f"metadata.example:80:{METADATA}"])
+    def test_a_name_that_stands_for_one_is_refused(self, web: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = socket.getaddrinfo(METADATA, 80, type=socket.SOCK_STREAM)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
         with pytest.raises(UnsafeError, match=f"{METADATA} is a link-local"):
             get(web, "http://metadata.example/")
-
-    @pytest.mark.parametrize(
-        "host", ["127.0.0.1", "10.0.0.1", "192.168.1.1", "[::1]", "[fd00::1]", "localhost", "node-1"]
-    )
-    def test_private_networks_are_where_data_spaces_live(self, host: str) -> None:
-        check_address(f"http://{host}:3030/catalogue")
 
     def test_an_iri_is_asked_for_as_a_uri(self, server: OddServer, web: WebClient) -> None:
         server.answers["/%C3%A9%7C%7B%7D"] = saying(b"ok")
@@ -366,17 +344,6 @@ class TestAddresses:
         assert answer.body == b"ok"
         assert server.asked[0].path == "/%C3%A9%7C%7B%7D?q=%20%C3%BC"
         assert answer.url == f"{server.url}/%C3%A9%7C%7B%7D?q=%20%C3%BC"
-
-    @pytest.mark.parametrize(
-        ("iri", "uri"),
-        [
-            ("http://exämple.org:80/ä", "http://xn--exmple-cua.org:80/%C3%A4"),
-            ("http://[::1]:80/a[b]?c=%41&d=+#e", "http://[::1]:80/a[b]?c=%41&d=+#e"),
-            ('http://host/\\^`<>"', "http://host/%5C%5E%60%3C%3E%22"),
-        ],
-    )
-    def test_uris(self, iri: str, uri: str) -> None:
-        assert to_uri(iri) == uri
 
     def test_a_user_name_does_not_hide_the_host(self, web: WebClient) -> None:
         with pytest.raises(UnsafeError, match="link-local"):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import pytest
-import urllib3
+import requests
 
 from catena_core.monitoring.logs import LinkLogger
 from federation.engine import Engine
@@ -51,13 +51,13 @@ class Process(NamedTuple):
 
 def put(url: str, graph: str, turtle: str) -> None:
     address = f"{url}/data?graph={quote(graph, safe='')}"
-    answer = urllib3.request("PUT", address, body=turtle.encode(), headers={"Content-Type": "text/turtle"})
-    assert answer.status in (200, 201, 204), answer.data
+    answer = requests.put(address, data=turtle.encode(), headers={"Content-Type": "text/turtle"}, timeout=30)
+    assert answer.status_code in (200, 201, 204), answer.content
 
 
 def clear(url: str) -> None:
-    answer = urllib3.request("PUT", f"{url}/data", body=b"", headers={"Content-Type": "application/n-quads"})
-    assert answer.status == 204, answer.data
+    answer = requests.put(f"{url}/data", data=b"", headers={"Content-Type": "application/n-quads"}, timeout=30)
+    assert answer.status_code == 204, answer.content
 
 
 def start_node(stack: ExitStack, *arguments: str) -> Process:
