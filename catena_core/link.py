@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from catena_core.stores import AerospikeConnector, MongoDBConnector, RedisConnector
 
 
+class Overridable:
+    """A property that an author may replace by an attribute of his own: it has no setter (Python Language Reference, 3.3.2).
+
+    Args:
+        get: The function that computes it.
+    """
+
+    def __init__(self, get: Callable[[Any], str]) -> None:
+        self._get = get
+        self.__doc__ = get.__doc__
+
+    def __get__(self, link: Link | None, owner: type[Link]) -> str:
+        """Return its value, or its description when a class is asked."""
+        return self._get(link) if link is not None else str(self.__doc__)
+
+
 class Link:
     """A small program that reads topics, writes topics, or both.
 
@@ -150,6 +166,11 @@ class Link:
         if self.options.uid_consumer_group:
             return f"{type(self).__name__}-{self.uid}"
         return self.options.consumer_group or type(self).__name__
+
+    @Overridable
+    def dead_letters(self) -> str:
+        """Return the topic of its dead letters, unless an attribute of the author's own has this name."""
+        return self._catena.definition.dead_letter_topic
 
     @property
     def kafka_endpoint(self) -> str | None:

@@ -14,25 +14,19 @@ _SAME_ERROR_AGAIN_AFTER = 30.0
 _LEFT_TO_THE_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 
-class ErrorLog:
-    """Logs errors of Kafka, each kind once in a while: librdkafka would log every lost connection of each of its threads.
+class ErrorThrottle:
+    """Passes each kind of Kafka error once in a while: librdkafka reports every lost connection of each of its threads."""
 
-    Args:
-        logger: The link's log.
-        prefix: The beginning of each line.
-    """
+    def __init__(self) -> None:
+        self._passed_at: dict[int, float] = {}
 
-    def __init__(self, logger: LinkLogger, prefix: str) -> None:
-        self._logger = logger
-        self._prefix = prefix
-        self._logged_at: dict[int, float] = {}
-
-    def log(self, error: Any) -> None:
-        """Log an error, unless its kind was logged a moment ago."""
+    def passes(self, error: Any) -> bool:
+        """Return True unless an error of this kind passed a moment ago."""
         now = time.monotonic()
-        if now - self._logged_at.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
-            self._logged_at[error.code()] = now
-            self._logger.log(f"{self._prefix}: {error.str()}", level="error" if error.fatal() else "warning")
+        passes = now - self._passed_at.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER
+        if passes:
+            self._passed_at[error.code()] = now
+        return passes
 
 
 def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -43,10 +37,16 @@ def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str
         logger: The log of trouble with brokers.
         properties: Further properties, which win.
     """
+    throttle = ErrorThrottle()
+
+    def on_error(error: Any) -> None:
+        if throttle.passes(error):
+            logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
+
     return {
         "bootstrap.servers": endpoint,
         "log_level": 2,
-        "error_cb": ErrorLog(logger, "Kafka").log,
+        "error_cb": on_error,
         "reconnect.backoff.max.ms": 2000,
         **(properties or {}),
     }

@@ -15,7 +15,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from catena_core.errors import CatenaError, RPCError
-from catena_core.kafka.client import ErrorLog, client_properties
+from catena_core.kafka.client import ErrorThrottle, client_properties
 from catena_core.kafka.watermarks import REFUSED, watermarks
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc.instances import HEARTBEAT
@@ -90,7 +90,7 @@ class RpcService(Peer):
         self._heartbeat = heartbeat
         self._unavailable: str | None = _NOT_STARTED
         self._stop = threading.Event()
-        self._error_log = ErrorLog(logger, f"reading {topic}")
+        self._errors = ErrorThrottle()
         self._consumer: Consumer | None = None
         self._reader = threading.Thread(target=self._read, name="rpc reader", daemon=True)
         self._producer = Producer(
@@ -198,8 +198,8 @@ class RpcService(Peer):
             self.take(Wire(message.headers() or [], message.value()))
         elif error.code() in REFUSED:
             self._give_up(_text(error))
-        else:
-            self._error_log.log(error)
+        elif self._errors.passes(error):
+            self._logger.log(f"reading {self._topic}: {error.str()}", level="warning")
 
     def _give_up(self, reason: str) -> None:
         if self._unavailable not in (None, _NOT_STARTED):

@@ -511,7 +511,7 @@ class TestProtocol:
     def test_the_setting_names_the_hosts(self, service: Node) -> None:
         host = urlsplit(service.url).netloc
         settings = load({"SPARQL_SERVICES": f"A.example, {host}", "SPARQL_WORKERS": "1"}, file="there is none")
-        engine = make_engine(settings, LinkLogger("test"), is_told=False)
+        engine = make_engine(settings, LinkLogger("test"), has_topics=False)
         try:
             assert engine.prepare(ALL_CALLS["joined"].replace("URL", service.url)).plan.services == (service.url,)
             assert engine.prepare("ASK { SERVICE <http://a.example/sparql> {} }").plan.services
