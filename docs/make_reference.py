@@ -92,13 +92,14 @@ def _described(item: Any, level: int) -> Iterator[str]:
             if member.is_function or "property" in member.labels:
                 yield from _described(member, level + 1)
     else:
-        is_property = "property" in item.labels
+        decorators = "".join(str(decorator.value) for decorator in getattr(item, "decorators", ()))
+        is_property = "property" in item.labels or "Overridable" in decorators
         name = item.name if item.parent.is_class else _import(item)
         name = "run_link" if name == "__call__" else name
         shown = item.name if is_property else f"{name}{_parameters(item)}"
         kind = getattr(item, "returns", None) or getattr(item, "annotation", None)
         returned = f" -> {kind}" if kind else ""
-        if "pytest.fixture" in "".join(str(decorator.value) for decorator in getattr(item, "decorators", ())):
+        if "pytest.fixture" in decorators:
             shown, returned = f"fixture {item.name}", ""
         yield f"{'#' * level} {'run_link(…)' if item.name == '__call__' else item.name}\n"
         yield f"`{shown}{'' if returned == ' -> None' else returned}`\n"
