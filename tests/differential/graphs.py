@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pyoxigraph
-from federation.skolem import PREFIX, skolem_iri
 from pyoxigraph import BlankNode, NamedNode, Quad, RdfFormat
 
 from federation.fetching.terms import skolem_label
+from federation.skolem import PREFIX, skolem_iri
 
 EX = "https://example.org/"
 OFFERINGS = 9

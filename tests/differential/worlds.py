@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from federation.skolem import PREFIX
-
 from tests.differential.graphs import EX, PREFIXES, graphs, provided
 
 

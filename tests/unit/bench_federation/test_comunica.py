@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from federation.skolem import skolem_iri
-
 from tests.bench.federation.comunica import difference
 from tests.differential.reference import Result, Row
 
