@@ -11,6 +11,7 @@ import pytest
 
 from catena_core import Electron, Link
 from catena_core.errors import RejectedError, StoppedError
+from tests.helpers.links import link
 from tests.helpers.waiting import eventually
 
 
@@ -35,17 +36,6 @@ class Upper(Link):
 
     def finish(self):
         self.finished += 1
-
-
-def link(kind, broker, source, target=None, **given):
-    return kind(
-        kafka_endpoint=broker.endpoint,
-        input_topics=(source,),
-        output_topics=(target,) if target else (),
-        consumer_group=given.pop("consumer_group", broker.group()),
-        properties=broker.properties,
-        **given,
-    )
 
 
 def test_every_electron_arrives_once_and_in_the_order_of_its_key(broker, run):

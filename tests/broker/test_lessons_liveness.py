@@ -7,68 +7,13 @@ from importlib.metadata import requires, version
 
 import pytest
 
-from catena_core import Electron, Link
+from catena_core import Link
 from catena_core.consuming.loop import ConsumerLoop
 from catena_core.delivery.at_least_once import AtLeastOnce
-from tests.broker.test_delivery import link
 from tests.helpers.consumer_loop import health, metric, record
+from tests.helpers.links import Counting, Held, link, patient, quick
 from tests.helpers.waiting import eventually
 from tests.servers.process import free_port
-
-# Rebalances that take a second, not ten.
-QUICK = {"session.timeout.ms": "1500", "heartbeat.interval.ms": "300"}
-
-
-class Counting(Link):
-    """Copies, and counts how often it was given each value; what it has of the partitions is known."""
-
-    pause = 0.0
-
-    def __init_subclass__(cls):
-        cls.counts = Counter()
-
-    def __init__(self, **given):
-        super().__init__(**given)
-        self.own = set()
-        self.rebalances = 0
-
-    def assigned(self, partitions):
-        self.own |= set(partitions)
-        self.rebalances += 1
-
-    def revoked(self, partitions):
-        self.own -= set(partitions)
-
-    def transform(self, electron):
-        self.counts[electron.value] += 1
-        time.sleep(self.pause)
-        return Electron(electron.key, electron.value)
-
-
-class Held(Counting):
-    """Counts, and does not come back from its transform before its gate is opened."""
-
-    def __init_subclass__(cls):
-        super().__init_subclass__()
-        cls.gate = threading.Event()
-
-    def transform(self, electron):
-        self.counts[electron.value] += 1
-        self.gate.wait(60)
-
-
-def quick(kind, broker, source, target=None, more=(), **given):
-    made = link(kind, broker, source, target, **given)
-    made.use(made.options.overridden_by({"properties": {**made.options.properties, **QUICK, **dict(more)}}))
-    return made
-
-
-def patient(broker):
-    """Where nothing may come twice on Kafka: a member that a busy machine holds up must not be taken for dead.
-
-    The embedded broker does nothing before that time is over.
-    """
-    return () if broker.properties else {"session.timeout.ms": "30000"}
 
 
 def test_lesson_01_a_stuck_link_is_unhealthy_and_says_where_it_stands(broker, run, capfd):

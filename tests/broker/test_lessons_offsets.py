@@ -6,10 +6,8 @@ import time
 
 import pytest
 
-from tests.broker.test_delivery import link
-from tests.broker.test_lessons_liveness import Counting, quick
-from tests.broker.test_state import Memory
 from tests.helpers.consumer_loop import committed, record
+from tests.helpers.links import Counting, Memory, link, quick
 from tests.helpers.waiting import eventually
 
 OFFSET_COMMIT, TXN_OFFSET_COMMIT = 8, 28

@@ -15,9 +15,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from catena_core import Electron, Link
 from catena_core.dead_letters.policy import DeadLetterLimits
 from catena_core.dead_letters.replay import VALUE_LEFT_OUT
-from tests.broker.test_delivery import link
-from tests.broker.test_lessons_liveness import Counting, quick
 from tests.helpers.consumer_loop import committed
+from tests.helpers.links import Counting, link, quick
 from tests.helpers.waiting import eventually
 
 on_apache = pytest.mark.parametrize("broker", [pytest.param("apache", marks=pytest.mark.kafka)], indirect=True)

@@ -24,7 +24,7 @@ from catena_core import Link, errors
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc import RpcService, rpc
 from catena_core.topics import TopicSpec, ensure
-from tests.broker.test_delivery import link
+from tests.helpers.links import link
 from tests.helpers.waiting import eventually
 from tests.servers import kafka as kafka_module
 from tests.servers import kafka_server

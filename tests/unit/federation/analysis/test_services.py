@@ -24,9 +24,8 @@ from federation.engine import Engine
 from federation.errors import QueryRefused, QuerySyntaxError, QueryTimeout, ServerStopping, ServiceFailed
 from federation.protocol.sparql import sparql_blueprint
 from federation.source_selection import Snapshot, Source
-from tests.helpers.sparql_node import Node, running_nodes
+from tests.helpers.sparql_node import Node, put, running_nodes
 from tests.helpers.waiting import eventually
-from tests.unit.federation.test_engine import put
 from topology.gateway.engine import make_engine
 from topology.settings import load
 
