@@ -1,4 +1,4 @@
-"""Lessons 7, 8, 9, 10, 11 and 16: what fails, what is sent, what is held, and what that costs."""
+"""Electrons that fail, and outputs that Kafka refuses: tried again, then among the dead letters."""
 
 import re
 import secrets
@@ -53,7 +53,7 @@ def small_topic(broker, name, largest):
     return topic
 
 
-def test_lesson_07_what_fails_is_tried_a_few_times_with_growing_waits_then_set_aside_then_committed(broker, run):
+def test_what_fails_is_tried_a_few_times_with_growing_waits_then_set_aside_then_committed(broker, run):
     """Neither lost nor tried in a hot loop; and once it is among the dead letters it does not come again."""
     source, dead = broker.topic("in", partitions=1), broker.topic("dead")
 
@@ -82,7 +82,7 @@ def test_lesson_07_what_fails_is_tried_a_few_times_with_growing_waits_then_set_a
 
 @on_apache
 @both_deliveries
-def test_lesson_08_an_output_that_its_topic_refuses_becomes_a_dead_letter(broker, run, delivery):
+def test_an_output_that_its_topic_refuses_becomes_a_dead_letter(broker, run, delivery):
     """What Kafka refuses for good must neither stop the link nor be lost; the rest goes on."""
     source, target = broker.topic("in", partitions=1), small_topic(broker, "out", 2000)
     dead = small_topic(broker, "dead", 1_000_000)
@@ -110,7 +110,7 @@ def test_lesson_08_an_output_that_its_topic_refuses_becomes_a_dead_letter(broker
 
 @on_apache
 @both_deliveries
-def test_lesson_08_dead_letters_whose_topic_refuses_them_too_go_there_without_their_value(broker, run, delivery):
+def test_dead_letters_whose_topic_refuses_them_too_go_there_without_their_value(broker, run, delivery):
     """A dead letter that cannot be sent must not stop the link: at least what there was is told."""
     source, dead = broker.topic("in", partitions=1), small_topic(broker, "dead", 1500)
 
@@ -137,7 +137,7 @@ def test_lesson_08_dead_letters_whose_topic_refuses_them_too_go_there_without_th
 
 
 @both_deliveries
-def test_lesson_08_an_output_too_large_for_any_topic_is_a_dead_letter_of_its_electron(broker, run, delivery):
+def test_an_output_too_large_for_any_topic_is_a_dead_letter_of_its_electron(broker, run, delivery):
     """What cannot be sent at all is found out where it arises, not where it would end the link."""
     source, target, dead = broker.topic("in", partitions=1), broker.topic("out"), broker.topic("dead")
 
@@ -155,7 +155,7 @@ def test_lesson_08_an_output_too_large_for_any_topic_is_a_dead_letter_of_its_ele
     assert blowing.status == 0
 
 
-def test_lesson_08_where_everything_fails_the_link_stops_at_its_limit(broker, run):
+def test_where_everything_fails_the_link_stops_at_its_limit(broker, run):
     """Dead letters are for the electrons' faults; a link that is at fault itself must not put all of a topic there."""
     source, dead = broker.topic("in", partitions=1), broker.topic("dead")
 
@@ -174,7 +174,7 @@ def test_lesson_08_where_everything_fails_the_link_stops_at_its_limit(broker, ru
     assert committed(broker, broker.group(), source)[0] <= 20
 
 
-def test_lesson_08_what_fails_while_its_partition_leaves_is_no_dead_letter(broker, run):
+def test_what_fails_while_its_partition_leaves_is_no_dead_letter(broker, run):
     """Another instance has it by then, and may fare better."""
     source, target, dead = broker.topic("in", partitions=2), broker.topic("out"), broker.topic("dead")
     failed = threading.Event()
@@ -205,7 +205,7 @@ def test_lesson_08_what_fails_while_its_partition_leaves_is_no_dead_letter(broke
 
 
 @on_apache
-def test_lesson_09_each_member_has_one_transactional_id_that_names_application_and_instance(broker, run):
+def test_each_member_has_one_transactional_id_that_names_application_and_instance(broker, run):
     """Ids that two members share fence each other; ids for each partition cost a producer each."""
     source, target = broker.topic("in"), broker.topic("out")
 
@@ -227,7 +227,7 @@ def test_lesson_09_each_member_has_one_transactional_id_that_names_application_a
 
 
 @on_apache
-def test_lesson_09_all_that_a_transform_sends_is_seen_together_or_not_at_all(broker, run):
+def test_all_that_a_transform_sends_is_seen_together_or_not_at_all(broker, run):
     """Also what it sends by itself, to whatever topic; and what an attempt that failed has sent is not seen."""
     source, target, side = broker.topic("in", partitions=1), broker.topic("out"), broker.topic("side")
 
@@ -252,7 +252,7 @@ def test_lesson_09_all_that_a_transform_sends_is_seen_together_or_not_at_all(bro
 
 
 @on_apache
-def test_lesson_09_a_transform_that_outlives_its_partition_sends_nothing(broker, run):
+def test_a_transform_that_outlives_its_partition_sends_nothing(broker, run):
     """What was under way when the partition was revoked is done by its next owner, and by nobody else."""
     source, target = broker.topic("in", partitions=1), broker.topic("out", partitions=1)
 
@@ -281,7 +281,7 @@ def test_lesson_09_a_transform_that_outlives_its_partition_sends_nothing(broker,
 
 
 @on_apache
-def test_lesson_10_memory_is_bounded_however_far_behind_a_slow_link_is(broker, run):
+def test_memory_is_bounded_however_far_behind_a_slow_link_is(broker, run):
     """Neither what is fetched ahead nor what waits for lanes grows with what stands in the topic."""
     source = broker.topic("in", partitions=1)
     megabyte = 1 << 20
@@ -318,7 +318,7 @@ def _resident():
     return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1)) * 1024
 
 
-def test_lesson_11_lanes_run_side_by_side(broker, run):
+def test_lanes_run_side_by_side(broker, run):
     """No lock is held around a transform: as many as there are lanes are within it at once."""
     source, target = broker.topic("in"), broker.topic("out")
     meeting = threading.Barrier(4)
@@ -339,7 +339,7 @@ def test_lesson_11_lanes_run_side_by_side(broker, run):
 
 
 @both_deliveries
-def test_lesson_16_back_pressure_holds_results_and_never_runs_a_transform_again(broker, run, delivery):
+def test_back_pressure_holds_results_and_never_runs_a_transform_again(broker, run, delivery):
     """While the producer's queue is full, what was transformed waits; it is not transformed anew."""
     source, target = broker.topic("in", partitions=1), broker.topic("out")
 
