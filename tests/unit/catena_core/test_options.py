@@ -233,3 +233,21 @@ def test_a_bad_option_ends_the_program_with_one_clear_line(arguments, variables,
     assert ended.returncode == status
     assert "Traceback" not in ended.stderr
     assert len([line for line in ended.stderr.splitlines() if said in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "number"),
+    [
+        ("num_main_threads", "3", 3),
+        ("num_rpc_threads", "0", 0),
+        ("exp_window_size", "100", 100),
+        ("consumer_timeout", "1.5", 1.5),
+        ("metrics_port", "8000", 8000),
+        ("rpc_port", "8001", 8001),
+        ("processes", "2", 2),
+    ],
+)
+def test_number_options_are_numbers_also_where_they_were_given_as_text(name, text, number):
+    """A number that stays text is compared as text."""
+    value = getattr(Link(**{name: text}).options, name)
+    assert (type(value), value) == (type(number), number)
