@@ -26,7 +26,7 @@ up: install  ## run the whole topology on this machine, with a sandbox to feed i
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy catena_core federation topology sandbox links tests/servers tests/bench
+	$(BIN)/mypy catena_core federation topology sandbox links tests
 
 docs: install  ## docs/reference.md anew, from the docstrings
 	$(BIN)/python docs/make_reference.py

@@ -148,7 +148,7 @@ def test_a_transform_that_outlives_its_link_is_told_that_it_is_over(broker, run)
         drain_timeout = 0.2
         dead_letter_topic = dead
         reached, ended = threading.Event(), threading.Event()
-        told = ()
+        told: tuple[str, ...] = ()
 
         def transform(self, electron):
             self.reached.set()

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -27,7 +28,8 @@ class Slow(Link):
 
     @property
     def rebalances(self):
-        registry = self.life.runtime._metrics.registry
+        runtime: Any = self.life.runtime
+        registry = runtime._metrics.registry
         text = generate_latest(registry).decode()
         return float(next(line for line in text.splitlines() if line.startswith("catena_rebalances_total ")).split()[1])
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import (
@@ -284,7 +285,7 @@ class Adder(Link):
 class Asking(Link):
     """Asks the adder in its generator, in its transform, and in a method that others call."""
 
-    answers = ()
+    answers: tuple[Any, ...] = ()
 
     def generator(self):
         self.answers = (*self.answers, self.rpc_call("adder", "add", 1, timeout=30))

@@ -6,6 +6,7 @@ import decimal
 import threading
 import uuid
 from collections import Counter
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
@@ -16,7 +17,7 @@ from catena_core.wire.message import reader
 from tests.helpers.links import link
 from tests.helpers.waiting import eventually
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "asynchronous": {},
     "sequential": {"sequential": True},
     "synchronous": {"synchronous": True},
@@ -149,7 +150,9 @@ def test_a_link_sends_from_everywhere_in_every_mode(broker, run, mode):
     sends = link(Sends, broker, source, target, **MODES[mode])
     sends.start(embedded=True, setup_kwargs={"other": other})
     try:
-        expected = [what for place in places for what in (f"{place} plain", f"{place} callback", f"{place} sync")]
+        expected: list[Any] = [
+            what for place in places for what in (f"{place} plain", f"{place} callback", f"{place} sync")
+        ]
         expected += [(place, 1, 2) for place in places]
         assert Counter(values(broker, target, len(expected))) == Counter(expected)
         elsewhere = [f"{place} {what}" for place in places for what in ("topic", "elsewhere")]

@@ -14,6 +14,7 @@ class Counting(Link):
     """Copies, and counts how often it was given each value; what it has of the partitions is known."""
 
     pause = 0.0
+    counts: Counter[str]
 
     def __init_subclass__(cls):
         cls.counts = Counter()
@@ -38,6 +39,8 @@ class Counting(Link):
 
 class Held(Counting):
     """Counts, and does not come back from its transform before its gate is opened."""
+
+    gate: threading.Event
 
     def __init_subclass__(cls):
         super().__init_subclass__()

@@ -31,7 +31,7 @@ def text_of(node):
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        text = "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
         return re.sub(r"…+", "…", text)
     if isinstance(node, ast.BinOp):
         return re.sub(r"…+", "…", text_of(node.left) + text_of(node.right)).split("\n")[0]

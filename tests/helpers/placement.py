@@ -25,8 +25,9 @@ def load(documents):
             subject = waiting.pop()
             for triple in triples:
                 if triple.subject == subject:
-                    store.add(ox.Quad(*triple, offering))
-                    store.add(ox.Quad(*triple))
+                    quad = triple.subject, triple.predicate, triple.object
+                    store.add(ox.Quad(*quad, offering))
+                    store.add(ox.Quad(*quad))
                     if triple.object not in seen and not isinstance(triple.object, ox.Literal):
                         seen.add(triple.object)
                         waiting.append(triple.object)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import time
+from typing import Any
 
 import pyoxigraph as ox
 import pytest
@@ -64,15 +65,15 @@ def assert_equal_answers(up, truth):
         elif isinstance(expected, ox.QuerySolutions):
             answer = up.ask(text)
             assert answer.status_code == 200, answer.text
-            found = ox.parse_query_results(answer.content, format=ox.QueryResultsFormat.JSON)
+            found: Any = ox.parse_query_results(answer.content, format=ox.QueryResultsFormat.JSON)
             if "ORDER BY" in query:
                 assert [str(row) for row in found] == [str(row) for row in expected], query
             else:
                 assert rows(found) == rows(expected), query
         else:
             answer = up.ask(text, accept="application/n-triples")
-            found = [quad.triple for quad in ox.parse(answer.content, format=ox.RdfFormat.N_TRIPLES)]
-            assert canonical(found) == canonical(expected), query
+            triples = [quad.triple for quad in ox.parse(answer.content, format=ox.RdfFormat.N_TRIPLES)]
+            assert canonical(triples) == canonical(expected), query
         assert answer.headers["Catena-Completeness"] == "complete"
 
 

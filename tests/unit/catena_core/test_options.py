@@ -25,7 +25,7 @@ class Copies(Link):
 def read(arguments, environment=None, **given):
     """What a link made with these options takes from a command line: its options and further arguments."""
     taken = []
-    link_command = command("copies", Copies.__doc__, Copies(**given).options, lambda *both: taken.append(both))
+    link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *both: taken.append(both))
     result = CliRunner().invoke(link_command, arguments, env=environment)
     assert result.exit_code == 0, result.output
     return taken[0]
@@ -33,7 +33,7 @@ def read(arguments, environment=None, **given):
 
 def refusal(arguments, environment=None, **given):
     """What is said of a command line that cannot be."""
-    link_command = command("copies", Copies.__doc__, Copies(**given).options, lambda *_: None)
+    link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *_: None)
     result = CliRunner().invoke(link_command, arguments, env=environment)
     assert result.exit_code == 2
     return result.output
@@ -178,7 +178,7 @@ def test_variables_set_properties_and_the_command_line_wins():
 
 
 def test_help_teaches():
-    link_command = command("copies", Copies.__doc__, Copies(consumer_group="mine").options, lambda *_: None)
+    link_command = command("copies", Copies.__doc__ or "", Copies(consumer_group="mine").options, lambda *_: None)
     text = CliRunner(env={"COLUMNS": "110"}).invoke(link_command, ["--help"], prog_name="copies.py").output
     headings = [
         "What it reads and writes:",

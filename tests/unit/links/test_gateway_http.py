@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ class TestOfferings:
     def test_a_list_that_takes_long_to_make_is_kept(self, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
         """As long as it takes ten times."""
         clock = [0.0]
-        monkeypatch.setattr(listing.time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
         def look(*_: Any) -> list[Listed]:
             clock[0] += 2

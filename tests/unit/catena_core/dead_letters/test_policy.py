@@ -2,6 +2,7 @@
 
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,9 @@ class Message:
 
 
 def letter(offset, partition=0, topic="letters"):
-    return DeadLetter(topic, partition, offset, 0.0, *[None] * 7, replays=0, complete=True)
+    unknown: list[Any] = [None] * 7
+    rest: list[Any] = [*unknown, 0, True]
+    return DeadLetter(topic, partition, offset, 0.0, *rest)
 
 
 def test_all_that_a_dead_letter_says_is_read():

@@ -2,6 +2,7 @@
 
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -28,7 +29,7 @@ class Coordinator:
 def settled(coordinator):
     """Settles a partition of which three electrons are finished."""
     everything_arrived = SimpleNamespace(done=SimpleNamespace(wait=lambda seconds: True), error=None)
-    producer = SimpleNamespace(send=None, send_plainly=None, arrival=lambda: everything_arrived)
+    producer: Any = SimpleNamespace(send=None, send_plainly=None, arrival=lambda: everything_arrived)
     delivery = AtLeastOnce(producer, LinkLogger("test"), Metrics())
     delivery.attach(coordinator)
     assignment = Assignment(("topic", 0), replaying=False)

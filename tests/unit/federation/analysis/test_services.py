@@ -164,7 +164,7 @@ def expected(text: str) -> Counter[tuple[tuple[str, str], ...]]:
     for graph, turtle in GRAPHS.items():
         for quad in pyoxigraph.parse(turtle, pyoxigraph.RdfFormat.TURTLE):
             store.add(quad)
-            store.add(pyoxigraph.Quad(*quad.triple, pyoxigraph.NamedNode(graph)))
+            store.add(pyoxigraph.Quad(quad.subject, quad.predicate, quad.object, pyoxigraph.NamedNode(graph)))
     solutions = store.query(text)
     assert isinstance(solutions, pyoxigraph.QuerySolutions)
     body = solutions.serialize(format=pyoxigraph.QueryResultsFormat.JSON)

@@ -147,7 +147,7 @@ def test_while_another_query_brings_it_up_to_date_the_query_goes_on_without(
     pulling, go_on = threading.Event(), threading.Event()
     pull = catalogue.pull
 
-    def slow_pull(*arguments: object) -> Rows:
+    def slow_pull(*arguments: object) -> Pulled:
         pulling.set()
         assert go_on.wait(30)
         return pull(*arguments)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ OWN: dict[str, Any] = {}
 LISTED_TWICE = {"holders": {G: "a"}}
 WITHHELD = {"withheld": frozenset({G})}
 NOWHERE = {"holders": {G: ""}}
-TOUCHED = {"touched": {G: 2}}
+TOUCHED: dict[str, Any] = {"touched": {G: 2}}
 
 
 def has_moved(before: dict[str, Any], now: dict[str, Any], graphs: frozenset[str] | None = None) -> bool:
