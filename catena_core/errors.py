@@ -86,8 +86,11 @@ class InternalError(RPCError):
     title = "Internal error"
 
 
-class TimeoutError(RPCError, builtins.TimeoutError):
-    """Nobody answered a call in time."""
+class RPCTimeoutError(RPCError, builtins.TimeoutError):
+    """No instance answered a call in time."""
 
     code = -32001
     title = "Timeout"
+
+
+TimeoutError = RPCTimeoutError  # noqa: A001, RUF100  # its name until 0.1

@@ -1,9 +1,8 @@
-"""The life of a link: started, kept running, and ended."""
+"""The lifecycle of a link: start it, keep it running, and end it."""
 
 from __future__ import annotations
 
 import gc
-import inspect
 import math
 import os
 import signal
@@ -16,12 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from catena_core import processes
 from catena_core.cli import command, environment_endpoint, environment_properties
 from catena_core.clock import Clock, SystemClock
-from catena_core.consuming.assignment import Assignment
+from catena_core.definition import LinkDefinition
+from catena_core.die_with_parent import on_parent_death
 from catena_core.errors import CatenaError, StoppedError, UsageError
 from catena_core.kafka.connect import wait_for_broker
 from catena_core.monitoring import logs
@@ -29,43 +29,43 @@ from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
-
-if TYPE_CHECKING:
-    from catena_core.link import Link
+from catena_core.stores.link_stores import LinkStores
 
 # Seconds before a generator that raised is called again.
 _AFTER_ERROR = 1.0
 
-# A transform that waits learns within so many seconds that its partition was given to another instance.
-_LOOK_AROUND = 0.1
+# A transform that waits learns within so many seconds that another instance has its partition.
+_WAIT_STEP = 0.1
 
-# What runs a container's program where it is not the first process itself.
+# The first processes of containers that run the program as their child.
 _INITS = ("tini", "docker-init", "dumb-init", "catatonit")
 
 
-class Life:
-    """What happens to one link between its start and its end.
+class Lifecycle:
+    """Starts, runs and ends one link. It is the library's part of a link, apart from the names of the link's author.
 
     Args:
-        link: The link.
+        definition: The link.
 
     Attributes:
+        definition: As given.
+        stores: The connections to stores.
         stop: Set when the link is to stop.
         failure: Why it ended, if it was not asked to.
         ready: Set when it does its work: its generator runs, and it has joined its consumer group.
         clock: The time as the link sees it.
-        transforming: Tells of which partition the calling thread transforms an electron; ``None``: of none.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, definition: LinkDefinition) -> None:
+        self.definition = definition
+        self.stores = LinkStores(lambda: definition.link.options)
+        self._link = definition.link
         self.stop = threading.Event()
         self.failure: BaseException | None = None
         self.ready = threading.Event()
         self.clock: Clock = SystemClock()
-        self.transforming: Callable[[], Assignment | None] = lambda: None
         self._setup_kwargs: Mapping[str, Any] = {}
-        self._is_program = False  # else others live in this process, too
+        self._is_program = False  # else the process has work beside this link
         self._running = threading.Event()
         self._ended = threading.Event()
         self._waited_for: list[threading.Thread] = []
@@ -73,10 +73,10 @@ class Life:
 
     @property
     def runtime(self) -> Runtime:
-        """What the link stands on.
+        """Kafka, the test driver, or nothing at all.
 
         Raises:
-            UsageError: It was not started yet.
+            UsageError: The link was not started yet.
         """
         if self._runtime is None:
             raise UsageError("a link can send and read tables from setup() on, not in its constructor")
@@ -85,8 +85,7 @@ class Life:
     def start(self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None) -> None:
         """Read the command line, run until told to stop, and leave the process."""
         self._setup_kwargs = setup_kwargs or {}
-        name = type(self._link).__name__
-        description = inspect.getdoc(type(self._link)) or ""
+        definition = self.definition
 
         def run(options: LinkOptions, further: list[str]) -> None:
             if options.processes > 1:
@@ -95,7 +94,7 @@ class Life:
             self._link.args = further
             self.run(options)
 
-        command(name, description, self._link.options, run, self._link.use)(
+        command(definition.name, definition.description, self._link.options, run, definition.use)(
             list(arguments) if arguments is not None else None, prog_name=Path(sys.argv[0]).name or "link"
         )
 
@@ -122,7 +121,11 @@ class Life:
             raise self.failure
 
     def wait_until_ready(self, timeout: float | None) -> bool:
-        """Wait until the link does its work, or has ended; whether it does."""
+        """Wait until the link does its work, or has ended.
+
+        Returns:
+            Whether it does its work.
+        """
         deadline = time.monotonic() + timeout if timeout is not None else math.inf
         while not self.ready.wait(min(0.05, max(0.0, deadline - time.monotonic()))):
             if self._ended.is_set() or time.monotonic() >= deadline:
@@ -130,7 +133,11 @@ class Life:
         return not self._ended.is_set()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
+        """Wait until the link has ended, at most ``timeout`` seconds.
+
+        Returns:
+            Whether it has.
+        """
         return self._ended.wait(timeout)
 
     def run(self, options: LinkOptions) -> None:
@@ -141,10 +148,10 @@ class Life:
         """
         link = self._link
         options = processes.own_ports(options)
-        link.use(options)
+        self.definition.use(options)
         if processes.is_child():
-            self.launch(lambda: processes.follow_parent(self.stop), "parent")
-        fields = {"link": type(link).__name__, "uid": link.uid, "group": link.consumer_group}
+            on_parent_death(self.stop.set)
+        fields = {"link": self.definition.name, "uid": link.uid, "group": link.consumer_group}
         logs.configure(options.log_level, options.log_format, fields)
         self._is_program = threading.current_thread() is threading.main_thread()
         self._take_signals()
@@ -153,7 +160,7 @@ class Life:
             sys.exit(1)
 
     def attach(self, runtime: Runtime, setup_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Put the link on a runtime and set it up."""
+        """Give the link its runtime and set it up."""
         self._runtime = runtime
         if setup_kwargs is not None:
             self._setup_kwargs = setup_kwargs
@@ -163,7 +170,7 @@ class Life:
         """Stop because of an error that no retry can mend; the process ends with status 1."""
         if self.failure is None:
             self.failure = error
-            self._link.logger.log(f"stopping, because: {_told(error)}", level="error")
+            self._link.logger.log(f"stopping, because: {_text(error)}", level="error")
         self.stop.set()
 
     def end(self, message: str) -> None:
@@ -173,21 +180,25 @@ class Life:
         self.stop.set()
 
     def wait(self, seconds: float) -> bool:
-        """Let time pass, but not beyond the link's end or the loss of the electron's partition; whether one of these came."""
-        assignment = self.transforming()
+        """Let time pass, but not beyond the link's end or the loss of the electron's partition.
+
+        Returns:
+            Whether one of these came.
+        """
+        assignment = None if self._runtime is None else self._runtime.current_assignment()
         if assignment is None:
             return self.clock.wait(self.stop, seconds)
-        while not assignment.revoked and seconds > _LOOK_AROUND:
-            if self.clock.wait(self.stop, _LOOK_AROUND):
+        while not assignment.revoked and seconds > _WAIT_STEP:
+            if self.clock.wait(self.stop, _WAIT_STEP):
                 return True
-            seconds -= _LOOK_AROUND
+            seconds -= _WAIT_STEP
         return assignment.revoked or self.clock.wait(self.stop, seconds)
 
     def launch(self, target: Callable[[], None], name: str, waited_for: bool = False) -> threading.Thread:
         """Run something in a thread of the link's.
 
         Args:
-            target: What to run.
+            target: The function to run.
             name: The thread's name.
             waited_for: Whether the end of the link waits for it.
         """
@@ -202,34 +213,69 @@ class Life:
         thread.start()
         return thread
 
-    def running(self) -> None:
-        """Start the generator: the tables are complete, and the transform is about to be called."""
-        link = self._link
-        if link.generates:
+    def launch_logged(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        waited_for: bool,
+        interval: float | None = None,
+        wait: bool = False,
+    ) -> threading.Thread:
+        """Run a function of the link's author in a thread of its own, and log its error.
+
+        Args:
+            target: The function.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+            waited_for: Whether the end of the link waits for it.
+            interval: Seconds between the starts of two calls until the link stops; ``None``: one call.
+            wait: Whether the first of these calls comes only after the interval.
+        """
+        name = getattr(target, "__name__", str(target))
+
+        def call() -> None:
+            try:
+                target(*(args or ()), **(kwargs or {}))
+            except StoppedError:
+                pass
+            except Exception as error:
+                self._link.logger.log(f"{name} failed: {error!r}", level="error")
+
+        if interval is None:
+            return self.launch(call, name, waited_for)
+        return self.clock.repeat(
+            call, interval, wait, self.stop, lambda run: self.launch(run, f"loop {name}", waited_for)
+        )
+
+    def _start_running(self) -> None:
+        """Start the generator: the tables are complete, and the first transform follows."""
+        link, definition = self._link, self.definition
+        if definition.generates:
             self.launch(self._generate, "generator")
         if self._is_program:
-            gc.freeze()  # what the setup made stays: collections need not walk it again and again
-        reading = ", ".join(link.input_topics) if link.reads else ""
+            gc.freeze()  # the objects of the setup stay, so that collections need not walk them again and again
+        reading = ", ".join(link.input_topics) if definition.reads else ""
         link.logger.log(f"running as {link.uid}, consumer group {link.consumer_group}, reading {reading or '-'}")
-        if not link.reads:
+        if not definition.reads:
             self.ready.set()
         self._running.set()
 
     def _run_embedded(self, options: LinkOptions) -> None:
-        self._link.use(options)
+        self.definition.use(options)
         self._run()
 
     def _run(self) -> None:
-        """Live, and finish exactly once, however it came about."""
+        """Run the link, and call its finish exactly once, even after an error."""
         link = self._link
         try:
-            self._live()
+            self._run_on_runtime()
         except SystemExit:
-            pass  # the link's own setup or finish said that it is to end
+            pass  # the link's own setup or finish asked for the end
         except CatenaError as error:
             self.failed(error)
         except Exception as error:
-            link.logger.log(f"{type(link).__name__} failed: {error!r}", level="exception")
+            link.logger.log(f"{self.definition.name} failed: {error!r}", level="exception")
             self.failure = self.failure or error
         finally:
             self.stop.set()
@@ -242,39 +288,39 @@ class Life:
                 link.logger.log(f"finish failed: {error!r}", level="exception")
                 self.failure = self.failure or error
             finally:
-                link.close_stores()
+                self.stores.close()
                 link.logger.log("stopped cleanly" if self.failure is None else "stopped")
                 self._ended.set()
 
-    def _live(self) -> None:
-        link, options = self._link, self._link.options
+    def _run_on_runtime(self) -> None:
+        link, options, definition = self._link, self._link.options, self.definition
         with ExitStack() as ending:
-            monitoring = Monitoring(type(link).__name__, link.uid, link.consumer_group, options, link.logger)
+            monitoring = Monitoring(definition.name, link.uid, link.consumer_group, options, link.logger)
             ending.callback(monitoring.close)
             if options.kafka_endpoint is None:
-                self._live_without_kafka(monitoring, ending)
+                self._run_without_kafka(monitoring, ending)
             elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
-                runtime = KafkaRuntime(link, options, self.stop, monitoring)
+                runtime = KafkaRuntime(definition, options, self.stop, self.ready, self.failed, monitoring)
                 ending.callback(runtime.close)
                 ending.callback(self.stop.set)
                 self.attach(runtime)
-                if link.reads and not link.input_topics and not link.dynamic_inputs:
-                    raise UsageError(f"{type(link).__name__} has nothing to read; name topics with -i TOPIC")
+                if definition.reads and not link.input_topics and not link.dynamic_inputs:
+                    raise UsageError(f"{definition.name} has nothing to read; name topics with -i TOPIC")
                 if options.num_rpc_threads:
                     runtime.rpc()
                 self._serve_calls(ending)
                 if not self.stop.is_set():
-                    monitoring.health.ready = not link.reads
-                    runtime.run()
+                    monitoring.health.ready = not definition.reads
+                    runtime.run(self._start_running)
 
-    def _live_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
-        link = self._link
-        if link.reads and (link.input_topics or not link.generates):
+    def _run_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
+        definition = self.definition
+        if definition.reads and (definition.subscription.topics or not definition.generates):
             raise UsageError("no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT")
         self.attach(NoRuntime())
         self._serve_calls(ending)
         monitoring.health.ready = True
-        self.running()
+        self._start_running()
         self.stop.wait()
 
     def _serve_calls(self, ending: ExitStack) -> None:
@@ -316,9 +362,9 @@ class Life:
 
 
 def unique_name() -> str:
-    """The name of this instance: for the one program of a container the container's host name, which outlives restarts.
+    """Name this instance: the one program of a container by the container's host name, which outlives restarts.
 
-    Elsewhere many share a host, and each start makes another name.
+    Elsewhere many instances share a host, and each start makes another name.
     """
     host = socket.gethostname()
     if _is_program_of_container():
@@ -340,5 +386,5 @@ def _is_program_of_container() -> bool:
         return False
 
 
-def _told(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
     return str(error) if isinstance(error, CatenaError) else repr(error)

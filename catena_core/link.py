@@ -9,14 +9,14 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from catena_core.dead_letters.policy import DeadLetterLimits
+from catena_core.definition import LinkDefinition
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, StoppedError, UsageError
-from catena_core.lifecycle import Life, unique_name
+from catena_core.lifecycle import Lifecycle, unique_name
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import LinkOptions
 from catena_core.rpc import Instances
 from catena_core.rpc.peer import DEFAULT_TIMEOUT
-from catena_core.stores.link_stores import LinkStores
 from catena_core.table import TableContent
 from catena_core.transforming.results import to_electrons
 
@@ -91,10 +91,10 @@ class Link:
         self.uid = unique_name()
         self.args: list[str] = []
         self.logger = LinkLogger(type(self).__name__)
-        self._life = Life(self)
-        self._input_topics: tuple[str, ...] = ()
-        self._stores = LinkStores(lambda: self.options)
-        self.use(defaults.overridden_by(given))
+        self.options = defaults.overridden_by(given)
+        # The one attribute that is the library's own: an author may give any other a meaning of his.
+        self._catena = Lifecycle(LinkDefinition(self, Link))
+        self._catena.definition.use(self.options)
 
     # What a link's author defines
 
@@ -134,7 +134,7 @@ class Link:
     @property
     def input_topics(self) -> tuple[str, ...]:
         """The topics that are read now."""
-        return self._input_topics
+        return self._catena.definition.subscription.topics
 
     @property
     def output_topics(self) -> tuple[str, ...]:
@@ -156,31 +156,30 @@ class Link:
     @property
     def mongodb(self) -> MongoDBConnector | None:
         """MongoDB, where an endpoint was given; see :mod:`catena_core.stores`."""
-        return self._stores.mongodb
+        return self._catena.stores.mongodb
 
     @property
     def aerospike(self) -> AerospikeConnector | None:
         """Aerospike, where an endpoint was given; see :mod:`catena_core.stores`."""
-        return self._stores.aerospike
+        return self._catena.stores.aerospike
 
     @property
     def redis(self) -> RedisConnector | None:
         """Redis, where an endpoint was given; see :mod:`catena_core.stores`."""
-        return self._stores.redis
+        return self._catena.stores.redis
 
     @property
     def instances(self) -> Instances:
         """Which links are alive, ``by_uid`` and ``by_group``."""
-        return self._life.runtime.rpc().instances
+        return self._catena.runtime.rpc().instances
 
     def add_input_topic(self, topic: str) -> None:
         """Read one topic more from now on."""
-        if topic not in self._input_topics:
-            self._input_topics = (*self._input_topics, topic)
+        self._catena.definition.subscription.add(topic)
 
     def remove_input_topic(self, topic: str) -> None:
         """No longer read a topic."""
-        self._input_topics = tuple(name for name in self._input_topics if name != topic)
+        self._catena.definition.subscription.remove(topic)
 
     # What it does
 
@@ -212,7 +211,7 @@ class Link:
         electrons = [item if topic is None else item.replace(topic=topic) for item in to_electrons(content)]
         wait = self.options.synchronous if synchronous is None else synchronous
         if callback is None and not wait:
-            self._life.runtime.send(electrons)
+            self._catena.runtime.send(electrons)
             return
         arrived = threading.Event()
         errors: list[Exception] = []
@@ -222,12 +221,12 @@ class Link:
                 errors.append(error)
             elif callback is not None:
                 # Whoever waits is told by the callback's own thread, so that the callback comes first.
-                self._life.runtime.callback(lambda: callback(*(callback_args or ()), **(callback_kwargs or {})))
-                self._life.runtime.callback(arrived.set)
+                self._catena.runtime.callback(lambda: callback(*(callback_args or ()), **(callback_kwargs or {})))
+                self._catena.runtime.callback(arrived.set)
                 return
             arrived.set()
 
-        if self._life.runtime.send(electrons, done) and wait:
+        if self._catena.runtime.send(electrons, done) and wait:
             arrived.wait()
             if errors:
                 raise DeliveryError(str(errors[0])) from errors[0]
@@ -253,7 +252,7 @@ class Link:
             RPCError: One of its kinds in :mod:`catena_core.errors`: the method is not known, the arguments do not fit,
                 it raised an error, nobody answered in time.
         """
-        return self._life.runtime.rpc().call(to, method, args, kwargs, timeout)
+        return self._catena.runtime.rpc().call(to, method, args, kwargs, timeout)
 
     def rpc_notify(
         self, method: str, args: Any = None, kwargs: Mapping[str, Any] | None = None, to: str = "broadcast"
@@ -267,7 +266,7 @@ class Link:
             to: The uid of an instance; a class's name or a consumer group, all of whose instances are called; or
                 ``"broadcast"``: all links.
         """
-        self._life.runtime.rpc().notify(method, args, kwargs, to)
+        self._catena.runtime.rpc().notify(method, args, kwargs, to)
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
         """Read a compacted topic as a mapping: complete before the first transform, kept fresh from then on.
@@ -276,11 +275,11 @@ class Link:
             topic: The topic; all its partitions are read by every instance.
             content: ``decode``, ``accept`` and ``on_change`` of :class:`~catena_core.table.TableContent`.
         """
-        return self._life.runtime.table(topic, **content)
+        return self._catena.runtime.table(topic, **content)
 
     def partition_count(self, topic: str) -> int:
         """How many partitions a topic has."""
-        return self._life.runtime.partition_count(topic)
+        return self._catena.runtime.partition_count(topic)
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run a call in the lane of a link that has a single one: between electrons, never beside one.
@@ -288,7 +287,7 @@ class Link:
         Raises:
             UsageError: It has several lanes, or one for each partition.
         """
-        self._life.runtime.submit(function, *args)
+        self._catena.runtime.submit(function, *args)
 
     def loop(
         self,
@@ -309,10 +308,7 @@ class Link:
             wait: Whether the first call comes only after the interval.
             safe_stop: Whether the link's end waits for a call under way.
         """
-        name, call = self._logged(target, args, kwargs)
-        return self._life.clock.repeat(
-            call, interval, wait, self._life.stop, lambda run: self._life.launch(run, f"loop {name}", safe_stop)
-        )
+        return self._catena.launch_logged(target, args, kwargs, safe_stop, interval, wait)
 
     def launch_thread(
         self,
@@ -329,8 +325,7 @@ class Link:
             kwargs: Its keyword arguments.
             safe_stop: Whether the link's end waits for it.
         """
-        name, call = self._logged(target, args, kwargs)
-        return self._life.launch(call, name, safe_stop)
+        return self._catena.launch_logged(target, args, kwargs, safe_stop)
 
     def launch_process(
         self,
@@ -351,12 +346,12 @@ class Link:
         process.start()
         return process
 
-    # Its life
+    # Its lifecycle
 
     @property
     def stopping(self) -> bool:
         """Whether the link is to stop; long work should look now and then."""
-        return self._life.stop.is_set()
+        return self._catena.stop.is_set()
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond the link's end, nor for long when the electron's partition was given to another instance.
@@ -365,12 +360,12 @@ class Link:
             StoppedError: The link is to stop, or another instance has the partition now. Within a transform let it pass: the
                 electron is delivered again.
         """
-        if self._life.wait(seconds):
+        if self._catena.wait(seconds):
             raise StoppedError
 
     def now(self) -> float:
         """The time, in seconds since the Unix epoch; in a test, what the driver says."""
-        return self._life.clock.now()
+        return self._catena.clock.now()
 
     def start(
         self,
@@ -390,9 +385,9 @@ class Link:
             CatenaError: Embedded, it could not be started.
         """
         if embedded:
-            self._life.start_embedded(setup_kwargs)
+            self._catena.start_embedded(setup_kwargs)
         else:
-            self._life.start(arguments, setup_kwargs)
+            self._catena.start(arguments, setup_kwargs)
 
     def run(self, link_options: LinkOptions) -> None:
         """Run with these options until told to stop; SIGTERM, SIGINT and SIGQUIT do so where this is the main thread.
@@ -400,7 +395,7 @@ class Link:
         Raises:
             SystemExit: The link failed; the reason has been logged.
         """
-        self._life.run(link_options)
+        self._catena.run(link_options)
 
     def stop(self, message: str = "") -> None:
         """End the link cleanly: what is under way is finished and committed first.
@@ -408,7 +403,7 @@ class Link:
         Args:
             message: The reason, for the log.
         """
-        self._life.end(message)
+        self._catena.end(message)
 
     def suicide(self, message: str = "", exception: bool = False) -> None:
         """End the link cleanly, and the calling thread's work with it, if that thread is the link's own.
@@ -420,14 +415,14 @@ class Link:
             exception: Whether it is an error: the process then ends with status 1.
         """
         if exception:
-            self._life.failed(RuntimeError(message or "suicide"))
-        self._life.end(message)
+            self._catena.failed(RuntimeError(message or "suicide"))
+        self._catena.end(message)
         raise SystemExit
 
     @property
     def failure(self) -> BaseException | None:
         """Why the link ended, or is about to, if it was not asked to."""
-        return self._life.failure
+        return self._catena.failure
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
         """Wait until the link does its work: its generator runs, and it has joined its consumer group.
@@ -438,76 +433,8 @@ class Link:
         Returns:
             Whether it is ready; not if it ended before.
         """
-        return self._life.wait_until_ready(timeout)
+        return self._catena.wait_until_ready(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
-        return self._life.join(timeout)
-
-    # What the rest of the library asks
-
-    @property
-    def reads(self) -> bool:
-        """Whether the link consumes: it has its own transform."""
-        return type(self).transform is not Link.transform
-
-    @property
-    def generates(self) -> bool:
-        """Whether it has its own generator."""
-        return type(self).generator is not Link.generator
-
-    @property
-    def lane_count(self) -> int | str:
-        """How many lanes it has by its options, or ``"partition"``."""
-        if self.options.sequential or self.options.synchronous:
-            return 1
-        return self.options.num_main_threads or self.lanes
-
-    @property
-    def default_topic(self) -> str | None:
-        """Where electrons go that do not say."""
-        return next(iter(self.options.output_topics), None)
-
-    @property
-    def dead_letters(self) -> str:
-        """The topic of dead letters."""
-        return self.dead_letter_topic or f"{self.consumer_group}.dead-letters"
-
-    @property
-    def life(self) -> Life:
-        """What starts and ends it."""
-        return self._life
-
-    def close_stores(self) -> None:
-        """Close the connections to stores."""
-        self._stores.close()
-
-    def use(self, link_options: LinkOptions) -> None:
-        """Take these options.
-
-        Raises:
-            UsageError: They give a link that replays its topics more than one lane.
-        """
-        if self.replay and (link_options.num_main_threads or 1) > 1:
-            raise UsageError(
-                f"{type(self).__name__} replays its topics, so it must have a single lane: leave out num_main_threads "
-                "(--main-threads)"
-            )
-        self.options = link_options
-        self._input_topics = link_options.input_topics
-
-    def _logged(
-        self, target: Callable[..., Any], args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
-    ) -> tuple[str, Callable[[], None]]:
-        """The name of what is to be called in a thread of its own, and a call of it that logs an error."""
-        name = getattr(target, "__name__", str(target))
-
-        def call() -> None:
-            try:
-                target(*(args or ()), **(kwargs or {}))
-            except StoppedError:
-                pass
-            except Exception as error:
-                self.logger.log(f"{name} failed: {error!r}", level="error")
-
-        return name, call
+        return self._catena.join(timeout)

@@ -1,4 +1,4 @@
-"""Several processes of one link on one machine: for transforms that use up a processor, of which threads would share one."""
+"""Several processes of one link on one machine, for transforms that keep a processor busy: threads would share one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -14,19 +13,19 @@ from typing import Any
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import LinkOptions
 
-# The variable that tells a process which of them it is.
+# The variable that numbers these processes.
 NUMBER = "CATENA_PROCESS"
 
 
 def run(count: int, logger: LinkLogger) -> int:
     """Start this program so many times, each as one instance, and wait for their end.
 
-    They are one consumer group, so they share the partitions. When one of them ends by itself, the others are ended, too, so
-    that whatever watches this process sees it. Ports that are named are the first one's; each further one takes the next.
+    They are one consumer group, so they share the partitions. When one of them ends by itself, it ends the others, so that a
+    supervisor of this process notices. The first one takes the ports that are named, each further one the next ports.
 
     Args:
-        count: How many.
-        logger: Where their ends are told.
+        count: The number of processes.
+        logger: The log of their ends.
 
     Returns:
         The exit status: 0 when all ended cleanly.
@@ -59,7 +58,7 @@ def is_child() -> bool:
 
 
 def own_ports(options: LinkOptions) -> LinkOptions:
-    """The options of this process, with the ports that are its own."""
+    """Give the options of this process, with its own ports."""
     number = os.environ.get(NUMBER, "")
     further = int(number) - 1 if number.isdigit() else 0
 
@@ -67,14 +66,6 @@ def own_ports(options: LinkOptions) -> LinkOptions:
         return port + further if port else port
 
     return replace(options, metrics_port=own(options.metrics_port), rpc_port=own(options.rpc_port))
-
-
-def follow_parent(stop: threading.Event) -> None:
-    """Set ``stop`` when the process that started this one is gone, however it died."""
-    parent = os.getppid()
-    while not stop.wait(1.0):
-        if os.getppid() != parent:
-            stop.set()
 
 
 def _start(number: int) -> subprocess.Popen[bytes]:

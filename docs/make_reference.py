@@ -41,8 +41,8 @@ SECTIONS = (
 
 # Methods by which the library's parts call each other, not for those who write links.
 _INTERNAL = {
-    "Link": {"reads", "generates", "lane_count", "default_topic", "life", "close_stores", "use", "run"},
-    "LinkDriver": {"send", "table", "partition_count", "submit", "callback", "rpc"},
+    "Link": {"run"},
+    "LinkDriver": {"send", "table", "partition_count", "submit", "callback", "current_assignment", "rpc"},
     "LocalRpc": {"join"},
     "TableContent": {"apply"},
     "Instances": {"find", "wait_for", "wake", "saw", "ended"},

@@ -1,1 +1,1 @@
-"""Consuming: polling Kafka, dispatching electrons to lanes, and committing finished offsets."""
+"""Consuming: poll Kafka, dispatch electrons to lanes, and have finished offsets committed."""

@@ -1,36 +1,34 @@
-"""What a link knows of a partition for as long as it has it, and how its electrons travel to lanes and back."""
+"""The state of a partition for as long as this instance has it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from catena_core.consuming.offset_tracker import OffsetTracker
+from catena_core.kafka.partition import Partition
 from catena_core.wire.message import Message
 
-Partition = tuple[str, int]
-
-# What one electron of a partition sent: a message, or a call to make once all before it has arrived.
+# What an electron sent: a message, or a call to make once all messages before it have arrived.
 Output = Message | Callable[[Exception | None], None]
 
 
 class Assignment:
-    """A partition for as long as this instance has it. Only the thread that owns the consumer changes it.
+    """A partition that this instance has. Only the thread that owns the consumer changes it.
 
     Attributes:
         partition: Topic and number.
         replaying: Whether its end, as it was at the time of assignment, has not been reached yet.
-        revoked: Set when its electrons are to be left where they are: another instance gets them.
-        paused: Whether Kafka is asked for no more of it at the moment.
-        waiting: How many of its electrons were read and are not finished.
-        in_lanes: How many of them lanes have.
-        bytes_waiting: How large their values are, in bytes.
-        tracker: Which of them are finished.
-        position: Up to where it was finished when last looked at; -1: not known.
-        lag: How many electrons were not finished then; -1: not known. Other threads may read it.
+        revoked: Set when another instance gets its electrons: lanes leave them where they are.
+        paused: Whether the consumer reads no more of it at the moment.
+        waiting: The number of its electrons that were read and are not finished.
+        in_lanes: The number of those that lanes have.
+        bytes_waiting: The size of their values, in bytes.
+        tracker: Tells which of them are finished.
+        position: The offset up to which it was finished at the last look; -1: not known.
+        lag: The number of unfinished electrons then; -1: not known. Other threads may read it.
         committed: The offset that was committed last, or else from which it was read; -1: not known.
-        seek_to: Where the consumer must be sent before anything is read; -1: nowhere.
-        outputs: In ``exactly_once``: what its finished electrons sent, with their offsets, until the transaction is committed.
+        seek_to: The offset to which the consumer must be sent before anything is read; -1: none.
+        outputs: In ``exactly_once``: the outputs of its finished electrons, with their offsets, until they are committed.
     """
 
     __slots__ = (
@@ -62,27 +60,4 @@ class Assignment:
         self.tracker = OffsetTracker()
         self.committed = -1
         self.seek_to = -1
-        self.outputs: list[tuple[int, Output]] = []
-
-
-class Batch:
-    """Messages of one partition, handed to one lane in one go.
-
-    Attributes:
-        assignment: Their partition.
-        messages: The messages, in order.
-        offsets: Their offsets.
-        bytes: How large their values are, in bytes.
-        done: How many of them, from the first on, have been transformed and their outputs sent.
-        outputs: In ``exactly_once``: what they sent, with their offsets.
-    """
-
-    __slots__ = ("assignment", "bytes", "done", "messages", "offsets", "outputs")
-
-    def __init__(self, assignment: Assignment, messages: list[Any], offsets: list[int]) -> None:
-        self.assignment = assignment
-        self.messages = messages
-        self.offsets = offsets
-        self.bytes = sum(map(len, messages))
-        self.done = 0
         self.outputs: list[tuple[int, Output]] = []

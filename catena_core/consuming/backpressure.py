@@ -1,4 +1,4 @@
-"""When a partition is paused because too much of it waits, and when it is resumed."""
+"""Backpressure: pause a partition when too much of it waits, and resume it later."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from confluent_kafka import Consumer, TopicPartition
 
 from catena_core.consuming.assignment import Assignment
 
-# In batches, how many of a partition may wait before it is paused, and how few before it is resumed. A pause throws away
-# what was fetched ahead, so the two lie well apart, and batches count as no smaller than this.
+# The number of batches of a partition above which it is paused, and below which it is resumed. A pause throws away what
+# Kafka's client has fetched ahead, so the two lie well apart, and a batch counts as no smaller than the least unit.
 PAUSE_ABOVE, RESUME_BELOW = 8, 2
 _LEAST_UNIT = 50
 
 # The same in bytes.
 PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
 
-# And how many electrons may stand between the first that is not finished and the newest: what is finished beyond a stuck one
-# cannot be committed, and is repeated after a crash.
+# The same in electrons from the first unfinished one to the newest: those beyond a stuck one cannot be committed, and are
+# repeated after a crash.
 PAUSE_ABOVE_SPAN, RESUME_BELOW_SPAN = 100_000, 50_000
 
 
-class Pausing:
-    """The one place where partitions are paused and resumed, by what waits of them.
+class Backpressure:
+    """Pauses and resumes partitions by the amount of each that waits; no other part of a link does.
 
     Args:
         consumer: The consumer.
-        batch_size: The most electrons that are taken in one go.
+        batch_size: The most electrons of one batch.
     """
 
     def __init__(self, consumer: Consumer, batch_size: int) -> None:
@@ -33,13 +33,13 @@ class Pausing:
 
     @property
     def most_waiting(self) -> int:
-        """How many electrons of a partition may wait."""
+        """The most electrons of a partition that may wait."""
         return PAUSE_ABOVE * self._unit
 
-    def review(self, assignment: Assignment) -> None:
-        """Pause a partition of which too much waits, or resume it when little enough does."""
+    def apply(self, assignment: Assignment) -> None:
+        """Pause a partition that is over the limit, or resume one that is well below it."""
         if not assignment.paused:
-            if self.is_crowded(assignment):
+            if self.is_over_limit(assignment):
                 self._consumer.pause([TopicPartition(*assignment.partition)])
                 assignment.paused = True
         elif (
@@ -50,8 +50,8 @@ class Pausing:
             self._consumer.resume([TopicPartition(*assignment.partition)])
             assignment.paused = False
 
-    def is_crowded(self, assignment: Assignment) -> bool:
-        """Whether so much of a partition waits that no more of it should be read, unless that is so already."""
+    def is_over_limit(self, assignment: Assignment) -> bool:
+        """Whether too much of a partition waits, and it is not paused yet."""
         if assignment.paused:
             return False
         return (
@@ -61,7 +61,7 @@ class Pausing:
         )
 
     def release(self, assignments: list[Assignment]) -> None:
-        """Resume partitions that leave: Kafka's client remembers a pause, and one that came back would stay silent for ever."""
+        """Resume partitions that leave: Kafka's client remembers a pause, and one that came back would stay silent."""
         paused = [TopicPartition(*assignment.partition) for assignment in assignments if assignment.paused]
         if paused:
             self._consumer.resume(paused)

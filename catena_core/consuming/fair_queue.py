@@ -20,7 +20,7 @@ Owner = TypeVar("Owner")
 _PREFERENCE = 1.7
 
 
-class Backlog(Generic[Owner]):
+class FairQueue(Generic[Owner]):
     """What was read and not handed to a lane yet.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where partitions stand: where they begin, and how far they are."""
+"""The positions of partitions: where reading starts, and how far it lags behind."""
 
 from __future__ import annotations
 
@@ -11,38 +11,42 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from catena_core.consuming.assignment import Assignment
 from catena_core.monitoring.logs import LinkLogger
-from catena_core.monitoring.watchdog import Watchdog
 
-# Seconds after an assignment when partitions are looked up of which nothing has come by then.
+# Seconds after an assignment when the positions of silent partitions are looked up.
 _LOOK_UP_AFTER = 1.0
 
 
-class Positions:
-    """Looks after the positions of a consumer's partitions; only the thread that owns the consumer calls it.
+class LagMeter:
+    """Measures the positions and the lag of a consumer's partitions. Only the thread that owns the consumer calls it.
 
     Args:
         consumer: The consumer.
-        logger: Where it is told that a partition began in the wrong place.
-        watchdog: Told how far each partition is.
-        transactional: Whether the group's offsets are committed in transactions.
+        logger: The log of partitions that start in the wrong place.
+        transactional: Whether transactions commit the group's offsets.
     """
 
-    def __init__(self, consumer: Consumer, logger: LinkLogger, watchdog: Watchdog, transactional: bool) -> None:
+    def __init__(self, consumer: Consumer, logger: LinkLogger, transactional: bool) -> None:
         self._consumer = consumer
         self._logger = logger
-        self._watchdog = watchdog
         self._transactional = transactional
         self._look_up_at = math.inf
 
     def assigned(self) -> None:
-        """Partitions were assigned: those of which nothing comes are looked up in a while."""
+        """Look up the positions of new partitions in a while, if they stay silent."""
         self._look_up_at = time.monotonic() + _LOOK_UP_AFTER
 
-    def begins_rightly(self, assignment: Assignment, offset: int) -> bool:
-        """Whether the first offset since an assignment is not before the committed one; if it is, the consumer is sent there.
+    def verify_start(self, assignment: Assignment, offset: int) -> bool:
+        """Send the consumer to the committed offset if a partition starts before it.
 
-        Where offsets are in a transaction of a member that died, and the assignment grows while librdkafka waits for its end,
-        it begins at ``auto.offset.reset`` instead of where the group stands, and all would be done again.
+        A member that dies may leave offsets in an open transaction. If the assignment grows while librdkafka waits for that
+        transaction to end, reading starts at ``auto.offset.reset``, and every electron would be transformed again.
+
+        Args:
+            assignment: The partition.
+            offset: The first offset that was read since its assignment.
+
+        Returns:
+            Whether it starts in the right place; if not, its electrons do not count yet.
         """
         if not self._transactional:
             return True
@@ -67,18 +71,17 @@ class Positions:
         return False
 
     def _seek(self, assignment: Assignment) -> None:
-        """Send the consumer to where a partition is to be read; where that fails, again later. Nothing of it counts before."""
+        """Send the consumer to the start of a partition; :meth:`measure` tries again if that fails."""
         with suppress(KafkaException):
             self._consumer.seek(TopicPartition(*assignment.partition, assignment.seek_to))
             assignment.seek_to = -1
 
     def measure(self, assignments: Collection[Assignment]) -> None:
-        """Take down how far partitions are; whoever looks at the metrics must not ask the client, which is the loop's own."""
+        """Record positions and lags: an exporter of metrics must not ask the client, which belongs to the loop."""
         for assignment in assignments:
             if assignment.seek_to >= 0:
                 self._seek(assignment)
             self._measure(assignment)
-            self._watchdog.note(assignment.partition, assignment.position, assignment.waiting > 0)
         if time.monotonic() > self._look_up_at:
             self._look_up(assignments)
 
@@ -92,7 +95,7 @@ class Positions:
                     assignment.lag = max(0, high - max(assignment.position, low))
 
     def _look_up(self, assignments: Collection[Assignment]) -> None:
-        """Ask where partitions stand of which nothing has come since they were assigned, so that their lag is known."""
+        """Ask for the committed offsets of partitions that have been silent since their assignment, to know their lag."""
         self._look_up_at = math.inf
         idle = [assignment for assignment in assignments if assignment.position < 0]
         if not idle:

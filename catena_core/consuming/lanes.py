@@ -1,6 +1,6 @@
 """Lanes: threads in which a link's own code runs, beside the thread that owns the consumer.
 
-An electron's key decides its lane, so electrons of one key are transformed in order while others go on beside them.
+An electron's key decides its lane, so lanes transform electrons of one key in order while others go on beside them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import queue
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from catena_core.consuming.assignment import Assignment, Output
+from catena_core.kafka.partition import Partition
 
 
 class Lane:
@@ -28,12 +31,12 @@ class Lane:
 
     @property
     def is_current(self) -> bool:
-        """Whether this is the lane in which the caller runs."""
+        """Whether the caller runs in this lane."""
         return threading.current_thread() is self._thread
 
     @property
     def depth(self) -> int:
-        """How many calls wait."""
+        """The number of waiting calls."""
         return self._queue.qsize()
 
     def put(self, work: Callable[..., None], *args: Any) -> None:
@@ -53,3 +56,126 @@ class Lane:
                 return
             work, args = item
             work(*args)
+
+
+class Batch:
+    """Messages of one partition, dispatched to one lane together.
+
+    Attributes:
+        assignment: Their partition.
+        messages: The messages, in order.
+        offsets: Their offsets.
+        bytes: The size of their values, in bytes.
+        done: How many of them, from the first on, have been transformed and their outputs sent.
+        outputs: In ``exactly_once``: their outputs, with their offsets.
+    """
+
+    __slots__ = ("assignment", "bytes", "done", "messages", "offsets", "outputs")
+
+    def __init__(self, assignment: Assignment, messages: list[Any], offsets: list[int]) -> None:
+        self.assignment = assignment
+        self.messages = messages
+        self.offsets = offsets
+        self.bytes = sum(map(len, messages))
+        self.done = 0
+        self.outputs: list[tuple[int, Output]] = []
+
+    def discard_outputs(self, offset: int) -> None:
+        """Drop the outputs of a failed attempt, as far as the transaction holds them back."""
+        while self.outputs and self.outputs[-1][0] == offset:
+            self.outputs.pop()
+
+
+class LanePool:
+    """The lanes of one consumer: so many for all partitions, or one for each partition.
+
+    Only the thread that owns the consumer dispatches batches and collects them.
+
+    Args:
+        lanes: How many lanes electrons are spread over by key, or ``"partition"``.
+        process: Called in a lane for each batch.
+        idle: Called in a lane whenever it has nothing to do; it may find more work and queue it.
+
+    Attributes:
+        are_partitions: Whether each partition has a lane.
+        single: The lane, where there is just one for all partitions, from :meth:`open` on.
+        in_lanes: The number of electrons that lanes have.
+    """
+
+    def __init__(self, lanes: int | str, process: Callable[[Batch], None], idle: Callable[[], None]) -> None:
+        self._process = process
+        self._idle = idle
+        self._number = 0 if lanes == "partition" else int(lanes)
+        self._keyed: list[Lane] = []
+        self._by_partition: dict[Partition, Lane] = {}
+        self._finished: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self.are_partitions = not self._number
+        self.single: Lane | None = None
+        self.in_lanes = 0
+
+    def open(self) -> None:
+        """Start the lanes for all partitions; from now on they call ``idle``."""
+        self._keyed = [Lane(f"lane {number}", self._idle) for number in range(self._number)]
+        self.single = self._keyed[0] if self._number == 1 else None
+
+    def assigned(self, partition: Partition) -> None:
+        """Start the lane of a partition, where each has its own."""
+        if self.are_partitions:
+            self._by_partition[partition] = Lane(f"lane {partition[0]}/{partition[1]}", self._idle)
+
+    def revoked(self, partition: Partition) -> None:
+        """End the lane of a partition once it is done."""
+        lane = self._by_partition.pop(partition, None)
+        if lane is not None:
+            lane.close()
+
+    def close(self) -> None:
+        """End all lanes once they are done."""
+        for lane in self._all():
+            lane.close()
+
+    def depths(self) -> dict[str, int]:
+        """Count the waiting calls of each lane, by its name. Other threads may call it."""
+        return {lane.name: lane.depth for lane in self._all()}
+
+    def dispatch(self, batch: Batch) -> None:
+        """Give messages of one partition to their lanes."""
+        own = self._by_partition.get(batch.assignment.partition)
+        if own is not None:
+            self._put(own, batch)
+        elif self.single is not None:
+            self._put(self.single, batch)
+        else:
+            by_lane: dict[int, tuple[list[Any], list[int]]] = {}
+            for message, offset in zip(batch.messages, batch.offsets, strict=True):
+                key = message.key()
+                number = (offset if key is None else hash(key)) % len(self._keyed)
+                messages, offsets = by_lane.setdefault(number, ([], []))
+                messages.append(message)
+                offsets.append(offset)
+            for number, (messages, offsets) in by_lane.items():
+                self._put(self._keyed[number], Batch(batch.assignment, messages, offsets))
+
+    def collect(self, timeout: float = 0) -> Batch | None:
+        """Take the next batch that a lane is done with; ``None`` if there is none within so many seconds."""
+        try:
+            batch = self._finished.get(timeout=timeout) if timeout else self._finished.get_nowait()
+        except queue.Empty:
+            return None
+        self.in_lanes -= len(batch.messages)
+        batch.assignment.in_lanes -= len(batch.messages)
+        return batch
+
+    def _put(self, lane: Lane, batch: Batch) -> None:
+        self.in_lanes += len(batch.messages)
+        batch.assignment.in_lanes += len(batch.messages)
+        lane.put(self._run, batch)
+
+    def _run(self, batch: Batch) -> None:
+        try:
+            self._process(batch)
+        finally:
+            self._finished.put(batch)
+
+    def _all(self) -> list[Lane]:
+        return [*self._keyed, *list(self._by_partition.values())]

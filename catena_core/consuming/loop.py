@@ -1,11 +1,11 @@
 """The consumer loop: one thread at a time owns the consumer, and polling never waits for a link's own code.
 
-It polls, hands electrons to lanes, and has committed what is finished. A partition of which too much waits is paused, while the
-others are polled on, so that Kafka never takes the link for dead and one slow key, topic or node does not stop the rest.
+It polls, dispatches electrons to lanes, and has finished offsets committed. It pauses a partition of which too much waits and
+polls the others on, so that Kafka never takes the link for dead and one slow key, topic or node does not stop the rest.
 
-A link with a single lane polls in that lane as long as it keeps up: electrons that stay in one thread cost less than those
-that change over. The loop's own thread steps in as soon as the lane has not come back for a moment (the pattern
-Leader/Followers of Schmidt, Stal, Rohnert and Buschmann, "Pattern-Oriented Software Architecture", volume 2, 2000).
+A link with a single lane polls in that lane as long as it keeps up: an electron that stays in one thread costs less. The
+loop's own thread steps in when the lane stays away (the pattern Leader/Followers of Schmidt, Stal, Rohnert and Buschmann,
+"Pattern-Oriented Software Architecture", volume 2, 2000).
 """
 
 from __future__ import annotations
@@ -17,77 +17,74 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from catena_core.consuming.assignment import Assignment, Batch, Partition
-from catena_core.consuming.backpressure import Pausing
-from catena_core.consuming.fair_queue import Backlog, weight_of
-from catena_core.consuming.lag import Positions
-from catena_core.consuming.lane_pool import LanePool
-from catena_core.delivery.at_least_once import AtLeastOnce, Delivery
-from catena_core.delivery.exactly_once import ExactlyOnce
+from catena_core.consuming.assignment import Assignment
+from catena_core.consuming.backpressure import Backpressure
+from catena_core.consuming.fair_queue import FairQueue, weight_of
+from catena_core.consuming.lag import LagMeter
+from catena_core.consuming.lanes import Batch, LanePool
+from catena_core.consuming.subscription import Subscription
+from catena_core.delivery.base import Delivery
 from catena_core.errors import UsageError
 from catena_core.kafka.client import consumer_properties
+from catena_core.kafka.partition import Partition
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import ConsumerState, Metrics
-from catena_core.monitoring.watchdog import Watchdog
 
-# Where topics take turns, lanes are given this many seconds of work ahead: with more, a turn would come late; with less,
-# lanes would run empty.
+# Where topics share the lanes, these get so many seconds of work ahead: with more, the next topic would wait too long; with
+# less, lanes would run empty.
 _AHEAD = 0.1
 
-# Seconds that a lane which polls by itself may stay away before the loop's own thread does it.
+# Seconds for which a polling lane may stay away before the loop's own thread polls.
 _ABSENCE = 0.05
 
-# Seconds for which nothing is read where lanes are behind, before partitions are paused.
-_HOLD_OFF = 1.0
+# Seconds for which the loop reads nothing while lanes are behind, before it pauses partitions.
+_BACK_OFF = 1.0
 
-# While nothing is read, partitions are paused or lanes are full, the thread looks around after so many seconds.
-_PATIENCE, _SHORT_PATIENCE = 0.1, 0.02
+# Seconds to wait for the next message; the short ones while partitions are paused or lanes are full.
+_POLL_TIMEOUT, _SHORT_POLL_TIMEOUT = 0.1, 0.02
 
-# Seconds without a message after which outputs are sent at once, and wait for no others any more.
-_BREATH = 0.001
+# Seconds without a message after which outputs are sent at once, without waiting for more.
+_LINGER = 0.001
 
 
-class Handler(Protocol):
-    """What the loop calls; the runtime of a link."""
-
-    def process(self, batch: Batch) -> None:
-        """Transform a batch, in a lane, as far as it comes."""
-
-    def idle(self) -> None:
-        """There is nothing more to do for the moment."""
+class PartitionListener(Protocol):
+    """Hears of the partitions that this instance gets and loses."""
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
-        """These partitions are this instance's from now on."""
+        """Learn that these partitions are this instance's from now on."""
 
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
-        """These partitions are another instance's; none of their electrons is being transformed, or the deadline is over."""
+        """Learn that another instance has these partitions; lanes have left their electrons, or the deadline is over."""
 
     def replayed(self, partition: Partition) -> None:
-        """A replayed partition has been handed out up to its end, for the first time since it was assigned."""
+        """Learn that a replayed partition was dispatched up to its end, for the first time since its assignment."""
 
 
 class ConsumerLoop:
-    """Reads topics as a member of a consumer group and hands electrons to lanes.
+    """Reads topics as a member of a consumer group and dispatches electrons to lanes.
 
     Args:
         endpoint: Kafka's ``host:port``.
         group: The consumer group.
         instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
-        topics: Called for the topics to read; asked again in every round, so they may change while running.
-        handler: What is to happen with electrons and partitions.
-        delivery: How offsets are committed.
+        subscription: The topics to read, which may change while the loop runs.
+        process: Transforms a batch, in a lane; it must not raise.
+        listener: Hears of assigned, revoked and replayed partitions.
+        delivery: Commits offsets.
         lanes: How many lanes electrons are spread over by key, or ``"partition"`` for one lane for each partition.
-        replay: Read each partition from its first offset whenever it is assigned, for links whose state is what the topics
-            say. Partitions are then assigned by range, so that topics with equally many partitions are shared out alike.
-        batch_size: The most electrons taken in one round.
-        one_by_one: Hand out an electron only when the one before is committed.
+        replay: Read each partition from its first offset whenever it is assigned, for links that rebuild their state from
+            the topics. Partitions are then assigned by range, so that topics with equally many partitions are shared alike.
+        batch_size: The most electrons of one read.
+        one_by_one: Dispatch an electron only when the one before is committed.
         input_mode: How several topics share the lanes: see :func:`catena_core.consuming.fair_queue.weight_of`.
         window: Electrons within which the shares hold.
         drain_timeout: Seconds for which electrons in lanes may go on when their partition is revoked, or the link stops.
         properties: Further librdkafka properties.
-        logger: Where trouble is told.
-        metrics: Where all is counted.
-        watchdog: Told how far each partition is.
+        logger: The link's log.
+        metrics: The link's metrics.
+
+    Attributes:
+        last_run: When a thread last ran the loop once, by the monotonic clock.
     """
 
     def __init__(
@@ -96,8 +93,9 @@ class ConsumerLoop:
         endpoint: str,
         group: str,
         instance_id: str | None,
-        topics: Callable[[], Sequence[str]],
-        handler: Handler,
+        subscription: Subscription,
+        process: Callable[[Batch], None],
+        listener: PartitionListener,
         delivery: Delivery,
         lanes: int | str,
         replay: bool,
@@ -109,11 +107,10 @@ class ConsumerLoop:
         properties: Mapping[str, str],
         logger: LinkLogger,
         metrics: Metrics,
-        watchdog: Watchdog,
     ) -> None:
-        self._topics = topics
+        self._subscription = subscription
         self._subscribed: tuple[str, ...] = ()
-        self._handler = handler
+        self._listener = listener
         self._delivery = delivery
         self._replay = replay
         self._batch_size = 1 if one_by_one else batch_size
@@ -121,14 +118,13 @@ class ConsumerLoop:
         self._drain_timeout = drain_timeout
         self._logger = logger
         self._metrics = metrics
-        self._watchdog = watchdog
         self._assignments: dict[Partition, Assignment] = {}
-        self._backlog: Backlog[Assignment] = Backlog(lambda topic: weight_of(input_mode, self._subscribed, topic))
+        self._queue: FairQueue[Assignment] = FairQueue(lambda topic: weight_of(input_mode, self._subscribed, topic))
         self._slice = max(1, min(self._batch_size, window // 10))
-        self._crowded_since: float | None = None
-        self._starving = False
-        self._turn = threading.Lock()  # whoever owns the consumer holds it
-        self._last_round = 0.0
+        self._over_limit_since: float | None = None
+        self._idle = False
+        self._owner = threading.Lock()  # held by the thread that owns the consumer
+        self.last_run = time.monotonic()
         self._leaving = True
         self._leave_by: float | None = None
         self._has_left = False
@@ -143,9 +139,10 @@ class ConsumerLoop:
             consumer_properties(endpoint, group, instance_id, replay, logger, properties)
             | {"on_commit": self._on_commit}
         )
-        self._pausing = Pausing(self._consumer, self._batch_size)
-        self._positions = Positions(self._consumer, logger, watchdog, isinstance(delivery, ExactlyOnce))
-        self._lanes = LanePool(lanes, handler.process, self._poll_in_lane)
+        self._backpressure = Backpressure(self._consumer, self._batch_size)
+        self._lag = LagMeter(self._consumer, logger, delivery.transactional)
+        self._lanes = LanePool(lanes, process, self._poll_in_lane)
+        self._shares_lanes = self._must_share_lanes()
         self._lanes.open()
         delivery.attach(self._consumer)
         metrics.read_consumer(self._state)
@@ -168,10 +165,10 @@ class ConsumerLoop:
         else:
             lane.put(call, *args)
 
-    @property
-    def partitions(self) -> tuple[Partition, ...]:
-        """The partitions that are this instance's."""
-        return tuple(self._assignments)
+    def progress(self) -> dict[Partition, tuple[int, bool]]:
+        """Give the position of each partition, and whether electrons of it are under way. Other threads may call it."""
+        assignments = list(self._assignments.items())
+        return {partition: (assignment.position, assignment.waiting > 0) for partition, assignment in assignments}
 
     def run(self, stop: threading.Event) -> None:
         """Read until ``stop`` is set, then finish what is in the lanes, commit it and leave the group.
@@ -182,94 +179,96 @@ class ConsumerLoop:
         self._leaving = False
         try:
             while not stop.is_set():
-                if self._lane_polls and time.monotonic() - self._last_round < _ABSENCE:
+                if self._lane_polls and time.monotonic() - self.last_run < _ABSENCE:
                     stop.wait(_ABSENCE / 2)
                     continue
                 # Not for ever: a lane that polls takes the lock again sooner than it could be had here.
-                if self._turn.acquire(timeout=_ABSENCE):
+                if self._owner.acquire(timeout=_ABSENCE):
                     try:
-                        self._round()
+                        self._run_once()
                     finally:
-                        self._turn.release()
+                        self._owner.release()
         finally:
             self._leaving = True
-            with self._turn:
+            with self._owner:
                 self._leave()
 
     @property
     def _lane_polls(self) -> bool:
         """Whether the lane polls by itself when it has nothing else to do."""
-        return self._lane_may_poll and self._lanes.single is not None and not self._takes_turns and not self._replay
+        return self._lane_may_poll and self._lanes.single is not None and not self._shares_lanes and not self._replay
 
     def _poll_in_lane(self) -> None:
-        """What a lane with nothing to do does: poll, until there is something, or tell that nothing more comes now."""
+        """Poll in a lane that has nothing to do, until it has, or have its outputs sent because no more come now."""
         lane = self._lanes.single
         while lane is not None and self._lane_polls and not self._leaving and not lane.depth:
-            if not self._turn.acquire(timeout=_ABSENCE):
+            if not self._owner.acquire(timeout=_ABSENCE):
                 continue
             try:
-                # The loop's own thread may have queued something before it let go: that comes first, since a partition that is
-                # revoked waits for what its lane has.
+                # The loop's own thread may have queued a batch before: that comes first, since a partition that is revoked
+                # waits for its lane.
                 if not lane.depth:
-                    self._round()
+                    self._run_once()
             except Exception as error:
                 self._failure = error
                 return
             finally:
-                self._turn.release()
-        if self._starving:
-            self._handler.idle()
+                self._owner.release()
+        if self._idle:
+            self._delivery.flush_linger()
 
-    def _round(self) -> None:
+    def _run_once(self) -> None:
         if self._failure is not None:
             raise self._failure
-        self._last_round = time.monotonic()
-        self._watchdog.beat()
+        self.last_run = time.monotonic()
         self._subscribe()
-        self._take_finished()
-        self._delivery.advance(self._assignments.values())
-        self._hand_out()
+        self._collect()
+        self._delivery.maybe_commit(self._assignments.values())
+        if self._shares_lanes:
+            self._dispatch()
         if not self._subscribed:
             time.sleep(0.05)
             return
-        if self._hold_off():
+        if self._back_off():
             self._wait_for_lanes()
-        elif self._backlog:
+        elif self._shares_lanes and self._queue:
             # The lanes have all they may have: nothing to do before one is done.
             self._wait_for_lanes()
             self._read(0)
         else:
             paused = any(assignment.paused for assignment in self._assignments.values())
-            self._read(_SHORT_PATIENCE if paused or self._one_by_one else _PATIENCE)
+            self._read(_SHORT_POLL_TIMEOUT if paused or self._one_by_one else _POLL_TIMEOUT)
 
-    def _hold_off(self) -> bool:
-        """Whether to wait for the lanes instead of reading on.
+    def _back_off(self) -> bool:
+        """Decide whether to wait for the lanes instead of reading on; pause partitions that stay over the limit.
 
-        A pause makes Kafka's client throw away what it has fetched ahead. So where lanes are a little behind, nothing is read
-        for a moment; only a partition of which too much waits for longer is paused, and the others go on.
+        A pause makes Kafka's client throw away the messages that it has fetched ahead. So while lanes are a little behind, the
+        loop reads nothing for a moment; only a partition that stays over the limit is paused, and the others go on.
         """
         if self._lanes.are_partitions:
             return False
-        crowded = [assignment for assignment in self._assignments.values() if self._pausing.is_crowded(assignment)]
-        if not crowded:
-            self._crowded_since = None
+        is_over_limit = self._backpressure.is_over_limit
+        over_limit = [assignment for assignment in self._assignments.values() if is_over_limit(assignment)]
+        if not over_limit:
+            self._over_limit_since = None
             return False
         now = time.monotonic()
-        self._crowded_since = self._crowded_since or now
-        if now - self._crowded_since < _HOLD_OFF:
+        self._over_limit_since = self._over_limit_since or now
+        if now - self._over_limit_since < _BACK_OFF:
             return True
-        for assignment in crowded:
-            self._pausing.review(assignment)
+        for assignment in over_limit:
+            self._backpressure.apply(assignment)
         return False
 
     def _wait_for_lanes(self) -> None:
-        if (batch := self._lanes.finished(_SHORT_PATIENCE)) is not None:
+        if (batch := self._lanes.collect(_SHORT_POLL_TIMEOUT)) is not None:
             self._finish(batch)
 
     def _subscribe(self) -> None:
-        wanted = tuple(self._topics())
+        wanted = self._subscription.topics
         if wanted != self._subscribed:
             self._subscribed = wanted
+            self._shares_lanes = self._must_share_lanes()
             if wanted:
                 self._consumer.subscribe(
                     list(wanted), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -279,11 +278,11 @@ class ConsumerLoop:
 
     # Reading
 
-    def _read(self, patience: float) -> None:
-        # What has not come for so short a time may come a moment later, and its outputs go out together with those before.
-        first = self._consumer.poll(min(patience, _BREATH))
-        if first is None and patience:
-            first = self._wait_for_messages(patience)
+    def _read(self, timeout: float) -> None:
+        # After so short a silence a message may follow at once, and its outputs go out together with those before.
+        first = self._consumer.poll(min(timeout, _LINGER))
+        if first is None and timeout:
+            first = self._wait_for_message(timeout)
         if first is None:
             return
         # `consume(n, t)` would wait out t when fewer than n messages are there.
@@ -294,75 +293,76 @@ class ConsumerLoop:
         topic, number = None, None
         for message in messages:
             if message.error() is not None:
-                # What came before the end of a partition must be handed out before the end is told.
-                self._take_in(by_partition)
+                # Electrons before the end of a partition go to lanes before the listener hears of the end.
+                self._buffer(by_partition)
                 by_partition, topic = {}, None
-                self._take_error(message)
+                self._handle_error(message)
                 continue
             if message.partition() != number or message.topic() != topic:
                 topic, number = message.topic(), message.partition()
                 run = by_partition.setdefault((topic, number), [])
             run.append(message)
-        self._take_in(by_partition)
-        self._hand_out()
+        self._buffer(by_partition)
+        if self._shares_lanes:
+            self._dispatch()
 
-    def _wait_for_messages(self, patience: float) -> Any:
-        """Wait for the next message, while outputs are no longer held back to be sent together with more."""
-        self._starving = True
+    def _wait_for_message(self, timeout: float) -> Any:
+        """Wait for the next message; outputs do not wait with it, but are sent."""
+        self._idle = True
         try:
             if not self._lanes.in_lanes:
-                self._handler.idle()
-            return self._consumer.poll(patience)
+                self._delivery.flush_linger()
+            return self._consumer.poll(timeout)
         finally:
-            self._starving = False
+            self._idle = False
 
-    def _take_error(self, message: Any) -> None:
+    def _handle_error(self, message: Any) -> None:
         error = message.error()
         if error.code() == KafkaError._PARTITION_EOF:
             assignment = self._assignments.get((message.topic(), message.partition()))
             if assignment is not None and assignment.replaying:
-                self._hand_out()
                 assignment.replaying = False
-                self._handler.replayed(assignment.partition)
+                self._listener.replayed(assignment.partition)
         elif error.fatal():
             raise KafkaException(error)
         else:
             self._logger.log(f"reading {message.topic() or 'from Kafka'}: {error.str()}", level="warning")
 
-    def _take_in(self, by_partition: dict[Partition, list[Any]]) -> None:
+    def _buffer(self, by_partition: dict[Partition, list[Any]]) -> None:
         for partition, messages in by_partition.items():
             assignment = self._assignments.get(partition)
             if assignment is None:
                 continue
             batch = Batch(assignment, messages, [message.offset() for message in messages])
             if assignment.tracker.next_offset < 0:
-                if not self._positions.begins_rightly(assignment, batch.offsets[0]):
+                if not self._lag.verify_start(assignment, batch.offsets[0]):
                     continue
                 assignment.committed = batch.offsets[0]
             assignment.waiting += len(messages)
             assignment.bytes_waiting += batch.bytes
             assignment.tracker.dispatched(batch.offsets)
-            if self._takes_turns:
-                self._backlog.add(partition[0], assignment, messages)
+            if self._shares_lanes:
+                self._queue.add(partition[0], assignment, messages)
             else:
                 self._lanes.dispatch(batch)
             if self._lanes.are_partitions:
-                self._pausing.review(assignment)
+                self._backpressure.apply(assignment)
 
-    # Handing out
+    # Dispatching
 
-    @property
-    def _takes_turns(self) -> bool:
-        """Whether electrons wait for their turn before they go to lanes; if not, they go at once."""
+    def _must_share_lanes(self) -> bool:
+        """Whether electrons wait for their topic's share of the lanes; if not, they go to lanes at once."""
         if self._replay or self._lanes.are_partitions:
             return False
         several = len(self._subscribed) > 1 or any(topic.startswith("^") for topic in self._subscribed)
-        return self._one_by_one or several or bool(self._backlog)
+        return self._one_by_one or several or bool(self._queue)
 
-    def _hand_out(self) -> None:
-        while self._backlog and (room := self._room) > 0:
-            assignment, messages = self._backlog.take(min(room, self._slice))
+    def _dispatch(self) -> None:
+        while self._queue and (room := self._room) > 0:
+            assignment, messages = self._queue.take(min(room, self._slice))
             self._lanes.dispatch(Batch(assignment, messages, [message.offset() for message in messages]))
+        if not self._queue:
+            self._shares_lanes = self._must_share_lanes()
 
     @property
     def _room(self) -> int:
@@ -371,15 +371,15 @@ class ConsumerLoop:
             return 0 if self._lanes.in_lanes or uncommitted else 1
         return int(self._ahead) + 2 * self._slice - self._lanes.in_lanes
 
-    def _take_finished(self) -> None:
-        while (batch := self._lanes.finished()) is not None:
+    def _collect(self) -> None:
+        while (batch := self._lanes.collect()) is not None:
             self._finish(batch)
         now = time.monotonic()
         if now - self._measured_at > 0.25:
             rate = self._done_lately / (now - self._measured_at)
-            self._ahead = min(rate * _AHEAD, float(self._pausing.most_waiting))
+            self._ahead = min(rate * _AHEAD, float(self._backpressure.most_waiting))
             self._done_lately, self._measured_at = 0, now
-            self._positions.measure(self._assignments.values())
+            self._lag.measure(self._assignments.values())
 
     def _finish(self, batch: Batch) -> None:
         assignment = batch.assignment
@@ -389,7 +389,7 @@ class ConsumerLoop:
         assignment.tracker.finished(batch.offsets[: batch.done] if batch.done < len(batch.offsets) else batch.offsets)
         assignment.outputs += batch.outputs
         if assignment.paused and not assignment.revoked:
-            self._pausing.review(assignment)
+            self._backpressure.apply(assignment)
 
     # Rebalances
 
@@ -404,10 +404,10 @@ class ConsumerLoop:
             self._assignments[name] = Assignment(name, self._replay)
             self._lanes.assigned(name)
         if names:
-            self._positions.assigned()
+            self._lag.assigned()
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()
-        self._handler.assigned(names)  # of none, too: who has joined and got nothing is ready all the same
+        self._listener.assigned(names)  # of none, too: a member that got nothing is ready all the same
         if self._replay:
             # Where to begin is part of the assignment: a seek at this moment would be lost.
             begin = [TopicPartition(*name, OFFSET_BEGINNING) for name in names]
@@ -423,48 +423,49 @@ class ConsumerLoop:
         self._release(partitions, commit=False)
 
     def _release(self, partitions: list[TopicPartition], commit: bool) -> None:
-        """Give partitions up: stop their electrons where they stand, within one deadline for all, and commit."""
+        """Give partitions up: drain their lanes within one deadline for all, and commit."""
         names = [(partition.topic, partition.partition) for partition in partitions]
         leaving = [self._assignments[name] for name in names if name in self._assignments]
         deadline = self._leave_by or time.monotonic() + self._drain_timeout
-        self._pausing.release(leaving)
-        self._stop_work(leaving, deadline)
+        self._backpressure.release(leaving)
+        self._drain(leaving, deadline)
         if commit and leaving:
-            self._delivery.settle(leaving, deadline)
+            self._delivery.flush_and_commit(leaving, deadline)
         for assignment in leaving:
             del self._assignments[assignment.partition]
-            self._watchdog.forget(assignment.partition)
             self._metrics.forget(*assignment.partition)
             self._lanes.revoked(assignment.partition)
         if leaving:
             self._logger.log(f"revoked {_listed([assignment.partition for assignment in leaving])}", level="debug")
             self._metrics.rebalanced()
-            self._handler.revoked([assignment.partition for assignment in leaving], deadline)
+            self._listener.revoked([assignment.partition for assignment in leaving], deadline)
 
-    def _stop_work(self, leaving: Collection[Assignment], deadline: float) -> None:
-        """Leave what waits of these partitions where it is, and wait for the electrons that lanes are at."""
+    def _drain(self, leaving: Collection[Assignment], deadline: float) -> None:
+        """Discard the queued electrons of these partitions, and wait for those that lanes transform."""
         for assignment in leaving:
             assignment.revoked = True
-            self._backlog.drop(assignment)
+            self._queue.drop(assignment)
         while any(assignment.in_lanes for assignment in leaving) and time.monotonic() < deadline:
-            if (batch := self._lanes.finished(0.01)) is not None:
+            if (batch := self._lanes.collect(0.01)) is not None:
                 self._finish(batch)
 
     def _leave(self) -> None:
         leaving = list(self._assignments.values())
         self._leave_by = deadline = time.monotonic() + self._drain_timeout
-        self._stop_work(leaving, deadline)
-        self._delivery.settle(leaving, deadline)
+        self._drain(leaving, deadline)
+        self._delivery.flush_and_commit(leaving, deadline)
         self._metrics.read_consumer(None)
         self._consumer.close()
         self._lanes.close()
 
-    # What others ask
+    # Reports
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        if error is not None and isinstance(self._delivery, AtLeastOnce):
+        if error is not None:
             names = [(partition.topic, partition.partition) for partition in partitions]
-            self._delivery.failed(error, [self._assignments[name] for name in names if name in self._assignments])
+            self._delivery.commit_failed(
+                error, [self._assignments[name] for name in names if name in self._assignments]
+            )
 
     def _state(self) -> ConsumerState:
         assignments = list(self._assignments.items())

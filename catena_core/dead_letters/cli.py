@@ -19,10 +19,12 @@ import click
 import msgspec
 
 from catena_core.cli import environment_properties
-from catena_core.dead_letters.replay import DeadLetter, DeadLetters, Replayed
+from catena_core.dead_letters.letter import DeadLetter
+from catena_core.dead_letters.replay import DeadLetters, Replayed
 from catena_core.errors import CatenaError, CodecError
 from catena_core.monitoring import logs
 from catena_core.options import split_properties
+from catena_core.text import printable
 from catena_core.wire import codec
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -308,15 +310,6 @@ def _matches(letter: DeadLetter, error_type: str | None, link: str | None, since
 
 
 # What is shown. All of it may be a stranger's text.
-
-
-def printable(text: str) -> str:
-    """The text with every character that a terminal might obey, or not show, as an escape."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def _text(data: bytes | None) -> str:

@@ -13,7 +13,6 @@ import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import Any
@@ -21,80 +20,19 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from catena_core.dead_letters.letter import MARKER, DeadLetter, is_marker, parse, replayed_headers
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.client import client_properties
+from catena_core.kafka.partition import Partition
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
-
-# The headers that a message is given when it is put into the dead letters, and loses when it is put back.
-REASON_HEADERS = frozenset(
-    {
-        "error",
-        "error-type",
-        "link",
-        "original-topic",
-        "original-partition",
-        "original-offset",
-        "attempts",
-        "failed-at",
-    }
-)
-# Counts how often a message has been replayed; should it fail again, its next dead letter says so.
-REPLAYED = "replayed"
-# Says that a letter stands there without the value it had, which was too large for the topic.
-VALUE_LEFT_OUT = "value-left-out"
-# Says that a message in a topic of dead letters is none, but tells which of them were replayed.
-MARKER = "dead-letter-marker"
 
 SUFFIX = "dead-letters"
 
 _ANSWER_TIMEOUT = 10.0
 _SILENCE_TIMEOUT = 30.0
 _BATCH = 500
-
-Partition = tuple[str, int]
-Position = tuple[str, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """What is known of one dead letter, without its key and value.
-
-    Attributes:
-        topic: The topic of dead letters it stands in.
-        partition: The partition there.
-        offset: The offset there.
-        failed_at: When it was given up, in seconds since 1970.
-        link: The link that gave it up; this and what follows is ``None`` where the letter does not say.
-        original_topic: The topic it came from.
-        original_partition: The partition it came from.
-        original_offset: The offset it had there.
-        error_type: The name of the exception's class.
-        error: What the exception said.
-        attempts: How often it was tried.
-        replays: How often it had been replayed before it failed this time.
-        complete: Whether it has its value; without it, it cannot be put back, since it would be taken for a tombstone.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    failed_at: float
-    link: str | None
-    original_topic: str | None
-    original_partition: int | None
-    original_offset: int | None
-    error_type: str | None
-    error: str | None
-    attempts: int | None
-    replays: int
-    complete: bool
-
-    @property
-    def position(self) -> Position:
-        """Where it stands: topic, partition and offset."""
-        return self.topic, self.partition, self.offset
 
 
 class Replayed:
@@ -215,10 +153,10 @@ class DeadLetters:
                 if first < end:
                     partitions[topic, number] = (first, end)
         for message in self._messages(partitions):
-            if _is_marker(message):
+            if is_marker(message):
                 replayed.add((message.topic(), message.partition()), _marked(message))
             else:
-                letters.append(to_letter(message))
+                letters.append(parse(message))
         letters.sort(key=lambda letter: (letter.failed_at, letter.position))
         return letters, replayed
 
@@ -292,11 +230,7 @@ class DeadLetters:
             # Where the topic has been made anew with fewer partitions, the key decides.
             within = letter.original_partition < self._partitions.get(topic, 0)
             partition = letter.original_partition if within else None
-        headers = [
-            (name, data) for name, data in message.headers() or () if name not in REASON_HEADERS and name != REPLAYED
-        ]
-        headers.append((REPLAYED, str(letter.replays + 1).encode()))
-        deliveries.send(letter, topic, message.key(), message.value(), headers, partition)
+        deliveries.send(letter, topic, message.key(), message.value(), replayed_headers(letter, message), partition)
 
     def _remember(self, letters: Sequence[DeadLetter]) -> None:
         by_partition: dict[Partition, list[DeadLetter]] = defaultdict(list)
@@ -388,45 +322,6 @@ class _Deliveries:
         while self._producer.flush(1.0):
             pass
         return self._taken
-
-
-def to_letter(message: Any) -> DeadLetter:
-    """Read what the headers of a dead letter say; what is missing or malformed in them is left out."""
-    headers = {name: (data or b"").decode("utf-8", "replace") for name, data in message.headers() or ()}
-    return DeadLetter(
-        topic=message.topic(),
-        partition=message.partition(),
-        offset=message.offset(),
-        failed_at=_seconds(headers.get("failed-at")) or message.timestamp()[1] / 1000,
-        link=headers.get("link"),
-        original_topic=headers.get("original-topic"),
-        original_partition=_number(headers.get("original-partition")),
-        original_offset=_number(headers.get("original-offset")),
-        error_type=headers.get("error-type"),
-        error=headers.get("error"),
-        attempts=_number(headers.get("attempts")),
-        replays=_number(headers.get(REPLAYED)) or 0,
-        complete=VALUE_LEFT_OUT not in headers,
-    )
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def _seconds(text: str | None) -> float | None:
-    """Seconds since 1970, if they are within what a calendar can show."""
-    try:
-        seconds = float(text or "")
-    except ValueError:
-        return None
-    return seconds if 0 < seconds < 1e11 else None
-
-
-def _is_marker(message: Any) -> bool:
-    # A message that brought such a header along and then failed has an error besides.
-    names = {name for name, _data in message.headers() or ()}
-    return MARKER in names and "error" not in names
 
 
 def _marked(message: Any) -> list[tuple[int, int]]:

@@ -1,86 +1,113 @@
-"""What a link promises: when an electron's outputs count as sent, and when its offset is committed.
+"""At least once: outputs are sent at once, and offsets are committed after all earlier outputs have arrived.
 
-Both kinds of delivery commit the same thing, the longest finished run of each partition, and nothing that is not finished.
+Beside it the delivery of links that commit no offsets.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from catena_core.consuming.assignment import Assignment, Batch
+from catena_core.consuming.assignment import Assignment
+from catena_core.consuming.lanes import Batch
+from catena_core.delivery.base import REBALANCE_ERRORS, Sink
 from catena_core.delivery.producer import MessageProducer
+from catena_core.errors import DeliveryError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
 from catena_core.wire.message import Message
 
-# A commit that meets a rebalance: the partitions are another member's now, which reads the electrons again.
-REBALANCE_ERRORS = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.STALE_MEMBER_EPOCH,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError._NO_OFFSET,
-        KafkaError._ASSIGNMENT_LOST,
-        KafkaError._STATE,
-    }
-)
-
-# How long a commit that cannot be put off is tried again, in seconds: a coordinator takes none between the moment when all have
-# joined and the one when it has heard from the leader who gets what; nor one of a generation that is over, while the client has
+# Seconds for which the last commit of a partition is tried again. A coordinator takes none between the moment when all have
+# joined and the one when the leader has shared out the partitions; nor one of a generation that is over, while the client has
 # not heard of the next.
-_REBALANCE_PATIENCE = 0.5
+_REBALANCE_TIMEOUT = 0.5
 _SOON_OVER = frozenset({KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION})
 
 
-class Sink(Protocol):
-    """Where the outputs of electrons go."""
-
-    def send(self, message: Message) -> None:
-        """Send one message."""
-
-    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
-        """Send a message of a value and a key."""
-
-    def then(self, call: Callable[[Exception | None], None]) -> None:
-        """Make a call, which must not block, once all that was sent before has arrived, with the first failure or ``None``."""
-
-
-class Delivery(Protocol):
-    """How outputs and offsets are brought to Kafka."""
-
-    def attach(self, consumer: Consumer) -> None:
-        """Name the consumer whose offsets are committed."""
-
-    def sink(self, batch: Batch | None) -> Sink:
-        """Where the outputs of a batch go; ``None``: those that belong to none, such as the generator's."""
-
-    def advance(self, assignments: Collection[Assignment]) -> None:
-        """Commit what is finished, if it is time; called in every round of the consumer's thread."""
-
-    def settle(self, assignments: Collection[Assignment], deadline: float) -> None:
-        """Commit all that is finished now, because these partitions leave; gives up at the deadline (monotonic clock)."""
-
-
-class AtLeastOnce:
-    """Outputs are sent at once. Every interval, what is finished is committed after all that was sent before has arrived.
+class NoCommits:
+    """Sends outputs at once and commits no offsets, for links that rebuild their state from their topics.
 
     Args:
         producer: The link's producer.
-        logger: Where a commit that fails is told.
-        metrics: Where commits are counted.
+        replace: Makes the dead letter of a message that Kafka refuses, given the reason.
+        fail: Called with an error that no retry can mend.
+    """
+
+    transactional = False
+
+    def __init__(
+        self,
+        producer: MessageProducer,
+        replace: Callable[[Message, str], Message],
+        fail: Callable[[Exception], None],
+    ) -> None:
+        self._producer = producer
+        self._replace = replace
+        self._fail = fail
+        self.send = producer.send
+        self.send_plain = producer.send_plain
+
+    def attach(self, consumer: Consumer) -> None:
+        """Ignore the consumer: it has nothing to commit."""
+
+    def sink(self, batch: Batch | None) -> Sink:
+        """Give this delivery, which sends at once."""
+        return self
+
+    def then(self, call: Callable[[Exception | None], None]) -> None:
+        """Make a call once all earlier messages have arrived."""
+        self._producer.arrival(call)
+
+    def maybe_commit(self, assignments: Collection[Assignment]) -> None:
+        """Commit nothing."""
+
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
+        """Commit nothing."""
+
+    def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
+        """Ignore it: there are no commits."""
+
+    def refused(self, reason: str, message: Message) -> None:
+        """Send the dead letter of a refused message in its place."""
+        try:
+            self._producer.send_now(self._replace(message, reason))
+        except DeliveryError as error:
+            self._fail(error)
+
+    def serve(self) -> None:
+        """Serve acknowledgements that have come in."""
+        self._producer.serve()
+
+    def flush_linger(self) -> None:
+        """Send queued outputs at once."""
+        self._producer.flush_linger()
+
+
+class AtLeastOnce(NoCommits):
+    """Sends outputs at once. Every interval, it commits finished electrons after all earlier outputs have arrived.
+
+    Args:
+        producer: The link's producer.
+        replace: Makes the dead letter of a message that Kafka refuses, given the reason.
+        fail: Called with an error that no retry can mend.
+        logger: The log of failed commits.
+        metrics: Counts commits.
         interval: Seconds between commits; 0: after each electron, waiting for it.
     """
 
-    def __init__(self, producer: MessageProducer, logger: LinkLogger, metrics: Metrics, interval: float = 1.0) -> None:
-        self._producer = producer
-        self.send = producer.send
-        self.send_plainly = producer.send_plainly
+    def __init__(
+        self,
+        producer: MessageProducer,
+        replace: Callable[[Message, str], Message],
+        fail: Callable[[Exception], None],
+        logger: LinkLogger,
+        metrics: Metrics,
+        interval: float = 1.0,
+    ) -> None:
+        super().__init__(producer, replace, fail)
         self._logger = logger
         self._metrics = metrics
         self._interval = interval
@@ -89,15 +116,11 @@ class AtLeastOnce:
         self._wanted: dict[Assignment, int] = {}
 
     def attach(self, consumer: Consumer) -> None:
+        """Set the consumer whose offsets are committed."""
         self._consumer = consumer
 
-    def sink(self, batch: Batch | None) -> Sink:
-        return self
-
-    def then(self, call: Callable[[Exception | None], None]) -> None:
-        self._producer.arrival(call)
-
-    def advance(self, assignments: Collection[Assignment]) -> None:
+    def maybe_commit(self, assignments: Collection[Assignment]) -> None:
+        """Commit finished electrons if it is time and their outputs have arrived."""
         if self._arrival is None:
             if time.monotonic() < self._due:
                 return
@@ -112,19 +135,32 @@ class AtLeastOnce:
             self._arrival = None
             self._due = time.monotonic() + self._interval
 
-    def settle(self, assignments: Collection[Assignment], deadline: float) -> None:
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
+        """Wait for all outputs and commit all finished electrons, at most to the deadline."""
         wanted = _to_commit(assignments)
         if not wanted:
             return
         arrival = self._producer.arrival()
         if not arrival.done.wait(max(0.0, deadline - time.monotonic())) or arrival.error is not None:
             return
-        deadline = min(deadline, time.monotonic() + _REBALANCE_PATIENCE)
+        deadline = min(deadline, time.monotonic() + _REBALANCE_TIMEOUT)
         while not self._commit(wanted, asynchronous=False) and time.monotonic() < deadline:
-            time.sleep(_REBALANCE_PATIENCE / 10)
+            time.sleep(_REBALANCE_TIMEOUT / 10)
+
+    def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
+        """Have the offsets committed with the next ones; or else the electrons are delivered again."""
+        for assignment in assignments:
+            assignment.committed = -1
+        self._metrics.commit_failed()
+        known = error.code() in REBALANCE_ERRORS
+        self._logger.log(f"commit put off: {error.str()}", level="debug" if known else "warning")
 
     def _commit(self, wanted: dict[Assignment, int], asynchronous: bool) -> bool:
-        """Commit; whether that is done with, which it is not while the group is about to give its members their partitions."""
+        """Commit offsets.
+
+        Returns:
+            Whether that is over: it is not while the group is about to give its members their partitions.
+        """
         present = {
             assignment: offset for assignment, offset in wanted.items() if not assignment.revoked or not asynchronous
         }
@@ -136,46 +172,10 @@ class AtLeastOnce:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
         except KafkaException as error:
-            self.failed(error.args[0], present)
+            self.commit_failed(error.args[0], present)
             return error.args[0].code() not in _SOON_OVER
         self._metrics.committed()
         return True
-
-    def failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
-        """Take note that a commit failed: it is tried again with the next, or the electrons are delivered again."""
-        for assignment in assignments:
-            assignment.committed = -1
-        self._metrics.commit_failed()
-        known = error.code() in REBALANCE_ERRORS
-        self._logger.log(f"commit put off: {error.str()}", level="debug" if known else "warning")
-
-
-class ReadOnly:
-    """For links whose state is what their topics say: outputs are sent at once, and nothing is committed.
-
-    Args:
-        producer: The link's producer.
-    """
-
-    def __init__(self, producer: MessageProducer) -> None:
-        self._producer = producer
-        self.send = producer.send
-        self.send_plainly = producer.send_plainly
-
-    def attach(self, consumer: Consumer) -> None:
-        pass
-
-    def sink(self, batch: Batch | None) -> Sink:
-        return self
-
-    def then(self, call: Callable[[Exception | None], None]) -> None:
-        self._producer.arrival(call)
-
-    def advance(self, assignments: Collection[Assignment]) -> None:
-        pass
-
-    def settle(self, assignments: Collection[Assignment], deadline: float) -> None:
-        pass
 
 
 def _to_commit(assignments: Collection[Assignment]) -> dict[Assignment, int]:

@@ -1,10 +1,10 @@
 """Exactly once: outputs and offsets in one transaction.
 
-Kafka's transactions (KIP-98, https://cwiki.apache.org/confluence/display/KAFKA/KIP-98), with the group's metadata so that one
-producer serves all partitions of a member and a member that was thrown out cannot commit (KIP-447). Outputs are held back
-until every electron before theirs in the partition is finished; then the finished runs of all partitions, outputs and offsets,
-make one short transaction. Lanes go on meanwhile, a slow electron delays only its own partition, and a transaction that is
-aborted is tried again with the same outputs: no transform runs twice for it.
+It uses Kafka's transactions (KIP-98, https://cwiki.apache.org/confluence/display/KAFKA/KIP-98) with the group's metadata: one
+producer serves all partitions of a member, and a member that was thrown out cannot commit (KIP-447). An output waits until
+every electron before its own in the partition is finished; then the finished runs of all partitions, outputs and offsets, make
+one short transaction. Lanes go on meanwhile, and a slow electron delays only its own partition. An aborted transaction is
+tried again with the same outputs: no transform runs twice for it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from operator import itemgetter
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from catena_core.consuming.assignment import Assignment, Batch, Output
-from catena_core.delivery.at_least_once import REBALANCE_ERRORS, Sink
+from catena_core.consuming.assignment import Assignment, Output
+from catena_core.consuming.lanes import Batch
+from catena_core.delivery.base import REBALANCE_ERRORS, Sink
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES, MessageProducer
 from catena_core.errors import CodecError, DeliveryError
 from catena_core.monitoring.logs import LinkLogger
@@ -34,8 +35,8 @@ _REQUEST_TIMEOUT = 5.0
 # How often such a request is made.
 _ATTEMPTS = 12
 
-# Seconds after which a request that knows its timeout is taken for one that never returns.
-_NEVER = 2 * _REQUEST_TIMEOUT
+# Seconds after which a request that has a timeout counts as stuck.
+_STUCK_AFTER = 2 * _REQUEST_TIMEOUT
 
 # Bytes of a value that leave room for key, headers and framing.
 _LARGEST = MAX_MESSAGE_BYTES - 64 * 1024
@@ -44,7 +45,7 @@ _offset_of = itemgetter(0)
 
 
 class HeldOutputs:
-    """The sink of a batch: what its electrons send waits with their offsets."""
+    """The sink of a batch: the outputs of its electrons wait with their offsets."""
 
     __slots__ = ("_batch",)
 
@@ -62,7 +63,7 @@ class HeldOutputs:
         batch = self._batch
         batch.outputs.append((batch.offsets[batch.done], message))
 
-    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+    def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
         """Hold a message of a value and a key."""
         self.send(Message(topic, value, key))
 
@@ -73,26 +74,28 @@ class HeldOutputs:
 
 
 class ExactlyOnce:
-    """Brings outputs and offsets to Kafka in transactions.
+    """Brings outputs and offsets to Kafka in transactions, with the sink of outputs that belong to no electron.
 
     Args:
         producer: A producer with a transactional id.
-        logger: Where trouble is told.
-        metrics: Where transactions are counted.
+        replace: Makes the dead letter of a message that Kafka refuses, given the reason.
+        fail: Called with an error that no retry can mend.
+        logger: The link's log.
+        metrics: Counts transactions.
         stop: Set when the link is to stop.
-        fail: Called with an error that no further attempt can mend.
-        replace: Called with a message that Kafka will never take; gives the dead letter to send in its place.
         interval: Seconds between transactions; 0: after each electron.
     """
+
+    transactional = True
 
     def __init__(
         self,
         producer: MessageProducer,
+        replace: Callable[[Message, str], Message],
+        fail: Callable[[Exception], None],
         logger: LinkLogger,
         metrics: Metrics,
         stop: threading.Event,
-        fail: Callable[[Exception], None],
-        replace: Callable[[Message], Message],
         interval: float = 0.1,
     ) -> None:
         self._producer = producer
@@ -105,63 +108,78 @@ class ExactlyOnce:
         self._due = 0.0
         self._consumer: Consumer | None = None
         self._lock = threading.Lock()
-        self._loose: list[Output] = []  # what was sent outside of any electron
+        self._unbound_outputs: list[Output] = []  # those that belong to no electron
         self._suspected: set[_Identity] = set()
         self._refused: set[_Identity] = set()
         self._alone: _Identity | None = None
 
+    def serve(self) -> None:
+        """Serve acknowledgements that have come in."""
+        self._producer.serve()
+
+    def flush_linger(self) -> None:
+        """Send queued outputs at once."""
+        self._producer.flush_linger()
+
+    def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
+        """Ignore it: offsets are committed in transactions only."""
+
     def attach(self, consumer: Consumer) -> None:
-        """Name the consumer whose offsets are committed."""
+        """Set the consumer whose offsets are committed."""
         self._consumer = consumer
 
     def begin(self) -> None:
-        """Take the transactional id, which ends what a former holder of it left open.
+        """Take the transactional id, which ends the open transaction of its former holder.
 
         Raises:
             KafkaException: Kafka does not give it.
         """
-        self._insist(lambda: self._producer.client.init_transactions(_REQUEST_TIMEOUT))
+        self._retry_transactional(lambda: self._producer.client.init_transactions(_REQUEST_TIMEOUT))
 
     def sink(self, batch: Batch | None) -> Sink:
-        """Where the outputs of a batch go; ``None``: into the next transaction."""
+        """Give the sink of a batch; ``None``: of the next transaction."""
         return self if batch is None else HeldOutputs(batch)
 
     def send(self, message: Message) -> None:
         """Hold a message that belongs to no electron."""
         with self._lock:
-            self._loose.append(message)
+            self._unbound_outputs.append(message)
 
-    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+    def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
         """Hold a message of a value and a key that belongs to no electron."""
         self.send(Message(topic, value, key))
 
     def then(self, call: Callable[[Exception | None], None]) -> None:
         """Hold a call that belongs to no electron."""
         with self._lock:
-            self._loose.append(call)
+            self._unbound_outputs.append(call)
 
-    def refused(self, message: Message) -> None:
-        """Take note of a message that Kafka refused, maybe for the sake of another in its batch.
+    def refused(self, reason: str, message: Message) -> None:
+        """Note a message that Kafka refused, maybe because of another one in its batch.
 
-        The transaction is tried again, with such messages each in a batch of its own; then it is known which of them Kafka will
-        never take, and the transaction is tried with their dead letters.
+        The transaction is tried again with each such message in a batch of its own. That tells which of them Kafka will never
+        take, and the transaction is tried with their dead letters.
         """
         identity = _identity(message)
         (self._refused if identity == self._alone else self._suspected).add(identity)
 
-    def advance(self, assignments: Collection[Assignment]) -> None:
-        """Commit what is finished, if it is time."""
+    def maybe_commit(self, assignments: Collection[Assignment]) -> None:
+        """Commit finished electrons if it is time."""
         if time.monotonic() >= self._due:
             self._commit(assignments)
             self._due = time.monotonic() + self._interval
 
-    def settle(self, assignments: Collection[Assignment], deadline: float) -> None:
-        """Commit all that is finished now, because these partitions leave."""
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
+        """Commit all finished electrons now, because these partitions leave."""
         while not self._commit(assignments) and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def _commit(self, assignments: Collection[Assignment]) -> bool:
-        """Make one transaction of all that is finished; whether nothing is left to commit."""
+        """Make one transaction of all finished electrons.
+
+        Returns:
+            Whether nothing is left to commit.
+        """
         offsets = {}
         outputs: list[Output] = []
         for assignment in assignments:
@@ -173,8 +191,8 @@ class ExactlyOnce:
                 ready = bisect_left(assignment.outputs, next_offset, key=_offset_of)
                 outputs += [output for _, output in assignment.outputs[:ready]]
         with self._lock:
-            loose = len(self._loose)
-            outputs += self._loose[:loose]
+            unbound = len(self._unbound_outputs)
+            outputs += self._unbound_outputs[:unbound]
         if not offsets and not outputs:
             return True
         if offsets and not self._is_member:
@@ -190,7 +208,7 @@ class ExactlyOnce:
             self._fail(error)
             return True
         except _StuckError:
-            return self._start_anew()
+            return self._replace_client()
         self._metrics.transaction("committed")
         self._suspected.clear()
         self._refused.clear()
@@ -198,7 +216,7 @@ class ExactlyOnce:
             assignment.committed = offset
             del assignment.outputs[: bisect_left(assignment.outputs, offset, key=_offset_of)]
         with self._lock:
-            del self._loose[:loose]
+            del self._unbound_outputs[:unbound]
         for output in outputs:
             if not isinstance(output, Message):
                 output(None)
@@ -216,18 +234,18 @@ class ExactlyOnce:
             metadata = self._consumer.consumer_group_metadata()
             if not self._is_member:  # looked up again, since only now the metadata is known to be a member's
                 raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
-            self._insist(
+            self._retry_transactional(
                 lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT))
             )
         self._flush()
-        if self._producer.tell_refused() or self._producer.failures != failures:
+        if self._producer.report_refused() or self._producer.failures != failures:
             raise KafkaException(KafkaError(KafkaError._FAIL, "a message was not delivered"))
         # Until it is known whether it is committed, neither is right: to go on, and to make it again.
-        self._insist(lambda: client.commit_transaction(_REQUEST_TIMEOUT), math.inf, at_the_end=2)
+        self._retry_transactional(lambda: client.commit_transaction(_REQUEST_TIMEOUT), math.inf, at_the_end=2)
 
     def _send(self, message: Message) -> None:
         while (identity := _identity(message)) in self._refused:
-            message = self._replace(message)
+            message = self._replace(message, "too large, or not valid there")
         if identity not in self._suspected:
             self._producer.send_now(message)
             return
@@ -236,7 +254,7 @@ class ExactlyOnce:
         try:
             self._producer.send_now(message)
             self._flush()
-            if self._producer.tell_refused():
+            if self._producer.report_refused():
                 raise KafkaException(KafkaError(KafkaError._FAIL, "a message was refused"))
         finally:
             self._alone = None
@@ -248,7 +266,7 @@ class ExactlyOnce:
 
     @property
     def _is_member(self) -> bool:
-        """Whether the group knows the consumer: Kafka would take offsets that name no member from anybody."""
+        """Whether the group knows the consumer: Kafka would take offsets that name no member from any client."""
         return self._consumer is not None and bool(self._consumer.memberid())
 
     def _failed(self, exception: KafkaException) -> bool:
@@ -261,26 +279,28 @@ class ExactlyOnce:
         self._logger.log(
             f"transaction aborted, again with the same outputs: {error.str()}", level="debug" if expected else "warning"
         )
-        self._producer.tell_refused()
+        self._producer.report_refused()
         try:
-            self._insist(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
+            self._retry_transactional(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
         except KafkaException as further:
             if further.args[0].fatal():
                 self._fail(DeliveryError(f"transactions are at an end: {further.args[0].str()}"))
                 return True
             if self._stop.is_set():
-                return self._left_to_kafka()
+                return self._abandon()
             self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
         return False
 
-    def _insist(self, request: Callable[[], object], attempts: float = _ATTEMPTS, at_the_end: int = 1) -> None:
-        """Make a request of a transaction, again where Kafka says that this may help.
+    def _retry_transactional(
+        self, request: Callable[[], object], attempts: float = _ATTEMPTS, at_the_end: int = 1
+    ) -> None:
+        """Make a request of a transaction; repeat it where Kafka says that this may help.
 
         Args:
             request: The request.
             attempts: How often to make it.
-            at_the_end: How often, once the link is to stop. Kafka ends what is left open, after its timeout or when
-                somebody takes the transactional id.
+            at_the_end: How often, once the link is to stop. Kafka ends an open transaction after its timeout, or when
+                another producer takes the transactional id.
 
         Raises:
             KafkaException: It does not help, or not in so many attempts.
@@ -295,25 +315,25 @@ class ExactlyOnce:
                     raise
                 time.sleep(0.05)
 
-    def _start_anew(self) -> bool:
-        """Go on with a new client, if at all; taking the transactional id, it ends what the one that is stuck left open."""
+    def _replace_client(self) -> bool:
+        """Go on with a new client, which takes the transactional id and so ends the transaction of the stuck one."""
         self._metrics.transaction("aborted")
         if self._stop.is_set():
-            return self._left_to_kafka()
+            return self._abandon()
         self._logger.log("Kafka's client is stuck in a transaction; going on with a new one", level="warning")
-        self._producer.renew()
+        self._producer.replace_client()
         try:
             self.begin()
         except KafkaException as exception:
             if self._stop.is_set():
-                return self._left_to_kafka()
-            self._producer.leave()
+                return self._abandon()
+            self._producer.abandon_client()
             self._fail(DeliveryError(f"Kafka gives no transactions any more: {exception.args[0].str()}"))
         return False
 
-    def _left_to_kafka(self) -> bool:
-        """End without the client, which would wait for Kafka when it is closed."""
-        self._producer.leave()
+    def _abandon(self) -> bool:
+        """End without closing the client, which would wait for Kafka."""
+        self._producer.abandon_client()
         self._logger.log(
             "Kafka does not answer; the last transaction is left open, and Kafka will abort it", level="warning"
         )
@@ -328,15 +348,15 @@ _Identity = tuple[str, bytes | None, bytes | None]
 
 
 def _identity(message: Message) -> _Identity:
-    """What tells messages apart for as long as a transaction is tried."""
+    """Give what tells messages apart while a transaction is tried."""
     return message.topic, message.value, message.key
 
 
 def _in_time(request: Callable[[], object]) -> None:
     """Make a request, waiting no longer than it should take.
 
-    Where the group's coordinator goes away amid ``send_offsets_to_transaction``, librdkafka may wait for it for ever, whatever
-    the timeout (https://github.com/confluentinc/librdkafka/issues/5456).
+    Where the group's coordinator goes away during ``send_offsets_to_transaction``, librdkafka may ignore the timeout and wait
+    for ever (https://github.com/confluentinc/librdkafka/issues/5456).
 
     Raises:
         KafkaException: It failed.
@@ -354,7 +374,7 @@ def _in_time(request: Callable[[], object]) -> None:
 
     threading.Thread(target=run, name="transaction", daemon=True).start()
     try:
-        error = ended.get(timeout=_NEVER)
+        error = ended.get(timeout=_STUCK_AFTER)
     except queue.Empty:
         raise _StuckError from None
     if error is not None:

@@ -39,8 +39,8 @@ class Arrival:
         self.error: Exception | None = None
         self.done = threading.Event()
 
-    def settle(self, error: Exception | None) -> None:
-        """Tell how it ended."""
+    def resolve(self, error: Exception | None) -> None:
+        """Record how it ended, and make the call."""
         self.error = error
         self.done.set()
         if self._then is not None:
@@ -112,7 +112,7 @@ class MessageProducer:
         self._awaited: list[Arrival] = []
         self._asked = threading.Condition()
         self._closing = False
-        self._left = False
+        self._abandoned = False
         self._close_by = math.inf
         self._deliveries = threading.Thread(target=self._deliver, name="deliveries", daemon=True)
         self._deliveries.start()
@@ -129,7 +129,7 @@ class MessageProducer:
             self._open.wait()
         self.send_now(message)
 
-    def send_plainly(self, topic: str, value: bytes, key: bytes) -> None:
+    def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
         """Queue a message of a value and a key: see :meth:`send`."""
         if not self._held:
             try:
@@ -191,7 +191,7 @@ class MessageProducer:
                 self._awaited.append(arrival)
                 self._asked.notify()
                 return arrival
-        arrival.settle(self._failure or StoppedError())
+        arrival.resolve(self._failure or StoppedError())
         return arrival
 
     def serve(self, timeout: float = 0) -> None:
@@ -204,7 +204,7 @@ class MessageProducer:
         elif timeout:
             time.sleep(timeout)
 
-    def hurry(self) -> None:
+    def flush_linger(self) -> None:
         """Have what is queued sent now, not when the linger time is over: nothing more is coming for the moment."""
         if len(self.client) and self._serving.acquire(blocking=False):
             try:
@@ -221,7 +221,7 @@ class MessageProducer:
         finally:
             self._serving.release()
 
-    def tell_refused(self) -> bool:
+    def report_refused(self) -> bool:
         """Hand refused messages to who may send others in their place; whether there were any."""
         found = False
         while self._refused:
@@ -253,11 +253,11 @@ class MessageProducer:
             raise KafkaException(found.error)
         return len(found.partitions)
 
-    def leave(self) -> None:
+    def abandon_client(self) -> None:
         """Leave the client, which is stuck and would not even close, to itself with all that it has queued."""
-        self._left = True
+        self._abandoned = True
 
-    def renew(self) -> None:
+    def replace_client(self) -> None:
         """Go on with a new client, and leave the old one, which is stuck, to itself with all that it has queued."""
         self.client = Producer(self._settings)
         self._produce = self.client.produce
@@ -275,7 +275,7 @@ class MessageProducer:
         self._deliveries.join(timeout)
         self.flush(max(0.0, deadline - time.monotonic()))
         left = len(self.client)
-        if not left and self._failure is None and not self._left:
+        if not left and self._failure is None and not self._abandoned:
             with suppress(KafkaException, RuntimeError):
                 self.client.close()  # its threads end now, not when it is collected some time
         return left
@@ -316,7 +316,7 @@ class MessageProducer:
                 None if empty else DeliveryError("Kafka did not acknowledge it before the link ended")
             )
             for arrival in awaited:
-                arrival.settle(error)
+                arrival.resolve(error)
             # Senders get as much time as they were held up, or a stream of such requests would starve them.
             time.sleep(min(time.monotonic() - began, 0.002))
 

@@ -12,11 +12,10 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from waitress.server import create_server
 
 from catena_core.errors import UsageError
+from catena_core.kafka.partition import Partition
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-Partition = tuple[str, int]
 
 
 class Health:

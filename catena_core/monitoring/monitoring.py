@@ -1,23 +1,15 @@
-"""What shows how a link is: metrics, health, and what watches it, together with the port where they are served."""
+"""The metrics, the health and the watchdog of a link, and the port that serves them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
-from catena_core.consuming.assignment import Partition
+from catena_core.kafka.partition import Partition
 from catena_core.monitoring.health import Health, HealthServer
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
-from catena_core.monitoring.watchdog import Watchdog
+from catena_core.monitoring.watchdog import Consumer, Watchdog
 from catena_core.options import LinkOptions
-
-
-class Watched(Protocol):
-    """What knows which partitions a link has."""
-
-    @property
-    def partitions(self) -> Iterable[Partition]: ...
 
 
 class Monitoring:
@@ -28,7 +20,7 @@ class Monitoring:
         uid: Its own name.
         group: Its consumer group.
         options: Its options: the port, and how long an electron may take.
-        logger: Where problems are told.
+        logger: The link's log.
 
     Raises:
         UsageError: The port cannot be had.
@@ -38,8 +30,7 @@ class Monitoring:
         self.metrics = Metrics()
         self._partitions: Callable[[], Iterable[Partition]] = tuple
         self.health = Health(link, uid, group, lambda: self._partitions())
-        self.watchdog = Watchdog(self.health, logger, patience=options.consumer_timeout)
-        self._watching = False
+        self._watchdog = Watchdog(self.health, logger, patience=options.consumer_timeout)
         self._server: HealthServer | None = None
         if options.metrics_port is not None:
             self._server = HealthServer(options.metrics_port, self.health, self.metrics.registry, options.host)
@@ -50,16 +41,14 @@ class Monitoring:
         """The port that serves them, if one does."""
         return self._server.port if self._server is not None else None
 
-    def watch(self, consumer: Watched) -> None:
+    def watch(self, consumer: Consumer) -> None:
         """Begin to watch the consumer."""
-        self._partitions = lambda: consumer.partitions
-        self._watching = True
-        self.watchdog.start()
+        self._partitions = consumer.progress
+        self._watchdog.start(consumer)
 
     def close(self) -> None:
         """Stop watching and serving."""
         self.health.ready = False
-        if self._watching:
-            self.watchdog.close()
+        self._watchdog.close()
         if self._server is not None:
             self._server.close()

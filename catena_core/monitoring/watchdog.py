@@ -6,12 +6,21 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
+from catena_core.kafka.partition import Partition
 from catena_core.monitoring.health import Health
 from catena_core.monitoring.logs import LinkLogger
 
-Partition = tuple[str, int]
+
+class Consumer(Protocol):
+    """The consumer loop of a link, as the watchdog sees it."""
+
+    last_run: float
+
+    def progress(self) -> Mapping[Partition, tuple[int, bool]]:
+        """Give the position of each partition, and whether electrons of it are under way."""
 
 
 class Watchdog:
@@ -45,11 +54,13 @@ class Watchdog:
         # For each partition with work in flight: the next offset, and since when it is that.
         self._since: dict[Partition, tuple[int, float]] = {}
         self._told: set[str] = set()
+        self._consumer: Consumer | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def start(self) -> None:
-        """Begin to watch, in a thread of its own."""
+    def start(self, consumer: Consumer | None = None) -> None:
+        """Begin to watch, in a thread of its own, which asks the consumer for its progress."""
+        self._consumer = consumer
         self._beat = self._clock()
         self._thread.start()
 
@@ -105,8 +116,18 @@ class Watchdog:
         self._told = set(stuck)
 
     def _watch(self) -> None:
-        while not self._stop.wait(min(self._patience / 5, 10.0)):
+        while not self._stop.wait(min(self._patience / 5, 1.0)):
+            if self._consumer is not None:
+                self._observe(self._consumer)
             self.check()
+
+    def _observe(self, consumer: Consumer) -> None:
+        self._beat = consumer.last_run
+        progress = consumer.progress()
+        for partition in self._since.keys() - progress.keys():
+            self.forget(partition)
+        for partition, (next_offset, in_flight) in progress.items():
+            self.note(partition, next_offset, in_flight)
 
 
 def stacks() -> str:

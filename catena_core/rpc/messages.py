@@ -20,7 +20,7 @@ from catena_core.errors import (
     MethodNotFoundError,
     ParseError,
     RPCError,
-    TimeoutError,
+    RPCTimeoutError,
 )
 from catena_core.wire import codec
 
@@ -33,7 +33,14 @@ _MAX_ENVELOPE_BYTES = 64 * 1024
 
 _KINDS: dict[int, type[RPCError]] = {
     kind.code: kind
-    for kind in (ParseError, InvalidRequestError, MethodNotFoundError, InvalidParamsError, InternalError, TimeoutError)
+    for kind in (
+        ParseError,
+        InvalidRequestError,
+        MethodNotFoundError,
+        InvalidParamsError,
+        InternalError,
+        RPCTimeoutError,
+    )
 }
 
 

@@ -22,11 +22,10 @@ from catena_core.errors import (
     InvalidParamsError,
     InvalidRequestError,
     RPCError,
+    RPCTimeoutError,
     StoppedError,
-    TimeoutError,
 )
 from catena_core.monitoring.logs import LinkLogger
-from catena_core.rpc.backlog import Backlog
 from catena_core.rpc.instances import HEARTBEAT, Instances, is_meant
 from catena_core.rpc.messages import (
     BROADCAST,
@@ -41,6 +40,7 @@ from catena_core.rpc.messages import (
     to_wire,
 )
 from catena_core.rpc.methods import Context, Methods
+from catena_core.rpc.request_queue import RequestQueue
 
 DEFAULT_TIMEOUT = 10.0
 
@@ -91,7 +91,7 @@ class Peer:
         self._told_of_namesake = False
         self._calls: dict[str, Future[tuple[Reply, Wire]]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._requests = Backlog()
+        self._requests = RequestQueue()
         self._workers = [
             threading.Thread(target=self._work, name=f"rpc {number}", daemon=True) for number in range(threads)
         ]
@@ -124,7 +124,7 @@ class Peer:
             What the method returned.
 
         Raises:
-            TimeoutError: Nobody answered in time.
+            RPCTimeoutError: Nobody answered in time.
             MethodNotFoundError: The callee has no such method.
             InvalidParamsError: The arguments do not fit the method, or cannot be sent.
             InternalError: The method raised an error, the callee has too much to do, or the result cannot be sent.
@@ -241,7 +241,7 @@ class Peer:
         self._check_usable()
         if not found:
             alive = ", ".join(sorted({instance.kind for instance in self.instances.by_uid.values()})) or "nobody"
-            raise TimeoutError(f"no instance, class or group {to} appeared within {timeout:g} s; alive: {alive}")
+            raise RPCTimeoutError(f"no instance, class or group {to} appeared within {timeout:g} s; alive: {alive}")
         return random.choice([uid for uid in found if uid != self.uid] or found)
 
     def _ask(self, request: Request, content: Any, deadline: float, whom: str, timeout: float) -> tuple[Reply, Wire]:
@@ -259,7 +259,7 @@ class Peer:
             self._send_request(request, content, undeliverable)
             return future.result(max(0.0, deadline - time.monotonic()))
         except FutureTimeoutError:
-            raise TimeoutError(f"{whom} did not answer {request.method} within {timeout:g} s") from None
+            raise RPCTimeoutError(f"{whom} did not answer {request.method} within {timeout:g} s") from None
         finally:
             self._calls.pop(request.id, None)
 
@@ -328,7 +328,7 @@ class Peer:
             late = time.time() - request.expires
             self._answer_failure(
                 request,
-                TimeoutError(
+                RPCTimeoutError(
                     f"{self.uid} took up {request.method} {late:.1f} s after its time had passed, and did not run it; "
                     "if that is always so, the two hosts' clocks differ"
                 ),
@@ -360,7 +360,7 @@ class Peer:
     def _answer_failure(self, request: Request, error: RPCError) -> None:
         if request.expires is not None:
             self._answer(request, None, Failure.of(error))
-        if request.expires is None or isinstance(error, TimeoutError):
+        if request.expires is None or isinstance(error, RPCTimeoutError):
             self._logger.log(f"{request.method}, called by {request.sender}: {error}", level="warning")
 
     def _refuse(self, request: Request, reason: str) -> None:

@@ -199,8 +199,8 @@ class TestBroker:
         """
         if link in self._links:
             self._links.remove(link)
-            if link.life.failure is not None:
-                raise link.life.failure
+            if link.failure is not None:
+                raise link.failure
 
     def _assign(self, consumer: Consumer, topic: str, deadline: float) -> None:
         """Have all of a topic read, as soon as the topic is there: dead letters have none before the first."""
@@ -220,7 +220,7 @@ class TestBroker:
 
     def _check_links(self) -> None:
         for link in list(self._links):
-            if link.life.failure is not None:
+            if link.failure is not None:
                 self.forget(link)
 
 
@@ -257,7 +257,7 @@ class RunLink:
             Exception: It failed to start: its error.
         """
         options = link.options
-        link.use(
+        link._catena.definition.use(
             replace(
                 options,
                 kafka_endpoint=self._broker.endpoint,
@@ -277,7 +277,7 @@ class RunLink:
         self._links.append(link)
         self._broker.watch(link)
         deadline = time.monotonic() + timeout
-        while link.reads and link.input_topics and not assigned.wait(0.02):
+        while link._catena.definition.reads and link.input_topics and not assigned.wait(0.02):
             if link.join(0):
                 self._broker.forget(link)
                 break

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from catena_core.clock import Launch
+from catena_core.consuming.assignment import Assignment
 from catena_core.electron import Electron
 from catena_core.errors import StoppedError, UsageError
 from catena_core.link import Link
@@ -115,14 +116,14 @@ class LinkDriver:
         self._lock = threading.Lock()
         self._read, self._read_output = reader(link.input_format), reader(link.output_format)
         self._write_input = writer(link.input_format, "input")
-        self._write = writer(link.output_format, link.default_topic)
+        self._write = writer(link.output_format, link._catena.definition.default_topic)
         self._clock = ManualClock(now) if now is not None else None
         if self._clock is not None:
-            link.life.clock = self._clock
+            link._catena.clock = self._clock
         self._rpc = rpc or LocalRpc()
         self._peer: Peer | None = None
         self.sent: list[Electron] = []
-        link.life.attach(self, setup_kwargs)
+        link._catena.attach(self, setup_kwargs)
         self.rpc()
 
     def transform(self, electron: Any) -> list[Electron]:
@@ -215,7 +216,7 @@ class LinkDriver:
     def finish(self) -> list[Electron]:
         """End the link, which is gone for the other links of the test; returns what it sent meanwhile."""
         before = len(self.sent)
-        self._link.life.stop.set()
+        self._link._catena.stop.set()
         self._link.finish()
         if self._peer is not None:
             self._peer.close()
@@ -260,6 +261,10 @@ class LinkDriver:
     def callback(self, function: Callable[[], Any]) -> None:
         """Run it at once."""
         function()
+
+    def current_assignment(self) -> Assignment | None:
+        """Give none: no partition is revoked while a driver transforms."""
+        return None
 
     def rpc(self) -> Peer:
         """The link's part in the calls of the test."""

@@ -1,4 +1,4 @@
-"""What happens to electrons in a lane: read, transformed, tried again, sent on, or set aside."""
+"""The path of electrons through a lane: read, transform, and send the outputs; retry, or set aside, those that fail."""
 
 from __future__ import annotations
 
@@ -6,33 +6,26 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
-from tenacity.nap import sleep_using_event
-
-from catena_core.consuming.assignment import Assignment, Batch
-from catena_core.dead_letters.policy import DeadLetterCount, DeadLetterLimitError, dead_letter, without_value
-from catena_core.delivery.at_least_once import Delivery, Sink
+from catena_core.consuming.assignment import Assignment
+from catena_core.consuming.lanes import Batch
+from catena_core.dead_letters import letter
+from catena_core.dead_letters.policy import DeadLetterPolicy
+from catena_core.definition import LinkDefinition
+from catena_core.delivery.base import Delivery, Sink
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.electron import NO_HEADERS, Electron
-from catena_core.errors import CodecError, DeliveryError, RejectedError, StoppedError, UsageError
+from catena_core.errors import StoppedError
 from catena_core.monitoring import tracing
 from catena_core.monitoring.metrics import Metrics
 from catena_core.transforming.results import read_result
+from catena_core.transforming.retry import FATAL, retry
 from catena_core.wire.message import Message, reader, unmarked_encoder, writer
 
-if TYPE_CHECKING:
-    from catena_core.link import Link
 
-# What no retry would mend: the electron is at fault …
-_HOPELESS = (RejectedError, CodecError)
-# … or the link, or it is over.
-_FINAL = (StoppedError, UsageError, DeliveryError, DeadLetterLimitError, SystemExit)
-
-
-class Outgoing(threading.local):
-    """Of which partition an electron is transformed, where what it sends goes, and its trace: for each thread by itself."""
+class LaneContext(threading.local):
+    """The electron that the calling thread transforms: its partition, the sink of its outputs, and its trace."""
 
     assignment: Assignment | None = None
     sink: Sink | None = None
@@ -40,53 +33,57 @@ class Outgoing(threading.local):
 
 
 class Transformer:
-    """Calls a link's transform for electrons, and sends on what it returns.
+    """Calls a link's transform for electrons, and sends its results.
 
     Args:
-        link: The link.
-        delivery: How outputs are brought to Kafka.
-        outgoing: Told where the link's own ``send`` leads meanwhile.
-        callback: Called with a callback of the link, once what it waits for has arrived.
-        metrics: Where all is counted.
+        definition: The link.
+        delivery: Brings outputs to Kafka.
+        callback: Called with a callback of the link, once the outputs before it have arrived.
+        fail: Called with an error that no retry can mend.
+        metrics: Counts electrons.
         stop: Set when the link is to stop: no further attempts then.
+
+    Attributes:
+        context: The electron that the calling thread transforms.
     """
 
     def __init__(
         self,
-        link: Link,
+        definition: LinkDefinition,
         delivery: Delivery,
-        outgoing: Outgoing,
         callback: Callable[[Callable[[], Any]], None],
+        fail: Callable[[BaseException], None],
         metrics: Metrics,
         stop: threading.Event,
     ) -> None:
-        self._link = link
+        self.context = LaneContext()
+        self._definition = definition
+        self._link = definition.link
         self._delivery = delivery
-        self._outgoing = outgoing
         self._callback = callback
+        self._fail = fail
         self._metrics = metrics
         self._stop = stop
-        self._read = reader(link.input_format)
-        # Without a key, what is to stay in order stays in one partition.
-        in_order = link.options.sequential or link.options.synchronous
-        self._write = writer(link.output_format, link.default_topic, link.uid if in_order else None)
-        self._encode = unmarked_encoder(link.output_format)
-        self._count = DeadLetterCount(link.dead_letter_limits)
+        self._default_topic = definition.default_topic
+        self._read = reader(self._link.input_format)
+        self._write = writer(self._link.output_format, self._default_topic, definition.default_key)
+        self._encode = unmarked_encoder(self._link.output_format)
+        self._policy = DeadLetterPolicy(self._link.dead_letter_limits)
 
     def process(self, batch: Batch) -> None:
         """Transform a batch, as far as it comes: until it is done, revoked, or the link fails.
 
         This is the loop in which a link spends its time.
         """
-        outgoing = self._outgoing
-        assignment = outgoing.assignment = batch.assignment
+        context = self.context
+        assignment = context.assignment = batch.assignment
         topic, partition = assignment.partition
         read, transform = self._read, self._link.transform
-        sink = outgoing.sink = self._delivery.sink(batch)
-        plainly, default_topic = sink.send_plainly, self._link.default_topic or ""
+        sink = context.sink = self._delivery.sink(batch)
+        send_plain, default_topic = sink.send_plain, self._default_topic or ""
         encode = self._encode if default_topic else None
         sent: Counter[str] = Counter()
-        began, done, plain, buried, traced = time.perf_counter(), 0, 0, 0, False
+        began, done, plain, dead_letters, traced = time.perf_counter(), 0, 0, 0, False
         try:
             for message, offset in zip(batch.messages, batch.offsets, strict=True):
                 if assignment.revoked:
@@ -95,7 +92,7 @@ class Transformer:
                 try:
                     electron = read(message, topic, partition, offset)
                     if electron.headers is not NO_HEADERS:
-                        outgoing.trace, traced = tracing.child(electron.headers), True
+                        context.trace, traced = tracing.child(electron.headers), True
                     returned = transform(electron)
                     if (
                         encode is not None
@@ -108,32 +105,32 @@ class Transformer:
                         and returned.timestamp is None
                         and returned.headers is NO_HEADERS
                     ):
-                        # What `_emit` does, without what most outputs of most links do not need.
+                        # A short way of `_emit`, which serves most outputs of most links.
                         try:
-                            plainly(default_topic, encode(returned.value), returned.key.encode())
+                            send_plain(default_topic, encode(returned.value), returned.key.encode())
                             plain += 1
                         except Exception:
-                            self._emit(returned, sink, sent)  # says what is wrong
+                            self._emit(returned, sink, sent)  # raises an error that names the reason
                     elif type(returned) is Electron:
                         output = self.message_of(returned)
                         sink.send(output)
                         sent[output.topic] += 1
                     elif returned is not None:
                         self._emit(returned, sink, sent)
-                except _FINAL:
+                except FATAL:
                     raise
                 except Exception as error:
-                    _take_back(batch, offset)
-                    buried += self._try_again(message, offset, error, batch, sink, sent)
+                    batch.discard_outputs(offset)
+                    dead_letters += self._retry(message, offset, error, batch, sink, sent)
                 if traced:
-                    outgoing.trace, traced = None, False
+                    context.trace, traced = None, False
                 done += 1
         except (StoppedError, SystemExit):
             return
         except Exception as error:
-            self._link.life.failed(error)
+            self._fail(error)
         finally:
-            outgoing.assignment = outgoing.sink = outgoing.trace = None
+            context.assignment = context.sink = context.trace = None
             batch.done = done
             if done:
                 self._metrics.consumed(topic, partition, done)
@@ -142,24 +139,25 @@ class Transformer:
                 sent[default_topic] += plain
             for name, count in sent.items():
                 self._metrics.produced(name, count)
-            self._count.well(done - buried)
+            self._policy.record_success(done - dead_letters)
+            self._delivery.serve()
 
     def message_of(self, electron: Electron) -> Message:
-        """Put an electron on the wire, with the trace that it belongs to.
+        """Put an electron on the wire, with the trace of the electron that the calling thread transforms.
 
         Raises:
             CodecError: Its key or value cannot be put on the wire.
             UsageError: It has no topic, and the link has none to write to.
         """
         message = self._write(electron)
-        trace = self._outgoing.trace
+        trace = self.context.trace
         if trace is None:
             return message
         headers = [item for item in message.headers or () if item[0] not in trace]
         return message.replace(headers=headers + [(name, text.encode()) for name, text in trace.items()])
 
     def _emit(self, returned: Any, sink: Sink, sent: Counter[str]) -> None:
-        """Send on what a transform returned, all of it or, where some of it cannot be sent, nothing."""
+        """Send the result of a transform: all of it or, where some of it cannot be sent, nothing."""
         result = read_result(returned)
         for message in [self.message_of(electron) for electron in result.electrons]:
             sink.send(message)
@@ -168,71 +166,42 @@ class Transformer:
             callback = result.callback
             sink.then(lambda error: None if error else self._callback(callback))
 
-    def _try_again(
-        self, message: Any, offset: int, first: Exception, batch: Batch, sink: Sink, sent: Counter[str]
-    ) -> bool:
-        """Try an electron that failed once until it succeeds or its attempts are used up; whether it was set aside."""
+    def _retry(self, message: Any, offset: int, first: Exception, batch: Batch, sink: Sink, sent: Counter[str]) -> bool:
+        """Try an electron that failed once until it succeeds, or set it aside.
+
+        Returns:
+            Whether it was set aside.
+        """
         topic, partition = batch.assignment.partition
         self._metrics.failed(topic)
-        if isinstance(first, _HOPELESS):
-            return self._bury(message, first, 1, batch, sink)
-        attempts = 0
 
         def attempt() -> None:
-            nonlocal attempts
-            attempts += 1
-            if attempts == 1:
-                raise first
-            if self._stop.is_set() or batch.assignment.revoked:
+            if batch.assignment.revoked:
                 raise StoppedError
             self._metrics.retried(topic)
             try:
                 self._emit(self._link.transform(self._read(message, topic, partition, offset)), sink, sent)
             except Exception:
-                _take_back(batch, offset)
+                batch.discard_outputs(offset)
                 self._metrics.failed(topic)
                 raise
 
-        retrying = Retrying(
-            stop=stop_after_attempt(self._link.attempts),
-            wait=wait_random_exponential(self._link.backoff[0], max=self._link.backoff[1]),
-            retry=retry_if_not_exception_type((*_HOPELESS, *_FINAL)),
-            sleep=sleep_using_event(self._stop),
-            before_sleep=self._before_retry,
-            reraise=True,
-        )
-        try:
-            retrying(attempt)
-        except _FINAL:
-            raise
-        except Exception as error:
-            return self._bury(message, error, attempts, batch, sink)
-        return False
-
-    def _before_retry(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        wait = state.next_action.sleep if state.next_action else 0
-        self._link.logger.log(
-            f"attempt {state.attempt_number} failed, again in {wait:.1f} s: {error!r}", level="warning"
-        )
-
-    def _bury(self, message: Any, error: Exception, attempts: int, batch: Batch, sink: Sink) -> bool:
-        """Put an electron that failed for good into the dead letters."""
-        if batch.assignment.revoked:
-            raise StoppedError  # another instance has it now, and may fare better
-        self._count.dead()
         link = self._link
-        letter = dead_letter(link.dead_letters, message, error, type(link).__name__, attempts)
-        if len(letter.value or b"") > MAX_MESSAGE_BYTES - 64 * 1024:
-            letter = without_value(letter)
-        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
-        link.logger.log(f"given up after {tried}, put into {letter.topic}: {error!r}", level="error")
-        sink.send(letter)
-        self._metrics.dead_letters(message.topic())
+        failure = retry(attempt, first, link.attempts, link.backoff, self._stop, link.logger)
+        if failure is None:
+            return False
+        self._set_aside(message, *failure, batch, sink)
         return True
 
-
-def _take_back(batch: Batch, offset: int) -> None:
-    """Drop what an attempt that failed has sent, as far as it was held back."""
-    while batch.outputs and batch.outputs[-1][0] == offset:
-        batch.outputs.pop()
+    def _set_aside(self, message: Any, error: Exception, attempts: int, batch: Batch, sink: Sink) -> None:
+        """Send the dead letter of an electron that failed for good."""
+        if batch.assignment.revoked:
+            raise StoppedError  # another instance has it now, and may succeed
+        self._policy.record_failure()
+        dead = letter.from_electron(self._definition.dead_letter_topic, message, error, self._definition.name, attempts)
+        if len(dead.value or b"") > MAX_MESSAGE_BYTES - 64 * 1024:
+            dead = letter.without_value(dead)
+        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+        self._link.logger.log(f"given up after {tried}, put into {dead.topic}: {error!r}", level="error")
+        sink.send(dead)
+        self._metrics.dead_letters(message.topic())

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from catena_core.dead_letters.cli import printable
+from catena_core.text import printable
 from federation.protocol.query_layout import lay_out
 
 if TYPE_CHECKING:  # for explanations of other processes are shown without an engine

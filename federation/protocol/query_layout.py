@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from catena_core.dead_letters.cli import printable
+from catena_core.text import printable
 from federation.analysis.lexer import QueryText, Token
 
 _INDENT = 2

@@ -164,7 +164,7 @@ def test_a_link_ends_within_one_deadline_however_long_a_transform_takes(broker, 
 def test_a_link_that_ends_amid_a_rebalance_commits_no_more_once_it_was_given_partitions(broker, run, monkeypatch):
     """That commit can end the whole process, by an assertion in Kafka's client."""
     source, settled = broker.topic("in", partitions=2), Counter()
-    settle = AtLeastOnce.settle
+    settle = AtLeastOnce.flush_and_commit
 
     class Waiting(Held):
         drain_timeout = 30.0
@@ -173,7 +173,7 @@ def test_a_link_that_ends_amid_a_rebalance_commits_no_more_once_it_was_given_par
         settled[delivery] += bool(assignments)
         settle(delivery, assignments, deadline)
 
-    monkeypatch.setattr(AtLeastOnce, "settle", noted)
+    monkeypatch.setattr(AtLeastOnce, "flush_and_commit", noted)
     first, second = (run(quick(Waiting, broker, source)) for _ in range(2))
     eventually(lambda: len(first.own) == len(second.own) == 1)
     for topic, partition in set(first.own):
@@ -182,7 +182,7 @@ def test_a_link_that_ends_amid_a_rebalance_commits_no_more_once_it_was_given_par
     settled.clear()
     first.stop()  # it waits for its transform, and does not hear meanwhile that the other partition is its own as well
     run.stop(second)
-    runtime = first.life.runtime
+    runtime = first._catena.runtime
     client = runtime._loop._consumer
     generation = client.consumer_group_metadata()
     eventually(lambda: client.consumer_group_metadata() != generation)

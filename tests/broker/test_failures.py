@@ -7,8 +7,8 @@ import time
 import pytest
 
 from catena_core import Electron, Link
+from catena_core.dead_letters.letter import VALUE_LEFT_OUT
 from catena_core.dead_letters.policy import DeadLetterLimits
-from catena_core.dead_letters.replay import VALUE_LEFT_OUT
 from tests.helpers.consumer_loop import committed
 from tests.helpers.links import Counting, link, quick
 from tests.helpers.topics import read_committed, small_topic

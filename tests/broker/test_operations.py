@@ -356,4 +356,4 @@ def test_limits_may_be_a_share(broker, run):
     half = run(link(Half, broker, source, consumer_group=f"half-{uuid.uuid4().hex[:8]}"))
     assert half.join(30)
     eventually(lambda: half.status == 1, timeout=5)
-    assert "of the last 20 electrons failed for good" in str(half.life.failure)
+    assert "of the last 20 electrons failed for good" in str(half.failure)

@@ -28,7 +28,7 @@ class Slow(Link):
 
     @property
     def rebalances(self):
-        runtime: Any = self.life.runtime
+        runtime: Any = self._catena.runtime
         registry = runtime._metrics.registry
         text = generate_latest(registry).decode()
         return float(next(line for line in text.splitlines() if line.startswith("catena_rebalances_total ")).split()[1])

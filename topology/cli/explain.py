@@ -15,8 +15,8 @@ import msgspec
 from dotenv import dotenv_values
 from rich.cells import cell_len
 
-from catena_core.dead_letters.cli import printable
 from catena_core.errors import CatenaError, UsageError
+from catena_core.text import printable
 from federation.protocol.explain import Explanation, as_text
 from topology import settings
 from topology.clients.http import Response, UnsafeError, WebClient, WebError

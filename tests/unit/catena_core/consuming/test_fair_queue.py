@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from catena_core.consuming.fair_queue import Backlog, weight_of
+from catena_core.consuming.fair_queue import FairQueue, weight_of
 
 TOPICS = ("a", "b", "c")
 OWNERS = [(topic, number) for topic in TOPICS for number in range(2)]
@@ -20,7 +20,7 @@ class BacklogModel(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.backlog = Backlog(lambda topic: weight_of("exp", TOPICS, topic))
+        self.backlog = FairQueue(lambda topic: weight_of("exp", TOPICS, topic))
         self.model = {topic: deque() for topic in TOPICS}
         self.number = 0
 
@@ -64,7 +64,7 @@ def serve(backlog, count, most=1):
 
 
 def saturated(mode, topics, each=100_000):
-    backlog = Backlog(lambda topic: weight_of(mode, topics, topic))
+    backlog = FairQueue(lambda topic: weight_of(mode, topics, topic))
     electrons: Any = range(each)
     for topic in topics:
         backlog.add(topic, topic, electrons)
@@ -90,7 +90,7 @@ def test_each_topic_is_served_1_7_times_as_much_as_the_next():
 
 
 def test_the_share_of_an_idle_topic_goes_to_the_others_in_their_proportion():
-    backlog = Backlog(lambda topic: weight_of("exp", TOPICS, topic))
+    backlog = FairQueue(lambda topic: weight_of("exp", TOPICS, topic))
     backlog.add("a", "a", list(range(10_000)))
     backlog.add("c", "c", list(range(10_000)))
     served = serve(backlog, 3000)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catena_core.dead_letters.cli import _readable, printable
-from catena_core.dead_letters.replay import MARKER, DeadLetter, Replayed, _is_marker, _marked, _merged, to_letter
+from catena_core.dead_letters.cli import _readable
+from catena_core.dead_letters.letter import MARKER, DeadLetter, is_marker, parse
+from catena_core.dead_letters.replay import Replayed, _marked, _merged
+from catena_core.text import printable
 from catena_core.wire import codec
 
 
@@ -45,7 +47,7 @@ def letter(offset, partition=0, topic="letters"):
 
 
 def test_all_that_a_dead_letter_says_is_read():
-    read = to_letter(
+    read = parse(
         Message(
             [
                 ("error", "no such thing: é".encode()),
@@ -78,7 +80,7 @@ def test_all_that_a_dead_letter_says_is_read():
 
 
 def test_what_a_letter_does_not_say_is_left_out_and_its_time_is_kafkas():
-    read = to_letter(Message())
+    read = parse(Message())
     assert (read.original_topic, read.original_partition, read.attempts, read.error) == (None, None, None, None)
     assert read.failed_at == 1_700_000_000.5
     assert read.replays == 0
@@ -86,7 +88,7 @@ def test_what_a_letter_does_not_say_is_left_out_and_its_time_is_kafkas():
 
 @given(st.dictionaries(st.sampled_from(["attempts", "failed-at", "original-partition", "replayed"]), st.binary()))
 def test_malformed_headers_do_not_hide_a_letter(headers):
-    read = to_letter(Message(list(headers.items())))
+    read = parse(Message(list(headers.items())))
     assert read.offset == 42
     time.localtime(read.failed_at)  # can be shown
 
@@ -108,7 +110,7 @@ def test_ranges_hold_exactly_the_offsets_that_were_marked(ranges):
 
 def test_a_marker_counts_only_for_letters_before_it():
     marker = Message([(MARKER, b"replayed")], offset=42, value=b'{"replayed": [[1, 3], [9, 5], [40, 41], [41, 42]]}')
-    assert _is_marker(marker)
+    assert is_marker(marker)
     assert _marked(marker) == [(1, 3), (40, 41)]
 
 
@@ -120,7 +122,7 @@ def test_a_malformed_marker_marks_nothing(value):
 
 
 def test_a_failed_message_cannot_hide_itself_as_a_marker():
-    assert not _is_marker(Message([(MARKER, b"replayed"), ("error", b"it failed")]))
+    assert not is_marker(Message([(MARKER, b"replayed"), ("error", b"it failed")]))
 
 
 @given(st.text())

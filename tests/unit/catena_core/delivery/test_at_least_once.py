@@ -29,13 +29,14 @@ class Coordinator:
 def settled(coordinator):
     """Settles a partition of which three electrons are finished."""
     everything_arrived = SimpleNamespace(done=SimpleNamespace(wait=lambda seconds: True), error=None)
-    producer: Any = SimpleNamespace(send=None, send_plainly=None, arrival=lambda: everything_arrived)
-    delivery = AtLeastOnce(producer, LinkLogger("test"), Metrics())
+    producer: Any = SimpleNamespace(send=None, send_plain=None, arrival=lambda: everything_arrived)
+    unused: Any = None
+    delivery = AtLeastOnce(producer, unused, unused, LinkLogger("test"), Metrics())
     delivery.attach(coordinator)
     assignment = Assignment(("topic", 0), replaying=False)
     assignment.tracker.dispatched([0, 1, 2])
     assignment.tracker.finished([0, 1, 2])
-    delivery.settle([assignment], time.monotonic() + 5)
+    delivery.flush_and_commit([assignment], time.monotonic() + 5)
     return assignment.committed
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from catena_core import errors
 from catena_core.monitoring.logs import LinkLogger
-from catena_core.rpc import LocalRpc, backlog, rpc
+from catena_core.rpc import LocalRpc, request_queue, rpc
 from catena_core.rpc import instances as instances_module
 from catena_core.rpc import messages as messages_module
 from catena_core.rpc.instances import Instances
@@ -238,7 +238,7 @@ def test_requests_beyond_the_queue_are_refused_at_once(clerk):
     peer, target, sent = clerk
     peer.take(request(0, "wait", ()))
     until(lambda: peer._requests.empty())
-    most = backlog.MOST_REQUESTS
+    most = request_queue.MOST_REQUESTS
     for number in range(1, most + 3):
         peer.take(request(number))
     refused = sent()
@@ -256,7 +256,7 @@ def test_large_requests_fill_the_queue_sooner(clerk):
     for number in range(1, 101):
         peer.take(request(number, args=("x" * size,)))
     refused = len(sent())
-    assert 0.8 * backlog.MOST_BYTES < (100 - refused) * size <= 1.1 * backlog.MOST_BYTES
+    assert 0.8 * request_queue.MOST_BYTES < (100 - refused) * size <= 1.1 * request_queue.MOST_BYTES
     target.go_on.set()
     until(lambda: len(sent()) == 101)
     assert peer._requests.empty()

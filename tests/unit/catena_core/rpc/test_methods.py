@@ -130,5 +130,5 @@ def test_errors_have_the_codes_of_json_rpc():
         "MethodNotFoundError": -32601,
         "InvalidParamsError": -32602,
         "InternalError": -32603,
-        "TimeoutError": -32001,
+        "RPCTimeoutError": -32001,
     }

@@ -15,7 +15,7 @@ _BYTES_PER_PLACE = MOST_BYTES // MOST_REQUESTS
 Item = tuple[Request, Wire] | None
 
 
-class Backlog(queue.Queue[Item]):
+class RequestQueue(queue.Queue[Item]):
     """A queue that is full at so many requests or at so many bytes, whichever comes first.
 
     It has :data:`MOST_REQUESTS` places, of which a large request takes several. ``None`` tells a thread to end.

@@ -1,0 +1,74 @@
+"""The contract of delivery: when an electron's outputs count as sent, and when its offset is committed.
+
+All kinds of delivery commit the same offsets, those after the longest finished run of each partition, and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from confluent_kafka import Consumer, KafkaError
+
+from catena_core.consuming.assignment import Assignment
+from catena_core.consuming.lanes import Batch
+from catena_core.wire.message import Message
+
+# The errors of a commit that meets a rebalance: another member has the partitions now, and reads the electrons again.
+REBALANCE_ERRORS = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError._NO_OFFSET,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._STATE,
+    }
+)
+
+
+class Sink(Protocol):
+    """Takes the outputs of electrons."""
+
+    def send(self, message: Message) -> None:
+        """Send one message."""
+
+    def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
+        """Send a message of a value and a key."""
+
+    def then(self, call: Callable[[Exception | None], None]) -> None:
+        """Make a call, which must not block, once all earlier messages have arrived, with the first failure or ``None``."""
+
+
+class Delivery(Protocol):
+    """Brings outputs and offsets to Kafka."""
+
+    @property
+    def transactional(self) -> bool:
+        """Whether outputs and offsets go out together, so that a transform cannot wait for its outputs."""
+
+    def attach(self, consumer: Consumer) -> None:
+        """Set the consumer whose offsets are committed."""
+
+    def sink(self, batch: Batch | None) -> Sink:
+        """Give the sink of a batch; ``None``: of outputs that belong to no electron, such as the generator's."""
+
+    def maybe_commit(self, assignments: Collection[Assignment]) -> None:
+        """Commit finished electrons if it is time; the consumer's thread calls it again and again."""
+
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
+        """Commit all finished electrons now, because these partitions leave; give up at the deadline (monotonic clock)."""
+
+    def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
+        """Note that an asynchronous commit failed."""
+
+    def refused(self, reason: str, message: Message) -> None:
+        """Replace an output that Kafka will never take by its dead letter."""
+
+    def serve(self) -> None:
+        """Serve acknowledgements that have come in."""
+
+    def flush_linger(self) -> None:
+        """Send queued outputs at once, because no more follow for the moment."""
