@@ -33,9 +33,9 @@ def command(
     """Build the command line of a link.
 
     Args:
-        name: What ``--help`` calls it.
-        description: What ``--help`` says of it: the docstring of the link's class.
-        defaults: What holds where the command line is silent.
+        name: Its name in ``--help``.
+        description: Its text in ``--help``: the docstring of the link's class.
+        defaults: The options that hold where the command line is silent.
         run: Called with the options that then hold, and the arguments that are none of the library's.
         check: Called with the options before; its ``UsageError`` is shown as any other of the command line.
 
@@ -101,9 +101,9 @@ class _LinkCommand(click.Command):
 
 
 def environment_properties() -> dict[str, str]:
-    """The librdkafka properties that ``KAFKA_*`` variables set: ``KAFKA_SASL_USERNAME`` is ``sasl.username``.
+    """Read the librdkafka properties that ``KAFKA_*`` variables set: ``KAFKA_SASL_USERNAME`` is ``sasl.username``.
 
-    Variables that name no property (``KAFKA_HOME``, what Kubernetes sets for a service called kafka, …) are left alone.
+    It ignores variables that name no property: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, …
     """
     found = {}
     for variable, value in sorted(os.environ.items()):
@@ -114,7 +114,7 @@ def environment_properties() -> dict[str, str]:
 
 
 def environment_endpoint() -> str | None:
-    """Kafka's address as ``KAFKA_ENDPOINT`` names it."""
+    """Read Kafka's address from ``KAFKA_ENDPOINT``."""
     return os.environ.get("KAFKA_ENDPOINT") or None
 
 
@@ -122,7 +122,7 @@ def _is_property(name: str, value: str) -> bool:
     try:
         AdminClient({"log_level": 0, name: value})
     except (KafkaException, TypeError, ValueError) as error:
-        # A property with a bad value is one: whoever uses it says what is wrong.
+        # A property with a bad value counts: the client that gets it raises an error that names the fault.
         return "No such configuration property" not in str(error)
     return True
 

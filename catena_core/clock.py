@@ -1,4 +1,4 @@
-"""The time as a link sees it: the machine's, or in a test one that moves only when told."""
+"""The clock of a link: the machine's, or in a test one that the driver moves."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Launch = Callable[[Callable[[], None]], threading.Thread]
 
 
 class Clock(Protocol):
-    """What a link asks about time."""
+    """Tells a link the time, and lets it wait."""
 
     def now(self) -> float:
-        """Seconds since the Unix epoch."""
+        """Give the seconds since the Unix epoch."""
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Let time pass, but not beyond the moment when ``stop`` is set; whether it is."""
+        """Let time pass, but not beyond the moment when ``stop`` is set; return whether it is set."""
 
     def repeat(
         self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
@@ -37,11 +37,11 @@ class SystemClock:
     """The machine's time."""
 
     def now(self) -> float:
-        """Seconds since the Unix epoch."""
+        """Give the seconds since the Unix epoch."""
         return time.time()
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Sleep."""
+        """Sleep, at most until ``stop`` is set."""
         return stop.wait(seconds)
 
     def repeat(

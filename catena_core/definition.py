@@ -44,12 +44,12 @@ class LinkDefinition:
 
     @property
     def reads(self) -> bool:
-        """Whether the link consumes: it has its own transform."""
+        """True if the link consumes: it has its own transform."""
         return type(self.link).transform is not self._base.transform
 
     @property
     def generates(self) -> bool:
-        """Whether it has its own generator."""
+        """True if it has its own generator."""
         return type(self.link).generator is not self._base.generator
 
     @property

@@ -1,4 +1,4 @@
-"""The electron: what travels between links."""
+"""The electron: the message that travels between links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Electron(msgspec.Struct):
         key: Decides the partition, so electrons of one key stay in order; ``None`` spreads them evenly.
         value: The content: any value that :mod:`catena_core.wire.codec` can carry. ``None`` on a compacted topic is a
             tombstone, which removes the key.
-        topic: Where the electron is to go; ``None``: the link's first output topic.
+        topic: The topic to send it to; ``None``: the link's first output topic.
         previous_topic: The topic that it was read from; ``None`` for a new one.
         timestamp: Milliseconds since the Unix epoch, as the broker recorded them; ``None`` lets the broker choose.
         partition: The partition it must go to, or, for one received, came from; ``None`` lets the key decide.
@@ -38,5 +38,5 @@ class Electron(msgspec.Struct):
     headers: Mapping[str, str] = NO_HEADERS
 
     def replace(self, **changes: Any) -> Electron:
-        """A copy with other values for some of its attributes."""
+        """Copy it, with other values for some of its attributes."""
         return msgspec.structs.replace(self, **changes)

@@ -32,14 +32,14 @@ _PRODUCER = 0
 # the session timeout less a second.
 _FIRST_REBALANCE_DELAY = 1000
 
-# What clients of the embedded broker do well to set: it sits out the session timeout at each rebalance.
+# Properties that clients of the embedded broker should set: it waits out the session timeout at each rebalance.
 CLIENT_PROPERTIES = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
 
 
 class EmbeddedBroker:
     """A mock cluster of one broker inside this process, listening on a free port of 127.0.0.1.
 
-    Use it as a context manager: the broker ends with the block, and what it held is gone.
+    Use it as a context manager: the broker ends with the block, and its messages are gone.
 
     Args:
         topics: Topics to make at once. Others come into being when first asked for, with 4 partitions.
@@ -86,7 +86,7 @@ class EmbeddedBroker:
 
 
 def _load_library() -> Any:
-    """The wheel's own librdkafka, with the signatures of the functions used here."""
+    """Load the wheel's own librdkafka, and declare the functions used here."""
     package = Path(confluent_kafka.__file__).parent
     candidates = [*package.parent.glob("confluent_kafka.libs/librdkafka*"), *package.glob(".dylibs/librdkafka*")]
     if not candidates:

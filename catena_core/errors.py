@@ -11,7 +11,7 @@ class CatenaError(Exception):
 
 
 class UsageError(CatenaError):
-    """A link was set up in a way that cannot work; the message says what would."""
+    """A link was set up in a way that cannot work; the message names one that does."""
 
 
 class RejectedError(CatenaError):
@@ -26,7 +26,7 @@ class StoppedError(CatenaError):
 
 
 class DeliveryError(CatenaError):
-    """Kafka did not take what a link sent."""
+    """Kafka did not take a message that a link sent."""
 
 
 class CodecError(CatenaError):
@@ -37,11 +37,11 @@ class RPCError(CatenaError):
     """A remote call failed; its kinds are those of JSON-RPC 2.0 (https://www.jsonrpc.org/specification#error_object).
 
     Args:
-        message: What went wrong, and what to do about it.
+        message: The fault, and its remedy.
 
     Attributes:
         code: The number that JSON-RPC gives to errors of this kind.
-        title: What JSON-RPC calls them.
+        title: Their name in JSON-RPC.
     """
 
     code: ClassVar[int] = -32000
@@ -52,14 +52,14 @@ class RPCError(CatenaError):
 
 
 class ParseError(RPCError):
-    """What was received is not JSON."""
+    """The received text is not JSON."""
 
     code = -32700
     title = "Parse error"
 
 
 class InvalidRequestError(RPCError):
-    """What was received is not a request."""
+    """The received text is not a request."""
 
     code = -32600
     title = "Invalid Request"

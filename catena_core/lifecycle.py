@@ -83,7 +83,7 @@ class Lifecycle:
         return self._runtime
 
     def start(self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None) -> None:
-        """Read the command line, run until told to stop, and leave the process."""
+        """Read the command line, run until the link ends, and leave the process."""
         self._setup_kwargs = setup_kwargs or {}
         definition = self.definition
 
@@ -121,11 +121,7 @@ class Lifecycle:
             raise self.failure
 
     def wait_until_ready(self, timeout: float | None) -> bool:
-        """Wait until the link does its work, or has ended.
-
-        Returns:
-            Whether it does its work.
-        """
+        """Wait until the link does its work, or has ended; return whether it does its work."""
         deadline = time.monotonic() + timeout if timeout is not None else math.inf
         while not self.ready.wait(min(0.05, max(0.0, deadline - time.monotonic()))):
             if self._ended.is_set() or time.monotonic() >= deadline:
@@ -133,15 +129,11 @@ class Lifecycle:
         return not self._ended.is_set()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the link has ended, at most ``timeout`` seconds.
-
-        Returns:
-            Whether it has.
-        """
+        """Wait until the link has ended, at most ``timeout`` seconds; return whether it has."""
         return self._ended.wait(timeout)
 
     def run(self, options: LinkOptions) -> None:
-        """Run with these options until told to stop; SIGTERM, SIGINT and SIGQUIT do so where this is the main thread.
+        """Run with these options until the link ends; in the main thread, SIGTERM, SIGINT and SIGQUIT end it.
 
         Raises:
             SystemExit: The link failed; the reason has been logged.

@@ -27,38 +27,38 @@ if TYPE_CHECKING:
 class Link:
     """A small program that reads topics, writes topics, or both.
 
-    Derive from it and define what you need of ``setup()``, ``generator()``, ``transform(electron)`` and ``finish()``; then
-    ``MyLink().start()`` reads the command line and runs until it is told to stop. Start more instances to scale it: those
-    of one consumer group share the partitions. Delivery is at least once: an electron's offset is committed only after
-    everything that its transform sent has been acknowledged. ``delivery="exactly_once"`` makes both one transaction.
+    Derive from it and define those of ``setup()``, ``generator()``, ``transform(electron)`` and ``finish()`` that you need.
+    Then ``MyLink().start()`` reads the command line and runs until a signal or :meth:`stop` ends it. Start more instances to
+    scale it: those of one consumer group share the partitions. Delivery is at least once: an electron's offset is committed
+    only after all outputs of its transform have been acknowledged. ``delivery="exactly_once"`` makes both one transaction.
 
-    Class attributes say how a kind of link works:
+    Class attributes configure a kind of link:
 
     Attributes:
-        inputs: The topics it reads when nothing else is said.
-        outputs: The topics it writes when nothing else is said.
-        input_format: How values without a content type are read: ``"auto"`` (text where it is UTF-8, else bytes), ``"json"``,
+        inputs: The topics that it reads, unless its options name others.
+        outputs: The topics that it writes, unless its options name others.
+        input_format: The form of values without a content type: ``"auto"`` (text where it is UTF-8, else bytes), ``"json"``,
             ``"text"`` or ``"bytes"``.
-        output_format: How values are written: ``"auto"`` (text and bytes as they are, all else marked with a content type so
-            that it comes back as it was sent), or unmarked as ``"json"``, ``"text"`` or ``"bytes"``.
-        lanes: How many threads transform electrons side by side, those of one key in order; ``"partition"`` gives each
-            assigned partition a thread of its own, so that a slow one holds up no other.
-        batch_size: The most electrons taken from Kafka in one go; small where one of them takes long.
+        output_format: The form of values that it sends: ``"auto"`` (text and bytes as they are, all else marked with a
+            content type so that it comes back as it was sent), or unmarked as ``"json"``, ``"text"`` or ``"bytes"``.
+        lanes: The number of threads that transform electrons side by side, those of one key in order; ``"partition"`` gives
+            each assigned partition a thread of its own, so that a slow one delays no other.
+        batch_size: The most electrons read from Kafka at once; small where one of them takes long.
         attempts: How often a transform that raises is tried before its electron goes to the dead letters.
         backoff: The first and the longest wait between attempts, in seconds; it doubles, with jitter.
-        dead_letter_topic: Where they go; ``None``: ``<consumer group>.dead-letters``.
-        dead_letter_limits: When so much fails that the link stops instead; ``None``: never.
-        replay: Whether each assigned partition is read from its first offset, every time: for a link whose state is what
-            its topics say. It then has one lane, commits nothing, and ``replayed`` tells it when it has seen everything.
-        dynamic_inputs: Whether it may start with nothing to read, because it adds input topics as it goes.
-        drain_timeout: Seconds that electrons under way are given when the link stops or loses their partition.
+        dead_letter_topic: The topic of dead letters; ``None``: ``<consumer group>.dead-letters``.
+        dead_letter_limits: The number of dead letters above which the link stops; ``None``: any number.
+        replay: Whether each assigned partition is read from its first offset, every time: for a link that rebuilds its state
+            from its topics. It then has one lane, commits nothing, and :meth:`replayed` is called after the last old electron.
+        dynamic_inputs: Whether it may start without input topics, because it adds them as it goes.
+        drain_timeout: Seconds for electrons under way when the link stops or loses their partition.
 
-    And these hold for each instance:
+    Each instance has these attributes:
 
     Attributes:
         uid: Its own name; in a container the container's host name, which outlives restarts.
         args: The arguments of the command line that are none of the library's, in order.
-        options: How it is joined to its topology.
+        options: Its connection to the topology.
         logger: Its log: ``self.logger.log("…", level="warning")``.
     """
 
@@ -92,58 +92,61 @@ class Link:
         self.args: list[str] = []
         self.logger = LinkLogger(type(self).__name__)
         self.options = defaults.overridden_by(given)
-        # The one attribute that is the library's own: an author may give any other a meaning of his.
+        # The library keeps all else that it needs here, so that authors may use any other name.
         self._catena = Lifecycle(LinkDefinition(self, Link))
         self._catena.definition.use(self.options)
 
-    # What a link's author defines
+    # Hooks for the link's author
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
-        """Called once before anything else, with options known and Kafka in reach; tables are made here.
+        """Prepare the link, once, before anything else: options are known, Kafka answers, and tables are made here.
 
         Args:
-            args: Nothing, ever.
-            kwargs: What :meth:`start` was given as ``setup_kwargs``; a link that expects none leaves both out.
+            args: Always empty.
+            kwargs: The ``setup_kwargs`` of :meth:`start`; a link that expects none leaves both out.
         """
 
     def generator(self) -> None:
-        """Called again and again, in a thread of its own, until the link stops; one that never returns is fine."""
+        """Send electrons that no input caused.
+
+        It is called again and again, in a thread of its own, until the link stops; it need not return.
+        """
 
     def transform(self, electron: Electron) -> Any:
-        """Called for each electron of the input topics.
+        """Transform one electron of the input topics.
 
         Returns:
-            ``None`` for nothing, a value, an :class:`Electron`, a list of either, or a tuple of one of these with a
+            ``None`` for no output, a value, an :class:`Electron`, a list of either, or a tuple of one of these with a
             callback and its arguments, which is called once all of them are acknowledged.
         """
 
     def finish(self) -> None:
-        """Called once at the end, however it came about."""
+        """Clean up, once, at the end of the link, even after an error."""
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
-        """These partitions, each ``(topic, number)``, are this instance's from now on; their electrons follow."""
+        """React to new partitions, each ``(topic, number)``; their electrons follow."""
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
-        """These partitions are no longer this instance's; none of their electrons is being transformed."""
+        """React to the loss of partitions; none of their electrons is being transformed."""
 
     def replayed(self, partition: tuple[str, int]) -> None:
-        """Every electron that a replayed partition held when it was assigned has been transformed."""
+        """React to the end of a replay: all electrons that the partition held at its assignment have been transformed."""
 
-    # What it is joined to
+    # Its topology
 
     @property
     def input_topics(self) -> tuple[str, ...]:
-        """The topics that are read now."""
+        """The topics that the link reads now."""
         return self._catena.definition.subscription.topics
 
     @property
     def output_topics(self) -> tuple[str, ...]:
-        """The topics to write to; the first is the default of :meth:`send`."""
+        """The topics that it writes; the first is the default of :meth:`send`."""
         return self.options.output_topics
 
     @property
     def consumer_group(self) -> str:
-        """The group among which the partitions are shared."""
+        """The group whose instances share the partitions."""
         if self.options.uid_consumer_group:
             return f"{type(self).__name__}-{self.uid}"
         return self.options.consumer_group or type(self).__name__
@@ -155,22 +158,22 @@ class Link:
 
     @property
     def mongodb(self) -> MongoDBConnector | None:
-        """MongoDB, where an endpoint was given; see :mod:`catena_core.stores`."""
+        """MongoDB, if the options name an endpoint; see :mod:`catena_core.stores`."""
         return self._catena.stores.mongodb
 
     @property
     def aerospike(self) -> AerospikeConnector | None:
-        """Aerospike, where an endpoint was given; see :mod:`catena_core.stores`."""
+        """Aerospike, if the options name an endpoint; see :mod:`catena_core.stores`."""
         return self._catena.stores.aerospike
 
     @property
     def redis(self) -> RedisConnector | None:
-        """Redis, where an endpoint was given; see :mod:`catena_core.stores`."""
+        """Redis, if the options name an endpoint; see :mod:`catena_core.stores`."""
         return self._catena.stores.redis
 
     @property
     def instances(self) -> Instances:
-        """Which links are alive, ``by_uid`` and ``by_group``."""
+        """The links that are alive, ``by_uid`` and ``by_group``."""
         return self._catena.runtime.rpc().instances
 
     def add_input_topic(self, topic: str) -> None:
@@ -178,10 +181,10 @@ class Link:
         self._catena.definition.subscription.add(topic)
 
     def remove_input_topic(self, topic: str) -> None:
-        """No longer read a topic."""
+        """Stop to read a topic."""
         self._catena.definition.subscription.remove(topic)
 
-    # What it does
+    # Actions
 
     def send(
         self,
@@ -195,16 +198,16 @@ class Link:
         """Send a value, an electron, or a list of either.
 
         Args:
-            content: What to send.
-            topic: Where to; ``None``: where each electron says, else the first output topic.
-            callback: Called once all of it is acknowledged by Kafka, in the thread of callbacks.
+            content: The content.
+            topic: The topic; ``None``: the one that each electron names, else the first output topic.
+            callback: Called once Kafka has acknowledged all of it, in the thread of callbacks.
             callback_args: Its positional arguments.
             callback_kwargs: Its keyword arguments.
-            synchronous: Whether to return only then; ``None``: as the link's mode says. Within a transform in exactly-once
-                delivery it returns at once: what is sent there goes out together with the electron's offset.
+            synchronous: Whether to return only then; ``None``: as the option ``synchronous`` says. Within a transform in
+                exactly-once delivery it returns at once: outputs go out together with the electron's offset.
 
         Raises:
-            DeliveryError: Kafka did not take it (only when it waits; otherwise the link stops).
+            DeliveryError: Kafka did not take it (only when the call waits; otherwise the link stops).
             UsageError: There is no topic to send to.
             CodecError: It cannot be put on the wire.
         """
@@ -220,7 +223,7 @@ class Link:
             if error is not None:
                 errors.append(error)
             elif callback is not None:
-                # Whoever waits is told by the callback's own thread, so that the callback comes first.
+                # The callback's own thread ends the wait, so that the callback comes first.
                 self._catena.runtime.callback(lambda: callback(*(callback_args or ()), **(callback_kwargs or {})))
                 self._catena.runtime.callback(arrived.set)
                 return
@@ -250,7 +253,7 @@ class Link:
 
         Raises:
             RPCError: One of its kinds in :mod:`catena_core.errors`: the method is not known, the arguments do not fit,
-                it raised an error, nobody answered in time.
+                it raised an error, or no instance answered in time.
         """
         return self._catena.runtime.rpc().call(to, method, args, kwargs, timeout)
 
@@ -278,7 +281,7 @@ class Link:
         return self._catena.runtime.table(topic, **content)
 
     def partition_count(self, topic: str) -> int:
-        """How many partitions a topic has."""
+        """Count the partitions of a topic."""
         return self._catena.runtime.partition_count(topic)
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
@@ -298,13 +301,13 @@ class Link:
         wait: bool = False,
         safe_stop: bool = False,
     ) -> threading.Thread:
-        """Call something every so often in a thread of its own until the link stops.
+        """Call a function every so often in a thread of its own until the link stops.
 
         Args:
-            target: What to call; an error is logged and does not end the loop.
+            target: The function; an error is logged and does not end the loop.
             args: Its positional arguments.
             kwargs: Its keyword arguments.
-            interval: Seconds from the start of one call to that of the next, which never overlap.
+            interval: Seconds from the start of one call to that of the next; calls never overlap.
             wait: Whether the first call comes only after the interval.
             safe_stop: Whether the link's end waits for a call under way.
         """
@@ -317,10 +320,10 @@ class Link:
         kwargs: Mapping[str, Any] | None = None,
         safe_stop: bool = False,
     ) -> threading.Thread:
-        """Run something in a thread of its own.
+        """Run a function in a thread of its own.
 
         Args:
-            target: What to run; an error is logged. Long work should look at :attr:`stopping` or use :meth:`wait`.
+            target: The function; an error is logged. Long work should look at :attr:`stopping` or use :meth:`wait`.
             args: Its positional arguments.
             kwargs: Its keyword arguments.
             safe_stop: Whether the link's end waits for it.
@@ -333,11 +336,11 @@ class Link:
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
     ) -> BaseProcess:
-        """Run something in a process of its own, which ends with the link.
+        """Run a function in a process of its own, which ends with the link.
 
         Args:
-            target: What to run. It gets a copy of the link as it is now, and cannot send or read with it: Kafka's clients do
-                not survive the copying.
+            target: The function. It gets a copy of the link as it is now, and cannot send or read with it: Kafka's clients
+                do not survive the copying.
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
@@ -350,11 +353,11 @@ class Link:
 
     @property
     def stopping(self) -> bool:
-        """Whether the link is to stop; long work should look now and then."""
+        """True if the link is to stop; long work should look now and then."""
         return self._catena.stop.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not beyond the link's end, nor for long when the electron's partition was given to another instance.
+        """Sleep, but not beyond the link's end, nor for long when another instance gets the electron's partition.
 
         Raises:
             StoppedError: The link is to stop, or another instance has the partition now. Within a transform let it pass: the
@@ -364,7 +367,7 @@ class Link:
             raise StoppedError
 
     def now(self) -> float:
-        """The time, in seconds since the Unix epoch; in a test, what the driver says."""
+        """Give the time in seconds since the Unix epoch; in a test, the driver sets it."""
         return self._catena.clock.now()
 
     def start(
@@ -373,12 +376,12 @@ class Link:
         setup_kwargs: Mapping[str, Any] | None = None,
         arguments: Sequence[str] | None = None,
     ) -> None:
-        """Read the command line, run until told to stop, and leave the process.
+        """Read the command line, run until a signal or :meth:`stop` ends the link, and leave the process.
 
         Args:
             embedded: Run in a thread of a program that goes on, with the constructor's options and the environment's; return
                 when the link is running. :meth:`stop` ends it, :meth:`join` waits for its end.
-            setup_kwargs: Handed to :meth:`setup`.
+            setup_kwargs: Passed to :meth:`setup`.
             arguments: Used in place of ``sys.argv[1:]``.
 
         Raises:
@@ -390,7 +393,7 @@ class Link:
             self._catena.start(arguments, setup_kwargs)
 
     def run(self, link_options: LinkOptions) -> None:
-        """Run with these options until told to stop; SIGTERM, SIGINT and SIGQUIT do so where this is the main thread.
+        """Run with these options until :meth:`stop`, or, in the main thread, SIGTERM, SIGINT or SIGQUIT, ends the link.
 
         Raises:
             SystemExit: The link failed; the reason has been logged.
@@ -398,7 +401,7 @@ class Link:
         self._catena.run(link_options)
 
     def stop(self, message: str = "") -> None:
-        """End the link cleanly: what is under way is finished and committed first.
+        """End the link cleanly: electrons under way are finished and committed first.
 
         Args:
             message: The reason, for the log.
@@ -406,7 +409,7 @@ class Link:
         self._catena.end(message)
 
     def suicide(self, message: str = "", exception: bool = False) -> None:
-        """End the link cleanly, and the calling thread's work with it, if that thread is the link's own.
+        """End the link cleanly, and the calling thread with it, if that thread is the link's own.
 
         An electron whose transform calls it is delivered again.
 
@@ -421,7 +424,7 @@ class Link:
 
     @property
     def failure(self) -> BaseException | None:
-        """Why the link ended, or is about to, if it was not asked to."""
+        """The error that ended the link, or is about to; ``None`` if none did."""
         return self._catena.failure
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
@@ -436,5 +439,5 @@ class Link:
         return self._catena.wait_until_ready(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the link has ended, at most ``timeout`` seconds; whether it has."""
+        """Wait until the link has ended, at most ``timeout`` seconds; return whether it has."""
         return self._catena.join(timeout)

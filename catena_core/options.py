@@ -1,4 +1,4 @@
-"""The options of a link, in one table: what its class says, what its constructor says, and the command line, which wins."""
+"""The options of a link, in one table. The command line wins over the constructor, and that over the class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _option(
     choices: Sequence[str] = (),
     environment: str = "",
 ) -> Any:
-    """A field that is also an option of the command line."""
+    """Make a field that is also an option of the command line."""
     described = {
         "section": section,
         "help": help_text,
@@ -44,7 +44,7 @@ def _option(
 
 @dataclass(frozen=True)
 class LinkOptions:
-    """How a link is joined to its topology. Each field is an argument of its constructor and an option of its command line."""
+    """The options of a link: each is an argument of its constructor and an option of its command line."""
 
     kafka_endpoint: str | None = _option(
         TOPICS,
@@ -204,7 +204,7 @@ class LinkOptions:
     )
 
     def overridden_by(self, given: Mapping[str, Any]) -> LinkOptions:
-        """These options with those of ``given`` in their place; ``None`` and empty topics leave an option as it is.
+        """Replace options by those of ``given``; ``None`` and empty topics leave an option as it is.
 
         Raises:
             UsageError: There is no such option, or it does not take such a value.
@@ -217,12 +217,12 @@ class LinkOptions:
 
 
 def split_topics(text: str | None) -> tuple[str, ...]:
-    """The topic names of a comma-separated list, without blanks: ``"a, b"`` gives ``("a", "b")``."""
+    """Split a comma-separated list of topics, without blanks: ``"a, b"`` gives ``("a", "b")``."""
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def split_properties(pairs: Sequence[str]) -> dict[str, str]:
-    """The librdkafka properties of ``name=value`` texts.
+    """Read librdkafka properties from ``name=value`` texts.
 
     Raises:
         UsageError: One of them has no ``=``.
@@ -273,7 +273,7 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _called(name: str) -> str:
-    """An option by both of its names."""
+    """Name an option as its constructor and its command line do."""
     return f"{name} ({_FLAGS[name]})"
 
 

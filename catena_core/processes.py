@@ -53,7 +53,7 @@ def run(count: int, logger: LinkLogger) -> int:
 
 
 def is_child() -> bool:
-    """Whether this process is one of them."""
+    """Tell whether this process is one of them."""
     return NUMBER in os.environ
 
 

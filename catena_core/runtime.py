@@ -69,31 +69,24 @@ class NoRuntime:
     """The runtime of a link without Kafka: it neither reads nor sends."""
 
     def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
-        """Refuse."""
         raise UsageError("there is no Kafka to send to; name one with -k HOST:PORT or KAFKA_ENDPOINT")
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
-        """Refuse."""
         raise UsageError("there is no Kafka to read from; name one with -k HOST:PORT or KAFKA_ENDPOINT")
 
     def partition_count(self, topic: str) -> int:
-        """Refuse."""
         raise UsageError("there is no Kafka to ask; name one with -k HOST:PORT or KAFKA_ENDPOINT")
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
-        """Run the call at once."""
         function(*args)
 
     def callback(self, function: Callable[[], Any]) -> None:
-        """Run the callback at once."""
         function()
 
     def current_assignment(self) -> Assignment | None:
-        """Give none: there are no electrons."""
         return None
 
     def rpc(self) -> Peer:
-        """Refuse."""
         raise UsageError("there is no Kafka to call through; name one with -k HOST:PORT or KAFKA_ENDPOINT")
 
 
@@ -147,7 +140,9 @@ class KafkaRuntime:
         except KafkaException as error:
             raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
         self._delivery = self._make_delivery(exactly_once)
-        self._transformer = Transformer(definition, self._delivery, self.callback, fail, self._metrics, stop)
+        self._transformer = Transformer(
+            definition, self._delivery, self._producer.serve, self.callback, fail, self._metrics, stop
+        )
 
     def _make_delivery(self, exactly_once: bool) -> Delivery:
         interval = 0.0 if self._options.synchronous else _COMMIT_INTERVAL[self._options.delivery]
@@ -264,6 +259,7 @@ class KafkaRuntime:
                 instance_id=options.instance_id,
                 subscription=self._definition.subscription,
                 process=self._transformer.process,
+                idle=self._producer.flush_linger,
                 listener=self,
                 delivery=self._delivery,
                 lanes=self._definition.lane_count,
@@ -291,9 +287,9 @@ class KafkaRuntime:
 
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
         """Tell the link that partitions are gone, and wait until its hook has returned, at most to the deadline."""
-        told = threading.Event()
-        self._tell(self._link.revoked, partitions, then=told.set)
-        told.wait(max(0.0, deadline - time.monotonic()))
+        returned = threading.Event()
+        self._tell(self._link.revoked, partitions, then=returned.set)
+        returned.wait(max(0.0, deadline - time.monotonic()))
 
     def replayed(self, partition: Partition) -> None:
         """Tell the link that it has transformed all of a partition."""

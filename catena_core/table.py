@@ -19,12 +19,12 @@ Row = TypeVar("Row")
 
 
 class TableContent(Mapping[str, Row], Generic[Row]):
-    """The rows of a table: what readers see, however they arrive.
+    """The rows of a table, as readers see them.
 
     Args:
-        decode: Turns a key and a message's value into the row to keep; ``None`` leaves the key out. Without it the value
-            itself is kept.
-        accept: Says of ``(key, old row or None, new row)`` whether the new one takes the old one's place.
+        decode: Turns a key and a message's value into the row; ``None`` leaves the key out. Without it the value itself is
+            the row.
+        accept: Given ``(key, old row or None, new row)``, decides whether the new one replaces the old one.
         on_change: Called with ``(key, old row or None, new row or None)`` after each change.
     """
 
@@ -41,13 +41,13 @@ class TableContent(Mapping[str, Row], Generic[Row]):
         self._partition_of: dict[str, int] = {}
 
     def apply(self, key: str, value: Any, partition: int = 0) -> None:
-        """Take one message of the topic into account.
+        """Apply one message of the topic.
 
         Args:
             key: Its key.
             value: Its value; ``None`` removes the key, if it was last set in the same partition: where a key moves to
-                another partition, nothing orders the one's tombstone and the other's new value.
-            partition: The partition it stands in.
+                another partition, the tombstone in one and the new value in the other have no order.
+            partition: Its partition.
         """
         row = None if value is None else self._decode(key, value) if self._decode else value
         old = self._rows.get(key)
@@ -64,9 +64,9 @@ class TableContent(Mapping[str, Row], Generic[Row]):
             self._on_change(key, old, row)
 
     def catch_up(self, timeout: float = 30.0) -> None:
-        """Wait until the table holds all that its topic holds now, whoever wrote it.
+        """Wait until the table has all messages that its topic has now, from any writer.
 
-        A link that takes partitions over calls it in ``assigned``, and then knows what their former owners wrote.
+        A link that takes partitions over calls it in ``assigned``, to see the rows of their former owners.
 
         Args:
             timeout: The most seconds to wait.
@@ -85,25 +85,25 @@ class TableContent(Mapping[str, Row], Generic[Row]):
         return len(self._rows)
 
     def items(self) -> ItemsView[str, Row]:
-        """The keys and rows of one moment, whatever changes meanwhile."""
+        """Copy the keys and rows of one moment."""
         return self.copy().items()
 
     def values(self) -> ValuesView[Row]:
-        """The rows of one moment, whatever changes meanwhile."""
+        """Copy the rows of one moment."""
         return self.copy().values()
 
     def copy(self) -> dict[str, Row]:
-        """All rows at one moment."""
+        """Copy the table of one moment."""
         return self._rows.copy()
 
 
 class Table(TableContent[Row]):
-    """A compacted topic, read whole by a thread of its own and kept fresh.
+    """A compacted topic, which a thread of its own reads whole and follows.
 
     Args:
         endpoint: Kafka's ``host:port``.
         topic: The topic; all of its partitions are read.
-        logger: Where trouble is told.
+        logger: The link's log.
         properties: Further librdkafka properties.
         content: ``decode``, ``accept`` and ``on_change`` of :class:`TableContent`.
     """
@@ -141,7 +141,7 @@ class Table(TableContent[Row]):
                 self._progress.wait(0.2)
 
     def catch_up(self, timeout: float = 30.0) -> None:
-        """Wait until the table holds all that its topic holds now: see :meth:`TableContent.catch_up`."""
+        """Wait until the table has all messages that its topic has now: see :meth:`TableContent.catch_up`."""
         deadline = time.monotonic() + timeout
         asking = Consumer(self._settings)  # the table's own is its reader's
         try:
@@ -189,7 +189,7 @@ class Table(TableContent[Row]):
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
-                # Beyond what was read there may be marks of transactions, which are no messages.
+                # Marks of transactions, which are no messages, may follow the last message.
                 self._positions[message.partition()] = message.offset()
                 self._incomplete.discard(message.partition())
             else:
@@ -202,5 +202,5 @@ class Table(TableContent[Row]):
                 content_type = dict(message.headers() or ()).get(codec.CONTENT_TYPE)
                 value = codec.decode(message.value(), content_type.decode() if content_type else None)
                 self.apply(key, value, message.partition())
-        except Exception as problem:  # one bad row, or a reader's own mistake, must not end the table
+        except Exception as problem:  # neither a bad row nor a bug of the author's `decode` may end the table
             self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {problem!r}", level="warning")

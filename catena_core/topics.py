@@ -1,4 +1,4 @@
-"""Making sure that topics exist, with the number of partitions and the clean-up that their readers count on."""
+"""Topics: make those that do not exist, with the partitions and the clean-up policy that their readers need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TopicSpec:
 
     Attributes:
         name: Its name.
-        partitions: Its number of partitions, used where it is made anew.
+        partitions: The number of its partitions, if it does not exist yet.
         compacted: Whether Kafka keeps the newest message of each key for ever, instead of all messages for a time.
         max_message_bytes: The largest batch that it takes; ``None``: the broker's default, usually 1 MiB.
     """
@@ -49,7 +49,7 @@ def ensure(
         endpoint: Kafka's ``host:port``.
         specs: The topics wanted.
         properties: Further librdkafka properties, for instance those of TLS.
-        patience: Seconds for which a broker that does not answer is asked again.
+        patience: Seconds for which to ask a broker again that does not answer.
 
     Raises:
         CatenaError: No broker answered in that time, or it refused to make a topic.
@@ -79,7 +79,7 @@ def ensure(
 
 
 def is_embedded(cluster: ClusterMetadata) -> bool:
-    """Whether a cluster, as its metadata tell, is that of :mod:`catena_core.embedded`."""
+    """Tell whether a cluster, as its metadata tell, is that of :mod:`catena_core.embedded`."""
     return (cluster.cluster_id or "").startswith(_EMBEDDED_CLUSTER)
 
 

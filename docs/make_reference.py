@@ -185,6 +185,9 @@ def _options() -> str:
 def _errors(module: Any, base: str, depth: int) -> Iterator[str]:
     summary = _markdown(module[base].docstring.value).split("\n\n")[0].replace("\n", " ")
     yield f"{'  ' * depth}- `{base}`: {summary}"
+    for name, item in module.attributes.items():
+        if str(item.value) == base:
+            yield f"{'  ' * depth}- `{name}`: Another name of `{base}`."
     for name, item in module.classes.items():
         if base in [str(parent) for parent in item.bases]:
             yield from _errors(module, name, depth + 1)

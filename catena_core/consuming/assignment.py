@@ -8,7 +8,7 @@ from catena_core.consuming.offset_tracker import OffsetTracker
 from catena_core.kafka.partition import Partition
 from catena_core.wire.message import Message
 
-# What an electron sent: a message, or a call to make once all messages before it have arrived.
+# One output of an electron: a message, or a call to make once all messages before it have arrived.
 Output = Message | Callable[[Exception | None], None]
 
 

@@ -6,8 +6,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from catena_core.consuming.assignment import Assignment
 
-# The number of batches of a partition above which it is paused, and below which it is resumed. A pause throws away what
-# Kafka's client has fetched ahead, so the two lie well apart, and a batch counts as no smaller than the least unit.
+# The number of batches of a partition above which it is paused, and below which it is resumed. A pause drops the
+# messages that Kafka's client has fetched ahead, so the two lie well apart. A batch counts as no smaller than the least unit.
 PAUSE_ABOVE, RESUME_BELOW = 8, 2
 _LEAST_UNIT = 50
 
@@ -51,7 +51,7 @@ class Backpressure:
             assignment.paused = False
 
     def is_over_limit(self, assignment: Assignment) -> bool:
-        """Whether too much of a partition waits, and it is not paused yet."""
+        """Tell whether too much of a partition waits, and it is not paused yet."""
         if assignment.paused:
             return False
         return (

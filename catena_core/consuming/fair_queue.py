@@ -1,10 +1,10 @@
-"""Whose turn it is: several input topics share the lanes of a link in proportion to their weights.
+"""The fair queue: several input topics share the lanes of a link in proportion to their weights.
 
-All topics stand in one subscription; none is ever left and joined again. What was read waits here, for each topic by itself,
-and is handed on by stride scheduling (Waldspurger and Weihl, "Stride Scheduling: Deterministic Proportional-Share Resource
-Management", MIT/LCS/TM-528, 1995): each topic has a pass, which grows by what it was served divided by its weight, and the
-one with the lowest pass is next. A topic that had nothing to do begins anew at the others' pass, so the share of an idle topic
-goes to the others, and it cannot claim afterwards what it did not use.
+All topics are in one subscription, which a link never leaves to prefer one of them. Electrons wait here, by topic, and go on
+by stride scheduling (Waldspurger and Weihl, "Stride Scheduling: Deterministic Proportional-Share Resource Management",
+MIT/LCS/TM-528, 1995). Each topic has a pass, which grows by the number of served electrons divided by the topic's weight; the
+topic with the lowest pass is next. A topic that was idle starts at the others' pass: they had its share meanwhile, and it
+cannot claim it later.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ _PREFERENCE = 1.7
 
 
 class FairQueue(Generic[Owner]):
-    """What was read and not handed to a lane yet.
+    """Electrons that were read and not dispatched to a lane yet.
 
     Args:
-        weight: Gives the weight of a topic.
+        weight: Gives a topic's weight.
     """
 
     def __init__(self, weight: Callable[[str], float]) -> None:
         self._weight = weight
         self._waiting: dict[str, deque[tuple[Owner, list[Any]]]] = {}
         self._pass: dict[str, float] = {}
-        self._now = 0.0  # the pass of whoever was served last
+        self._now = 0.0  # the pass of the topic that was served last
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
     def add(self, topic: str, owner: Owner, messages: list[Any]) -> None:
-        """Let messages wait.
+        """Queue messages.
 
         Args:
             topic: Their topic.
-            owner: Whatever they belong to; it comes back with them.
+            owner: Their owner, which comes back with them.
             messages: The messages, in order; not empty.
         """
         if topic not in self._waiting:
@@ -50,7 +50,7 @@ class FairQueue(Generic[Owner]):
         self._waiting[topic].append((owner, messages))
 
     def take(self, most: int) -> tuple[Owner, list[Any]]:
-        """Take the messages whose turn it is, of one owner.
+        """Take the next messages, of one owner.
 
         Args:
             most: The most messages to take.
@@ -68,7 +68,7 @@ class FairQueue(Generic[Owner]):
         return owner, messages
 
     def drop(self, owner: Owner) -> None:
-        """Forget what waits for an owner."""
+        """Discard the messages of an owner."""
         for topic in list(self._waiting):
             kept = deque(item for item in self._waiting[topic] if item[0] is not owner)
             if kept:
@@ -78,7 +78,7 @@ class FairQueue(Generic[Owner]):
 
 
 def weight_of(mode: str, topics: Sequence[str], topic: str) -> float:
-    """The weight of a topic among the input topics.
+    """Compute the weight of a topic among the input topics.
 
     Args:
         mode: ``"exp"``: each earlier topic weighs 1.7 times the next; ``"parity"``: all weigh the same.

@@ -31,7 +31,7 @@ class Lane:
 
     @property
     def is_current(self) -> bool:
-        """Whether the caller runs in this lane."""
+        """True if the caller runs in this lane."""
         return threading.current_thread() is self._thread
 
     @property

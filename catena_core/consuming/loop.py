@@ -48,16 +48,16 @@ _LINGER = 0.001
 
 
 class PartitionListener(Protocol):
-    """Hears of the partitions that this instance gets and loses."""
+    """Follows the partitions that this instance gets and loses."""
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
-        """Learn that these partitions are this instance's from now on."""
+        """React to new partitions."""
 
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
-        """Learn that another instance has these partitions; lanes have left their electrons, or the deadline is over."""
+        """React to the loss of partitions; lanes have left their electrons, or the deadline is over."""
 
     def replayed(self, partition: Partition) -> None:
-        """Learn that a replayed partition was dispatched up to its end, for the first time since its assignment."""
+        """React to the end of a replay: the partition was dispatched up to its end for the first time."""
 
 
 class ConsumerLoop:
@@ -69,7 +69,8 @@ class ConsumerLoop:
         instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
         subscription: The topics to read, which may change while the loop runs.
         process: Transforms a batch, in a lane; it must not raise.
-        listener: Hears of assigned, revoked and replayed partitions.
+        idle: Sends queued outputs at once, because no more follow for the moment.
+        listener: Called for assigned, revoked and replayed partitions.
         delivery: Commits offsets.
         lanes: How many lanes electrons are spread over by key, or ``"partition"`` for one lane for each partition.
         replay: Read each partition from its first offset whenever it is assigned, for links that rebuild their state from
@@ -95,6 +96,7 @@ class ConsumerLoop:
         instance_id: str | None,
         subscription: Subscription,
         process: Callable[[Batch], None],
+        idle: Callable[[], None],
         listener: PartitionListener,
         delivery: Delivery,
         lanes: int | str,
@@ -111,6 +113,7 @@ class ConsumerLoop:
         self._subscription = subscription
         self._subscribed: tuple[str, ...] = ()
         self._listener = listener
+        self._flush_linger = idle
         self._delivery = delivery
         self._replay = replay
         self._batch_size = 1 if one_by_one else batch_size
@@ -171,7 +174,7 @@ class ConsumerLoop:
         return {partition: (assignment.position, assignment.waiting > 0) for partition, assignment in assignments}
 
     def run(self, stop: threading.Event) -> None:
-        """Read until ``stop`` is set, then finish what is in the lanes, commit it and leave the group.
+        """Read until ``stop`` is set, then drain the lanes, commit and leave the group.
 
         Raises:
             KafkaException: The broker refused for good.
@@ -195,7 +198,7 @@ class ConsumerLoop:
 
     @property
     def _lane_polls(self) -> bool:
-        """Whether the lane polls by itself when it has nothing else to do."""
+        """True if the lane polls by itself when it has nothing else to do."""
         return self._lane_may_poll and self._lanes.single is not None and not self._shares_lanes and not self._replay
 
     def _poll_in_lane(self) -> None:
@@ -215,7 +218,7 @@ class ConsumerLoop:
             finally:
                 self._owner.release()
         if self._idle:
-            self._delivery.flush_linger()
+            self._flush_linger()
 
     def _run_once(self) -> None:
         if self._failure is not None:
@@ -293,7 +296,7 @@ class ConsumerLoop:
         topic, number = None, None
         for message in messages:
             if message.error() is not None:
-                # Electrons before the end of a partition go to lanes before the listener hears of the end.
+                # Electrons before the end of a partition go to lanes before the listener is called.
                 self._buffer(by_partition)
                 by_partition, topic = {}, None
                 self._handle_error(message)
@@ -311,7 +314,7 @@ class ConsumerLoop:
         self._idle = True
         try:
             if not self._lanes.in_lanes:
-                self._delivery.flush_linger()
+                self._flush_linger()
             return self._consumer.poll(timeout)
         finally:
             self._idle = False
@@ -351,7 +354,7 @@ class ConsumerLoop:
     # Dispatching
 
     def _must_share_lanes(self) -> bool:
-        """Whether electrons wait for their topic's share of the lanes; if not, they go to lanes at once."""
+        """Tell whether electrons wait for their topic's share of the lanes; if not, they go to lanes at once."""
         if self._replay or self._lanes.are_partitions:
             return False
         several = len(self._subscribed) > 1 or any(topic.startswith("^") for topic in self._subscribed)
@@ -395,8 +398,8 @@ class ConsumerLoop:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._leave_by is not None:
-            # What comes while it closes librdkafka takes for the end of the assignment; a commit between that and its own end
-            # ends the process, by an assertion (https://github.com/confluentinc/librdkafka/issues/4027).
+            # While it closes, librdkafka takes this call for the end of the assignment. A commit between that and the real
+            # end ends the process, by an assertion (https://github.com/confluentinc/librdkafka/issues/4027).
             self._has_left = True
             return
         names = [(partition.topic, partition.partition) for partition in partitions]

@@ -1,4 +1,4 @@
-"""Which offsets of a partition may be committed."""
+"""The offset tracker: the offset of a partition that may be committed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 class OffsetTracker:
     """Follows the electrons of one assigned partition from dispatch to completion.
 
-    What may be committed is the lowest offset that is not finished: everything before it has had its effect. One byte
-    stands for each electron in flight, so that whole runs are marked, and the next unfinished one is found, in native code;
-    offsets that a compacted topic left out cost nothing.
+    The lowest unfinished offset may be committed: all electrons before it have had their effect. The tracker holds one byte
+    for each electron in flight, so that native code marks whole runs and finds the next unfinished one. Offsets that a
+    compacted topic left out cost nothing.
 
     Not thread-safe: only the thread that owns the consumer touches it.
     """
@@ -22,9 +22,9 @@ class OffsetTracker:
         self._next = -1
 
     def dispatched(self, offsets: Sequence[int]) -> None:
-        """Note that the electrons at these offsets, in ascending order, are on their way to lanes."""
+        """Note that the electrons at these offsets, in ascending order, go to lanes."""
         if offsets[0] < self._next:
-            # The partition begins anew: its old log is gone, and what was in flight with it.
+            # The partition starts again: its old log is gone, and so are its electrons in flight.
             self._offsets.clear()
             self._pending.clear()
         self._offsets.extend(offsets)
@@ -32,7 +32,7 @@ class OffsetTracker:
         self._next = offsets[-1] + 1
 
     def finished(self, offsets: Sequence[int]) -> None:
-        """Note that the effects of the electrons at these offsets, in ascending order, have been brought about."""
+        """Note that the electrons at these offsets, in ascending order, have had their effect."""
         if not offsets:
             return
         at = bisect_left(self._offsets, offsets[0])
@@ -52,13 +52,13 @@ class OffsetTracker:
 
     @property
     def span(self) -> int:
-        """How many electrons there are from the lowest unfinished one to the newest dispatched."""
+        """The number of electrons from the lowest unfinished one to the newest dispatched."""
         self._forget_finished()
         return len(self._offsets)
 
     @property
     def in_flight(self) -> int:
-        """How many electrons were dispatched and are not finished."""
+        """The number of electrons that were dispatched and are not finished."""
         return self._pending.count(1)
 
     def _forget_finished(self) -> None:

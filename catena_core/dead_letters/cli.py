@@ -1,4 +1,4 @@
-"""``catena dead-letters``: look at what failed for good, and put it back."""
+"""``catena dead-letters``: list dead letters, show them, and replay them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _read_positions(values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
 
 
 def _read_since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    """Seconds since 1970 of a time, or of an age."""
+    """Give the seconds since 1970 of a time, or of an age."""
     if value is None:
         return None
     age = re.fullmatch(r"([0-9]{1,6})([smhd])", value)
@@ -59,7 +59,7 @@ def _read_since(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 def _connection(command: Decorated) -> Decorated:
-    """The options that say where the dead letters are."""
+    """Add the options that say where the dead letters are."""
     for option in (
         click.option(
             "-X", "properties", multiple=True, metavar="NAME=VALUE", help="Any librdkafka property; may be repeated."
@@ -77,7 +77,7 @@ def _connection(command: Decorated) -> Decorated:
 
 
 def _filters(command: Decorated) -> Decorated:
-    """The options that narrow the letters down."""
+    """Add the options that narrow the letters down."""
     for option in (
         click.option(
             "--since",
@@ -291,7 +291,7 @@ class _Session:
             raise click.ClickException(str(error)) from error
 
     def at(self, positions: Sequence[tuple[int, int]]) -> list[DeadLetter]:
-        """The letters at these positions, each of which must hold one."""
+        """Find the letters at these positions, each of which must hold one."""
         if len(self.topics) > 1:
             raise click.UsageError(f"in which topic? Say -t with one of {', '.join(self.topics)}")
         by_position = {(letter.partition, letter.offset): letter for letter in self.letters}
@@ -309,7 +309,7 @@ def _matches(letter: DeadLetter, error_type: str | None, link: str | None, since
     )
 
 
-# What is shown. All of it may be a stranger's text.
+# Output. All of it may be a stranger's text.
 
 
 def _text(data: bytes | None) -> str:
@@ -335,7 +335,7 @@ def _when(letter: DeadLetter) -> str:
 
 
 def _print_table(letters: Sequence[DeadLetter], replayed: Replayed, topics: Sequence[str]) -> None:
-    """One line a letter; on a terminal the error, which comes last, is cut where the line ends."""
+    """Print one line a letter; on a terminal, cut the error, which comes last, at the end of the line."""
     rows = [("at", "failed", "link", "came from", "tries", "replayed", "error type", "error")]
     for letter in letters:
         source = letter.original_topic or "-"
@@ -384,8 +384,8 @@ def _print_letter(letter: DeadLetter, message: Any, replayed: bool, characters: 
 
 
 def _readable(value: bytes, content_type: str | None) -> str:
-    """A value for people: JSON indented, MessagePack as Python would write it, all else as text with escapes."""
-    # What cannot be read, which may be why it failed, can be shown all the same.
+    """Write a value for people: JSON indented, MessagePack as Python would, all else as text with escapes."""
+    # A malformed value, which may be the reason of the failure, is shown as well.
     with suppress(CodecError, UnicodeDecodeError, RecursionError):
         decoded = codec.decode(value, content_type)
         if content_type == codec.JSON:

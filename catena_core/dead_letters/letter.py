@@ -133,7 +133,7 @@ def parse(message: Any) -> DeadLetter:
 
 
 def is_marker(message: Any) -> bool:
-    """Whether a message in a topic of dead letters only lists replayed ones."""
+    """Tell whether a message in a topic of dead letters only lists replayed ones."""
     # A message that brought such a header along and then failed has an error besides.
     names = {name for name, _data in message.headers() or ()}
     return MARKER in names and ERROR not in names

@@ -1,10 +1,9 @@
-"""Dead letters: what failed for good, read again, and put back where it came from.
+"""Replay: read dead letters, and put their messages back where they came from.
 
-A dead letter is a message as it came, with the reason in headers. What has been replayed is remembered in the topic of the
-dead letters itself: a marker, behind the letters in their own partition, names their offsets. It needs no place of its own,
-holds single letters as well as all of them, and cannot expire before the letters that it is about, as the committed offsets
-of a consumer group would, which Kafka forgets a week after the last commit. Letters are marked once Kafka has acknowledged
-them; should the process end between the two, at most the last batch of them is replayed again.
+The topic of dead letters itself remembers the replayed ones: a marker, behind the letters in their own partition, lists their
+offsets. It needs no other place, can list single letters, and does not expire before its letters; the committed offsets of a
+consumer group would, a week after the last commit. Letters are marked once Kafka has acknowledged their messages; if the
+process ends between the two, at most the last batch of them is replayed again.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ _BATCH = 500
 
 
 class Replayed:
-    """Which dead letters were replayed already."""
+    """The dead letters that were replayed already."""
 
     def __init__(self) -> None:
         self._ranges: dict[Partition, list[tuple[int, int]]] = defaultdict(list)
         self._sorted = True
 
     def add(self, partition: Partition, ranges: Iterable[tuple[int, int]]) -> None:
-        """Note ranges of offsets, both ends included."""
+        """Add ranges of offsets, both ends included."""
         self._ranges[partition] += ranges
         self._sorted = False
 
@@ -117,7 +116,7 @@ class DeadLetters:
         self._consumer.close()
 
     def topics(self, name: str | None = None) -> tuple[str, ...]:
-        """The topics to look into.
+        """List the topics to look into.
 
         Args:
             name: One topic; ``None``: all whose names end in ``dead-letters``.
@@ -136,11 +135,11 @@ class DeadLetters:
         return (name,)
 
     def exists(self, topic: str) -> bool:
-        """Whether Kafka has this topic."""
+        """Tell whether Kafka has this topic."""
         return topic in self._partitions
 
     def read(self, topics: Sequence[str]) -> tuple[list[DeadLetter], Replayed]:
-        """All dead letters of these topics by time of failure, and which of them were replayed.
+        """Read all dead letters of these topics, sorted by time of failure, and the replayed ones among them.
 
         Raises:
             CatenaError: Kafka does not answer.
@@ -187,7 +186,7 @@ class DeadLetters:
         They lose the headers that say why they failed, and gain one, ``replayed``, that counts how often they were.
 
         Args:
-            letters: Which; each must be complete, and say its original topic unless ``to`` is given.
+            letters: The letters; each must be complete, and say its original topic unless ``to`` is given.
             to: A topic to put them all into, by key, in place of their own.
             progress: Called with the number of letters just replayed, after each batch.
 
@@ -196,7 +195,7 @@ class DeadLetters:
 
         Raises:
             UsageError: One is not complete, or does not say where it came from; nothing has been replayed then.
-            CatenaError: Kafka did not take one; what it took before is remembered.
+            CatenaError: Kafka did not take one; those that it took before are remembered.
         """
         for letter in letters:
             if not letter.complete or (to is None and letter.original_topic is None):
@@ -211,7 +210,7 @@ class DeadLetters:
             try:
                 for letter, message in self.messages(batch):
                     self._put_back(letter, message, to, deliveries)
-            finally:  # also when interrupted: what is on its way arrives, so it must be remembered
+            finally:  # also when interrupted: messages on their way arrive, so they must be remembered
                 taken = deliveries.wait()
                 self._remember(taken)
             replayed += len(taken)
@@ -227,7 +226,7 @@ class DeadLetters:
         assert topic is not None  # `replay` has looked
         partition = None
         if to is None and letter.original_partition is not None:
-            # Where the topic has been made anew with fewer partitions, the key decides.
+            # Where the topic was made again with fewer partitions, the key decides.
             within = letter.original_partition < self._partitions.get(topic, 0)
             partition = letter.original_partition if within else None
         deliveries.send(letter, topic, message.key(), message.value(), replayed_headers(letter, message), partition)
@@ -255,7 +254,7 @@ class DeadLetters:
             raise CatenaError(f"{topic}/{number} cannot be read: {error.args[0].str()}") from error
 
     def _messages(self, spans: dict[Partition, tuple[int, int]]) -> Iterator[Any]:
-        """The messages of each partition from the first offset of its span up to, but without, the last."""
+        """Read each partition from the first offset of its span up to, but without, the last."""
         open_spans = dict(spans)
         if not open_spans:
             return
@@ -284,7 +283,7 @@ class DeadLetters:
 
 
 class _Deliveries:
-    """Messages on their way to Kafka because of letters, and for which of these it has taken them."""
+    """Messages on their way to Kafka, each for one letter, and the letters whose message has arrived."""
 
     def __init__(self, producer: Producer) -> None:
         self.error: Any = None

@@ -51,39 +51,28 @@ class NoCommits:
         self.send_plain = producer.send_plain
 
     def attach(self, consumer: Consumer) -> None:
-        """Ignore the consumer: it has nothing to commit."""
+        pass
 
     def sink(self, batch: Batch | None) -> Sink:
-        """Give this delivery, which sends at once."""
         return self
 
     def then(self, call: Callable[[Exception | None], None]) -> None:
-        """Make a call once all earlier messages have arrived."""
         self._producer.arrival(call)
 
     def maybe_commit(self, assignments: Collection[Assignment]) -> None:
-        """Commit nothing."""
+        pass
 
     def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
-        """Commit nothing."""
+        pass
 
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
-        """Ignore it: there are no commits."""
+        pass
 
     def refused(self, reason: str, message: Message) -> None:
-        """Send the dead letter of a refused message in its place."""
         try:
             self._producer.send_now(self._replace(message, reason))
         except DeliveryError as error:
             self._fail(error)
-
-    def serve(self) -> None:
-        """Serve acknowledgements that have come in."""
-        self._producer.serve()
-
-    def flush_linger(self) -> None:
-        """Send queued outputs at once."""
-        self._producer.flush_linger()
 
 
 class AtLeastOnce(NoCommits):
@@ -116,11 +105,9 @@ class AtLeastOnce(NoCommits):
         self._wanted: dict[Assignment, int] = {}
 
     def attach(self, consumer: Consumer) -> None:
-        """Set the consumer whose offsets are committed."""
         self._consumer = consumer
 
     def maybe_commit(self, assignments: Collection[Assignment]) -> None:
-        """Commit finished electrons if it is time and their outputs have arrived."""
         if self._arrival is None:
             if time.monotonic() < self._due:
                 return
@@ -136,7 +123,6 @@ class AtLeastOnce(NoCommits):
             self._due = time.monotonic() + self._interval
 
     def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
-        """Wait for all outputs and commit all finished electrons, at most to the deadline."""
         wanted = _to_commit(assignments)
         if not wanted:
             return
@@ -156,11 +142,7 @@ class AtLeastOnce(NoCommits):
         self._logger.log(f"commit put off: {error.str()}", level="debug" if known else "warning")
 
     def _commit(self, wanted: dict[Assignment, int], asynchronous: bool) -> bool:
-        """Commit offsets.
-
-        Returns:
-            Whether that is over: it is not while the group is about to give its members their partitions.
-        """
+        """Commit, unless the group is about to give its members their partitions; return whether that is over."""
         present = {
             assignment: offset for assignment, offset in wanted.items() if not assignment.revoked or not asynchronous
         }

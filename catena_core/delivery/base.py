@@ -47,7 +47,7 @@ class Delivery(Protocol):
 
     @property
     def transactional(self) -> bool:
-        """Whether outputs and offsets go out together, so that a transform cannot wait for its outputs."""
+        """True if outputs and offsets go out together, so that a transform cannot wait for its outputs."""
 
     def attach(self, consumer: Consumer) -> None:
         """Set the consumer whose offsets are committed."""
@@ -66,9 +66,3 @@ class Delivery(Protocol):
 
     def refused(self, reason: str, message: Message) -> None:
         """Replace an output that Kafka will never take by its dead letter."""
-
-    def serve(self) -> None:
-        """Serve acknowledgements that have come in."""
-
-    def flush_linger(self) -> None:
-        """Send queued outputs at once, because no more follow for the moment."""

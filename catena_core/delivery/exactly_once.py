@@ -113,16 +113,8 @@ class ExactlyOnce:
         self._refused: set[_Identity] = set()
         self._alone: _Identity | None = None
 
-    def serve(self) -> None:
-        """Serve acknowledgements that have come in."""
-        self._producer.serve()
-
-    def flush_linger(self) -> None:
-        """Send queued outputs at once."""
-        self._producer.flush_linger()
-
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
-        """Ignore it: offsets are committed in transactions only."""
+        pass  # offsets are committed in transactions only
 
     def attach(self, consumer: Consumer) -> None:
         """Set the consumer whose offsets are committed."""
@@ -157,8 +149,8 @@ class ExactlyOnce:
     def refused(self, reason: str, message: Message) -> None:
         """Note a message that Kafka refused, maybe because of another one in its batch.
 
-        The transaction is tried again with each such message in a batch of its own. That tells which of them Kafka will never
-        take, and the transaction is tried with their dead letters.
+        The transaction is tried again with each such message in a batch of its own. That identifies the
+        ones that Kafka will never take, and the transaction is tried with their dead letters.
         """
         identity = _identity(message)
         (self._refused if identity == self._alone else self._suspected).add(identity)
@@ -175,11 +167,7 @@ class ExactlyOnce:
             time.sleep(0.02)
 
     def _commit(self, assignments: Collection[Assignment]) -> bool:
-        """Make one transaction of all finished electrons.
-
-        Returns:
-            Whether nothing is left to commit.
-        """
+        """Make one transaction of all finished electrons; return whether nothing is left to commit."""
         offsets = {}
         outputs: list[Output] = []
         for assignment in assignments:
@@ -266,7 +254,7 @@ class ExactlyOnce:
 
     @property
     def _is_member(self) -> bool:
-        """Whether the group knows the consumer: Kafka would take offsets that name no member from any client."""
+        """True if the group knows the consumer: Kafka would take offsets that name no member from any client."""
         return self._consumer is not None and bool(self._consumer.memberid())
 
     def _failed(self, exception: KafkaException) -> bool:
@@ -348,7 +336,7 @@ _Identity = tuple[str, bytes | None, bytes | None]
 
 
 def _identity(message: Message) -> _Identity:
-    """Give what tells messages apart while a transaction is tried."""
+    """Identify a message while a transaction is tried."""
     return message.topic, message.value, message.key
 
 

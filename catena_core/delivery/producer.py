@@ -1,4 +1,4 @@
-"""The one producer of a link."""
+"""The producer of a link."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from catena_core.wire.message import Message
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
-# What Kafka will not take, however often it is offered: the fault of the one message, not of the cluster.
+# Errors that no retry mends: the fault of the one message, not of the cluster.
 _REFUSED = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE})
 
 
 class Arrival:
-    """Something that waits until what was sent before it has arrived.
+    """A wait for the arrival of all messages that were sent before it.
 
     Attributes:
         error: The first delivery that failed for good, if one did; known once :attr:`done` is set.
-        done: Set when everything has arrived or failed.
+        done: Set when all messages have arrived or failed.
     """
 
     __slots__ = ("_then", "done", "error")
@@ -50,17 +50,17 @@ class Arrival:
 class MessageProducer:
     """Sends messages to Kafka: idempotent, compressed, in batches.
 
-    Acknowledgements are not counted one by one, which would cost as much as sending. Who must know that something has
-    arrived asks for an :class:`Arrival`: the queue takes nothing new until it has run empty once, a few milliseconds.
-    Only failures are reported singly.
+    Delivery is confirmed by flushing the queue, not by counting acknowledgements, which would cost as much as sending. For an
+    :class:`Arrival` the queue takes no new messages until it has run empty once, a few milliseconds. Only failures are
+    reported singly.
 
     Args:
         endpoint: Kafka's ``host:port``.
-        logger: Where trouble with brokers is told.
+        logger: The log of trouble with brokers.
         properties: Further librdkafka properties.
         on_refused: Called with ``(reason, message)`` for each message that Kafka will never take; it may :meth:`send_now`
-            another in its place. Outside of transactions such a message has been offered by itself before, since Kafka refuses
-            whole batches. Every other failure is final for the link, except in a transaction, which fails with it.
+            another in its place. Outside of transactions such a message was sent by itself before, since Kafka refuses whole
+            batches. Every other failure is final for the link, except in a transaction, which fails with it.
         on_failure: Called with the first failure of the other kind.
         transactional_id: The name under which it writes in transactions; ``None``: it does not.
 
@@ -82,7 +82,7 @@ class MessageProducer:
             "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 5,
-            # The partitioner of the Java clients, so that equal keys meet in one partition whoever sends them.
+            # The partitioner of the Java clients, so that equal keys meet in one partition, whichever client sends them.
             "partitioner": "murmur2_random",
             "message.max.bytes": MAX_MESSAGE_BYTES,
             "queue.buffering.max.messages": 200_000,
@@ -93,7 +93,7 @@ class MessageProducer:
         }
         if transactional_id is not None:
             settings["transactional.id"] = transactional_id
-            # A crashed instance's open transaction hides what is written after it until this has passed.
+            # The open transaction of a crashed instance hides later messages until this has passed.
             settings.setdefault("transaction.timeout.ms", 10_000)
         self._on_refused = on_refused
         self._on_failure = on_failure
@@ -104,8 +104,8 @@ class MessageProducer:
         self._produce = self.client.produce
         self._transactional = transactional_id is not None
         self.failures = 0
-        self._held = False  # what `_open` says, at a glance
-        # Whoever serves deliveries holds it, so that an empty queue means that every failure has been reported.
+        self._held = False  # the opposite of `_open`, quicker to read
+        # The thread that serves deliveries holds it, so that an empty queue means that every failure has been reported.
         self._serving = threading.Lock()
         self._open = threading.Event()
         self._open.set()
@@ -118,12 +118,12 @@ class MessageProducer:
         self._deliveries.start()
 
     def send(self, message: Message) -> None:
-        """Queue one message; waits while the queue is full or being emptied.
+        """Queue one message; wait while the queue is full or being emptied.
 
         Raises:
             CodecError: It is too large.
             DeliveryError: The producer cannot send any more.
-            StoppedError: It is closed: whoever sends has outlived the link.
+            StoppedError: It is closed: the sender has outlived the link.
         """
         if self._held:
             self._open.wait()
@@ -136,7 +136,7 @@ class MessageProducer:
                 self._produce(topic, value, key)
                 return
             except (BufferError, KafkaException, RuntimeError):
-                pass  # comes again, and is told well
+                pass  # `send` meets it again, and raises an error that names the reason
         self.send(Message(topic, value, key))
 
     def send_now(self, message: Message) -> None:
@@ -180,7 +180,7 @@ class MessageProducer:
         self._produce(message.topic, message.value, message.key, headers=message.headers, on_delivery=failed, **where)
 
     def arrival(self, then: Callable[[Exception | None], None] | None = None) -> Arrival:
-        """Ask to be told when everything sent so far has arrived.
+        """Ask for the arrival of everything sent so far.
 
         Args:
             then: Called with the first failure or ``None``, in the thread that serves deliveries: it must not block.
@@ -195,7 +195,7 @@ class MessageProducer:
         return arrival
 
     def serve(self, timeout: float = 0) -> None:
-        """Serve deliveries that have come in; returns at once where another thread does so."""
+        """Serve deliveries that have come in; return at once if another thread does so."""
         if self._serving.acquire(blocking=False):
             try:
                 self._ask(self.client.poll, timeout)
@@ -205,7 +205,7 @@ class MessageProducer:
             time.sleep(timeout)
 
     def flush_linger(self) -> None:
-        """Have what is queued sent now, not when the linger time is over: nothing more is coming for the moment."""
+        """Send the queued messages now, not when the linger time is over: no more follow for the moment."""
         if len(self.client) and self._serving.acquire(blocking=False):
             try:
                 self._ask(self.client.flush, 0.001)
@@ -213,7 +213,7 @@ class MessageProducer:
                 self._serving.release()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything that was queued has arrived or failed, at most ``timeout`` seconds; whether it has."""
+        """Wait until all queued messages have arrived or failed, at most ``timeout`` seconds; return whether they have."""
         if not self._serving.acquire(timeout=max(timeout, 0.01)):
             return False
         try:
@@ -222,7 +222,7 @@ class MessageProducer:
             self._serving.release()
 
     def report_refused(self) -> bool:
-        """Hand refused messages to who may send others in their place; whether there were any."""
+        """Call ``on_refused`` for refused messages; return whether there were any."""
         found = False
         while self._refused:
             found = True
@@ -230,7 +230,7 @@ class MessageProducer:
         return found
 
     def _ask(self, serve: Callable[[float], int], timeout: float) -> int:
-        """Serve deliveries one way or another; a client that is at its end says so in many ways, and is reported once."""
+        """Serve deliveries by one of the client's calls, and report once if the client is at its end."""
         try:
             return serve(timeout)
         except (KafkaException, SystemError) as error:
@@ -243,7 +243,7 @@ class MessageProducer:
             return 0  # its client is closed, which is done only once nothing is left
 
     def partition_count(self, topic: str) -> int:
-        """How many partitions the topic has.
+        """Count the partitions of a topic.
 
         Raises:
             KafkaException: The broker does not know it, or does not answer.
@@ -254,19 +254,19 @@ class MessageProducer:
         return len(found.partitions)
 
     def abandon_client(self) -> None:
-        """Leave the client, which is stuck and would not even close, to itself with all that it has queued."""
+        """Do not close the client, which is stuck: leave it to itself with all its messages."""
         self._abandoned = True
 
     def replace_client(self) -> None:
-        """Go on with a new client, and leave the old one, which is stuck, to itself with all that it has queued."""
+        """Go on with a new client, and leave the old one, which is stuck, to itself with all its messages."""
         self.client = Producer(self._settings)
         self._produce = self.client.produce
 
     def close(self, timeout: float) -> int:
-        """Wait for what is queued to be acknowledged, at most ``timeout`` seconds.
+        """Wait for the acknowledgement of queued messages, at most ``timeout`` seconds.
 
         Returns:
-            How many messages were not acknowledged in that time.
+            The number of messages that were not acknowledged in that time.
         """
         deadline = time.monotonic() + timeout
         with self._asked:
@@ -282,7 +282,7 @@ class MessageProducer:
 
     def _failed(self, error: Any, message: Any, sent: Message | None = None) -> None:
         if error.code() in _REFUSED:
-            # What Kafka's client gives back lacks the headers.
+            # The message that Kafka's client gives back lacks the headers.
             self._refused.append((error.str(), sent or Message(message.topic(), message.value(), message.key())))
         elif self._transactional:
             self.failures += 1  # the transaction fails as a whole, and is tried again
@@ -295,7 +295,7 @@ class MessageProducer:
             self._on_failure(self._failure)
 
     def _deliver(self) -> None:
-        """Empty the queue whenever somebody asks, and serve deliveries now and then when nobody does."""
+        """Empty the queue for each arrival that is asked for, and serve deliveries now and then otherwise."""
         while True:
             with self._asked:
                 if not (self._awaited or self._closing or self._has_refused):
@@ -322,18 +322,18 @@ class MessageProducer:
 
     @property
     def _has_refused(self) -> bool:
-        """Whether there are messages to offer once more, which in a transaction is done with all of it."""
+        """True if there are messages to send once more; a transaction repeats all of its messages instead."""
         return bool(self._refused) and not self._transactional
 
     def _empty(self) -> bool:
-        """Wait until everything in the queue has arrived, or found its end elsewhere; whether it has."""
+        """Wait until everything in the queue has arrived or was refused; return whether it has."""
         while True:
             while not self.flush(0.1):
                 if time.monotonic() > self._close_by or self._failure is not None:
                     return False
             if not self._has_refused:
                 return True
-            # Kafka refuses a whole batch for the sake of one message in it, so each is offered once more by itself.
+            # Kafka refuses a whole batch because of one message in it, so each is sent once more by itself.
             _, message = self._refused.popleft()
             others = len(self._refused)
             self.send_now(message)

@@ -1,4 +1,4 @@
-"""What every client of Kafka in a link has in common."""
+"""The properties that all clients of Kafka in a link share."""
 
 from __future__ import annotations
 
@@ -14,29 +14,39 @@ _SAME_ERROR_AGAIN_AFTER = 30.0
 _LEFT_TO_THE_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 
-def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The librdkafka properties of consumers and producers alike.
+class ErrorLog:
+    """Logs errors of Kafka, each kind once in a while: librdkafka would log every lost connection of each of its threads.
 
-    librdkafka logs every lost connection of every thread of its own; here each kind of trouble is told once in a while, in
-    the link's own log.
+    Args:
+        logger: The link's log.
+        prefix: The beginning of each line.
+    """
+
+    def __init__(self, logger: LinkLogger, prefix: str) -> None:
+        self._logger = logger
+        self._prefix = prefix
+        self._logged_at: dict[int, float] = {}
+
+    def log(self, error: Any) -> None:
+        """Log an error, unless its kind was logged a moment ago."""
+        now = time.monotonic()
+        if now - self._logged_at.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
+            self._logged_at[error.code()] = now
+            self._logger.log(f"{self._prefix}: {error.str()}", level="error" if error.fatal() else "warning")
+
+
+def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Make the librdkafka properties of consumers and producers alike.
 
     Args:
         endpoint: Kafka's ``host:port``.
-        logger: Where trouble with brokers is told.
+        logger: The log of trouble with brokers.
         properties: Further properties, which win.
     """
-    told: dict[int, float] = {}
-
-    def on_error(error: Any) -> None:
-        now = time.monotonic()
-        if now - told.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
-            told[error.code()] = now
-            logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
-
     return {
         "bootstrap.servers": endpoint,
         "log_level": 2,
-        "error_cb": on_error,
+        "error_cb": ErrorLog(logger, "Kafka").log,
         "reconnect.backoff.max.ms": 2000,
         **(properties or {}),
     }
@@ -50,7 +60,7 @@ def consumer_properties(
     logger: LinkLogger,
     properties: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The librdkafka properties of a link's consumer.
+    """Make the librdkafka properties of a link's consumer.
 
     Args:
         endpoint: Kafka's ``host:port``.
@@ -58,7 +68,7 @@ def consumer_properties(
         instance_id: The name of a static member (KIP-345); ``None``: a dynamic one.
         replay: Whether partitions are read from their first offset, and assigned by range, so that topics with equally many
             partitions are shared out alike.
-        logger: Where trouble with brokers is told.
+        logger: The log of trouble with brokers.
         properties: Further properties, which win where the link does not depend on its own.
     """
     settings: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Waiting for Kafka, before a link is set up: brokers may start later than links, but a wrong password mends itself never."""
+"""Connect to Kafka before a link is set up: retry while no broker answers; fail at once on bad credentials."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient
 from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 
-# Seconds for one question to the brokers, and between two lines that say that none has answered.
-_PATIENCE, _SAID_EVERY = 1.0, 30.0
+# Seconds for one question to the brokers, and between two log lines that say that none has answered.
+_TIMEOUT, _LOGGED_EVERY = 1.0, 30.0
 
 _REFUSALS = {
     KafkaError._AUTHENTICATION: "check sasl.mechanism, sasl.username and sasl.password",
@@ -28,8 +28,8 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
     Args:
         endpoint: Kafka's ``host:port``.
         properties: Further librdkafka properties.
-        logger: Where it is told that none answers.
-        stop: Set when there is no need any more.
+        logger: The log, which says from time to time that none answers.
+        stop: Set when the link is to stop.
 
     Returns:
         Whether one answers; if not, ``stop`` was set.
@@ -38,7 +38,7 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
         UsageError: Brokers refuse this client, or its properties make no sense.
     """
     refusals: list[Any] = []
-    said_at = time.monotonic() - _SAID_EVERY
+    logged_at = time.monotonic() - _LOGGED_EVERY
 
     def on_error(error: Any) -> None:
         if error.code() in _REFUSALS:
@@ -51,7 +51,7 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
         raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
     while not stop.is_set():
         try:
-            client.list_topics(timeout=_PATIENCE)
+            client.list_topics(timeout=_TIMEOUT)
             return True
         except KafkaException as error:
             client.poll(0)
@@ -60,8 +60,8 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
                 raise UsageError(
                     f"Kafka at {endpoint} refuses the connection: {refusal.str()}; {_REFUSALS[refusal.code()]}"
                 ) from error
-            if time.monotonic() - said_at >= _SAID_EVERY:
-                said_at = time.monotonic()
+            if time.monotonic() - logged_at >= _LOGGED_EVERY:
+                logged_at = time.monotonic()
                 logger.log(
                     f"no Kafka broker answers at {endpoint} ({error.args[0].str()}); trying until one does. Start one, or "
                     "name the right address with -k HOST:PORT",

@@ -1,30 +1,30 @@
-"""Where the messages of a partition begin and end, asked of a broker that may not lead the partition yet."""
+"""Watermarks: the first and the next offset of a partition, from a broker that may not lead it yet."""
 
 from __future__ import annotations
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-# What a broker says to a client that may not do what it asks for, however often it asks.
+# The errors of a client without the permission for a request, which no retry mends.
 REFUSED = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_EXCEPTION}
 )
 
 
 def watermarks(consumer: Consumer, topic: str, partition: int, timeout: float) -> tuple[int, int]:
-    """The first offset of a partition, and the one that the next message will have.
+    """Ask for the first offset of a partition, and the one that the next message will have.
 
-    A topic that was made this moment, or whose leader has just changed, is known to clients before the broker named as its
-    leader knows that it leads; librdkafka hands that error on, so it is asked again here.
+    Clients know a new topic, or a new leader, before that broker knows that it leads; librdkafka hands its error on, so the
+    question is repeated here.
 
     Args:
         consumer: The client that asks.
         topic: The topic.
         partition: Its partition.
-        timeout: Seconds for one question, and after which none is asked again.
+        timeout: Seconds for one question, and for all of them.
 
     Raises:
-        KafkaException: The last error, when none of the questions was answered in that time, or the first refusal.
+        KafkaException: The last error, if there was no answer in that time, or the first refusal.
     """
     for attempt in Retrying(
         retry=retry_if_exception(_may_pass),
@@ -44,7 +44,7 @@ def watermarks(consumer: Consumer, topic: str, partition: int, timeout: float) -
 
 
 def _check_topic(consumer: Consumer, topic: str, timeout: float) -> None:
-    # Of a topic that a client may not describe, librdkafka says that it has no such partition; the metadata tell why.
+    # For a topic that a client may not describe, librdkafka reports a missing partition; the metadata name the reason.
     error = consumer.list_topics(topic, timeout=timeout).topics[topic].error
     if error is not None:
         raise KafkaException(error)

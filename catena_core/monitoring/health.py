@@ -1,4 +1,4 @@
-"""Whether a link is well, and the port that tells: ``/metrics``, ``/healthz``, ``/readyz``."""
+"""The health of a link, and the port that serves it: ``/metrics``, ``/healthz``, ``/readyz``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Health:
-    """What is wrong with a link by now, by name; nothing, as long as it is well.
+    """The present problems of a link, by name; none, as long as it is well.
 
     Args:
         link: The name of the link's class.
         uid: The instance's own name.
         group: Its consumer group.
-        partitions: Tells its partitions, each ``(topic, number)``; called from the server's threads.
+        partitions: Gives its partitions, each ``(topic, number)``; called from the server's threads.
 
     Attributes:
         ready: Whether it is doing its work: set up, joined to its group, and not about to end.
@@ -45,20 +45,20 @@ class Health:
         return self._problems.copy()
 
     def problem(self, name: str, text: str) -> None:
-        """Report a problem, or what it has become.
+        """Report a problem, or its new text.
 
         Args:
-            name: What to clear it by, for instance ``"progress orders/3"``.
-            text: What is wrong, for whoever is to mend it.
+            name: The name by which to clear it, for instance ``"progress orders/3"``.
+            text: The fault, for the operator who is to mend it.
         """
         self._problems[name] = text
 
     def clear(self, name: str) -> None:
-        """Take a problem back; fine if there is none of that name."""
+        """Remove a problem; fine if there is none of that name."""
         self._problems.pop(name, None)
 
     def report(self) -> dict[str, Any]:
-        """All of it, as it is served."""
+        """Give all of it, as it is served."""
         problems = self.problems
         return {
             "status": "unhealthy" if problems else "ok",
@@ -80,7 +80,7 @@ class HealthServer:
 
     Args:
         port: The TCP port; 0 for a free one.
-        health: What to tell.
+        health: The health to serve.
         registry: The link's metrics.
         host: The address to listen on; by default all of IPv4, as probes and Prometheus call from elsewhere.
 
@@ -94,7 +94,7 @@ class HealthServer:
     def __init__(self, port: int, health: Health, registry: CollectorRegistry, host: str = "0.0.0.0") -> None:
         self._sockets: dict[int, Any] = {}
         try:
-            # Enough for Prometheus, a prober and somebody who looks; a stranger who opens more connections waits.
+            # Enough for Prometheus, a prober and an operator; a stranger who opens more connections waits.
             server = create_server(
                 _application(health, registry),
                 map=self._sockets,
@@ -115,7 +115,7 @@ class HealthServer:
                 f"cannot serve metrics on port {port} ({error.strerror}); choose another with --metrics-port, or 0 for a "
                 "free one"
             ) from error
-        self._server = cast(Any, server)  # its stubs leave out most of what it has
+        self._server = cast(Any, server)  # its stubs leave out most of its attributes
         self.port: int = self._server.effective_port
         self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
         self._thread.start()

@@ -12,7 +12,7 @@ import msgspec
 LEVELS = ("debug", "info", "warning", "error", "critical")
 FORMATS = ("text", "json")
 
-# By whatever name a link calls it.
+# Under each name that a link may use.
 _NUMBERS = {
     **{name: getattr(logging, name.upper()) for name in LEVELS},
     "warn": logging.WARNING,
@@ -25,7 +25,7 @@ class LinkLogger:
     """A link's own log.
 
     Args:
-        name: What its lines are marked with: the name of the link's class.
+        name: The mark of its lines: the name of the link's class.
     """
 
     def __init__(self, name: str) -> None:
@@ -35,7 +35,7 @@ class LinkLogger:
         """Write one line.
 
         Args:
-            message: What to say.
+            message: The text.
             level: One of :data:`LEVELS`, in lower or upper case, or ``"exception"``: an error, with the traceback of the
                 exception being handled. A level that does not exist counts as a warning.
         """
@@ -44,24 +44,24 @@ class LinkLogger:
         self._logger.log(number, "%s", message, exc_info=name == "exception" and sys.exc_info()[0] is not None)
 
 
-def configure(level: str, format: str = "text", fields: Mapping[str, str] | None = None) -> None:
+def configure(level: str, log_format: str = "text", fields: Mapping[str, str] | None = None) -> None:
     """Send log lines of this level and above to standard error, those of other libraries as well.
 
     Args:
         level: One of :data:`LEVELS`.
-        format: ``"text"`` for people, or ``"json"`` for machines: one object a line, with ``time`` (RFC 3339, UTC),
+        log_format: ``"text"`` for people, or ``"json"`` for machines: one object a line, with ``time`` (RFC 3339, UTC),
             ``level``, ``logger``, ``message``, and ``exception`` where there is one.
-        fields: What every JSON object says besides, for instance the link's uid.
+        fields: Further fields of every JSON object, for instance the link's uid.
     """
     number = _NUMBERS[level.lower()]
     handler = logging.StreamHandler(sys.stderr)
-    if format == "json":
+    if log_format == "json":
         handler.setFormatter(_JsonFormatter(fields or {}))
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=number, handlers=[handler], force=True)
     # Python's own warnings are bare text on standard error, which would break a stream of JSON.
-    logging.captureWarnings(format == "json")
+    logging.captureWarnings(log_format == "json")
     logging.getLogger("urllib3").setLevel(max(logging.INFO, number))
 
 
@@ -87,5 +87,5 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _encodable(text: str) -> str:
-    """The text without lone surrogates, which undecodable file names and the like bring in."""
+    """Replace lone surrogates, which undecodable file names and the like bring in."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,7 +1,7 @@
-"""What a link counts about itself, for Prometheus (https://prometheus.io/docs/concepts/metric_types/).
+"""The metrics of a link, for Prometheus (https://prometheus.io/docs/concepts/metric_types/).
 
-Counters are raised once for a batch, never for each electron. What is a matter of the moment, such as lag, is not kept at
-all but asked for whenever somebody looks, so it cannot go stale and costs nothing meanwhile.
+Counters are raised once for a batch, never for each electron. Values of the moment, such as lag, are computed when an exporter
+reads them, so they cannot go stale and cost nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from prometheus_client.registry import Collector
 
 from catena_core.kafka.partition import Partition
 
-# Seconds. From what a transform without any waiting takes to what a slow server takes.
+# Seconds: from a transform that never waits to one that waits for a slow server.
 BUCKETS = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class ConsumerState(NamedTuple):
-    """How a link's consumer stands at one moment.
+    """The state of a link's consumer at one moment.
 
     Attributes:
-        lags: For each assigned partition, how many messages of it are not finished yet.
-        lane_depths: For each lane, by name, how many batches wait in it.
-        paused: How many assigned partitions are paused, because their lanes are full.
+        lags: The unfinished messages of each assigned partition.
+        lane_depths: The batches that wait in each lane, by its name.
+        paused: The number of assigned partitions that are paused because of full lanes.
     """
 
     lags: Mapping[Partition, int]
@@ -41,7 +41,7 @@ class Metrics:
     All methods may be called from any thread.
 
     Attributes:
-        registry: What an exporter of Prometheus reads.
+        registry: The registry that an exporter of Prometheus reads.
     """
 
     def __init__(self) -> None:
@@ -102,17 +102,17 @@ class Metrics:
 
         Args:
             topic: The topic they came from.
-            seconds: What each took: for a batch timed as a whole, its duration divided by ``n``.
-            n: How many there were.
+            seconds: The time of each: for a batch timed as a whole, its duration divided by ``n``.
+            n: The number of electrons.
         """
         self._transform_seconds.observe(topic, seconds, n)
 
     def read_consumer(self, state: Callable[[], ConsumerState] | None) -> None:
-        """Name what tells the consumer's state whenever somebody looks.
+        """Set the call that gives the consumer's state to exporters.
 
         Args:
-            state: Called from the exporter's thread, so it must read from a copy of what other threads change. ``None`` when
-                there is no consumer any more.
+            state: Called from the exporter's thread, so it must copy the state that other threads change. ``None`` when there
+                is no consumer any more.
         """
         self._consumer.state = state
 
@@ -178,7 +178,7 @@ class _TransformSeconds(Collector):
 
 
 class _Consumer(Collector):
-    """Gauges that hold only for the moment: what the consumer says when asked."""
+    """The gauges, computed from the consumer's state of the moment."""
 
     def __init__(self) -> None:
         self.state: Callable[[], ConsumerState] | None = None

@@ -8,7 +8,7 @@ from catena_core.kafka.partition import Partition
 from catena_core.monitoring.health import Health, HealthServer
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
-from catena_core.monitoring.watchdog import Consumer, Watchdog
+from catena_core.monitoring.watchdog import Watchdog, Watched
 from catena_core.options import LinkOptions
 
 
@@ -30,7 +30,7 @@ class Monitoring:
         self.metrics = Metrics()
         self._partitions: Callable[[], Iterable[Partition]] = tuple
         self.health = Health(link, uid, group, lambda: self._partitions())
-        self._watchdog = Watchdog(self.health, logger, patience=options.consumer_timeout)
+        self._watchdog = Watchdog(self.health, logger, timeout=options.consumer_timeout)
         self._server: HealthServer | None = None
         if options.metrics_port is not None:
             self._server = HealthServer(options.metrics_port, self.health, self.metrics.registry, options.host)
@@ -41,7 +41,7 @@ class Monitoring:
         """The port that serves them, if one does."""
         return self._server.port if self._server is not None else None
 
-    def watch(self, consumer: Consumer) -> None:
+    def watch(self, consumer: Watched) -> None:
         """Begin to watch the consumer."""
         self._partitions = consumer.progress
         self._watchdog.start(consumer)

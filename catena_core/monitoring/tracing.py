@@ -1,4 +1,4 @@
-"""Trace context: which request or event a message goes back to, handed on from link to link.
+"""Trace context: the request or event that caused a message, handed on from link to link.
 
 W3C Trace Context (https://www.w3.org/TR/trace-context/), in the headers ``traceparent`` and ``tracestate``. A link makes no
 spans of its own; it gives each electron's outputs a parent of their own in the same trace, so that tools which do see them
@@ -49,7 +49,7 @@ def parse(text: str) -> TraceParent | None:
     """Read a ``traceparent``; one of a later version counts as far as this one goes.
 
     Returns:
-        What it says; ``None`` when it is malformed, and so to be ignored.
+        Its parts; ``None`` when it is malformed, and so to be ignored.
     """
     found = _FORM.fullmatch(text)
     if found is None:
@@ -61,7 +61,7 @@ def parse(text: str) -> TraceParent | None:
 
 
 def child(headers: Mapping[str, str], new: bool = False) -> dict[str, str] | None:
-    """The trace headers for what a transform sends because of a message.
+    """Make the trace headers of the outputs that a message causes.
 
     Args:
         headers: The message's own.

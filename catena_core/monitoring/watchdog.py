@@ -1,4 +1,4 @@
-"""Notices when a link has come to a stop that nothing else shows: no error, no crash, just no progress."""
+"""The watchdog: it notices a link that makes no progress, without any error or crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from catena_core.monitoring.health import Health
 from catena_core.monitoring.logs import LinkLogger
 
 
-class Consumer(Protocol):
+class Watched(Protocol):
     """The consumer loop of a link, as the watchdog sees it."""
 
     last_run: float
@@ -26,39 +26,39 @@ class Consumer(Protocol):
 class Watchdog:
     """Watches that work in flight gets done, and that the consumer's thread goes round.
 
-    A partition with work in flight whose next offset has not moved for a while, and a consumer's thread that does not come
-    round, are each a problem of the link's health; the log says so once, with the stacks of all threads, so that what they
-    wait for can be seen. Progress clears the problem.
+    A partition with work in flight whose next offset does not move, and a consumer's thread that does not come round, are each
+    a problem of the link's health. The log says so once, with the stacks of all threads, which show their waits. Progress
+    clears the problem.
 
     Native code that keeps the interpreter to itself stops this thread, too; the health port then does not answer at all.
 
     Args:
-        health: Where problems are reported.
-        logger: Where they are told, once each.
-        patience: Seconds without progress that are still fine.
-        clock: Tells the time in seconds, never backwards.
+        health: The health of the link, which gets the problems.
+        logger: The log, which names each problem once.
+        timeout: Seconds without progress that are still fine.
+        clock: Gives the time in seconds, never backwards.
     """
 
     def __init__(
         self,
         health: Health,
         logger: LinkLogger,
-        patience: float = 300.0,
+        timeout: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
         self._logger = logger
-        self._patience = patience
+        self._timeout = timeout
         self._clock = clock
         self._beat = clock()
         # For each partition with work in flight: the next offset, and since when it is that.
         self._since: dict[Partition, tuple[int, float]] = {}
-        self._told: set[str] = set()
-        self._consumer: Consumer | None = None
+        self._reported: set[str] = set()
+        self._consumer: Watched | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def start(self, consumer: Consumer | None = None) -> None:
+    def start(self, consumer: Watched | None = None) -> None:
         """Begin to watch, in a thread of its own, which asks the consumer for its progress."""
         self._consumer = consumer
         self._beat = self._clock()
@@ -71,11 +71,11 @@ class Watchdog:
             self._thread.join(2)
 
     def beat(self) -> None:
-        """Say that the consumer's thread has come round."""
+        """Note that the consumer's thread has come round."""
         self._beat = self._clock()
 
     def note(self, partition: Partition, next_offset: int, in_flight: bool) -> None:
-        """Say how far a partition is; cheap enough for every round.
+        """Note the progress of a partition.
 
         Args:
             partition: Its topic and number.
@@ -90,7 +90,7 @@ class Watchdog:
             self._since[partition] = (next_offset, self._clock())
 
     def forget(self, partition: Partition) -> None:
-        """Watch a partition no longer: it is another instance's."""
+        """Stop to watch a partition: it is another instance's."""
         self._since.pop(partition, None)
 
     def check(self) -> None:
@@ -98,30 +98,30 @@ class Watchdog:
         now = self._clock()
         stuck = {}
         silent = now - self._beat
-        if silent > self._patience:
+        if silent > self._timeout:
             stuck["consumer"] = f"the consumer's thread has not come round for {silent:.0f} s"
         for (topic, number), (next_offset, since) in self._since.copy().items():
-            if now - since > self._patience:
+            if now - since > self._timeout:
                 stuck[f"progress {topic}/{number}"] = (
                     f"{topic}/{number} has work in flight, but has stood at offset {next_offset} for {now - since:.0f} s"
                 )
-        for name in self._told - stuck.keys():
+        for name in self._reported - stuck.keys():
             self._health.clear(name)
             self._logger.log(f"{name}: goes on")
         for name, text in stuck.items():
             self._health.problem(name, text)
-        news = [text for name, text in stuck.items() if name not in self._told]
+        news = [text for name, text in stuck.items() if name not in self._reported]
         if news:
             self._logger.log("; ".join(news) + ". All threads:\n" + stacks(), level="error")
-        self._told = set(stuck)
+        self._reported = set(stuck)
 
     def _watch(self) -> None:
-        while not self._stop.wait(min(self._patience / 5, 1.0)):
+        while not self._stop.wait(min(self._timeout / 5, 1.0)):
             if self._consumer is not None:
                 self._observe(self._consumer)
             self.check()
 
-    def _observe(self, consumer: Consumer) -> None:
+    def _observe(self, consumer: Watched) -> None:
         self._beat = consumer.last_run
         progress = consumer.progress()
         for partition in self._since.keys() - progress.keys():
@@ -131,7 +131,7 @@ class Watchdog:
 
 
 def stacks() -> str:
-    """Where every thread of this process stands, by name, innermost call last."""
+    """Give the stack of every thread of this process, by name, innermost call last."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return "\n".join(
         f"--- {names.get(ident, ident)}\n{''.join(traceback.format_stack(frame)).rstrip()}"

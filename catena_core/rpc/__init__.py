@@ -15,8 +15,8 @@ A method marked with ``@rpc`` can be called by every other link, and no other me
     # in any other link
     self.rpc_call("counter", "add", [3])
 
-``methods`` finds and runs them, ``messages`` puts calls and answers on the wire, ``instances`` knows who is alive,
-``peer`` is one link's part in it all; ``service`` carries it over Kafka, ``local`` within a process. ``json_rpc`` and
+``methods`` finds and runs them, ``messages`` puts calls and answers on the wire, ``instances`` tracks the live instances, and
+``peer`` is one link's part in all that. ``service`` carries messages over Kafka, ``local`` within a process. ``json_rpc`` and
 ``http`` let programs that are no links call the same methods.
 """
 

@@ -24,14 +24,14 @@ from catena_core.rpc.methods import Context, Methods
 MAX_BODY_BYTES = 1024 * 1024
 
 _JSON = "application/json"
-_CLOSING_PATIENCE = 2
+_CLOSING_TIMEOUT = 2
 
 
 class HttpServer:
     """Serves methods over HTTP, from when it is made until it is closed.
 
-    Whoever reaches the port may call every method. Requests of web pages are refused, since a browser would let any page
-    call what listens on its own host.
+    Every program that reaches the port may call every method. Requests of web pages are refused, since a browser would let
+    any page call the servers of its own host.
 
     Args:
         methods: The methods.
@@ -69,11 +69,11 @@ class HttpServer:
         """Let requests under way finish, for at most two seconds, and stop listening."""
         if self._stop.is_set():
             return
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_PATIENCE)
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_TIMEOUT)
         self._stop.set()
-        with suppress(OSError):  # the thread may have come round by itself, and have closed everything
+        with suppress(OSError):  # the thread may have ended by itself, and have closed everything
             self._server.pull_trigger()
-        self._thread.join(_CLOSING_PATIENCE)
+        self._thread.join(_CLOSING_TIMEOUT)
 
     def _serve(self) -> None:
         # The server's own run() cannot be ended from another thread; the sockets belong to this one.
@@ -83,20 +83,20 @@ class HttpServer:
 
 
 def create_app(methods: Methods) -> flask.Flask:
-    """The WSGI application that serves methods."""
+    """Make the WSGI application that serves methods."""
     app = flask.Flask("rpc", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
 
     @app.before_request
     def refuse_web_pages() -> flask.Response | None:
-        """Browsers name the page that a request comes from; other programs have no page to name."""
+        """Refuse requests with an Origin, which browsers add and other programs do not."""
         if "Origin" in flask.request.headers:
             return _failure(403, "requests of web pages are not served")
         return None
 
     @app.get("/")
     def index() -> flask.Response:
-        """Which methods there are."""
+        """List the methods."""
         return flask.jsonify(
             {
                 name: {"signature": f"{name}{method.signature}", "description": inspect.getdoc(method.function) or ""}
@@ -106,7 +106,7 @@ def create_app(methods: Methods) -> flask.Flask:
 
     @app.post("/")
     def call() -> flask.Response:
-        """Run what a JSON-RPC request asks for."""
+        """Answer a JSON-RPC request."""
         context = Context("http", "http", flask.request.remote_addr)
         response = json_rpc.respond(
             flask.request.get_data(), lambda method, args, kwargs: methods.run(method, args, kwargs, context)

@@ -1,8 +1,8 @@
-"""Who is alive.
+"""The instances that are alive.
 
-Each instance says that it is there when it starts, then every few seconds, and that it is gone when it ends cleanly. One
-that was killed says nothing, and is forgotten after three silent intervals. Intervals are counted in one's own messages as
-they come back from the broker: while it is away nobody is heard, and nobody is forgotten either.
+Each instance sends a sign of life when it starts and every few seconds, and a farewell when it ends cleanly. One that was
+killed is forgotten after three silent intervals. An instance counts intervals by its own messages as they come back from the
+broker: while the broker is away, it hears of no other instance, and forgets none either.
 """
 
 from __future__ import annotations
@@ -80,41 +80,41 @@ class Instances(Mapping[str, Mapping[str, Any]]):
         return self._views["by_group"]
 
     def find(self, to: str) -> list[str]:
-        """The uids of those who are meant: the instance of that uid, or all of that class or consumer group."""
+        """Find the uids that an address means: the instance of that uid, or all of that class or consumer group."""
         by_uid = self._by_uid
         if to in by_uid:
             return [to]
         return [uid for uid, instance in by_uid.items() if is_meant(to, uid, instance.group, instance.kind)]
 
     def wait_for(self, to: str, timeout: float, given_up: Callable[[], bool] = lambda: False) -> list[str]:
-        """Wait until somebody who is meant is alive.
+        """Wait until an instance that an address means is alive.
 
         Args:
             to: A uid, class name or consumer group.
             timeout: The longest wait, in seconds.
-            given_up: Says whether to wait no longer; asked when :meth:`wake` is called.
+            given_up: Tells whether to end the wait; called after :meth:`wake`.
 
         Returns:
-            Their uids; none if nobody appeared.
+            The uids that it means; none if no instance appeared.
         """
         with self._changed:
             self._changed.wait_for(lambda: self.find(to) or given_up(), timeout)
         return self.find(to)
 
     def wake(self) -> None:
-        """Have those who wait for somebody ask whether to give up."""
+        """Have waiting calls ask whether to give up."""
         with self._changed:
             self._changed.notify_all()
 
     def saw(self, alive: Alive) -> None:
-        """Take note that an instance is there."""
+        """Note a sign of life."""
         with self._changed:
             if Gone(alive.uid, alive.since) in self._ended:
                 return
             if alive.uid not in self._by_uid and len(self._by_uid) >= _MOST_INSTANCES:
                 return
             now = time.monotonic()
-            # What was held up while the broker was away arrives at once, and counts once.
+            # Messages that waited while the broker was away arrive together, and count once.
             if alive.uid == self._own_uid and now - self._interval_began >= self._heartbeat / 2:
                 self._interval_began = now
                 self._interval += 1
@@ -125,7 +125,7 @@ class Instances(Mapping[str, Mapping[str, Any]]):
                 self._replace({**self._by_uid, alive.uid: instance})
 
     def ended(self, gone: Gone) -> None:
-        """Take note that an instance has said farewell; a sign of life that was sent beside that changes nothing."""
+        """Note a farewell; a sign of life that was sent beside it changes nothing."""
         with self._changed:
             self._ended.append(gone)
             known = self._by_uid.get(gone.uid)
@@ -163,12 +163,12 @@ class Instances(Mapping[str, Mapping[str, Any]]):
 
 
 def is_meant(to: str, uid: str, group: str, kind: str) -> bool:
-    """Whether an address means an instance: by its uid, its consumer group, or its class in any case of letters."""
+    """Tell whether an address means an instance: by its uid, its consumer group, or its class in any case of letters."""
     return to in (uid, group) or to.casefold() == kind.casefold()
 
 
 class _Live(Mapping[str, Item], Generic[Item]):
-    """A view of a dictionary that is replaced now and then."""
+    """A view of a dictionary that is replaced at each change."""
 
     def __init__(self, current: Callable[[], dict[str, Item]]) -> None:
         self._current = current

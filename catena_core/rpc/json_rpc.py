@@ -19,11 +19,11 @@ def respond(body: bytes, run: Run) -> bytes | None:
     """Answer a request, or a batch of them, which is run in its order.
 
     Args:
-        body: What the client sent.
+        body: The bytes of the client.
         run: Runs one method.
 
     Returns:
-        What to send back; ``None`` if there was nothing but notifications.
+        The bytes to send back; ``None`` if there were only notifications.
     """
     try:
         request = msgspec.json.decode(body)
@@ -40,14 +40,14 @@ def respond(body: bytes, run: Run) -> bytes | None:
 
 
 def failure(error: RPCError, request_id: str | int | float | None = None) -> bytes:
-    """The response that tells of an error.
+    """Make the response for an error.
 
     Args:
-        error: What went wrong; its text is the response's ``data``.
+        error: The error; its text is the response's ``data``.
         request_id: The request's id, as far as it is known.
     """
-    told = {"code": error.code, "message": error.title, "data": str(error)}
-    return msgspec.json.encode({"jsonrpc": "2.0", "error": told, "id": request_id})
+    content = {"code": error.code, "message": error.title, "data": str(error)}
+    return msgspec.json.encode({"jsonrpc": "2.0", "error": content, "id": request_id})
 
 
 def _respond_to_one(request: Any, run: Run) -> bytes | None:
@@ -66,7 +66,7 @@ def _respond_to_one(request: Any, run: Run) -> bytes | None:
 
 
 def _check(request: Any) -> None:
-    """Refuse what is no request.
+    """Refuse a value that is no request.
 
     Raises:
         InvalidRequestError: It is none; the text says why.

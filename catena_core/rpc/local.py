@@ -25,7 +25,7 @@ class LocalRpc:
             uid: Tells it from all others.
             group: Its consumer group.
             kind: The name by which all of its class are called; the name of its class unless given.
-            logger: Where trouble is told.
+            logger: The link's log.
 
         Returns:
             Its part; the object is gone for the others when it is closed.

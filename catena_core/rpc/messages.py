@@ -1,8 +1,8 @@
-"""What links tell each other, and how it travels.
+"""The messages of remote calls, and their form on the wire.
 
-The envelope, which says to whom a message is and what it is about, stands as JSON in the header ``rpc``, so that those whom
-it does not concern need not look inside. Arguments and results are the message's value, in the wire format of electrons
-(:mod:`catena_core.wire.codec`), so they come back as they were sent.
+The envelope names the receiver and the kind of message. It is JSON in the header ``rpc``, so that other instances need not
+read the value. Arguments and results are the value, in the wire format of electrons (:mod:`catena_core.wire.codec`), so they
+come back as they were sent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from catena_core.wire import codec
 HEADER = "rpc"
 BROADCAST = "broadcast"
 
-# Kafka takes 1 MiB for a batch unless told otherwise; this leaves room for headers.
+# Kafka takes 1 MiB for a batch by default; this leaves room for headers.
 MAX_VALUE_BYTES = 900_000
 _MAX_ENVELOPE_BYTES = 64 * 1024
 
@@ -65,18 +65,18 @@ class Request(msgspec.Struct, frozen=True, tag="request"):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a call failed: an error's code and text."""
+    """The failure of a call: an error's code and text."""
 
     code: int
     message: str
 
     @classmethod
     def of(cls, error: RPCError) -> Failure:
-        """What to tell the caller of an error."""
+        """Make the failure of an error, for the caller."""
         return cls(error.code, str(error)[:10_000])
 
     def error(self) -> RPCError:
-        """The error to raise at the caller's."""
+        """Make the error to raise at the caller's."""
         return _KINDS.get(self.code, RPCError)(self.message)
 
 
@@ -86,7 +86,7 @@ class Reply(msgspec.Struct, frozen=True, tag="reply"):
     Attributes:
         id: That of the request.
         to: The uid of the caller.
-        failure: Why there is no result, if there is none.
+        failure: The reason, if there is no result.
     """
 
     id: str
@@ -95,15 +95,15 @@ class Reply(msgspec.Struct, frozen=True, tag="reply"):
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):
-    """An instance says that it is there.
+    """A sign of life of an instance.
 
     Attributes:
-        uid: Which one.
+        uid: Its uid.
         group: Its consumer group.
         kind: The name of its class.
         host: The name of its host.
         since: When it started, in seconds since 1970.
-        asks: Whether everybody else is to say so, too.
+        asks: Whether all others are to send theirs, too.
     """
 
     uid: str
@@ -115,10 +115,10 @@ class Alive(msgspec.Struct, frozen=True, tag="alive"):
 
 
 class Gone(msgspec.Struct, frozen=True, tag="gone"):
-    """An instance has ended cleanly.
+    """The farewell of an instance that ends cleanly.
 
     Attributes:
-        uid: Which one.
+        uid: Its uid.
         since: When it had started; one that was started again under its name is another.
     """
 
@@ -130,7 +130,7 @@ Envelope = Request | Reply | Alive | Gone
 
 
 class Wire(NamedTuple):
-    """A message as it stands in Kafka.
+    """A message as it is in Kafka.
 
     Attributes:
         headers: Names and contents of its headers.
@@ -141,7 +141,7 @@ class Wire(NamedTuple):
     value: bytes | None
 
     def content(self) -> Any:
-        """The value as it was sent.
+        """Read the value as it was sent.
 
         Raises:
             CodecError: It cannot be read.
@@ -170,7 +170,7 @@ def to_wire(envelope: Envelope, content: Any = None) -> Wire:
 
 
 def read_envelope(wire: Wire) -> Envelope:
-    """Read what a message is about, and leave its value alone.
+    """Read the envelope of a message, and leave its value alone.
 
     Raises:
         CodecError: It is no message of links.

@@ -1,4 +1,4 @@
-"""Which methods of an object can be called from outside, and how they are run."""
+"""The methods of an object that can be called from outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Context(Record):
-    """Who calls; its fields can be read as items, too.
+    """The caller of a method; its fields can be read as items, too.
 
     Attributes:
         uid: The calling instance; ``"http"`` for a call over HTTP.
@@ -38,8 +38,8 @@ def rpc(function: Function) -> Function:
     """Let other links and HTTP clients call a method.
 
     A method whose first parameter after ``self`` is named ``context`` is given the caller's :class:`Context` there. It runs
-    in a thread for remote calls, beside transform and generator: what they share needs a lock. What it returns must be
-    something that can be sent (:mod:`catena_core.wire.codec`).
+    in a thread for remote calls, beside transform and generator: data that they share need a lock. Its result must be a value
+    that can be sent (:mod:`catena_core.wire.codec`).
 
     A method that overrides one so marked can be called only if it is marked itself.
 
@@ -79,7 +79,7 @@ class Method:
         return cls(function, signature, wants_context)
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], context: Context) -> Callable[[], Any]:
-        """Give it its arguments; what is returned runs it.
+        """Bind it to its arguments, into a call without any.
 
         Raises:
             InvalidParamsError: They do not fit.
@@ -97,7 +97,7 @@ class Methods(Mapping[str, Method]):
 
     Args:
         target: The object; usually a link.
-        logger: Where errors that methods raise are told.
+        logger: The log of errors that methods raise.
     """
 
     def __init__(self, target: object, logger: LinkLogger) -> None:

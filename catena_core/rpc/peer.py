@@ -1,4 +1,4 @@
-"""One link's part in remote calls, whatever carries the messages."""
+"""A link's part in remote calls, over any carrier of messages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DEFAULT_TIMEOUT = 10.0
 
 _MOST_CALLS_UNDER_WAY = 10_000
 _REMEMBERED_REQUESTS = 10_000
-_CLOSING_PATIENCE = 2.0
+_CLOSING_TIMEOUT = 2.0
 
 # Called with the reason when a message turns out to be undeliverable.
 OnFailure = Callable[[str], None]
@@ -54,15 +54,15 @@ Send = Callable[[Wire, OnFailure], None]
 
 
 class Peer:
-    """Calls others, and runs what others call.
+    """Calls methods of other instances, and runs methods for them.
 
     Args:
         target: The object whose methods can be called; usually a link.
         uid: Tells this instance from all others.
         group: Its consumer group.
         kind: The name by which all of its class are called; the name of the target's class unless given.
-        logger: Where trouble is told.
-        send: Hands a message to everybody, itself included; raises :class:`RPCError` when it cannot.
+        logger: The link's log.
+        send: Sends a message to all instances, this one included; raises :class:`RPCError` when it cannot.
         threads: How many requests are run side by side; 0 runs each in the thread that brings it.
         heartbeat: Seconds between two signs of life.
     """
@@ -88,7 +88,7 @@ class Peer:
         self._send_wire = send
         self._since = time.time()
         self._closing = False
-        self._told_of_namesake = False
+        self._logged_namesake = False
         self._calls: dict[str, Future[tuple[Reply, Wire]]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._requests = RequestQueue()
@@ -98,7 +98,7 @@ class Peer:
         for worker in self._workers:
             worker.start()
 
-    # What callers use
+    # For callers
 
     def call(
         self,
@@ -110,25 +110,25 @@ class Peer:
     ) -> Any:
         """Have one instance run a method, and wait for its result.
 
-        Of several instances that are meant one is picked at random, another one than the caller if possible. A method that
-        is run by the only thread for remote calls, and calls its own instance, waits for itself until the timeout.
+        Of several instances it picks one at random, another one than the caller if possible. A method that runs in the only
+        thread for remote calls, and calls its own instance, waits for itself until the timeout.
 
         Args:
             to: An instance's uid, the name of a class in any case of letters, or a consumer group.
             method: The name of a method marked with ``@rpc``.
             args: A list or tuple of positional arguments, or a single argument that is neither.
             kwargs: Keyword arguments.
-            timeout: Seconds to wait, for somebody who is meant to appear and for the answer.
+            timeout: Seconds to wait, both for an instance to appear and for its answer.
 
         Returns:
-            What the method returned.
+            The result of the method.
 
         Raises:
-            RPCTimeoutError: Nobody answered in time.
+            RPCTimeoutError: No instance answered in time.
             MethodNotFoundError: The callee has no such method.
             InvalidParamsError: The arguments do not fit the method, or cannot be sent.
             InternalError: The method raised an error, the callee has too much to do, or the result cannot be sent.
-            InvalidRequestError: It is addressed to everybody.
+            InvalidRequestError: It is addressed to all instances.
             RPCError: Remote calls do not work here; the reason is in the text.
             StoppedError: This instance stops meanwhile.
         """
@@ -156,7 +156,7 @@ class Peer:
         """Have all instances that are meant run a method, and wait for none of them.
 
         Args:
-            method: The name of a method marked with ``@rpc``; those who have none say so in their logs.
+            method: The name of a method marked with ``@rpc``; instances without it say so in their logs.
             args: A list or tuple of positional arguments, or a single argument that is neither.
             kwargs: Keyword arguments.
             to: An instance's uid, the name of a class in any case of letters, a consumer group, or ``"broadcast"`` for
@@ -174,19 +174,19 @@ class Peer:
             lambda reason: self._logger.log(f"the notification {method} to {to} was lost: {reason}", level="warning"),
         )
 
-    # What the carrier of messages uses
+    # For the carrier of messages
 
     def announce(self, asks: bool = False) -> None:
-        """Tell everybody that this instance is there.
+        """Send a sign of life.
 
         Args:
-            asks: Whether everybody else is to say so, too.
+            asks: Whether all others are to send theirs, too.
         """
         if not self._closing:
             self._tell(Alive(self.uid, self.group, self.kind, socket.gethostname(), self._since, asks))
 
     def take(self, wire: Wire) -> None:
-        """Take one message that somebody sent; those for others and those that cannot be read are let go."""
+        """Process one message; drop those for others and those that cannot be read."""
         try:
             envelope = read_envelope(wire)
         except CodecError as error:
@@ -221,13 +221,13 @@ class Peer:
         self._refuse_waiting_requests()
         for _worker in self._workers:
             self._requests.put(None)
-        patience = time.monotonic() + _CLOSING_PATIENCE
+        deadline = time.monotonic() + _CLOSING_TIMEOUT
         for worker in self._workers:
-            worker.join(max(0.0, patience - time.monotonic()))
+            worker.join(max(0.0, deadline - time.monotonic()))
 
     def _compare_names(self, alive: Alive) -> None:
-        if alive.uid == self.uid and alive.since != self._since and not self._told_of_namesake:
-            self._told_of_namesake = True
+        if alive.uid == self.uid and alive.since != self._since and not self._logged_namesake:
+            self._logged_namesake = True
             self._logger.log(
                 f"a {alive.kind} on {alive.host} is named {self.uid}, too; "
                 "remote calls to that name reach both, and either may answer",
@@ -255,7 +255,7 @@ class Peer:
                 future.set_exception(RPCError(f"the call of {request.method} to {whom} was not delivered: {reason}"))
 
         try:
-            self._check_usable()  # after the call stands where close() looks for it
+            self._check_usable()  # after the call is in the table that close() goes through
             self._send_request(request, content, undeliverable)
             return future.result(max(0.0, deadline - time.monotonic()))
         except FutureTimeoutError:
@@ -320,7 +320,7 @@ class Peer:
         while (item := self._requests.get()) is not None:
             try:
                 self._run(*item)
-            except Exception as error:  # the thread serves many requests, and must outlive what one of them brings
+            except Exception as error:  # the thread serves many requests, and must outlive each of them
                 self._logger.log(f"the request {item[0].method} was not answered: {error!r}", level="error")
 
     def _run(self, request: Request, wire: Wire) -> None:
@@ -377,7 +377,7 @@ class Peer:
 
 
 def _content(args: Any, kwargs: Mapping[str, Any] | None) -> list[Any]:
-    """The value of a request: a list of positional arguments and a dictionary of the others."""
+    """Make the value of a request: a list of positional arguments and a dictionary of the others."""
     if args is None:
         args = []
     elif isinstance(args, list | tuple):

@@ -1,4 +1,4 @@
-"""The requests that wait to be run."""
+"""The queue of requests that wait to be run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RequestQueue(queue.Queue[Item]):
     def __init__(self) -> None:
         super().__init__(MOST_REQUESTS)
 
-    # What queue.Queue has for other organizations than its own; it calls them with its lock held.
+    # The hooks of queue.Queue for other orders than its own; it calls them with its lock held.
 
     def _init(self, maxsize: int) -> None:
         self._items: deque[Item] = deque()

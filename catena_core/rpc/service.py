@@ -1,7 +1,7 @@
 """Remote calls over Kafka.
 
 All instances share one topic, and each reads the whole of its first partition from the moment when it starts, without a
-consumer group. So presence, calls and answers come to everybody in one order, and nobody needs a topic of their own.
+consumer group. So presence, calls and answers come to all in one order, and no instance needs a topic of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from catena_core.errors import CatenaError, RPCError
-from catena_core.kafka.client import client_properties
+from catena_core.kafka.client import ErrorLog, client_properties
 from catena_core.kafka.watermarks import REFUSED, watermarks
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc.instances import HEARTBEAT
@@ -26,12 +26,11 @@ from catena_core.topics import TopicSpec, ensure, is_embedded
 TOPIC = "catena.rpc"
 
 _PARTITION = 0
-_RETENTION = 3600  # seconds; nobody reads what was said before they came
-_LEADER_PATIENCE = 20.0
+_RETENTION = 3600  # seconds; an instance reads no messages from before its start
+_LEADER_TIMEOUT = 20.0
 # Apache Kafka answers a waiting reader when something arrives; the embedded broker only when the wait is over.
 _WAIT_ON_EMBEDDED = "10"
-_SAME_ERROR_AGAIN_AFTER = 30.0
-_ANNOUNCEMENT_PATIENCE = 2.0
+_ANNOUNCEMENT_TIMEOUT = 2.0
 _NOT_STARTED = "they have not been started"
 
 
@@ -55,7 +54,7 @@ class RpcService(Peer):
         kind: The name by which all of its class are called; the name of the target's class unless given.
         endpoint: Kafka's ``host:port``.
         properties: Further librdkafka properties, for instance those of TLS.
-        logger: Where trouble is told.
+        logger: The link's log.
         threads: How many requests are run side by side.
         topic: The topic that all instances share.
         heartbeat: Seconds between two signs of life; an instance is forgotten after three that are missed.
@@ -91,7 +90,7 @@ class RpcService(Peer):
         self._heartbeat = heartbeat
         self._unavailable: str | None = _NOT_STARTED
         self._stop = threading.Event()
-        self._told: dict[int, float] = {}
+        self._error_log = ErrorLog(logger, f"reading {topic}")
         self._consumer: Consumer | None = None
         self._reader = threading.Thread(target=self._read, name="rpc reader", daemon=True)
         self._producer = Producer(
@@ -117,10 +116,10 @@ class RpcService(Peer):
         self._unavailable = None
         self._reader.start()
         self.announce(asks=True)
-        self.instances.wait_for(self.uid, _ANNOUNCEMENT_PATIENCE, given_up=lambda: self._unavailable is not None)
+        self.instances.wait_for(self.uid, _ANNOUNCEMENT_TIMEOUT, given_up=lambda: self._unavailable is not None)
 
     def close(self) -> None:
-        """Say farewell, let methods under way finish, and leave; takes at most about five seconds."""
+        """Say farewell, let methods under way finish, and leave, within about five seconds."""
         if self._stop.is_set():
             return
         super().close()
@@ -151,14 +150,14 @@ class RpcService(Peer):
                 **({"fetch.wait.max.ms": _WAIT_ON_EMBEDDED} if embedded else {}),
             }
         )
-        _first, end = watermarks(consumer, self._topic, _PARTITION, _LEADER_PATIENCE)
+        _first, end = watermarks(consumer, self._topic, _PARTITION, _LEADER_TIMEOUT)
         # An offset rather than OFFSET_END, which would be resolved at the first fetch, after the return of start().
         consumer.assign([TopicPartition(self._topic, _PARTITION, end)])
         return consumer
 
     def _produce(self, wire: Wire, on_failure: OnFailure) -> None:
         if self._unavailable is not None:
-            return  # nothing but signs of life and answers come here then
+            return  # only signs of life and answers come here then
 
         def delivered(error: Any, _message: Any) -> None:
             if error is None:
@@ -199,13 +198,12 @@ class RpcService(Peer):
             self.take(Wire(message.headers() or [], message.value()))
         elif error.code() in REFUSED:
             self._give_up(_text(error))
-        elif time.monotonic() - self._told.get(error.code(), -_SAME_ERROR_AGAIN_AFTER) >= _SAME_ERROR_AGAIN_AFTER:
-            self._told[error.code()] = time.monotonic()
-            self._logger.log(f"reading {self._topic}: {error.str()}", level="warning")
+        else:
+            self._error_log.log(error)
 
     def _give_up(self, reason: str) -> None:
         if self._unavailable not in (None, _NOT_STARTED):
-            return  # told already
+            return  # logged already
         self._unavailable = f"the topic {self._topic} cannot be used ({reason})"
         self.instances.wake()
         self._logger.log(f"going on without remote calls, because {self._unavailable}", level="warning")

@@ -1,6 +1,6 @@
 """Stores that a link uses beside Kafka: MongoDB, Aerospike and Redis, in one shape.
 
-A link has them as ``self.mongodb``, ``self.aerospike`` and ``self.redis``. What it writes to `Store`, the shape that the
+A link has them as ``self.mongodb``, ``self.aerospike`` and ``self.redis``. Code that uses only `Store`, the shape that the
 three share, runs on each of them::
 
     class Count(Link):
@@ -26,8 +26,8 @@ record                     document                 record                 hash
 ``create_index("a")``      an index                 a secondary index      nothing: it finds records by key
 =========================  =======================  =====================  ================================
 
-What one store can do and the others cannot stays its own: MongoDB finds documents by queries, which stand where `Store` has
-a key, and Redis forgets records after a time to live.
+Each store has abilities of its own beside these: MongoDB finds documents by queries, in the place of a key, and Redis forgets
+records after a time to live.
 
 Connections are made on first use and shared by a link's threads; each wait for a server is bounded. Errors of a server are
 those of its own client (``pymongo.errors``, ``aerospike.exception``, ``redis.exceptions``), so a transform that meets one is

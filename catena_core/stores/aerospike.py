@@ -97,7 +97,7 @@ class AerospikeConnector(Connector[Any], Store):
             self.close()
 
     def exists(self, key: Key, namespace: str | None = None, set_: str | None = None) -> bool:
-        """Whether there is a record of that key."""
+        """Tell whether there is a record of that key."""
         record_key = self._key(key, namespace, set_)
         _, metadata = self.client.exists(record_key)
         return metadata is not None
@@ -124,7 +124,7 @@ class AerospikeConnector(Connector[Any], Store):
         Args:
             bin_: The bin.
             set_: The set whose records are indexed.
-            type_: What the bin holds: ``string``, or ``integer`` (also called ``numeric``).
+            type_: The type of the bin's values: ``string``, or ``integer`` (also called ``numeric``).
             name: The index's name, one in the namespace; ``None``: ``<set>_<bin>_index``.
             namespace: The namespace.
         """

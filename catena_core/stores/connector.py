@@ -58,7 +58,7 @@ class Connector(ABC, Generic[Client]):
                 self._disconnect(client)
 
     def close_connection(self) -> None:
-        """The name that links written for Catenae have for ``close``."""
+        """Close the connection: the name of ``close`` in links written for Catenae."""
         self.close()
 
     @abstractmethod
@@ -79,10 +79,10 @@ class Connector(ABC, Generic[Client]):
 
 
 def import_client(module: str, package: str, extra: str) -> Any:
-    """Import what needs the client of a server.
+    """Import a module that needs the client of a server.
 
     Args:
-        module: What to import.
+        module: The module.
         package: The client that it needs.
         extra: The extra of Catena that installs the client.
 
@@ -96,7 +96,7 @@ def import_client(module: str, package: str, extra: str) -> Any:
 
 
 def addresses(endpoint: str, default_port: int) -> list[tuple[str, int]]:
-    """Read ``host[:port][,host[:port]…]``; an IPv6 address stands in brackets, as in ``[::1]:6379``.
+    """Read ``host[:port][,host[:port]…]``; an IPv6 address is written in brackets, as in ``[::1]:6379``.
 
     Args:
         endpoint: The text.

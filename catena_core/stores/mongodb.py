@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 Query = Mapping[str, Any]
-"""What documents are asked for by (https://www.mongodb.com/docs/manual/tutorial/query-documents/)."""
+"""The query that selects documents (https://www.mongodb.com/docs/manual/tutorial/query-documents/)."""
 
 Keys = Sequence[tuple[str, Any]]
 """Attributes with their directions, 1 or -1, in the order of their weight."""
@@ -27,7 +27,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
     """Documents in MongoDB; also a `Store`.
 
     A key (text, bytes, an integer) in place of a query means the document whose ``_id`` it is. ``put`` and ``get`` then mean
-    what they do in `Store`: ``put(key, value)`` and ``get(key) -> (stored key, value)``.
+    their meaning in `Store`: ``put(key, value)`` and ``get(key) -> (stored key, value)``.
 
     Args:
         endpoint: ``host:port[,host:port…]``, or a URI that starts with ``mongodb://`` or ``mongodb+srv://``
@@ -87,7 +87,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
         Args:
             value: A document, or the key of a record.
             query: To a document, a query or key: the first that matches is updated like by ``update``; without one, or
-                with an empty one, the document is inserted. To a key, what is put under it: a dictionary of fields or
+                with an empty one, the document is inserted. To a key, its values: a dictionary of fields or
                 another value.
             database_name: Its database.
             collection_name: Its collection.
@@ -126,7 +126,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
         """Append values to a list in the first document that matches, or insert one with that list.
 
         Args:
-            query: What it matches.
+            query: The query that it matches.
             key: The field of the list; it is made where it is not there.
             value: The values.
         """
@@ -171,7 +171,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
         """Find documents, or a record by its key.
 
         Args:
-            query: What documents match; ``None``: all. Or the key of a record.
+            query: The query that documents match; ``None``: all. Or the key of a record.
             database_name: Their database.
             collection_name: Their collection.
             sort: Attributes and directions by which they are sorted.
@@ -228,7 +228,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
         """Draw documents by chance (``$sample``).
 
         Args:
-            query: What they match; ``None``: all.
+            query: The query that they match; ``None``: all.
             database_name: Their database.
             collection_name: Their collection.
             sort: Attributes and directions by which those drawn are sorted.
@@ -249,7 +249,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
         database_name: str | None = None,
         collection_name: str | None = None,
     ) -> bool:
-        """Whether a document matches."""
+        """Tell whether a document matches."""
         return self._documents(database_name, collection_name).find_one(_filter(query), {"_id": 1}) is not None
 
     def count(
@@ -271,7 +271,7 @@ class MongoDBConnector(Connector["MongoClient[Document]"], Store):
         """Remove the documents that match.
 
         Args:
-            query: What they match. Without one, or with an empty one, that is all, and ``everything`` has to say so: a query
+            query: The query that they match. Without one, or with an empty one, that is all, and needs ``everything``: a query
                 that went missing must not empty a collection.
             database_name: Their database.
             collection_name: Their collection.
@@ -358,7 +358,7 @@ def _filter(query: Query | Key | None) -> Query:
 
 
 def _order(keys: Keys | None, attribute: str | None, direction: str | None) -> list[tuple[str, Any]] | None:
-    """The attributes and directions that are asked for, in either way."""
+    """Give the attributes and directions of either way to order documents."""
     if keys:
         return list(keys)
     if not attribute:

@@ -1,4 +1,4 @@
-"""How PyMongo's client is made; the only place that imports PyMongo, which may not be installed."""
+"""The client of MongoDB; only this module imports PyMongo, which may not be installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIMEOUTS = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
 
 
 def read_endpoint(endpoint: str) -> str:
-    """The URI of an endpoint.
+    """Turn an endpoint into a URI.
 
     Raises:
         UsageError: It is malformed.
@@ -69,5 +69,5 @@ def _refused_clearly() -> Iterator[None]:
     try:
         yield
     except (ConfigurationError, ValueError) as error:
-        # The URI may hold a password, so it is not told.
+        # The URI may hold a password, so the error leaves it out.
         raise UsageError(f"the endpoint of MongoDB is refused ({error}); write it as mongodb://host:{PORT}") from None

@@ -15,7 +15,7 @@ from catena_core.wire.codec import decode, encode
 PORT = 6379
 _SCAN_COUNT = 1000
 
-# What stands between set and key tells the key's type, so that 1, "1" and b"1" do not meet.
+# The character between set and key tells the key's type, so that 1, "1" and b"1" do not meet.
 _TEXT, _INTEGER, _BYTES = b":", b"#", b"="
 
 
@@ -40,7 +40,7 @@ class RedisConnector(Connector["redis.Redis[bytes]"], Store):
         try:
             redis.ConnectionPool.from_url(self._url)
         except (ValueError, TypeError) as error:
-            # The URL may hold a password, so it is not told.
+            # The URL may hold a password, so the error leaves it out.
             raise UsageError(
                 f"the endpoint of Redis cannot be used ({error}); write it as redis://host:{PORT}/0"
             ) from None
@@ -117,7 +117,7 @@ class RedisConnector(Connector["redis.Redis[bytes]"], Store):
             self.close()
 
     def exists(self, key: Key, namespace: str | None = None, set_: str | None = None) -> bool:
-        """Whether there is a record of that key."""
+        """Tell whether there is a record of that key."""
         name = self._key(key, namespace, set_)
         return bool(self.client.exists(name))
 

@@ -1,4 +1,4 @@
-"""What all stores have in common: records, found by their keys."""
+"""The shape that all stores share: records, found by their keys."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Store(Protocol):
         """Return a record: the key, where it was stored, else ``None``; and its values.
 
         Returns:
-            As the second, the dictionary of named values, or what is named ``value`` if that is all. If there is no such
+            As the second, the dictionary of named values, or the one named ``value`` if there is no other. If there is no such
             record, ``(None, None)``.
         """
 
     def exists(self, key: Key, namespace: str | None = None, set_: str | None = None, /) -> bool:
-        """Whether there is a record of that key."""
+        """Tell whether there is a record of that key."""
 
     def remove(self, key: Key, namespace: str | None = None, set_: str | None = None, /) -> int:
         """Take a record away; return how many there were, 1 or 0."""
@@ -69,7 +69,7 @@ class Store(Protocol):
 
 
 def record_of(key: Key, value: Any, store_key: bool) -> dict[str, Any]:
-    """The named values of a record, by the arguments of ``put``; those that are ``None`` are to be taken away.
+    """Turn the arguments of ``put`` into a record's named values; those that are ``None`` are to be removed.
 
     Raises:
         TypeError: The names are not text.
@@ -92,7 +92,7 @@ def record_of(key: Key, value: Any, store_key: bool) -> dict[str, Any]:
 
 
 def value_of(record: dict[str, Any]) -> tuple[Key | None, Any]:
-    """What ``get`` returns for a record's named values."""
+    """Turn a record's named values into the result of ``get``."""
     values = dict(record)
     key = values.pop(KEY, None)
     if values.keys() == {VALUE}:

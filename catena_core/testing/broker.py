@@ -1,4 +1,4 @@
-"""Links on a broker, as tests run them; what the fixtures of :mod:`catena_core.testing.pytest_plugin` give."""
+"""Links on a broker, for tests: the objects behind the fixtures of :mod:`catena_core.testing.pytest_plugin`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from catena_core.wire.message import reader, writer
 _SHOWN = 20
 
 # Seconds.
-_START_PATIENCE = 30.0
-_STOP_PATIENCE = 20.0
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 20.0
 
 
 @contextmanager
@@ -56,7 +56,7 @@ class TestBroker:
     Args:
         endpoint: Kafka's ``host:port``.
         properties: The librdkafka properties with which its clients, links included, reach it.
-        create_topic: Makes a topic of a name with a number of partitions; ``None``: Kafka is asked to.
+        create_topic: Makes a topic of a name with a number of partitions; ``None``: Kafka does.
 
     Attributes:
         endpoint: As given.
@@ -78,11 +78,11 @@ class TestBroker:
         self._links: list[Link] = []
 
     def topic(self, name: str, partitions: int = 4, compacted: bool = False) -> str:
-        """Make a topic that nobody else uses.
+        """Make a topic that no other test uses.
 
         Args:
-            name: What its name begins with.
-            partitions: How many partitions it has.
+            name: The beginning of its name.
+            partitions: The number of its partitions.
             compacted: Whether Kafka keeps the newest message of each key for ever; the embedded broker never compacts.
 
         Returns:
@@ -192,10 +192,10 @@ class TestBroker:
         self._links.append(link)
 
     def forget(self, link: Link) -> None:
-        """Watch a link no longer.
+        """Stop to watch a link.
 
         Raises:
-            Exception: It has failed, and nobody was told: its error.
+            Exception: It has failed, and no call has raised that yet: its error.
         """
         if link in self._links:
             self._links.remove(link)
@@ -203,7 +203,7 @@ class TestBroker:
                 raise link.failure
 
     def _assign(self, consumer: Consumer, topic: str, deadline: float) -> None:
-        """Have all of a topic read, as soon as the topic is there: dead letters have none before the first."""
+        """Assign all of a topic as soon as the topic exists: that of dead letters does not before the first one."""
         while True:
             try:
                 found = consumer.list_topics(topic, timeout=5).topics[topic]
@@ -237,7 +237,7 @@ class RunLink:
         self._links: list[Link] = []
 
     def __call__(
-        self, link: Link, setup_kwargs: Mapping[str, Any] | None = None, timeout: float = _START_PATIENCE
+        self, link: Link, setup_kwargs: Mapping[str, Any] | None = None, timeout: float = _START_TIMEOUT
     ) -> Link:
         """Start a link, and wait until it has partitions, or runs where it reads none.
 
@@ -268,11 +268,11 @@ class RunLink:
         assigned = threading.Event()
         hook = link.assigned
 
-        def told(partitions: Sequence[tuple[str, int]]) -> None:
+        def note(partitions: Sequence[tuple[str, int]]) -> None:
             hook(partitions)
             assigned.set()
 
-        link.assigned = told  # type: ignore[method-assign]
+        link.assigned = note  # type: ignore[method-assign]
         link.start(embedded=True, setup_kwargs=setup_kwargs)
         self._links.append(link)
         self._broker.watch(link)
@@ -288,7 +288,7 @@ class RunLink:
                 )
         return link
 
-    def wait(self, link: Link, timeout: float = _STOP_PATIENCE) -> None:
+    def wait(self, link: Link, timeout: float = _STOP_TIMEOUT) -> None:
         """Wait until a link has ended by itself.
 
         Args:
@@ -314,9 +314,9 @@ class RunLink:
         for link in links:
             link.stop()
         for link in links:
-            if not link.join(_STOP_PATIENCE):
+            if not link.join(_STOP_TIMEOUT):
                 raise CatenaError(
-                    f"{type(link).__name__} did not stop within {_STOP_PATIENCE:g} s; threads:\n{stacks()}"
+                    f"{type(link).__name__} did not stop within {_STOP_TIMEOUT:g} s; threads:\n{stacks()}"
                 )
         failures = []
         for link in links:

@@ -3,8 +3,8 @@
     driver = LinkDriver(Shout(input_topics="lines", output_topics="loud"))
     assert driver.transform(Electron("k", "hey"))[0].value == "HEY"
 
-Each method of the driver that makes the link do something returns what the link sent meanwhile. For tests on a
-broker there is the pytest plugin :mod:`catena_core.testing.pytest_plugin`.
+Each method that drives the link returns the electrons that it sent meanwhile. For tests on a broker there is the pytest
+plugin :mod:`catena_core.testing.pytest_plugin`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from catena_core.wire.message import Message, reader, writer
 
 
 class ManualClock:
-    """A clock that moves when it is told to, or when the link waits.
+    """A clock that the test moves, or a wait of the link.
 
     Args:
         now: Seconds since the Unix epoch.
@@ -42,7 +42,7 @@ class ManualClock:
         self._due: list[tuple[float, int, float, Callable[[], None]]] = []
 
     def now(self) -> float:
-        """The time it shows."""
+        """Give the time that it shows."""
         return self._now
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
@@ -83,8 +83,8 @@ class ManualClock:
 class LinkDriver:
     """Drives a link step by step, in the calling thread.
 
-    What goes in and out passes through the wire format, as it would on Kafka. Errors of a transform reach the caller: no
-    retries, no dead letters.
+    Electrons in and out pass through the wire format, as they would on Kafka. Errors of a transform reach the caller: there
+    are no retries and no dead letters.
 
     Args:
         link: The link; :meth:`setup` is called when the driver is made.
@@ -92,8 +92,8 @@ class LinkDriver:
         partitions: How many partitions every topic has.
         now: Seconds since the Unix epoch: the link's time then stands still, except as :meth:`advance` moves it or the link
             waits, and loops run only then. ``None``: the machine's time.
-        rpc: Where the links of one test can call each other; ``None``: this one is alone.
-        setup_kwargs: Handed to :meth:`setup`.
+        rpc: Lets the links of one test call each other; ``None``: this one is alone.
+        setup_kwargs: Passed to :meth:`setup`.
 
     Attributes:
         sent: All that the link has sent, in order.
@@ -133,11 +133,11 @@ class LinkDriver:
             electron: An electron, whose ``topic`` is where it is read from; or a value, for one without a key.
 
         Returns:
-            What the link sent meanwhile, in order.
+            The electrons that the link sent meanwhile, in order.
 
         Raises:
-            Exception: What the transform raised. On Kafka the electron would be tried again and then go to the dead letters.
-            CodecError: The electron, or what the link sent, cannot be put on the wire in the link's format.
+            Exception: The error of the transform. On Kafka the electron would be tried again and then go to the dead letters.
+            CodecError: The electron, or an output of the link, cannot be put on the wire in the link's format.
         """
         if not isinstance(electron, Electron):
             electron = Electron(value=electron)
@@ -164,7 +164,7 @@ class LinkDriver:
                 beyond so much time ends it. ``None``: it returns by itself.
 
         Returns:
-            What the link sent meanwhile.
+            The electrons that the link sent meanwhile.
 
         Raises:
             UsageError: Seconds were given, but the driver was made without ``now``.
@@ -179,7 +179,7 @@ class LinkDriver:
         return self.sent[before:]
 
     def assign(self, *partitions: tuple[str, int]) -> list[Electron]:
-        """Give the link partitions, replayed to their (empty) ends; returns what it sent meanwhile."""
+        """Assign partitions, replayed to their (empty) ends; return the electrons that the link sent meanwhile."""
         before = len(self.sent)
         self._link.assigned(partitions)
         for partition in partitions:
@@ -187,20 +187,20 @@ class LinkDriver:
         return self.sent[before:]
 
     def revoke(self, *partitions: tuple[str, int]) -> list[Electron]:
-        """Take partitions away; returns what the link sent meanwhile."""
+        """Revoke partitions; return the electrons that the link sent meanwhile."""
         before = len(self.sent)
         self._link.revoked(partitions)
         return self.sent[before:]
 
     def put(self, topic: str, key: str, value: Any, partition: int = 0) -> list[Electron]:
-        """Set or, with ``None``, remove a row in the tables of a topic; returns what the link sent because of it."""
+        """Set or, with ``None``, remove a row in the tables of a topic; return the electrons that the link sent meanwhile."""
         before = len(self.sent)
         for content in self._tables.get(topic, ()):
             content.apply(key, _through_the_wire(value), partition)
         return self.sent[before:]
 
     def advance(self, seconds: float) -> list[Electron]:
-        """Let time pass, and run the loops that come due; returns what the link sent meanwhile.
+        """Let time pass, and run the loops that come due; return the electrons that the link sent meanwhile.
 
         Raises:
             UsageError: The driver was made without ``now``.
@@ -214,7 +214,7 @@ class LinkDriver:
         return self.rpc().call(self._link.uid, method, args, kwargs)
 
     def finish(self) -> list[Electron]:
-        """End the link, which is gone for the other links of the test; returns what it sent meanwhile."""
+        """End the link, which is gone for the other links of the test; return the electrons that it sent meanwhile."""
         before = len(self.sent)
         self._link._catena.stop.set()
         self._link.finish()
@@ -222,10 +222,10 @@ class LinkDriver:
             self._peer.close()
         return self.sent[before:]
 
-    # What the link calls
+    # The runtime of the link
 
     def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
-        """Take what the link sends."""
+        """Record electrons that the link sends."""
         for electron in electrons:
             message = self._write(electron)
             arrived = self._read_output(_Arrived(message, message.timestamp or 0), message.topic, 0, 0)
@@ -243,7 +243,7 @@ class LinkDriver:
         return True
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
-        """A table with the rows that the driver was given."""
+        """Make a table with the rows that the driver was given."""
         table: TableContent[Any] = TableContent(**content)
         self._tables.setdefault(topic, []).append(table)
         for key, value in self._rows.get(topic, {}).items():
@@ -251,7 +251,7 @@ class LinkDriver:
         return table
 
     def partition_count(self, topic: str) -> int:
-        """As many as the driver was told."""
+        """Give the number that the driver was made with."""
         return self._partitions
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
@@ -267,7 +267,7 @@ class LinkDriver:
         return None
 
     def rpc(self) -> Peer:
-        """The link's part in the calls of the test."""
+        """Give the link's part in the calls of the test."""
         if self._peer is None:
             link = self._link
             self._peer = self._rpc.join(link, uid=link.uid, group=link.consumer_group, logger=link.logger)
@@ -280,7 +280,7 @@ class LinkDriver:
 
 
 class _Arrived:
-    """What the library reads of a message from Kafka."""
+    """A message as if from Kafka, as far as the library reads it."""
 
     def __init__(self, message: Message, timestamp: int) -> None:
         self._message = message

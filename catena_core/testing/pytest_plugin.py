@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def catena_broker(pytestconfig: pytest.Config) -> Iterator[TestBroker]:
-    """A broker for links: the embedded one, or the one that ``--catena-kafka`` names."""
+    """Give a broker for links: the embedded one, or the one that ``--catena-kafka`` names."""
     from catena_core.testing.broker import open_broker
 
     with open_broker(pytestconfig.getoption("--catena-kafka")) as broker:
@@ -45,7 +45,7 @@ def catena_broker(pytestconfig: pytest.Config) -> Iterator[TestBroker]:
 
 @pytest.fixture
 def run_link(catena_broker: TestBroker) -> Iterator[RunLink]:
-    """Runs links on ``catena_broker``, and stops them at the end of the test; a link that failed fails the test."""
+    """Run links on ``catena_broker``, and stop them at the end of the test; a link that failed fails the test."""
     from catena_core.testing.broker import RunLink
 
     running = RunLink(catena_broker)

@@ -1,4 +1,4 @@
-"""Reading what a transform returned."""
+"""The results of transforms: the forms in which a transform may return its outputs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Result:
     """The outputs of one transform.
 
     Attributes:
-        electrons: What is to be sent.
-        callback: What is to be called once all of it is acknowledged.
+        electrons: The electrons to send.
+        callback: A call to make once all of them are acknowledged.
     """
 
     electrons: list[Electron] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Result:
 
 
 def read_result(returned: Any) -> Result:
-    """Tell what a transform wants sent.
+    """Read the outputs from the value that a transform returned.
 
     Args:
         returned: ``None`` (nothing), a value, an :class:`Electron`, a list of either, or a tuple

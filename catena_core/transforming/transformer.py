@@ -38,6 +38,7 @@ class Transformer:
     Args:
         definition: The link.
         delivery: Brings outputs to Kafka.
+        serve: Called after each batch; serves acknowledgements that have come in.
         callback: Called with a callback of the link, once the outputs before it have arrived.
         fail: Called with an error that no retry can mend.
         metrics: Counts electrons.
@@ -51,6 +52,7 @@ class Transformer:
         self,
         definition: LinkDefinition,
         delivery: Delivery,
+        serve: Callable[[], None],
         callback: Callable[[Callable[[], Any]], None],
         fail: Callable[[BaseException], None],
         metrics: Metrics,
@@ -60,6 +62,7 @@ class Transformer:
         self._definition = definition
         self._link = definition.link
         self._delivery = delivery
+        self._serve = serve
         self._callback = callback
         self._fail = fail
         self._metrics = metrics
@@ -140,7 +143,7 @@ class Transformer:
             for name, count in sent.items():
                 self._metrics.produced(name, count)
             self._policy.record_success(done - dead_letters)
-            self._delivery.serve()
+            self._serve()
 
     def message_of(self, electron: Electron) -> Message:
         """Put an electron on the wire, with the trace of the electron that the calling thread transforms.
@@ -167,11 +170,7 @@ class Transformer:
             sink.then(lambda error: None if error else self._callback(callback))
 
     def _retry(self, message: Any, offset: int, first: Exception, batch: Batch, sink: Sink, sent: Counter[str]) -> bool:
-        """Try an electron that failed once until it succeeds, or set it aside.
-
-        Returns:
-            Whether it was set aside.
-        """
+        """Try an electron that failed once until it succeeds, or set it aside; return whether it was set aside."""
         topic, partition = batch.assignment.partition
         self._metrics.failed(topic)
 

@@ -59,11 +59,11 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
     """Turn bytes from Kafka back into the value that was sent.
 
     Args:
-        data: What the message holds.
-        content_type: What its ``content-type`` header says; ``None`` when it has none.
+        data: The bytes of the message.
+        content_type: Its ``content-type`` header; ``None`` when it has none.
 
     Raises:
-        CodecError: The bytes are not what their content type says.
+        CodecError: The bytes do not match their content type.
     """
     if data is None:
         return None
@@ -117,7 +117,7 @@ def decode_key(data: bytes | None) -> str | bytes | None:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether JSON alone would bring this value back as it is."""
+    """Tell whether JSON alone would bring this value back as it is."""
     kind = type(value)
     if kind is dict:
         for key in value:
@@ -128,7 +128,7 @@ def _is_json(value: Any) -> bool:
         items = value
     else:
         return _is_json_scalar(value)
-    # Told apart here, one by one: a call for each would take three times as long.
+    # In line for each kind: a call for each item would take three times as long.
     for item in items:
         kind = type(item)
         if kind is str or kind is bool or item is None:
@@ -191,7 +191,7 @@ def _unpack(code: int, data: memoryview) -> Any:
 
 
 def _rebuild(module: str, qualified_name: str, fields: dict[str, Any]) -> Any:
-    """Make a dataclass again, of a class that the receiver has imported already: a message must not import code."""
+    """Rebuild a dataclass, if the receiver has imported the class already: a message must not import code."""
     kind: Any = sys.modules[module]
     for name in qualified_name.split("."):
         kind = getattr(kind, name)

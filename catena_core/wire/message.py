@@ -1,4 +1,4 @@
-"""From Kafka's messages to electrons, and back."""
+"""Messages: turn those of Kafka into electrons, and electrons into those of Kafka."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Headers = list[tuple[str, bytes]]
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """What is handed to the producer.
+    """A message for the producer.
 
     Attributes:
         topic: The topic.
         value: The value's bytes; ``None``: a tombstone.
         key: The key's bytes.
         headers: The headers, if there are any.
-        partition: The partition, if it must be a certain one.
-        timestamp: Milliseconds since the Unix epoch, if it is not to be the time of sending.
+        partition: The partition; ``None``: the key decides.
+        timestamp: Milliseconds since the Unix epoch; ``None``: the time of sending.
     """
 
     topic: str
@@ -34,12 +34,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     timestamp: int | None = None
 
     def replace(self, **changes: Any) -> Message:
-        """A copy with other values for some of its attributes."""
+        """Copy it, with other values for some of its attributes."""
         return msgspec.structs.replace(self, **changes)
 
 
-# How values travel, by the name of the format. "auto": text and bytes as they are, all else marked with a content type.
-# The others are for topics shared with programs that know no such mark: values are that and nothing else, unmarked.
+# The formats of values. "auto": text and bytes as they are, all else marked with a content type. The others are for topics
+# shared with programs that know no such mark: all values have that one form, unmarked.
 FORMATS = ("auto", "json", "text", "bytes")
 
 _encode_json = msgspec.json.Encoder().encode
@@ -50,21 +50,21 @@ _CONTENT_TYPE_HEADERS = {
 
 
 def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
-    """Make what reads messages of a format.
+    """Make the function that reads messages of a format.
 
     Args:
         value_format: One of :data:`FORMATS`.
 
     Returns:
         A function from a confluent-kafka message, its topic, partition and offset, which the caller knows already, to an
-        electron; it raises :class:`~catena_core.errors.CodecError` for one whose value is not what its content type, or else
-        the format, says.
+        electron. It raises :class:`~catena_core.errors.CodecError` for a value that does not match its content type or,
+        without one, the format.
     """
     decode = _DECODERS[value_format]
-    unmarked = bytes.decode if value_format == "auto" else decode  # what is no text is left to `read_any`
+    unmarked = bytes.decode if value_format == "auto" else decode  # other than text goes to `read_any`
 
     def read(message: Any, topic: str, partition: int, offset: int) -> Electron:
-        # Nearly every message has no header, or one that marks JSON: they are worth a way of their own.
+        # Nearly every message has no header, or one that marks JSON: these take a short way.
         headers = message.headers()
         decoder: Any = (
             unmarked if not headers else _decode_json if headers == _CONTENT_TYPE_HEADERS[codec.JSON] else None
@@ -102,11 +102,11 @@ def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
 def writer(
     value_format: str, default_topic: str | None, default_key: str | None = None
 ) -> Callable[[Electron], Message]:
-    """Make what puts electrons on the wire.
+    """Make the function that puts electrons on the wire.
 
     Args:
         value_format: One of :data:`FORMATS`.
-        default_topic: Where an electron goes that does not say so itself; ``None``: it must.
+        default_topic: The topic of electrons that name none; ``None``: each must name one.
         default_key: The key of electrons that have none.
 
     Returns:
@@ -143,7 +143,7 @@ def writer(
         if electron.headers:
             own = [(name, str(text).encode()) for name, text in electron.headers.items()]
             headers = own + headers if headers else own
-        if electron.offset is not None:  # one that was received: where and when is said anew
+        if electron.offset is not None:  # it was received: its old partition and time do not count
             return Message(topic, value, key, headers)
         return Message(topic, value, key, headers, electron.partition, electron.timestamp)
 
@@ -151,9 +151,9 @@ def writer(
 
 
 def unmarked_encoder(value_format: str) -> Callable[[Any], bytes] | None:
-    """What encodes values that need no mark, ``None`` excepted; ``None`` for the format whose values may need one.
+    """Give the encoder of values that need no mark (``None`` excepted); ``None`` for the format whose values may need one.
 
-    Whatever it raises, :func:`writer` says what is wrong.
+    It may raise any error; that of :func:`writer` names the reason.
     """
     return None if value_format == "auto" else _ENCODERS[value_format]
 

@@ -170,7 +170,7 @@ def test_a_link_that_does_not_stop_is_named_with_its_threads(pytester, monkeypat
         from catena_core.testing import broker
         from catena_core import Link
 
-        broker._STOP_PATIENCE = 0.5
+        broker._STOP_TIMEOUT = 0.5
 
         class Stuck(Link):
             def finish(self):

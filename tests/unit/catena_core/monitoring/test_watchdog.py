@@ -31,7 +31,7 @@ def clock():
 
 @pytest.fixture
 def watchdog(health, clock):
-    return Watchdog(health, LinkLogger("Sorter"), patience=300, clock=clock)
+    return Watchdog(health, LinkLogger("Sorter"), timeout=300, clock=clock)
 
 
 def test_a_partition_that_stands_still_with_work_in_flight_is_a_problem(watchdog, health, clock):
@@ -101,7 +101,7 @@ def test_a_partition_that_was_given_up_is_no_problem(watchdog, health, clock):
 
 
 def test_a_consumer_that_does_not_come_round_is_noticed_by_a_thread_of_its_own(health):
-    watchdog = Watchdog(health, LinkLogger("Sorter"), patience=0.2)
+    watchdog = Watchdog(health, LinkLogger("Sorter"), timeout=0.2)
     watchdog.start()
     try:
         deadline = time.monotonic() + 5
