@@ -116,7 +116,7 @@ class Running:
 
 @pytest.fixture
 def run():
-    """Runs links in threads, and stops them at the end of the test."""
+    """Run links in threads, and stop them at the end of the test."""
     running = Running()
     yield running
     running.close()

@@ -249,7 +249,7 @@ def test_a_transform_may_take_longer_than_the_poll_interval(broker, run):
 
         def transform(self, electron):
             if electron.value == "v0":
-                time.sleep(4.5)
+                time.sleep(3.5)  # beyond the poll interval and the second after which it is looked at
             return super().transform(electron)
 
     broker.produce(source, ((None, f"v{n}") for n in range(1000)))

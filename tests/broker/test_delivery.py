@@ -11,7 +11,7 @@ import pytest
 
 from catena_core import Electron, Link
 from catena_core.errors import RejectedError, StoppedError
-from tests.helpers.links import link
+from tests.helpers.links import Counting, link, quick
 from tests.helpers.waiting import eventually
 
 
@@ -54,13 +54,13 @@ def test_every_electron_arrives_once_and_in_the_order_of_its_key(broker, run):
 def test_instances_share_the_partitions(broker, run):
     source, target = broker.topic("in"), broker.topic("out")
 
-    class Signed(Link):
+    class Signed(Counting):
         def transform(self, electron):
             time.sleep(0.002)
             return Electron(electron.key, self.uid)
 
-    first, second = (run(link(Signed, broker, source, target)) for _ in range(2))
-    time.sleep(4)  # until both are members: a broker may hold a young group's first assignment back
+    first, second = (run(quick(Signed, broker, source, target)) for _ in range(2))
+    eventually(lambda: len(first.own) == len(second.own) == 2)
     broker.produce(source, ((f"k{n}", "v") for n in range(400)))
     assert {message.value().decode() for message in broker.read(target, 400)} == {first.uid, second.uid}
 

@@ -51,7 +51,7 @@ def test_memory_is_bounded_however_far_behind_a_slow_link_is(broker, run):
 
 
 def _resident():
-    """The memory that this process has, in bytes."""
+    """Measure the memory that this process has, in bytes."""
     text = Path("/proc/self/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1)) * 1024
 
@@ -95,27 +95,36 @@ def test_back_pressure_holds_results_and_never_runs_a_transform_again(broker, ru
 
 @on_apache  # the embedded broker keeps a fetch waiting for its full time, though something has come
 def test_an_idle_hop_takes_well_below_55_milliseconds(broker, run):
-    """Nothing sleeps while it waits for work: a lone electron is through at once."""
+    """Nothing sleeps while it waits for work: a lone electron is through at once.
+
+    On a busy machine every message is late, so one that passes no link is measured beside each.
+    """
     source, target = broker.topic("in", partitions=1), broker.topic("out", partitions=1)
+    direct = broker.topic("direct", partitions=1)
 
     class Copy(Counting):
         pass
 
     copy = run(link(Copy, broker, source, target))
     consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": uuid.uuid4().hex})
-    consumer.assign([TopicPartition(target, 0, OFFSET_BEGINNING)])
+    consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING) for topic in (target, direct)])
     producer = Producer({"bootstrap.servers": broker.endpoint, "linger.ms": 0})
+
+    def seconds_through(topic, value):
+        began = time.monotonic()
+        producer.produce(topic, value)
+        producer.flush(10)
+        message = consumer.poll(20)
+        assert message is not None and message.value() == value.encode()
+        return time.monotonic() - began
+
     try:
-        durations = []
+        durations, of_kafka = [], []
         eventually(lambda: copy.own)
         for number in range(24):
-            began = time.monotonic()
-            producer.produce(source, str(number))
-            producer.flush(10)
-            message = consumer.poll(20)
-            assert message is not None and message.value() == str(number).encode()
-            durations.append(time.monotonic() - began)
+            of_kafka.append(seconds_through(direct, f"direct {number}"))
+            durations.append(seconds_through(source, str(number)))
             time.sleep(0.05 + 0.004 * number)  # at every phase of whatever might sleep
-        assert statistics.median(durations[4:]) < 0.04
+        assert statistics.median(durations[4:]) < 0.035 + 2 * statistics.median(of_kafka[4:])
     finally:
         consumer.close()

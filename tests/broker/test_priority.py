@@ -35,7 +35,7 @@ class Slow(Link):
 
 
 def served(broker, run, counts, mode, window=100):
-    """A link's count of what it served of each topic while all had work, and the link."""
+    """Count what a link served of each topic while all had work; return that and the link."""
     topics = tuple(broker.topic(f"in{number}", partitions=2) for number in range(len(counts)))
     for topic, count in zip(topics, counts, strict=True):
         broker.produce(topic, ((f"k{number}", "v") for number in range(count)))

@@ -26,7 +26,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 def values(broker, topic, count, settle=0.3):
-    """The values of a topic's messages, as a link reads them."""
+    """Read the values of a topic's messages, as a link does."""
     read = reader("auto")
     messages = broker.read(topic, count, settle=settle)
     return [read(message, topic, message.partition(), message.offset()).value for message in messages]
@@ -214,7 +214,7 @@ class Keeps(Link):
 
 
 def typed(value):
-    """A value with its type, so that 1, True and 1.0 differ."""
+    """Pair a value with its type, so that 1, True and 1.0 differ."""
     return type(value).__name__, value
 
 

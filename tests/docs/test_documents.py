@@ -20,7 +20,7 @@ TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in DOCUMEN
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A process for each document, all at once: they mostly wait."""
+    """Start a process for each document, all at once: they mostly wait."""
     folder = tmp_path_factory.mktemp("runs")
     started = {}
     for name in TEXTS:

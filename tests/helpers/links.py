@@ -78,7 +78,7 @@ class Memory(Link):
 
 
 def link(kind, broker, source=(), target=(), properties=None, **given):
-    """A link of this class on this broker.
+    """Make a link of this class on this broker.
 
     Args:
         kind: Its class.
@@ -101,7 +101,7 @@ def link(kind, broker, source=(), target=(), properties=None, **given):
 
 
 def quick(kind, broker, source=(), target=(), more=(), **given):
-    """A link whose rebalances take a second, not ten; ``more`` are librdkafka properties on top."""
+    """Make a link whose rebalances take a second, not ten; ``more`` are librdkafka properties on top."""
     return link(kind, broker, source, target, {**QUICK, **dict(more)}, **given)
 
 
@@ -114,7 +114,7 @@ def patient(broker):
 
 
 def arguments(broker, source="", target="", properties=None):
-    """The same as arguments of a link's command line."""
+    """Give the same as arguments of a link's command line."""
     given = ["-k", broker.endpoint, "-g", broker.group()]
     given += ["-i", source] if source else []
     given += ["-o", target] if target else []

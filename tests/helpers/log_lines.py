@@ -27,7 +27,7 @@ def logged_lines():
 
 
 def text_of(node):
-    """The text of a message as a reader sees it, with ``…`` for what varies."""
+    """Read the text of a message as a reader sees it, with ``…`` for what varies."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):

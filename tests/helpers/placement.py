@@ -35,7 +35,7 @@ def load(documents):
 
 
 def canonical(triples):
-    """What two graphs are compared by: their triples with canonical blank nodes, skolem IRIs taken for blank nodes."""
+    """Bring triples into a form to compare: canonical blank nodes, skolem IRIs taken for blank nodes."""
     names = {}
 
     def blank(term):

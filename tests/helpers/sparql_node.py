@@ -141,7 +141,7 @@ def put(node: Node, graph: str, turtle: str) -> None:
 
 @contextmanager
 def running_nodes(count: int) -> Iterator[list[Node]]:
-    """Some nodes, stopped in the end."""
+    """Run some nodes, and stop them in the end."""
     nodes: list[Node] = []
     try:
         for _ in range(count):

@@ -25,7 +25,7 @@ class bounded:
 
 
 def answer(store: Store) -> tuple[Key | None, Any] | None:
-    """What is stored under `ada`, or None as long as the server does not answer."""
+    """Get the record of `ada`; None as long as the server does not answer."""
     try:
         return store.get("ada")
     except (PyMongoError, redis.RedisError):

@@ -30,7 +30,7 @@ def read_committed(broker, topic, partitions=4):
 
 
 def small_topic(broker, name, largest):
-    """A topic that takes messages up to so many bytes."""
+    """Make a topic that takes messages up to so many bytes."""
     topic = broker.group(name)
     admin = AdminClient({"bootstrap.servers": broker.endpoint})
     admin.create_topics([NewTopic(topic, 4, 1, config={"max.message.bytes": str(largest)})])[topic].result(20)

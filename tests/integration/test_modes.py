@@ -79,7 +79,7 @@ def test_the_list_of_nodes_is_read_again_when_it_changes(two_nodes, tmp_path):
 
 
 def refusal(tmp_path, **variables):
-    """What `catena up` says when it refuses to start."""
+    """Return what `catena up` says when it refuses to start."""
     result = subprocess.run(
         [sys.executable, "-m", "topology.cli", "up"],
         cwd=ROOT,

@@ -45,7 +45,7 @@ QUERIES = [
 
 
 def rows(result):
-    """The solutions of a SELECT as a multiset; blank nodes are told apart by nothing but being blank."""
+    """Count the solutions of a SELECT; blank nodes are told apart by nothing but being blank."""
     variables = [variable.value for variable in result.variables]
 
     def shown(term):
@@ -106,13 +106,13 @@ def parts(request):
 
 @pytest.fixture
 def own_kafka():
-    """A Kafka without topics: the catalogue's have fixed names."""
-    from tests.servers import ServerUnavailable, kafka_server
+    """Run a Kafka without topics: the catalogue's have fixed names."""
+    from tests.servers import ServerUnavailableError, kafka_server
 
     try:
         with kafka_server(own=True) as kafka:
             yield kafka
-    except ServerUnavailable as error:
+    except ServerUnavailableError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Apache Kafka: {error}")
 
 
@@ -161,7 +161,7 @@ def test_from_the_ledgers_listing_to_a_federated_answer(parts, tmp_path):
 
 
 def delisted_and_changed(up, booth, nodes, documents):
-    """An offering removed at the ledger leaves all nodes; a changed description replaces the old one on both."""
+    """Remove an offering at the ledger, which leaves all nodes, and change one, which replaces the old one on both."""
     removed, changed = list(documents)[10], list(documents)[20]
     requests.delete(f"{booth}/offerings/{removed}", timeout=10).raise_for_status()
     gone = next(iter(load([documents.pop(removed)]).named_graphs())).value

@@ -23,7 +23,7 @@ class Copies(Link):
 
 
 def read(arguments, environment=None, **given):
-    """What a link made with these options takes from a command line: its options and further arguments."""
+    """Read a command line as a link made with these options: its options and further arguments."""
     taken = []
     link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *both: taken.append(both))
     result = CliRunner().invoke(link_command, arguments, env=environment)
@@ -32,7 +32,7 @@ def read(arguments, environment=None, **given):
 
 
 def refusal(arguments, environment=None, **given):
-    """What is said of a command line that cannot be."""
+    """Return what is said of a command line that cannot be."""
     link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *_: None)
     result = CliRunner().invoke(link_command, arguments, env=environment)
     assert result.exit_code == 2

@@ -198,7 +198,7 @@ class Clerk(Sensor):
 
 @pytest.fixture
 def clerk():
-    """A peer with one thread, its object, and what it has sent."""
+    """Make a peer with one thread, its object, and a list of what it sends."""
     sent, target = [], Clerk()
     peer = Peer(target, uid="me", group="g", logger=logger("me"), send=lambda wire, _: sent.append(wire), threads=1)
     yield peer, target, lambda: [read_envelope(wire) for wire in list(sent)]
