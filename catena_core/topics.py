@@ -86,8 +86,11 @@ def is_embedded(cluster: ClusterMetadata) -> bool:
 def _create(admin: AdminClient, specs: list[TopicSpec]) -> None:
     wanted = [NewTopic(spec.name, spec.partitions, -1, config=spec.configuration) for spec in specs]
     for name, future in admin.create_topics(wanted, request_timeout=30).items():
-        try:
-            future.result()
-        except KafkaException as error:
+        # Not by `result()`: a raised error holds this frame and the client in it. The client's own thread may release the error
+        # last, and so destroy the client; for that, librdkafka ends the process.
+        error = future.exception()
+        if isinstance(error, KafkaException):
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise CatenaError(f"Kafka refused to make the topic {name}: {error.args[0].str()}") from error
+        elif error is not None:
+            raise error

@@ -78,12 +78,13 @@ def broker(request):
     return Broker(request.getfixturevalue("kafka").bootstrap)
 
 
-@pytest.fixture
-def run():
-    """Runs links in threads, and stops them at the end of the test."""
-    running = []
+class Running:
+    """Links that run in threads of the tests; called with a link, it starts it, and returns it."""
 
-    def start(link):
+    def __init__(self):
+        self._threads = []
+
+    def __call__(self, link):
         def live():
             try:
                 link.run(link.options)
@@ -93,20 +94,29 @@ def run():
         link.status = 0
         thread = threading.Thread(target=live, daemon=True)
         thread.start()
-        running.append((link, thread))
+        self._threads.append((link, thread))
         return link
 
-    def stop(link):
-        for other, thread in running:
+    def stop(self, link):
+        """Stop one link, and wait for its end."""
+        for other, thread in self._threads:
             if other is link:
                 link.stop()
                 thread.join(20)
                 assert not thread.is_alive(), "the link did not stop"
 
-    start.stop = stop
-    yield start
-    for link, _ in running:
-        link.stop()
-    for _, thread in running:
-        thread.join(20)
-        assert not thread.is_alive(), "a link did not stop"
+    def close(self):
+        """Stop all links."""
+        for link, _ in self._threads:
+            link.stop()
+        for _, thread in self._threads:
+            thread.join(20)
+            assert not thread.is_alive(), "a link did not stop"
+
+
+@pytest.fixture
+def run():
+    """Run links in threads, and stop them at the end of the test."""
+    running = Running()
+    yield running
+    running.close()

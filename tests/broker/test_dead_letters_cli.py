@@ -18,7 +18,7 @@ from topology.cli.main import main
 
 @pytest.fixture
 def catena(broker):
-    """Runs ``catena dead-letters …`` against the broker; with ``status=None`` it must fail somehow."""
+    """Run ``catena dead-letters …`` against the broker; with ``status=None`` it must fail somehow."""
 
     def call(command, *arguments, status=0, answer=None):
         words = ["dead-letters", command, "-k", broker.endpoint, *map(str, arguments)]
@@ -31,7 +31,7 @@ def catena(broker):
 
 @pytest.fixture
 def letters(broker):
-    """Makes a topic of dead letters out of ``(partition, key, value, headers)``."""
+    """Make a topic of dead letters out of ``(partition, key, value, headers)``."""
     number = count()
 
     def make(rows):

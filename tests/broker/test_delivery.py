@@ -11,6 +11,7 @@ import pytest
 
 from catena_core import Electron, Link
 from catena_core.errors import RejectedError, StoppedError
+from tests.helpers.links import Counting, link, quick
 from tests.helpers.waiting import eventually
 
 
@@ -37,17 +38,6 @@ class Upper(Link):
         self.finished += 1
 
 
-def link(kind, broker, source, target=None, **given):
-    return kind(
-        kafka_endpoint=broker.endpoint,
-        input_topics=(source,),
-        output_topics=(target,) if target else (),
-        consumer_group=given.pop("consumer_group", broker.group()),
-        properties=broker.properties,
-        **given,
-    )
-
-
 def test_every_electron_arrives_once_and_in_the_order_of_its_key(broker, run):
     source, target = broker.topic("in"), broker.topic("out")
     broker.produce(source, ((f"k{n % 50}", f"v{n}") for n in range(5000)))
@@ -64,13 +54,13 @@ def test_every_electron_arrives_once_and_in_the_order_of_its_key(broker, run):
 def test_instances_share_the_partitions(broker, run):
     source, target = broker.topic("in"), broker.topic("out")
 
-    class Signed(Link):
+    class Signed(Counting):
         def transform(self, electron):
             time.sleep(0.002)
             return Electron(electron.key, self.uid)
 
-    first, second = (run(link(Signed, broker, source, target)) for _ in range(2))
-    time.sleep(4)  # until both are members: a broker may hold a young group's first assignment back
+    first, second = (run(quick(Signed, broker, source, target)) for _ in range(2))
+    eventually(lambda: len(first.own) == len(second.own) == 2)
     broker.produce(source, ((f"k{n}", "v") for n in range(400)))
     assert {message.value().decode() for message in broker.read(target, 400)} == {first.uid, second.uid}
 
@@ -158,7 +148,7 @@ def test_a_transform_that_outlives_its_link_is_told_that_it_is_over(broker, run)
         drain_timeout = 0.2
         dead_letter_topic = dead
         reached, ended = threading.Event(), threading.Event()
-        told = ()
+        told: tuple[str, ...] = ()
 
         def transform(self, electron):
             self.reached.set()

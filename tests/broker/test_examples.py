@@ -51,7 +51,7 @@ class Program:
             self.lines.append(line.rstrip())
 
     def found(self, pattern, timeout=40):
-        """The first match of a pattern in what it prints."""
+        """Wait for a pattern in what it prints, and return the first match."""
         return eventually(
             lambda: next((match for line in list(self.lines) if (match := re.search(pattern, line))), None),
             timeout,
@@ -71,7 +71,7 @@ class Program:
 
 @pytest.fixture
 def start(broker):
-    """Starts links of the examples on the broker; those that still run in the end are killed."""
+    """Start links of the examples on the broker, and kill those that still run in the end."""
     with contextlib.ExitStack() as stack:
         properties = [item for name, value in broker.properties.items() for item in ("-X", f"{name}={value}")]
 

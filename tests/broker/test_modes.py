@@ -99,18 +99,18 @@ class Watches(Link):
         common = {"bootstrap.servers": self.kafka_endpoint, "group.id": self.consumer_group}
         self.seen, self.group = [], Consumer(common)
         # The end of what is committed follows a transaction a little later than the end of what is stored.
-        self.outputs = Consumer({**common, "isolation.level": "read_uncommitted"})
+        self.ends = Consumer({**common, "isolation.level": "read_uncommitted"})
 
     def transform(self, electron):
         place = TopicPartition(electron.previous_topic, electron.partition)
         committed = self.group.committed([place], 10)[0].offset
-        stored = watermarks(self.outputs, self.output_topics[0], 0, 10)[1]
+        stored = watermarks(self.ends, self.output_topics[0], 0, 10)[1]
         self.seen.append((electron.offset, committed, stored))
         return ["one", "two"]
 
     def finish(self):
         self.group.close()
-        self.outputs.close()
+        self.ends.close()
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])

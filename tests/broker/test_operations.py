@@ -26,7 +26,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def figures(port):
-    """What a link's metrics say, by name and labels; nothing as long as it does not serve them."""
+    """Read a link's metrics, by name and labels; none as long as it does not serve them."""
     try:
         text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
     except requests.ConnectionError:

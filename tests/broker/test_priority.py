@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -27,13 +28,14 @@ class Slow(Link):
 
     @property
     def rebalances(self):
-        registry = self._catena.runtime._metrics.registry
+        runtime: Any = self._catena.runtime
+        registry = runtime._metrics.registry
         text = generate_latest(registry).decode()
         return float(next(line for line in text.splitlines() if line.startswith("catena_rebalances_total ")).split()[1])
 
 
 def served(broker, run, counts, mode, window=100):
-    """A link's count of what it served of each topic while all had work, and the link."""
+    """Count what a link served of each topic while all had work; return that and the link."""
     topics = tuple(broker.topic(f"in{number}", partitions=2) for number in range(len(counts)))
     for topic, count in zip(topics, counts, strict=True):
         broker.produce(topic, ((f"k{number}", "v") for number in range(count)))

@@ -25,7 +25,7 @@ LINKS = """
 
 @pytest.fixture
 def suite(pytester, monkeypatch):
-    """Runs a suite of its own."""
+    """Run a suite of its own."""
     monkeypatch.delenv("CATENA_TEST_KAFKA", raising=False)
 
     def run(tests, *options):

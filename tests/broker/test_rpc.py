@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import (
@@ -24,7 +25,7 @@ from catena_core import Link, errors
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc import RpcService, rpc
 from catena_core.topics import TopicSpec, ensure
-from tests.broker.test_delivery import link
+from tests.helpers.links import link
 from tests.helpers.waiting import eventually
 from tests.servers import kafka as kafka_module
 from tests.servers import kafka_server
@@ -284,7 +285,7 @@ class Adder(Link):
 class Asking(Link):
     """Asks the adder in its generator, in its transform, and in a method that others call."""
 
-    answers = ()
+    answers: tuple[Any, ...] = ()
 
     def generator(self):
         self.answers = (*self.answers, self.rpc_call("adder", "add", 1, timeout=30))

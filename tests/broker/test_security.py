@@ -77,7 +77,7 @@ Copies().start()
 
 
 def environment(properties):
-    """The variables that set these properties."""
+    """Make the variables that set these properties."""
     names = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in properties.items()}
     return {"PATH": "/usr/bin:/bin", **names}
 

@@ -6,6 +6,7 @@ import decimal
 import threading
 import uuid
 from collections import Counter
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
@@ -16,7 +17,7 @@ from catena_core.wire.message import reader
 from tests.helpers.links import link
 from tests.helpers.waiting import eventually
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "asynchronous": {},
     "sequential": {"sequential": True},
     "synchronous": {"synchronous": True},
@@ -25,7 +26,7 @@ MODES = {
 
 
 def values(broker, topic, count, settle=0.3):
-    """The values of a topic's messages, as a link reads them."""
+    """Read the values of a topic's messages, as a link does."""
     read = reader("auto")
     messages = broker.read(topic, count, settle=settle)
     return [read(message, topic, message.partition(), message.offset()).value for message in messages]
@@ -149,7 +150,9 @@ def test_a_link_sends_from_everywhere_in_every_mode(broker, run, mode):
     sends = link(Sends, broker, source, target, **MODES[mode])
     sends.start(embedded=True, setup_kwargs={"other": other})
     try:
-        expected = [what for place in places for what in (f"{place} plain", f"{place} callback", f"{place} sync")]
+        expected: list[Any] = [
+            what for place in places for what in (f"{place} plain", f"{place} callback", f"{place} sync")
+        ]
         expected += [(place, 1, 2) for place in places]
         assert Counter(values(broker, target, len(expected))) == Counter(expected)
         elsewhere = [f"{place} {what}" for place in places for what in ("topic", "elsewhere")]
@@ -211,7 +214,7 @@ class Keeps(Link):
 
 
 def typed(value):
-    """A value with its type, so that 1, True and 1.0 differ."""
+    """Pair a value with its type, so that 1, True and 1.0 differ."""
     return type(value).__name__, value
 
 

@@ -8,7 +8,7 @@ from catena_core import Electron, Link
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.table import Table
 from catena_core.topics import TopicSpec, ensure
-from tests.broker.test_delivery import link
+from tests.helpers.links import Memory, link
 from tests.helpers.waiting import eventually
 
 
@@ -38,32 +38,6 @@ def test_a_table_is_complete_before_the_first_transform_and_kept_fresh(broker, r
     eventually(lambda: "new" in running.content)
     broker.produce(source, [(None, "new")])
     assert b"here" in {message.value() for message in broker.read(target, 4)}
-
-
-class Memory(Link):
-    """Keeps what it has read, by partition, and tells what happened to it."""
-
-    replay = True
-
-    def __init__(self, **given):
-        super().__init__(**given)
-        self.seen, self.complete, self.history = {}, set(), []
-
-    def assigned(self, partitions):
-        for partition in partitions:
-            self.seen[partition] = []
-
-    def revoked(self, partitions):
-        for partition in partitions:
-            del self.seen[partition]
-            self.complete.discard(partition)
-
-    def replayed(self, partition):
-        self.history.append((partition, len(self.seen[partition])))
-        self.complete.add(partition)
-
-    def transform(self, electron):
-        self.seen[electron.previous_topic, electron.partition].append(electron.value)
 
 
 def test_a_replaying_link_reads_everything_whenever_it_starts(broker, run):

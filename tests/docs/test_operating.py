@@ -10,7 +10,7 @@ TEXT = (ROOT / "docs/operating.md").read_text()
 
 
 def rows(title):
-    """The cells of the table in a section."""
+    """Read the cells of the table in a section."""
     section = TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
     return [
         [cell.strip() for cell in line.strip("|").split("|")]

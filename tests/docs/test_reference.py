@@ -10,6 +10,7 @@ from tests.helpers.documents import ROOT
 
 def test_it_is_up_to_date_and_complete():
     spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs/make_reference.py")
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     text = (ROOT / "docs/reference.md").read_text()

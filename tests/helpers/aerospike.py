@@ -82,11 +82,11 @@ class FakeClient:
             self._record(key)
             del self._cluster.records[self._digest(key)]
 
-    def index_single_value_create(self, ns: str, set: str | None, bin: str, index_datatype: int, name: str) -> None:
+    def index_single_value_create(self, ns: str, set_: str | None, bin_: str, index_datatype: int, name: str) -> None:
         """Index a bin under a name that its namespace does not have yet."""
         if (ns, name) in self._cluster.indexes:
             raise exception.IndexFoundError("Index with the same name already exists")
-        self._cluster.indexes[ns, name] = (set, bin, index_datatype)
+        self._cluster.indexes[ns, name] = (set_, bin_, index_datatype)
 
     def close(self) -> None:
         """End the connection."""

@@ -24,7 +24,7 @@ REAL_OFFERINGS = ROOT.parent / "shared" / "data" / "offerings_100.jsonld"
 
 @contextlib.contextmanager
 def server(module, prefix, *arguments):
-    """A sandbox server as a process; yields its URL and the process."""
+    """Run a sandbox server as a process; yield its URL and the process."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, "--port", "0", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -72,7 +72,7 @@ class Up:
         return "\n".join(self.lines)
 
     def found(self, pattern, timeout=60.0):
-        """The first group of the first line that matches."""
+        """Wait for a line that matches, and return its first group."""
 
         def look():
             for line in list(self.lines):
@@ -88,7 +88,7 @@ class Up:
         return self.found(r"^gateway: (\S+)")
 
     def pid_of(self, module):
-        """The process id of a link or server that this runner started."""
+        """Find the process id of a link or server that this runner started."""
         for folder in Path("/proc").iterdir():
             with contextlib.suppress(OSError, IndexError):
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
@@ -125,7 +125,7 @@ def catalogue_list(path, urls):
 
 
 def graphs_of(node):
-    """The names of the graphs that a node holds, asked of the node itself."""
+    """Ask a node for the names of the graphs that it holds."""
     query = "SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }"
     answer = requests.post(
         f"{node}/sparql", data={"query": query}, headers={"Accept": "application/sparql-results+json"}, timeout=30
@@ -135,7 +135,7 @@ def graphs_of(node):
 
 
 def graph_of(node, iri):
-    """The content of one graph of a node, as N-Triples."""
+    """Ask a node for the content of one graph, as N-Triples."""
     query = f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH <{iri}> {{ ?s ?p ?o }} }}"
     answer = requests.get(
         f"{node}/sparql?query={quote(query)}", headers={"Accept": "application/n-triples"}, timeout=30

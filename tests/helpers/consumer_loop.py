@@ -15,7 +15,7 @@ import catena_core.consuming.loop
 
 
 def committed(broker, group, topic, partitions=1):
-    """The committed offset of each partition; -1001 where there is none."""
+    """Look up the committed offset of each partition; -1001 where there is none."""
     consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": group, "log_level": 0})
     try:
         places = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=10)
@@ -25,7 +25,7 @@ def committed(broker, group, topic, partitions=1):
 
 
 def health(port):
-    """The status of ``/healthz``, and what it says."""
+    """Ask ``/healthz``; return the status and the answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
             return answer.status, json.load(answer)
@@ -34,7 +34,7 @@ def health(port):
 
 
 def metric(port, name):
-    """The samples of a metric, by topic and partition or what other labels they have; none while the port is not open."""
+    """Read the samples of a metric, by topic and partition or its other labels; none while the port is not open."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             families = text_string_to_metric_families(answer.read().decode())

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from sybil import Sybil
 from sybil.evaluators.python import PythonEvaluator
@@ -48,7 +49,7 @@ class Examples:
         self._printed = ""
         self._groups = []
         self._run_python = PythonEvaluator()
-        parsers = [CodeBlockParser("python", self._python), CodeBlockParser("sh", self._shell)]
+        parsers: list[Any] = [CodeBlockParser("python", self._python), CodeBlockParser("sh", self._shell)]
         parsers += [CodeBlockParser("text", self._text), SkipParser()]
         self._document = Sybil(parsers).parse(document)
         self._document.namespace["__name__"] = "example"

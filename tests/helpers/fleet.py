@@ -137,14 +137,14 @@ class Fleet:
             self.read(0.05)
 
     def report(self) -> str:
-        """What came of it, for whoever reads the tests' output."""
+        """Sum up the outcome, for readers of the tests' output."""
         return (
             f"{self.faults} faults, {len(self.missing)} lost, {len(self.doubled)} more than once, "
             f"{dict(self.ended)} ended by themselves, by status, {self.refusals()} refusals"
         )
 
     def _at_work(self) -> list[subprocess.Popen[bytes]]:
-        """The processes that have transformed something; the newcomers are only about to join."""
+        """Find the processes that have transformed something; the newcomers are only about to join."""
         old = [process for process in self.running if b" took " in self._logs[process.pid].read_bytes()]
         return old or self.running
 
@@ -202,7 +202,7 @@ class Fleet:
         return {number: processes for number, processes in sources.items() if len(processes) > 1}
 
     def out_of_order(self) -> dict[bytes, list[int]]:
-        """The keys whose numbers did not arrive in order, not counting those that had arrived before."""
+        """Find the keys whose numbers did not arrive in order, not counting those that had arrived before."""
         wrong = {}
         for key, numbers in self.arrived.items():
             firsts = list(dict.fromkeys(number for number, _ in numbers))
@@ -211,11 +211,11 @@ class Fleet:
         return wrong
 
     def uncommitted(self) -> dict[int, tuple[int, int]]:
-        """The partitions whose committed offset was not their end when all had ended, with both."""
+        """Give the partitions whose committed offset was not their end when all had ended, with both."""
         return self._uncommitted
 
     def story_of(self, numbers: set[int]) -> str:
-        """What the logs say of these numbers, and of the processes that had to do with them."""
+        """Collect what the logs say of these numbers, and of the processes that had to do with them."""
         lines = []
         for pid, path in self._logs.items():
             log = path.read_text(errors="replace").splitlines()
@@ -230,7 +230,7 @@ class Fleet:
         return "\n".join(lines)
 
     def last_words(self) -> str:
-        """The ends of all logs."""
+        """Collect the ends of all logs."""
         lines = []
         for pid, path in self._logs.items():
             log = [line for line in path.read_text(errors="replace").splitlines() if " took " not in line]

@@ -38,7 +38,7 @@ class Serving:
 
     @classmethod
     def over(cls, engine: Engine, nodes: Iterable[Sandbox]) -> Serving:
-        """A gateway over nodes a, b …, with one offering, at address 0xa, on all of them."""
+        """Make a gateway over nodes a, b …, with one offering, at address 0xa, on all of them."""
         serving = cls(engine)
         for name, node in zip("abc", nodes, strict=False):
             serving.has(name, node.url)

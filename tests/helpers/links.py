@@ -1,8 +1,84 @@
 """Links of the tests, joined to a broker."""
 
+import threading
+import time
+from collections import Counter
+
+from catena_core import Electron, Link
+
+# Rebalances that take a second, not ten.
+QUICK = {"session.timeout.ms": "1500", "heartbeat.interval.ms": "300"}
+
+
+class Counting(Link):
+    """Copies, and counts how often it was given each value; what it has of the partitions is known."""
+
+    pause = 0.0
+    counts: Counter[str]
+
+    def __init_subclass__(cls):
+        cls.counts = Counter()
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.own = set()
+        self.rebalances = 0
+
+    def assigned(self, partitions):
+        self.own |= set(partitions)
+        self.rebalances += 1
+
+    def revoked(self, partitions):
+        self.own -= set(partitions)
+
+    def transform(self, electron):
+        self.counts[electron.value] += 1
+        time.sleep(self.pause)
+        return Electron(electron.key, electron.value)
+
+
+class Held(Counting):
+    """Counts, and does not come back from its transform before its gate is opened."""
+
+    gate: threading.Event
+
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        cls.gate = threading.Event()
+
+    def transform(self, electron):
+        self.counts[electron.value] += 1
+        self.gate.wait(60)
+
+
+class Memory(Link):
+    """Keeps what it has read, by partition, and tells what happened to it."""
+
+    replay = True
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.seen, self.complete, self.history = {}, set(), []
+
+    def assigned(self, partitions):
+        for partition in partitions:
+            self.seen[partition] = []
+
+    def revoked(self, partitions):
+        for partition in partitions:
+            del self.seen[partition]
+            self.complete.discard(partition)
+
+    def replayed(self, partition):
+        self.history.append((partition, len(self.seen[partition])))
+        self.complete.add(partition)
+
+    def transform(self, electron):
+        self.seen[electron.previous_topic, electron.partition].append(electron.value)
+
 
 def link(kind, broker, source=(), target=(), properties=None, **given):
-    """A link of this class on this broker.
+    """Make a link of this class on this broker.
 
     Args:
         kind: Its class.
@@ -24,8 +100,21 @@ def link(kind, broker, source=(), target=(), properties=None, **given):
     )
 
 
+def quick(kind, broker, source=(), target=(), more=(), **given):
+    """Make a link whose rebalances take a second, not ten; ``more`` are librdkafka properties on top."""
+    return link(kind, broker, source, target, {**QUICK, **dict(more)}, **given)
+
+
+def patient(broker):
+    """Where nothing may come twice on Kafka: a member that a busy machine holds up must not be taken for dead.
+
+    The embedded broker does nothing before that time is over.
+    """
+    return () if broker.properties else {"session.timeout.ms": "30000"}
+
+
 def arguments(broker, source="", target="", properties=None):
-    """The same as arguments of a link's command line."""
+    """Give the same as arguments of a link's command line."""
     given = ["-k", broker.endpoint, "-g", broker.group()]
     given += ["-i", source] if source else []
     given += ["-o", target] if target else []

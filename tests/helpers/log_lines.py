@@ -21,17 +21,20 @@ def logged_lines():
                     for item in ast.walk(keyword.value)
                     if isinstance(item, ast.Constant)
                 }
-                if levels & set(WORTH_A_ROW):
-                    found[text_of(node.args[0])] = path.name
+                if levels & set(WORTH_A_ROW) and (text := text_of(node.args[0])).strip("…: "):
+                    found[text] = path.name
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ErrorLog":
+                # It logs what follows its prefix.
+                found[f"{text_of(node.args[1])}: …"] = path.name
     return found
 
 
 def text_of(node):
-    """The text of a message as a reader sees it, with ``…`` for what varies."""
+    """Read the text of a message as a reader sees it, with ``…`` for what varies."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        text = "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
         return re.sub(r"…+", "…", text)
     if isinstance(node, ast.BinOp):
         return re.sub(r"…+", "…", text_of(node.left) + text_of(node.right)).split("\n")[0]

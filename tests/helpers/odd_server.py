@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def say(self, body: bytes = b"", status: int = 200, **headers: str) -> None:
-        """An answer in good form. Underscores in the names of headers stand for hyphens."""
+        """Make an answer in good form. Underscores in the names of headers stand for hyphens."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-Answer = Callable[[Handler], None]
+Answer = Callable[[Handler], object]
 
 
 class _Server(ThreadingHTTPServer):
@@ -69,7 +69,7 @@ class _Server(ThreadingHTTPServer):
     odd: OddServer
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is what many of these tests are about."""
+        """Ignore a client that hangs up: many of these tests are about that."""
 
 
 class OddServer:
@@ -99,7 +99,7 @@ class OddServer:
         request.close_connection = True
 
     def trickle(self, request: Handler) -> None:
-        """A byte now and then, for ever."""
+        """Send a byte now and then, for ever."""
         request.send_response(200)
         request.end_headers()
         while not self.stopping.is_set():
@@ -108,7 +108,7 @@ class OddServer:
             time.sleep(0.05)
 
     def endless(self, request: Handler) -> None:
-        """A body without an end, and without a length."""
+        """Send a body without an end, and without a length."""
         request.send_response(200)
         request.end_headers()
         while not self.stopping.is_set():
@@ -117,7 +117,7 @@ class OddServer:
 
 @contextmanager
 def odd_server(tls: ssl.SSLContext | None = None) -> Iterator[OddServer]:
-    """A server, stopped in the end."""
+    """Run a server, and stop it in the end."""
     server = OddServer(tls)
     try:
         yield server
@@ -126,16 +126,16 @@ def odd_server(tls: ssl.SSLContext | None = None) -> Iterator[OddServer]:
 
 
 def closed_port() -> int:
-    """A port of this machine on which nothing listens."""
+    """Find a port of this machine on which nothing listens."""
     with odd_server() as server:
         return int(server.url.rpartition(":")[2])
 
 
 def saying(body: bytes = b"", status: int = 200, **headers: str) -> Answer:
-    """An answer that is always the same."""
+    """Make an answer that is always the same."""
     return lambda request: request.say(body, status, **headers)
 
 
 def saying_json(content: Any, status: int = 200) -> Answer:
-    """The same in JSON."""
+    """Make the same in JSON."""
     return lambda request: request.say_json(content, status)

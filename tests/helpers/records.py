@@ -17,7 +17,7 @@ OFFERING = "https://w3id.org/sedimark/ontology#Offering"
 
 
 def document(iri: str = "https://p.example/1", note: Any = "a note") -> bytes:
-    """A JSON-LD description of an offering."""
+    """Make a JSON-LD description of an offering."""
     return json.dumps({"@id": iri, "@type": OFFERING, "https://p.example/note": note}).encode()
 
 
@@ -26,7 +26,7 @@ def described(iri: str = "https://p.example/1", note: Any = "a note") -> Descrip
 
 
 def offering(graph: str, content: str = "content", claimed_at: int = 1, **more: str) -> Offering:
-    """An offering whose triples are any text."""
+    """Make an offering whose triples are any text."""
     return Offering(
         graph=graph,
         triples=content,
@@ -45,7 +45,7 @@ def ring(epoch: int, nodes: Sequence[Node], replicas: int = 2) -> Ring:
 
 
 def values(electrons: Sequence[Electron], kind: Any) -> list[Any]:
-    """What electrons carry, read; ``None`` for tombstones."""
+    """Read the values of electrons; ``None`` for tombstones."""
     return [None if electron.value is None else records.from_text(electron.value, kind) for electron in electrons]
 
 

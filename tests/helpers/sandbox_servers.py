@@ -45,7 +45,7 @@ class Sandbox:
 
 @contextmanager
 def running_booth(count: int = 0, seed: int = 7) -> Iterator[Sandbox]:
-    """A booth with made-up offerings."""
+    """Run a booth with made-up offerings."""
     listed = made_up_offerings.generate(count, seed) if count else []
     with _running(lambda url: booths.create_app(booths.Booth(listed, url)), "/api") as server:
         yield server
@@ -53,7 +53,7 @@ def running_booth(count: int = 0, seed: int = 7) -> Iterator[Sandbox]:
 
 @contextmanager
 def running_node() -> Iterator[Sandbox]:
-    """An empty catalogue node."""
+    """Run an empty catalogue node."""
     with _running(lambda _url: nodes.create_app(), "/catalogue") as server:
         yield server
 

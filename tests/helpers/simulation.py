@@ -111,7 +111,7 @@ class World:
         return Ring(self.epoch, tuple(self.nodes.values()), 20, self.replicas)
 
     def publish(self) -> None:
-        """A ring with the nodes as they are now."""
+        """Make a ring with the nodes as they are now."""
         self.epoch += 1
         for driver in self.random.sample([self.writer, self.router], 2):
             driver.put(topics.RING, RING_KEY, records.to_text(self.ring))
@@ -136,7 +136,7 @@ class World:
     # Offerings
 
     def offer(self, address: str, graph: str, content: str) -> None:
-        """What a fetcher sends for a description that is new or has changed."""
+        """Make what a fetcher sends for a description that is new or has changed."""
         before = self.graph_of.get(address)
         if before is not None and before != graph:
             self.withdraw(address)

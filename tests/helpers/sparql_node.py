@@ -134,9 +134,14 @@ class Node:
                 request.wfile.write(b',\n{"z":{"type":"literal","value":"%s"}}' % value)
 
 
+def put(node: Node, graph: str, turtle: str) -> None:
+    """Replace a named graph of a node by what is written in Turtle."""
+    node.put(graph, [quad.triple for quad in pyoxigraph.parse(turtle, pyoxigraph.RdfFormat.TURTLE)])
+
+
 @contextmanager
 def running_nodes(count: int) -> Iterator[list[Node]]:
-    """Some nodes, stopped in the end."""
+    """Run some nodes, and stop them in the end."""
     nodes: list[Node] = []
     try:
         for _ in range(count):

@@ -1,9 +1,15 @@
 """Waiting for what comes about by itself."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable
+from typing import Any
 
 
-def eventually(condition, timeout=30.0, message="it did not come about"):
+def eventually(
+    condition: Callable[..., Any], timeout: float = 30.0, message: str | Callable[[], str] = "it did not come about"
+) -> Any:
     """Wait until something holds, and return what it returned.
 
     Args:

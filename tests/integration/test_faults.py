@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from tests.helpers.catena_up import ROOT, Up, catalogue_list, graphs_of, server
+from tests.helpers.placement import assert_placed, documents_of
 from tests.helpers.waiting import eventually
-from tests.integration.test_topology import assert_placed, documents_of
 
 COUNT = "SELECT (COUNT(DISTINCT ?o) AS ?n) WHERE { ?o a <https://w3id.org/sedimark/ontology#Offering> }"
 

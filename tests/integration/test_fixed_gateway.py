@@ -72,7 +72,7 @@ class Gateway:
 
 @pytest.fixture
 def gateway(tmp_path):
-    """Starts gateways, and stops them."""
+    """Start gateways, and stop them."""
     started = []
 
     def start(*arguments, **variables):

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from tests.helpers.catena_up import ROOT, Up, catalogue_list, graphs_of, server
+from tests.helpers.placement import assert_placed, documents_of
 from tests.helpers.waiting import eventually
-from tests.integration.test_topology import assert_placed, documents_of
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_list_of_nodes_is_read_again_when_it_changes(two_nodes, tmp_path):
 
 
 def refusal(tmp_path, **variables):
-    """What `catena up` says when it refuses to start."""
+    """Return what `catena up` says when it refuses to start."""
     result = subprocess.run(
         [sys.executable, "-m", "topology.cli", "up"],
         cwd=ROOT,

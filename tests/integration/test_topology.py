@@ -5,18 +5,17 @@ import contextlib
 import os
 import signal
 import time
+from typing import Any
 
 import pyoxigraph as ox
 import pytest
 import requests
 
 from tests.helpers.catena_up import REAL_OFFERINGS, Up, catalogue_list, graph_of, graphs_of, server
+from tests.helpers.placement import assert_placed, canonical, documents_of, load
 from tests.helpers.waiting import eventually
 
 SEDIMARK = "https://w3id.org/sedimark/ontology#"
-OFFERING = ox.NamedNode(f"{SEDIMARK}Offering")
-TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
-GENID = "/.well-known/genid/"
 
 PREFIXES = f"""PREFIX sedimark: <{SEDIMARK}>
 PREFIX dcterms: <http://purl.org/dc/terms/>
@@ -45,46 +44,8 @@ QUERIES = [
 ]
 
 
-def load(documents):
-    """One store with each offering's graph once, default graph materialised: the independent truth."""
-    store = ox.Store()
-    for document in documents:
-        triples = [
-            quad.triple for quad in ox.parse(document, format=ox.RdfFormat.JSON_LD, base_iri="http://none.invalid/")
-        ]
-        (offering,) = {triple.subject for triple in triples if (triple.predicate, triple.object) == (TYPE, OFFERING)}
-        seen, waiting = {offering}, [offering]
-        while waiting:
-            subject = waiting.pop()
-            for triple in triples:
-                if triple.subject == subject:
-                    store.add(ox.Quad(*triple, offering))
-                    store.add(ox.Quad(*triple))
-                    if triple.object not in seen and not isinstance(triple.object, ox.Literal):
-                        seen.add(triple.object)
-                        waiting.append(triple.object)
-    return store
-
-
-def canonical(triples):
-    """What two graphs are compared by: their triples with canonical blank nodes, skolem IRIs taken for blank nodes."""
-    names = {}
-
-    def blank(term):
-        if isinstance(term, ox.NamedNode) and GENID in term.value:
-            return names.setdefault(term.value, ox.BlankNode())
-        return term
-
-    # Oxigraph keeps numbers and dates by their values, Fuseki as they were written: stored once, both are by their values.
-    store = ox.Store()
-    store.extend(ox.Quad(blank(t.subject), t.predicate, blank(t.object)) for t in triples)
-    dataset = ox.Dataset(store)
-    dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
-    return sorted(map(str, dataset))
-
-
 def rows(result):
-    """The solutions of a SELECT as a multiset; blank nodes are told apart by nothing but being blank."""
+    """Count the solutions of a SELECT; blank nodes are told apart by nothing but being blank."""
     variables = [variable.value for variable in result.variables]
 
     def shown(term):
@@ -104,15 +65,15 @@ def assert_equal_answers(up, truth):
         elif isinstance(expected, ox.QuerySolutions):
             answer = up.ask(text)
             assert answer.status_code == 200, answer.text
-            found = ox.parse_query_results(answer.content, format=ox.QueryResultsFormat.JSON)
+            found: Any = ox.parse_query_results(answer.content, format=ox.QueryResultsFormat.JSON)
             if "ORDER BY" in query:
                 assert [str(row) for row in found] == [str(row) for row in expected], query
             else:
                 assert rows(found) == rows(expected), query
         else:
             answer = up.ask(text, accept="application/n-triples")
-            found = [quad.triple for quad in ox.parse(answer.content, format=ox.RdfFormat.N_TRIPLES)]
-            assert canonical(found) == canonical(expected), query
+            triples = [quad.triple for quad in ox.parse(answer.content, format=ox.RdfFormat.N_TRIPLES)]
+            assert canonical(triples) == canonical(expected), query
         assert answer.headers["Catena-Completeness"] == "complete"
 
 
@@ -123,32 +84,6 @@ def assert_described(up, truth, offering):
     assert {
         str(q.predicate) for q in truth.quads_for_pattern(ox.NamedNode(offering), None, None, ox.DefaultGraph())
     } <= found
-
-
-def assert_placed(nodes, documents, copies=2):
-    """Each offering stands on so many nodes, each copy being what its description says; nothing else stands there."""
-    truth = {}
-    for document in documents:
-        store = load([document])
-        (name,) = store.named_graphs()
-        truth[name.value] = canonical(quad.triple for quad in store.quads_for_pattern(None, None, None, name))
-    holders = {node: graphs_of(node) for node in nodes}
-    count = collections.Counter(graph for graphs in holders.values() for graph in graphs)
-    assert set(count) == set(truth)
-    assert set(count.values()) == {copies}
-    for node, graphs in holders.items():
-        for graph in graphs:
-            found = ox.parse(graph_of(node, graph), format=ox.RdfFormat.N_TRIPLES)
-            assert canonical(quad.triple for quad in found) == truth[graph], (node, graph)
-
-
-def documents_of(booth):
-    """Every description that the ledger lists, by address, as its provider serves it."""
-    found = {}
-    for address in requests.get(f"{booth}/offerings", timeout=10).json()["addresses"]:
-        entry = requests.get(f"{booth}/offerings/{address}", timeout=10).json()
-        found[address] = requests.get(entry["descriptionUri"], timeout=10).content
-    return found
 
 
 @pytest.fixture(
@@ -171,13 +106,13 @@ def parts(request):
 
 @pytest.fixture
 def own_kafka():
-    """A Kafka without topics: the catalogue's have fixed names."""
-    from tests.servers import ServerUnavailable, kafka_server
+    """Run a Kafka without topics: the catalogue's have fixed names."""
+    from tests.servers import ServerUnavailableError, kafka_server
 
     try:
         with kafka_server(own=True) as kafka:
             yield kafka
-    except ServerUnavailable as error:
+    except ServerUnavailableError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Apache Kafka: {error}")
 
 
@@ -226,7 +161,7 @@ def test_from_the_ledgers_listing_to_a_federated_answer(parts, tmp_path):
 
 
 def delisted_and_changed(up, booth, nodes, documents):
-    """An offering removed at the ledger leaves all nodes; a changed description replaces the old one on both."""
+    """Remove an offering at the ledger, which leaves all nodes, and change one, which replaces the old one on both."""
     removed, changed = list(documents)[10], list(documents)[20]
     requests.delete(f"{booth}/offerings/{removed}", timeout=10).raise_for_status()
     gone = next(iter(load([documents.pop(removed)]).named_graphs())).value

@@ -9,7 +9,7 @@ from tests.servers.fuseki import Fuseki, fuseki_server
 from tests.servers.kafka import Kafka, kafka_server
 from tests.servers.mongodb import MongoDB, mongodb_server
 from tests.servers.redis import Redis, redis_server
-from tests.servers.server import Server, ServerFailed, ServerUnavailable
+from tests.servers.server import Server, ServerFailedError, ServerUnavailableError
 
 __all__ = [
     "Fuseki",
@@ -17,8 +17,8 @@ __all__ = [
     "MongoDB",
     "Redis",
     "Server",
-    "ServerFailed",
-    "ServerUnavailable",
+    "ServerFailedError",
+    "ServerUnavailableError",
     "fuseki_server",
     "kafka_server",
     "mongodb_server",

@@ -14,7 +14,7 @@ from tests.servers.cache import cached
 from tests.servers.container import Container
 from tests.servers.java import fetch_jars, java, java_program
 from tests.servers.process import Process, free_port
-from tests.servers.server import Engine, Server, ServerFailed, first_to_start
+from tests.servers.server import Engine, Server, ServerFailedError, first_to_start
 
 NAME = "Apache Jena Fuseki"
 ENVIRONMENT = "CATENA_TEST_FUSEKI"
@@ -69,14 +69,16 @@ def fuseki_server(own: bool = False) -> Iterator[Fuseki]:
             is to be killed.
 
     Raises:
-        ServerUnavailable: there is no way to have it here.
-        ServerFailed: it did not start, or the given dataset is not empty.
+        ServerUnavailableError: there is no way to have it here.
+        ServerFailedError: it did not start, or the given dataset is not empty.
     """
     given = None if own else os.environ.get(ENVIRONMENT)
     if given:
         with Fuseki(given.rstrip("/"), engine=None) as server:
             if not server.empty():
-                raise ServerFailed(f"{ENVIRONMENT}={given} holds data, and tests would drop it: name an empty dataset")
+                raise ServerFailedError(
+                    f"{ENVIRONMENT}={given} holds data, and tests would drop it: name an empty dataset"
+                )
             yield server
             server.clear()
         return

@@ -19,7 +19,7 @@ from tests.servers.container import Container
 from tests.servers.java import fetch_jars, java, java_program
 from tests.servers.kafka_security import Security, make_security
 from tests.servers.process import Process, free_port
-from tests.servers.server import Engine, Server, ServerFailed, first_to_start
+from tests.servers.server import Engine, Server, ServerFailedError, first_to_start
 
 NAME = "Apache Kafka"
 ENVIRONMENT = "CATENA_TEST_KAFKA"
@@ -58,10 +58,13 @@ class Kafka(Server):
         try:
             if not client.list_topics(timeout=2).brokers:
                 return False
-            client.describe_consumer_groups(["anybody"], request_timeout=2)["anybody"].result()
-        except KafkaException as error:
+            # Not by `result()`: see `catena_core.topics`. A raised error could make the client's own thread destroy the client.
+            error = client.describe_consumer_groups(["anybody"], request_timeout=2)["anybody"].exception()
+        except KafkaException:
+            return False
+        if isinstance(error, KafkaException):
             return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
-        return True
+        return error is None
 
 
 @contextmanager
@@ -75,8 +78,8 @@ def kafka_server(data: Path | None = None, own: bool = False, guarded: bool = Fa
         guarded: let nobody in without TLS and a password (always a local process, and never the one of the environment).
 
     Raises:
-        ServerUnavailable: there is no way to have it here.
-        ServerFailed: it did not start.
+        ServerUnavailableError: there is no way to have it here.
+        ServerFailedError: it did not start.
     """
     given = None if own or data or guarded else os.environ.get(ENVIRONMENT)
     if given:
@@ -94,7 +97,7 @@ def kafka_server(data: Path | None = None, own: bool = False, guarded: bool = Fa
 
 
 def _guarded(port: int, controller_port: int, security: Security) -> dict[str, str]:
-    """The settings of a node that lets others in by TLS and password, and itself by a port that only it knows."""
+    """Make the settings of a node that lets others in by TLS and password, and itself by a port that only it knows."""
     own_port = free_port()
     listeners = f"SASL_SSL://127.0.0.1:{port},PLAINTEXT://127.0.0.1:{own_port}"
     return {
@@ -166,7 +169,7 @@ def _process(port: int, folder: Path, data: Path, security: Security | None = No
             timeout=60,
         )
         if result.returncode:
-            raise ServerFailed(f"{NAME} could not format {data}:\n{result.stdout}")
+            raise ServerFailedError(f"{NAME} could not format {data}:\n{result.stdout}")
     return Process(java(jars, "kafka.Kafka", str(settings), heap=HEAP, properties=logging), folder)
 
 

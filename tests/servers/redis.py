@@ -16,7 +16,7 @@ from tests.servers import debian
 from tests.servers.cache import cached
 from tests.servers.container import Container
 from tests.servers.process import Process, free_port
-from tests.servers.server import Engine, Server, ServerFailed, ServerUnavailable, first_to_start
+from tests.servers.server import Engine, Server, ServerFailedError, ServerUnavailableError, first_to_start
 
 NAME = "Redis"
 ENVIRONMENT = "CATENA_TEST_REDIS"
@@ -66,14 +66,14 @@ def redis_server(own: bool = False) -> Iterator[Redis]:
             killed.
 
     Raises:
-        ServerUnavailable: there is no way to have it here.
-        ServerFailed: it did not start, or the given database is not empty.
+        ServerUnavailableError: there is no way to have it here.
+        ServerFailedError: it did not start, or the given database is not empty.
     """
     given = None if own else os.environ.get(ENVIRONMENT)
     if given:
         with Redis(given if "://" in given else f"redis://{given}", engine=None) as server:
             if keys := server.keys():
-                raise ServerFailed(
+                raise ServerFailedError(
                     f"{ENVIRONMENT}={given} holds {keys} keys, and tests would delete them: name an empty one"
                 )
             yield server
@@ -116,4 +116,4 @@ def _fetch(folder: Path) -> None:
         text=True,
     )
     if result.returncode:
-        raise ServerUnavailable(f"no redis-server, and the system's package does not run: {result.stderr.strip()}")
+        raise ServerUnavailableError(f"no redis-server, and the system's package does not run: {result.stderr.strip()}")

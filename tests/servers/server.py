@@ -13,11 +13,11 @@ START_TIMEOUT = 120.0  # seconds
 Self = TypeVar("Self", bound="Server")
 
 
-class ServerUnavailable(Exception):
+class ServerUnavailableError(Exception):
     """The server cannot be had on this machine; the message says what is missing."""
 
 
-class ServerFailed(RuntimeError):
+class ServerFailedError(RuntimeError):
     """The server can be had, but it did not start, or is not fit for tests; the message says why."""
 
 
@@ -28,7 +28,7 @@ class Engine(Protocol):
         """Run the server, for the first time or again with the same settings, data and port.
 
         Raises:
-            ServerUnavailable: something that this engine needs is missing.
+            ServerUnavailableError: something that this engine needs is missing.
         """
 
     def kill(self) -> None:
@@ -98,20 +98,22 @@ class Server(ABC):
             timeout: seconds to wait.
 
         Raises:
-            ServerFailed: it ended instead, or stayed silent.
+            ServerFailedError: it ended instead, or stayed silent.
         """
         deadline = time.monotonic() + timeout
         while not self.answers():
             if self._engine and not self._engine.alive():
-                raise ServerFailed(f"{self.name} ended while it started; its last words:\n{self._engine.log()}")
+                raise ServerFailedError(f"{self.name} ended while it started; its last words:\n{self._engine.log()}")
             if time.monotonic() > deadline:
                 said = f"; its last words:\n{self._engine.log()}" if self._engine else ""
-                raise ServerFailed(f"{self.name} at {self.address} did not answer within {timeout:g} s{said}")
+                raise ServerFailedError(f"{self.name} at {self.address} did not answer within {timeout:g} s{said}")
             time.sleep(0.05)
 
     def _controls(self) -> Engine:
         if self._engine is None:
-            raise ServerUnavailable(f"{self.name}: the one at {self.address} was not started here, so it is left alone")
+            raise ServerUnavailableError(
+                f"{self.name}: the one at {self.address} was not started here, so it is left alone"
+            )
         return self._engine
 
     def __enter__(self: Self) -> Self:
@@ -134,21 +136,21 @@ def first_to_start(name: str, *ways: Callable[[], Engine]) -> Engine:
 
     Args:
         name: what people call the server.
-        ways: each makes an engine, or raises ServerUnavailable.
+        ways: each makes an engine, or raises ServerUnavailableError.
 
     Returns:
         The engine, started.
 
     Raises:
-        ServerUnavailable: no way was open; the message gives every reason.
+        ServerUnavailableError: no way was open; the message gives every reason.
     """
     reasons = []
     for way in ways:
         try:
             engine = way()
             engine.start()
-        except ServerUnavailable as reason:
+        except ServerUnavailableError as reason:
             reasons.append(str(reason))
         else:
             return engine
-    raise ServerUnavailable(f"{name}: {'; '.join(reasons)}")
+    raise ServerUnavailableError(f"{name}: {'; '.join(reasons)}")

@@ -52,7 +52,7 @@ def _aliases(service: dict[str, Any]) -> list[str]:
 
 
 def _merged(name: str) -> dict[str, Any]:
-    """The environment of a service once the sandbox's file is laid over the other."""
+    """Lay the sandbox's file over the other, and return the environment of a service."""
     return {**BASE["services"][name]["environment"], **SANDBOX["services"][name]["environment"]}
 
 

@@ -148,7 +148,7 @@ def test_the_environment_names_kafka_too():
 
 
 def test_help_teaches():
-    text = CliRunner().invoke(command("words", Words.__doc__, Words().options, print), ["--help"]).output
+    text = CliRunner().invoke(command("words", Words.__doc__ or "", Words().options, print), ["--help"]).output
     for part in ("Splits lines into words.", "--kafka", "[default: lines]", "[default: words,log]", "KAFKA_ENDPOINT"):
         assert part in text
 

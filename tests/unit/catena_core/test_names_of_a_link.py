@@ -37,6 +37,9 @@ class Named(Link):
 class NamedByTheClass(Link):
     """Has them as class attributes."""
 
+    reads: str
+    life: str
+
     def transform(self, electron):
         return [self.reads, self.life]
 
@@ -48,11 +51,12 @@ VALUE = " ".join(f"my {name}" for name in NAMES)
 
 
 def test_own_attributes_of_any_name_do_not_disturb_a_driven_link():
-    driver = LinkDriver(Named(), now=0)
+    named = Named()
+    driver = LinkDriver(named, now=0)
     assert [electron.value for electron in driver.transform("value")] == ["seen", VALUE]
     driver.advance(1)
     driver.finish()
-    assert driver._link.ticks == ["tick"] and driver._link.finished
+    assert named.ticks == ["tick"] and named.finished
 
 
 def test_own_class_attributes_of_any_name_do_not_disturb_a_driven_link():

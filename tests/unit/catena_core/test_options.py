@@ -23,17 +23,17 @@ class Copies(Link):
 
 
 def read(arguments, environment=None, **given):
-    """What a link made with these options takes from a command line: its options and further arguments."""
+    """Read a command line as a link made with these options: its options and further arguments."""
     taken = []
-    link_command = command("copies", Copies.__doc__, Copies(**given).options, lambda *both: taken.append(both))
+    link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *both: taken.append(both))
     result = CliRunner().invoke(link_command, arguments, env=environment)
     assert result.exit_code == 0, result.output
     return taken[0]
 
 
 def refusal(arguments, environment=None, **given):
-    """What is said of a command line that cannot be."""
-    link_command = command("copies", Copies.__doc__, Copies(**given).options, lambda *_: None)
+    """Return what is said of a command line that cannot be."""
+    link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *_: None)
     result = CliRunner().invoke(link_command, arguments, env=environment)
     assert result.exit_code == 2
     return result.output
@@ -178,7 +178,7 @@ def test_variables_set_properties_and_the_command_line_wins():
 
 
 def test_help_teaches():
-    link_command = command("copies", Copies.__doc__, Copies(consumer_group="mine").options, lambda *_: None)
+    link_command = command("copies", Copies.__doc__ or "", Copies(consumer_group="mine").options, lambda *_: None)
     text = CliRunner(env={"COLUMNS": "110"}).invoke(link_command, ["--help"], prog_name="copies.py").output
     headings = [
         "What it reads and writes:",
@@ -233,3 +233,21 @@ def test_a_bad_option_ends_the_program_with_one_clear_line(arguments, variables,
     assert ended.returncode == status
     assert "Traceback" not in ended.stderr
     assert len([line for line in ended.stderr.splitlines() if said in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "number"),
+    [
+        ("num_main_threads", "3", 3),
+        ("num_rpc_threads", "0", 0),
+        ("exp_window_size", "100", 100),
+        ("consumer_timeout", "1.5", 1.5),
+        ("metrics_port", "8000", 8000),
+        ("rpc_port", "8001", 8001),
+        ("processes", "2", 2),
+    ],
+)
+def test_number_options_are_numbers_also_where_they_were_given_as_text(name, text, number):
+    """A number that stays text is compared as text."""
+    value = getattr(Link(**{name: text}).options, name)
+    assert (type(value), value) == (type(number), number)

@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -70,7 +71,8 @@ def test_an_electron_runs_through_few_files(recorder):
         )
         copy.start(embedded=True)
         assert copy.wait_until_ready(30)
-        metrics = copy._catena.runtime._metrics
+        runtime: Any = copy._catena.runtime
+        metrics = runtime._metrics
 
         def commits():
             return metrics.registry.get_sample_value("catena_commits_total") or 0

@@ -19,7 +19,7 @@ TRY = load("try")
 
 
 def programs(name):
-    """The programs of an example: its files that can be run."""
+    """Find the programs of an example: its files that can be run."""
     return {path.stem for path in (EXAMPLES / name).glob("*.py") if "__main__" in path.read_text()}
 
 

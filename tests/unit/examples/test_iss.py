@@ -39,7 +39,7 @@ def test_each_round_crosses_the_equator_further_west_by_what_the_earth_turned():
 
 
 def test_positions_of_a_day_are_on_the_earth_and_no_jump_is_among_them():
-    positions = [place(*orbit.position(1.7e9 + second), second) for second in range(0, 86_400, 10)]
+    positions = [place(*(*orbit.position(1.7e9 + second), second)) for second in range(0, 86_400, 10)]
     speeds = [speed.distance(one, other) / 10 for one, other in itertools.pairwise(positions)]
 
     assert all(abs(here["latitude"]) <= 51.64 + 1e-9 and -180 <= here["longitude"] < 180 for here in positions)

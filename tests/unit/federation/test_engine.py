@@ -21,7 +21,7 @@ from federation.errors import (
     TooLargeError,
 )
 from federation.source_selection import Snapshot, Source
-from tests.helpers.sparql_node import Node, running_nodes
+from tests.helpers.sparql_node import Node, put, running_nodes
 
 GRAPHS = [f"urn:g{n}" for n in range(6)]
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s <urn:p> ?o }"
@@ -47,10 +47,6 @@ def engine() -> Iterator[Engine]:
 
 def owners(n: int) -> tuple[int, int]:
     return n % 3, (n + 1) % 3
-
-
-def put(node: Node, graph: str, turtle: str) -> None:
-    node.put(graph, [quad.triple for quad in pyoxigraph.parse(turtle, pyoxigraph.RdfFormat.TURTLE)])
 
 
 def snapshot(nodes: list[Node], avoided: frozenset[str] = frozenset()) -> Snapshot:

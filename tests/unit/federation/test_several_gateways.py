@@ -12,9 +12,8 @@ import pytest
 import requests
 
 from federation.engine import Engine
-from tests.helpers.sparql_node import Node, running_nodes
+from tests.helpers.sparql_node import Node, put, running_nodes
 from tests.helpers.waiting import eventually
-from tests.unit.federation.test_engine import put
 from topology import records
 from topology.gateway.api.app import create_app
 from topology.gateway.api.server import make_server

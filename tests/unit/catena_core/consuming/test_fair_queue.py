@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, deque
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -64,8 +65,9 @@ def serve(backlog, count, most=1):
 
 def saturated(mode, topics, each=100_000):
     backlog = FairQueue(lambda topic: weight_of(mode, topics, topic))
+    electrons: Any = range(each)
     for topic in topics:
-        backlog.add(topic, topic, range(each))
+        backlog.add(topic, topic, electrons)
     return backlog
 
 
@@ -89,8 +91,8 @@ def test_each_topic_is_served_1_7_times_as_much_as_the_next():
 
 def test_the_share_of_an_idle_topic_goes_to_the_others_in_their_proportion():
     backlog = FairQueue(lambda topic: weight_of("exp", TOPICS, topic))
-    backlog.add("a", "a", range(10_000))
-    backlog.add("c", "c", range(10_000))
+    backlog.add("a", "a", list(range(10_000)))
+    backlog.add("c", "c", list(range(10_000)))
     served = serve(backlog, 3000)
     assert served["a"] / served["c"] == pytest.approx(1.7**2, rel=0.01)
 
@@ -98,7 +100,7 @@ def test_the_share_of_an_idle_topic_goes_to_the_others_in_their_proportion():
 def test_a_topic_that_was_idle_cannot_claim_afterwards_what_it_did_not_use():
     backlog = saturated("parity", ("a", "b"))
     serve(backlog, 5000)
-    backlog.add("late", "late", range(10_000))
+    backlog.add("late", "late", list(range(10_000)))
     served = serve(backlog, 300)
     assert all(served[name] == pytest.approx(100, abs=2) for name in ("a", "b", "late"))
 

@@ -20,7 +20,7 @@ def test_what_finishes_out_of_order_waits_for_the_lowest():
 
 
 def test_the_next_offset_is_one_beyond_the_last_finished_one():
-    """Lesson 14: an offset that is off by one loses or repeats an electron at each restart."""
+    """An offset that is off by one loses or repeats an electron at each restart."""
     tracker = OffsetTracker()
     tracker.dispatched([41])
     assert tracker.next_offset == 41

@@ -2,6 +2,7 @@
 
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -28,8 +29,9 @@ class Coordinator:
 def settled(coordinator):
     """Settles a partition of which three electrons are finished."""
     everything_arrived = SimpleNamespace(done=SimpleNamespace(wait=lambda seconds: True), error=None)
-    producer = SimpleNamespace(send=None, send_plain=None, arrival=lambda: everything_arrived)
-    delivery = AtLeastOnce(producer, None, None, LinkLogger("test"), Metrics())
+    producer: Any = SimpleNamespace(send=None, send_plain=None, arrival=lambda: everything_arrived)
+    unused: Any = None
+    delivery = AtLeastOnce(producer, unused, unused, LinkLogger("test"), Metrics())
     delivery.attach(coordinator)
     assignment = Assignment(("topic", 0), replaying=False)
     assignment.tracker.dispatched([0, 1, 2])

@@ -12,7 +12,7 @@ from catena_core.monitoring.logs import LinkLogger, configure
 
 @pytest.fixture
 def lines(capsys):
-    """Reads the lines logged since it was last called; what the root logger had before is put back afterwards."""
+    """Read the lines logged since the last call; afterwards the root logger is as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield lambda: capsys.readouterr().err.splitlines()

@@ -84,7 +84,8 @@ def test_n_observations_at_once_are_n_observations(batches):
         metrics.transform_seconds("in", seconds, n)
         for _ in range(n):
             reference.labels("in").observe(seconds)
-    for sample in reference.collect()[0].samples:
+    (family,) = reference.collect()
+    for sample in family.samples:
         if sample.name.endswith("_created"):
             continue
         name = sample.name.replace("reference", "catena_transform_seconds")

@@ -26,7 +26,9 @@ def test_what_is_written_is_read_back(parent):
 @given(parents, st.text(max_size=600))
 def test_a_child_stays_in_its_trace_and_has_a_parent_of_its_own(parent, state):
     context = child({"traceparent": str(parent), "tracestate": state, "other": "header"})
+    assert context is not None
     own = parse(context["traceparent"])
+    assert own is not None
     assert own.trace_id == parent.trace_id
     assert own.parent_id != parent.parent_id
     assert own.flags == parent.flags & 0b11  # the specification wants flags without a meaning sent as zero
@@ -39,7 +41,8 @@ def test_a_later_version_counts_as_far_as_this_one_goes(parent, version, more):
     text = f"{version:02x}" + str(parent)[2:]
     assert parse(text) == parent
     assert parse(f"{text}-{more}") == parent
-    assert child({"traceparent": f"{text}-{more}"})["traceparent"].startswith(f"00-{parent.trace_id}-")
+    context = child({"traceparent": f"{text}-{more}"})
+    assert context is not None and context["traceparent"].startswith(f"00-{parent.trace_id}-")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_a_later_version_counts_as_far_as_this_one_goes(parent, version, more):
 def test_what_is_malformed_is_ignored_and_its_state_with_it(text):
     assert parse(text) is None
     assert child({"traceparent": text, "tracestate": "a=1"}) is None
-    assert set(child({"traceparent": text, "tracestate": "a=1"}, new=True)) == {"traceparent"}
+    assert (child({"traceparent": text, "tracestate": "a=1"}, new=True) or {}).keys() == {"traceparent"}
 
 
 @given(st.text() | st.text("0123456789abcdef-", min_size=50, max_size=60))
@@ -75,6 +78,7 @@ def test_whatever_a_stranger_sends_is_read_or_ignored(text):
 def test_without_a_trace_there_is_none_unless_one_is_started():
     assert child({}) is None
     assert child({"tracestate": "a=1"}) is None
-    started = parse(child({}, new=True)["traceparent"])
-    assert started.flags == 1
-    assert started.trace_id != parse(child({}, new=True)["traceparent"]).trace_id
+    one, other = (parse((child({}, new=True) or {})["traceparent"]) for _ in range(2))
+    assert one and other
+    assert one.flags == 1
+    assert one.trace_id != other.trace_id

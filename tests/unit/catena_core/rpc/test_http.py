@@ -83,7 +83,7 @@ def post(server):
 
 
 def without_reasons(response):
-    """A response as the specification shows it: what it leaves to servers is taken out."""
+    """Read a response as the specification shows it: without the parts that it leaves to servers."""
     for one in response if isinstance(response, list) else [response]:
         one.get("error", {}).pop("data", None)
     return response

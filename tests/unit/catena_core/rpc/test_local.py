@@ -5,6 +5,7 @@ import datetime
 import threading
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -197,7 +198,7 @@ class Clerk(Sensor):
 
 @pytest.fixture
 def clerk():
-    """A peer with one thread, its object, and what it has sent."""
+    """Make a peer with one thread, its object, and a list of what it sends."""
     sent, target = [], Clerk()
     peer = Peer(target, uid="me", group="g", logger=logger("me"), send=lambda wire, _: sent.append(wire), threads=1)
     yield peer, target, lambda: [read_envelope(wire) for wire in list(sent)]
@@ -298,18 +299,19 @@ def test_a_call_that_waits_for_somebody_ends_with_its_link(clerk):
 
 def test_a_method_that_calls_its_own_instance_with_a_single_thread_waits_no_longer_than_its_timeout():
     class Narcissus:
-        peer = None
+        peer: Any
 
         @rpc
         def look(self):
             return self.peer.call("me", "look", timeout=0.3)
 
     target = Narcissus()
-    peers = []
-    target.peer = Peer(
-        target, uid="me", group="g", logger=logger("me"), send=lambda wire, _: [peer.take(wire) for peer in peers]
-    )
-    peers.append(target.peer)
+
+    def send(wire, _):
+        if own := vars(target).get("peer"):
+            own.take(wire)
+
+    target.peer = Peer(target, uid="me", group="g", logger=logger("me"), send=send)
     target.peer.announce()
     with pytest.raises(errors.InternalError, match=r"TimeoutError: me did not answer look within 0\.3 s"):
         target.peer.call("me", "look", timeout=10)

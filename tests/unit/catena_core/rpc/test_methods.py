@@ -1,5 +1,7 @@
 """Which methods can be called from outside, and what callers learn when that fails."""
 
+from typing import Any
+
 import pytest
 
 from catena_core.errors import InternalError, InvalidParamsError, MethodNotFoundError, RPCError, UsageError
@@ -36,7 +38,7 @@ class Counter(Base):
 
     @rpc
     def fails(self):
-        return {}["absent"]
+        return dict[str, int]()["absent"]
 
     @rpc
     def refuses(self):
@@ -114,7 +116,8 @@ def test_what_is_no_plain_method_cannot_be_marked():
     async def later(self):
         pass
 
-    for wrong in (later, staticmethod(len), property(len)):
+    wrongs: list[Any] = [later, staticmethod(len), property(len)]
+    for wrong in wrongs:
         with pytest.raises(UsageError, match="plain methods"):
             rpc(wrong)
 

@@ -110,14 +110,14 @@ def test_the_official_client_knows_all_of_the_configuration() -> None:
     def strict(configuration: dict[str, Any]) -> Any:
         return aerospike.client({**configuration, "validate_keys": True})
 
-    with pytest.raises(exception.ConnectionError):  # a wrong name would be a ParamError
+    with pytest.raises(exception.ConnectionError):  # type: ignore[attr-defined]  # its stubs lack it; a wrong name would be a ParamError
         AerospikeConnector(f"127.0.0.1:{free_port()}", client_factory=strict).open_connection()
 
 
 def test_a_cluster_that_is_away_is_named() -> None:
     port = free_port()
 
-    with pytest.raises(exception.ConnectionError, match=f"127.0.0.1:{port}"):
+    with pytest.raises(exception.ConnectionError, match=f"127.0.0.1:{port}"):  # type: ignore[attr-defined]
         AerospikeConnector(f"127.0.0.1:{port}").put("ada", 36, "test", "people")
 
 

@@ -80,7 +80,7 @@ def test_bytes_that_look_like_text_stay_bytes():
 
 def test_a_dictionary_travels_as_json():
     data, content_type = codec.encode({"a": [1, 2.5, None, "x"]})
-    assert content_type == codec.JSON
+    assert data is not None and content_type == codec.JSON
     assert msgspec.json.decode(data) == {"a": [1, 2.5, None, "x"]}
 
 

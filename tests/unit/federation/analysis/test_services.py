@@ -30,9 +30,8 @@ from federation.errors import (
 )
 from federation.protocol.sparql import sparql_blueprint
 from federation.source_selection import Snapshot, Source
-from tests.helpers.sparql_node import Node, running_nodes
+from tests.helpers.sparql_node import Node, put, running_nodes
 from tests.helpers.waiting import eventually
-from tests.unit.federation.test_engine import put
 from topology.gateway.engine_factory import make_engine
 from topology.settings import load
 
@@ -171,7 +170,7 @@ def expected(text: str) -> Counter[tuple[tuple[str, str], ...]]:
     for graph, turtle in GRAPHS.items():
         for quad in pyoxigraph.parse(turtle, pyoxigraph.RdfFormat.TURTLE):
             store.add(quad)
-            store.add(pyoxigraph.Quad(*quad.triple, pyoxigraph.NamedNode(graph)))
+            store.add(pyoxigraph.Quad(quad.subject, quad.predicate, quad.object, pyoxigraph.NamedNode(graph)))
     solutions = store.query(text)
     assert isinstance(solutions, pyoxigraph.QuerySolutions)
     body = solutions.serialize(format=pyoxigraph.QueryResultsFormat.JSON)

@@ -13,9 +13,8 @@ from federation.errors import FederationError, QueryCancelledError, QueryTimeout
 from federation.fetching.endpoints import Endpoints, _ResponseTimes
 from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Source
-from tests.helpers.sparql_node import Node, running_nodes
+from tests.helpers.sparql_node import Node, put, running_nodes
 from tests.helpers.waiting import eventually
-from tests.unit.federation.test_engine import put
 
 
 def everything() -> Subquery:

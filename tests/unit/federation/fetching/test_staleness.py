@@ -26,7 +26,7 @@ OWN: dict[str, Any] = {}
 LISTED_TWICE = {"source_of": {G: "a"}}
 WITHHELD = {"tombstoned": frozenset({G})}
 NOWHERE = {"source_of": {G: ""}}
-TOUCHED = {"moved_at": {G: 2}}
+TOUCHED: dict[str, Any] = {"moved_at": {G: 2}}
 
 
 def has_moved(before: dict[str, Any], now: dict[str, Any], graphs: frozenset[str] | None = None) -> bool:

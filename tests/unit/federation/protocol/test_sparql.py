@@ -18,8 +18,7 @@ from federation.engine import Engine
 from federation.protocol.etag import wants_fresh
 from federation.protocol.sparql import COMPLETENESS, PATHS, sparql_blueprint
 from federation.source_selection import Snapshot, Source
-from tests.helpers.sparql_node import Node, running_nodes
-from tests.unit.federation.test_engine import put
+from tests.helpers.sparql_node import Node, put, running_nodes
 
 SELECT = "SELECT ?s { ?s <urn:p> ?o FILTER(?o + 1 > 1 && ?o < 5) }"
 CONSTRUCT = "CONSTRUCT WHERE { ?s <urn:p> ?o }"

@@ -61,7 +61,7 @@ def explain(*arguments: str, status: int = 0, stdin: bytes | None = None, env: M
     return result.output
 
 
-def problem(detail: str, status: int, **members: Any) -> Callable[[Any], None]:
+def problem(detail: str, status: int, **members: Any) -> Callable[[Any], object]:
     return saying_json({"title": "No", "status": status, "detail": detail, **members}, status)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
@@ -143,7 +144,8 @@ def test_a_node_that_hangs_delays_no_other(
     holdings = make(timeout=60)
     put(node, "urn:a")
     server.answers["/c/sparql"] = server.hang
-    holdings.follow(ring(**{f"hung{n}": f"{server.url}/c" for n in range(40)}, a=node.url))
+    hung: dict[str, Any] = {f"hung{n}": f"{server.url}/c" for n in range(40)}
+    holdings.follow(ring(**hung, a=node.url))
 
     eventually(lambda: listed(holdings) == {"a": {"urn:a"}}, timeout=5)
     put(node, "urn:b")

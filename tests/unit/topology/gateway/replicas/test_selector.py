@@ -596,7 +596,7 @@ def test_what_is_worked_out_change_by_change_is_what_the_tables_say(
             )
             assert (one.sources, one.source_of.keys()) == (other.sources, other.source_of.keys())
         for graph, node in one.source_of.items():
-            said = {name: copy.digest for name in "abcd" if (copy := there.get(placement_key(name, graph))) is not None}
+            said = {name: own.digest for name in "abcd" if (own := there.get(placement_key(name, graph))) is not None}
             # Of copies that say the same it may be another owner's, but no leftover's, which are deleted any moment.
             if holder := other.source_of.get(graph):
                 assert said.get(node) == said[holder]

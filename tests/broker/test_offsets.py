@@ -1,4 +1,4 @@
-"""Lessons 5, 11, 13, 14 and 15: what is committed, when, and what a rebalance does to it."""
+"""Offsets: when a link commits them, and how they come through a rebalance."""
 
 import ctypes
 import threading
@@ -6,10 +6,8 @@ import time
 
 import pytest
 
-from tests.broker.test_delivery import link
-from tests.broker.test_lessons_liveness import Counting, quick
-from tests.broker.test_state import Memory
 from tests.helpers.consumer_loop import committed, record
+from tests.helpers.links import Counting, Memory, link, quick
 from tests.helpers.waiting import eventually
 
 OFFSET_COMMIT, TXN_OFFSET_COMMIT = 8, 28
@@ -34,7 +32,7 @@ def inject(embedded, request, *errors):
     ("delivery", "request_kind"), [("at_least_once", OFFSET_COMMIT), ("exactly_once", TXN_OFFSET_COMMIT)]
 )
 @pytest.mark.parametrize("broker", ["embedded"], indirect=True)
-def test_lesson_05_a_commit_that_fails_in_a_rebalance_is_made_up_for(broker, run, embedded, delivery, request_kind):
+def test_a_commit_that_fails_in_a_rebalance_is_made_up_for(broker, run, embedded, delivery, request_kind):
     """Errors that only say that the group is changing must not end the link; the offsets are committed later."""
     source, target = broker.topic("in", partitions=1), broker.topic("out")
 
@@ -67,7 +65,7 @@ either_delivery = pytest.mark.parametrize(
 
 
 @either_delivery
-def test_lesson_11_nothing_is_committed_beyond_an_electron_that_is_not_finished(broker, run, delivery):
+def test_nothing_is_committed_beyond_an_electron_that_is_not_finished(broker, run, delivery):
     """Lanes finish in any order; what is committed is the run without a gap, so that a crash loses nothing."""
     source = broker.topic("in", partitions=1)
 
@@ -97,7 +95,7 @@ def test_lesson_11_nothing_is_committed_beyond_an_electron_that_is_not_finished(
 
 
 @either_delivery
-def test_lesson_13_a_stop_does_not_commit_what_failed(broker, run, delivery):
+def test_a_stop_does_not_commit_what_failed(broker, run, delivery):
     """Whoever stops while an electron is tried again leaves it, and all after it, to the next."""
     source, target = broker.topic("in", partitions=1), broker.topic("out")
 
@@ -124,7 +122,7 @@ def test_lesson_13_a_stop_does_not_commit_what_failed(broker, run, delivery):
 
 
 @either_delivery
-def test_lesson_14_a_restart_goes_on_at_exactly_the_next_electron(broker, run, delivery):
+def test_a_restart_goes_on_at_exactly_the_next_electron(broker, run, delivery):
     """What is committed is the offset of the next electron, not of the last one: none twice, none left out."""
     source, target = broker.topic("in", partitions=1), broker.topic("out")
 
@@ -147,7 +145,7 @@ KIP_848 = {"group.protocol": "consumer"}
 
 @pytest.mark.parametrize("protocol", [{}, KIP_848], ids=["classic", "kip-848"])
 @pytest.mark.parametrize("broker", [pytest.param("apache", marks=pytest.mark.kafka)], indirect=True)
-def test_lesson_15_members_come_and_go_without_a_seek_or_a_repetition(broker, run, monkeypatch, protocol):
+def test_members_come_and_go_without_a_seek_or_a_repetition(broker, run, monkeypatch, protocol):
     """Where to read is part of an assignment, in cooperative rebalances and in those of KIP-848."""
     calls = record(monkeypatch)
     source, target = broker.topic("in"), broker.topic("out")
@@ -168,7 +166,7 @@ def test_lesson_15_members_come_and_go_without_a_seek_or_a_repetition(broker, ru
 
 
 @pytest.mark.parametrize("broker", [pytest.param("apache", marks=pytest.mark.kafka)], indirect=True)
-def test_lesson_15_a_replaying_link_begins_each_partition_anew_also_with_kip_848(broker, run):
+def test_a_replaying_link_begins_each_partition_anew_also_with_kip_848(broker, run):
     """The first offset is folded into the assignment, so that no rebalance loses it."""
     source = broker.topic("in")
     broker.produce(source, ((f"k{n}", f"v{n}") for n in range(400)))

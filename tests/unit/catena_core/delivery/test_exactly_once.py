@@ -1,0 +1,171 @@
+"""Transactions: what is in one, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from catena_core.consuming.assignment import Assignment
+from catena_core.consuming.lanes import Batch
+from catena_core.delivery.exactly_once import ExactlyOnce
+from catena_core.errors import CodecError, DeliveryError
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.monitoring.metrics import Metrics
+from catena_core.wire.message import Message
+from tests.helpers.messages import Message as Received
+
+ABORTED = KafkaError(KafkaError._FAIL, "aborted")
+FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
+
+
+class Kafka:
+    """A producer and a consumer whose transactions can be seen; requests fail as they are told to."""
+
+    def __init__(self) -> None:
+        self.client = self
+        self.failures = 0
+        self.member = "member"
+        self.errors: dict[str, list[KafkaError]] = {}
+        self.open: list[Any] = []
+        self.offsets: dict[tuple[str, int], int] = {}
+        self.committed: list[tuple[list[Any], dict[tuple[str, int], int]]] = []
+        self.aborted = 0
+
+    def _request(self, name: str) -> None:
+        if self.errors.get(name):
+            raise KafkaException(self.errors[name].pop(0))
+
+    def begin_transaction(self) -> None:
+        self.open, self.offsets = [], {}
+
+    def send_now(self, message: Message) -> None:
+        self.open.append(message.value)
+
+    def send_offsets_to_transaction(self, places: list[Any], metadata: Any, timeout: float) -> None:
+        self._request("offsets")
+        self.offsets = {(place.topic, place.partition): place.offset for place in places}
+
+    def flush(self, timeout: float) -> bool:
+        return True
+
+    def report_refused(self) -> bool:
+        return False
+
+    def commit_transaction(self, timeout: float) -> None:
+        self._request("commit")
+        self.committed.append((self.open, self.offsets))
+
+    def abort_transaction(self, timeout: float) -> None:
+        self._request("abort")
+        self.aborted += 1
+
+    def consumer_group_metadata(self) -> str:
+        return "metadata"
+
+    def memberid(self) -> str:
+        return self.member
+
+
+@pytest.fixture
+def kafka() -> Kafka:
+    return Kafka()
+
+
+@pytest.fixture
+def failed() -> list[Exception]:
+    return []
+
+
+@pytest.fixture
+def delivery(kafka: Any, failed: list[Exception]) -> ExactlyOnce:
+    delivery = ExactlyOnce(
+        kafka, lambda message, reason: message, failed.append, LinkLogger("Sorter"), Metrics(), threading.Event()
+    )
+    delivery.attach(kafka)
+    return delivery
+
+
+def finished(delivery: ExactlyOnce, partition: int, count: int, done: list[int]) -> Assignment:
+    """Give a partition with so many electrons, of which these are done, each with one output."""
+    assignment = Assignment(("in", partition), replaying=False)
+    assignment.tracker.dispatched(list(range(count)))
+    assignment.committed = 0  # where it was read from
+    for offset in done:
+        message: Any = Received(offset=offset)
+        batch = Batch(assignment, [message], [offset])
+        delivery.sink(batch).send(Message("out", f"{partition}.{offset}".encode()))
+        assignment.outputs += batch.outputs
+        assignment.tracker.finished([offset])
+    return assignment
+
+
+def commit(delivery: ExactlyOnce, *assignments: Assignment) -> None:
+    delivery.flush_and_commit(assignments, time.monotonic() + 20)
+
+
+def test_the_finished_run_of_each_partition_goes_out_in_order_with_its_offset(
+    delivery: ExactlyOnce, kafka: Kafka
+) -> None:
+    commit(delivery, finished(delivery, 0, 5, [1, 0, 3]), finished(delivery, 1, 2, [0]))
+    assert kafka.committed == [([b"0.0", b"0.1", b"1.0"], {("in", 0): 2, ("in", 1): 1})]
+
+
+def test_outputs_behind_an_unfinished_electron_wait_for_it(delivery: ExactlyOnce, kafka: Kafka) -> None:
+    assignment = finished(delivery, 0, 3, [1, 2])
+    commit(delivery, assignment)
+    assert kafka.committed == []
+    message: Any = Received(offset=0)
+    delivery.sink(Batch(assignment, [message], [0]))
+    assignment.tracker.finished([0])
+    commit(delivery, assignment)
+    assert kafka.committed == [([b"0.1", b"0.2"], {("in", 0): 3})]
+    assert assignment.committed == 3
+
+
+def test_an_aborted_transaction_is_tried_again_with_the_same_outputs(delivery: ExactlyOnce, kafka: Kafka) -> None:
+    kafka.errors = {"offsets": [ABORTED, ABORTED]}
+    assignment = finished(delivery, 0, 2, [0, 1])
+    commit(delivery, assignment)
+    assert kafka.aborted == 2
+    assert kafka.committed == [([b"0.0", b"0.1"], {("in", 0): 2})]
+    commit(delivery, assignment)
+    assert len(kafka.committed) == 1
+
+
+def test_a_fenced_producer_ends_the_link(delivery: ExactlyOnce, kafka: Kafka, failed: list[Exception]) -> None:
+    kafka.errors = {"commit": [FENCED]}
+    commit(delivery, finished(delivery, 0, 1, [0]))
+    assert kafka.committed == []
+    (error,) = failed
+    assert isinstance(error, DeliveryError)
+    assert "fenced" in str(error)
+
+
+def test_one_who_is_no_member_commits_no_offsets(delivery: ExactlyOnce, kafka: Kafka) -> None:
+    kafka.member = ""
+    delivery.flush_and_commit([finished(delivery, 0, 1, [0])], time.monotonic())
+    assert kafka.committed == []
+
+
+def test_outputs_of_no_electron_go_into_the_next_transaction_once(delivery: ExactlyOnce, kafka: Kafka) -> None:
+    arrived: list[Exception | None] = []
+    delivery.sink(None).send(Message("out", b"generated"))
+    delivery.sink(None).then(arrived.append)
+    kafka.errors = {"commit": [ABORTED]}
+    commit(delivery)
+    assert kafka.committed == [([b"generated"], {})]
+    assert arrived == [None]
+    commit(delivery)
+    assert len(kafka.committed) == 1
+
+
+def test_an_output_that_is_too_large_fails_with_its_electron(delivery: ExactlyOnce) -> None:
+    message: Any = Received(offset=0)
+    batch = Batch(Assignment(("in", 0), False), [message], [0])
+    with pytest.raises(CodecError, match="too many"):
+        delivery.sink(batch).send(Message("out", bytes(16 * 1024 * 1024)))
+    assert batch.outputs == []
