@@ -152,6 +152,16 @@ class Link:
         return self.options.consumer_group or type(self).__name__
 
     @property
+    def dead_letters(self) -> str:
+        """The topic of dead letters."""
+        topic: str = self.__dict__.get("dead_letters", self._catena.definition.dead_letter_topic)
+        return topic
+
+    @dead_letters.setter
+    def dead_letters(self, value: str) -> None:
+        self.__dict__["dead_letters"] = value  # an author's own attribute of this name; the library does not read it
+
+    @property
     def kafka_endpoint(self) -> str | None:
         """Kafka's ``host:port``."""
         return self.options.kafka_endpoint

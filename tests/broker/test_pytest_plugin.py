@@ -188,7 +188,7 @@ def test_a_link_that_does_not_stop_is_named_with_its_threads(pytester, monkeypat
 def test_an_address_where_no_kafka_answers_says_what_to_do(pytester):
     pytester.makepyfile("def test_it(catena_broker): pass")
     pytester.makeconftest(
-        "import functools; from catena_core import testing_on_broker as on\n"
+        "import functools; from catena_core.testing import broker as on\n"
         "on.ensure = functools.partial(on.ensure, patience=0.1)"
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--catena-kafka", "127.0.0.1:1")
