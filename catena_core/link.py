@@ -24,22 +24,6 @@ if TYPE_CHECKING:
     from catena_core.stores import AerospikeConnector, MongoDBConnector, RedisConnector
 
 
-class Overridable:
-    """A property that an author may replace by an attribute of his own: it has no setter (Python Language Reference, 3.3.2).
-
-    Args:
-        get: The function that computes it.
-    """
-
-    def __init__(self, get: Callable[[Any], str]) -> None:
-        self._get = get
-        self.__doc__ = get.__doc__
-
-    def __get__(self, link: Link | None, owner: type[Link]) -> str:
-        """Return its value, or its description when a class is asked."""
-        return self._get(link) if link is not None else str(self.__doc__)
-
-
 class Link:
     """A small program that reads topics, writes topics, or both.
 
@@ -167,10 +151,15 @@ class Link:
             return f"{type(self).__name__}-{self.uid}"
         return self.options.consumer_group or type(self).__name__
 
-    @Overridable
+    @property
     def dead_letters(self) -> str:
-        """Return the topic of its dead letters, unless an attribute of the author's own has this name."""
-        return self._catena.definition.dead_letter_topic
+        """The topic of dead letters."""
+        topic: str = self.__dict__.get("dead_letters", self._catena.definition.dead_letter_topic)
+        return topic
+
+    @dead_letters.setter
+    def dead_letters(self, value: str) -> None:
+        self.__dict__["dead_letters"] = value  # an author's own attribute of this name; the library does not read it
 
     @property
     def kafka_endpoint(self) -> str | None:

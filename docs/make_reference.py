@@ -93,7 +93,7 @@ def _described(item: Any, level: int) -> Iterator[str]:
                 yield from _described(member, level + 1)
     else:
         decorators = "".join(str(decorator.value) for decorator in getattr(item, "decorators", ()))
-        is_property = "property" in item.labels or "Overridable" in decorators
+        is_property = "property" in item.labels
         name = item.name if item.parent.is_class else _import(item)
         name = "run_link" if name == "__call__" else name
         shown = item.name if is_property else f"{name}{_parameters(item)}"
