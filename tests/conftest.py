@@ -23,7 +23,7 @@ from tests.servers import (
     MongoDB,
     Redis,
     Server,
-    ServerUnavailableError,
+    ServerUnavailable,
     fuseki_server,
     kafka_server,
     mongodb_server,
@@ -149,7 +149,7 @@ def _left_out_without_servers() -> Iterator[None]:
     try:
         yield
         return
-    except ServerUnavailableError as error:
+    except ServerUnavailable as error:
         reason = f"{NEEDS}{error}"
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)

@@ -21,11 +21,8 @@ def logged_lines():
                     for item in ast.walk(keyword.value)
                     if isinstance(item, ast.Constant)
                 }
-                if levels & set(WORTH_A_ROW) and (text := text_of(node.args[0])).strip("…: "):
-                    found[text] = path.name
-            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ErrorLog":
-                # It logs what follows its prefix.
-                found[f"{text_of(node.args[1])}: …"] = path.name
+                if levels & set(WORTH_A_ROW):
+                    found[text_of(node.args[0])] = path.name
     return found
 
 

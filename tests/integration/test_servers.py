@@ -16,7 +16,7 @@ import requests
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.servers import Fuseki, Kafka, Redis, ServerUnavailableError, kafka_server
+from tests.servers import Fuseki, Kafka, Redis, ServerUnavailable, kafka_server
 from tests.servers.process import Process, free_port
 
 TURTLE = "<http://example.org/offering> <http://example.org/title> 'Air quality'@en ."
@@ -152,7 +152,7 @@ def test_a_server_is_ready_and_empty_after_such_tests(fuseki: Callable[[], Fusek
 def test_a_server_of_someone_else_is_left_alone() -> None:
     server = Kafka("kafka.example.org:9092", engine=None)
     for hurt in (server.kill, server.pause, server.resume, server.restart):
-        with pytest.raises(ServerUnavailableError, match=r"kafka\.example\.org:9092 was not started here"):
+        with pytest.raises(ServerUnavailable, match=r"kafka\.example\.org:9092 was not started here"):
             hurt()
 
 

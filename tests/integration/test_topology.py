@@ -107,12 +107,12 @@ def parts(request):
 @pytest.fixture
 def own_kafka():
     """Run a Kafka without topics: the catalogue's have fixed names."""
-    from tests.servers import ServerUnavailableError, kafka_server
+    from tests.servers import ServerUnavailable, kafka_server
 
     try:
         with kafka_server(own=True) as kafka:
             yield kafka
-    except ServerUnavailableError as error:
+    except ServerUnavailable as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Apache Kafka: {error}")
 
 

@@ -9,7 +9,7 @@ from tests.servers.fuseki import Fuseki, fuseki_server
 from tests.servers.kafka import Kafka, kafka_server
 from tests.servers.mongodb import MongoDB, mongodb_server
 from tests.servers.redis import Redis, redis_server
-from tests.servers.server import Server, ServerFailedError, ServerUnavailableError
+from tests.servers.server import Server, ServerFailedError, ServerUnavailable
 
 __all__ = [
     "Fuseki",
@@ -18,7 +18,7 @@ __all__ = [
     "Redis",
     "Server",
     "ServerFailedError",
-    "ServerUnavailableError",
+    "ServerUnavailable",
     "fuseki_server",
     "kafka_server",
     "mongodb_server",

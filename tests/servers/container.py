@@ -6,7 +6,7 @@ import os
 from functools import cache
 from typing import Any
 
-from tests.servers.server import ServerUnavailableError
+from tests.servers.server import ServerUnavailable
 
 LOG_LINES = 40
 
@@ -21,14 +21,14 @@ class Container:
         environment: the container's variables.
 
     Raises:
-        ServerUnavailableError: no Docker daemon on this machine answers.
+        ServerUnavailable: no Docker daemon on this machine answers.
     """
 
     def __init__(
         self, image: str, port: int, command: list[str] | None = None, environment: dict[str, str] | None = None
     ) -> None:
         if missing := docker_missing():
-            raise ServerUnavailableError(missing)
+            raise ServerUnavailable(missing)
         from testcontainers.core.container import DockerContainer
 
         self._image = image
@@ -48,7 +48,7 @@ class Container:
             self._docker = self._container.start().get_wrapped_container()
         except Exception as error:  # Docker, its registry and testcontainers each have errors of their own
             self._container.stop()
-            raise ServerUnavailableError(f"no container: image {self._image} did not start ({error})")
+            raise ServerUnavailable(f"no container: image {self._image} did not start ({error})")
 
     def kill(self) -> None:
         """End the container's process at once; nothing happens if it is not running."""

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.servers.server import ServerUnavailableError
+from tests.servers.server import ServerUnavailable
 
 TIMEOUT = 300  # seconds
 
@@ -32,24 +32,22 @@ def unpack(folder: Path, *packages: str) -> None:
         packages: their names.
 
     Raises:
-        ServerUnavailableError: this system has no apt-get, or could not fetch them.
+        ServerUnavailable: this system has no apt-get, or could not fetch them.
     """
     for tool in ("apt-get", "apt-cache", "dpkg-deb"):
         if not shutil.which(tool):
-            raise ServerUnavailableError(f"not a Debian system (no {tool})")
+            raise ServerUnavailable(f"not a Debian system (no {tool})")
     try:
         _download(folder, packages)
     except subprocess.CalledProcessError as error:
         # The lists of packages are empty on a new machine, and name what is no longer served on an old one.
         if os.geteuid() != 0:
-            raise ServerUnavailableError(
-                f"apt-get did not fetch {packages[0]} (is `apt-get update` due?): {_said(error)}"
-            )
+            raise ServerUnavailable(f"apt-get did not fetch {packages[0]} (is `apt-get update` due?): {_said(error)}")
         try:
             _run(["apt-get", "--quiet", "update"], folder)
             _download(folder, packages)
         except subprocess.CalledProcessError as again:
-            raise ServerUnavailableError(f"apt-get did not fetch {packages[0]}: {_said(again)}")
+            raise ServerUnavailable(f"apt-get did not fetch {packages[0]}: {_said(again)}")
     for package in folder.glob("*.deb"):
         _run(["dpkg-deb", "--extract", str(package), str(folder)], folder)
         package.unlink()

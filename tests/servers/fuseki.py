@@ -69,7 +69,7 @@ def fuseki_server(own: bool = False) -> Iterator[Fuseki]:
             is to be killed.
 
     Raises:
-        ServerUnavailableError: there is no way to have it here.
+        ServerUnavailable: there is no way to have it here.
         ServerFailedError: it did not start, or the given dataset is not empty.
     """
     given = None if own else os.environ.get(ENVIRONMENT)

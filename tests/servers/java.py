@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tests.servers.server import ServerUnavailableError
+from tests.servers.server import ServerUnavailable
 
 MINIMUM = 17
 FETCH_TIMEOUT = 1200  # seconds
@@ -46,7 +46,7 @@ def java(
         properties: Java system properties.
 
     Raises:
-        ServerUnavailableError: there is no Java, or it is too old.
+        ServerUnavailable: there is no Java, or it is too old.
     """
     return [
         java_program(),
@@ -68,18 +68,16 @@ def java_program() -> str:
     """Return the path of a Java that is new enough: that of `JAVA_HOME`, else the one on the PATH.
 
     Raises:
-        ServerUnavailableError: there is none.
+        ServerUnavailable: there is none.
     """
     home = os.environ.get("JAVA_HOME")
     program = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if not program:
-        raise ServerUnavailableError(
-            f"no Java in JAVA_HOME={home}" if home else f"no Java (install {MINIMUM} or newer)"
-        )
+        raise ServerUnavailable(f"no Java in JAVA_HOME={home}" if home else f"no Java (install {MINIMUM} or newer)")
     told = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60).stderr
     version = re.search(r'version "(\d+)', told)
     if not version or int(version[1]) < MINIMUM:
-        raise ServerUnavailableError(f"no Java {MINIMUM} or newer ({program} says: {told.splitlines()[:1]})")
+        raise ServerUnavailable(f"no Java {MINIMUM} or newer ({program} says: {told.splitlines()[:1]})")
     return program
 
 
@@ -92,11 +90,11 @@ def fetch_jars(folder: Path, *artifacts: str, without: tuple[str, ...] = ()) -> 
         without: dependencies to leave out, each `group:artifact`; `*` stands for any.
 
     Raises:
-        ServerUnavailableError: there is no Maven, or it could not fetch them.
+        ServerUnavailable: there is no Maven, or it could not fetch them.
     """
     maven = shutil.which("mvn")
     if not maven:
-        raise ServerUnavailableError("no Maven (`mvn`) to fetch it with")
+        raise ServerUnavailable("no Maven (`mvn`) to fetch it with")
     exclusions = "".join(EXCLUSION.format(*map(escape, name.split(":"))) for name in without)
     dependencies = (DEPENDENCY.format(*map(escape, name.split(":")), exclusions=exclusions) for name in artifacts)
     pom = folder / "pom.xml"
@@ -112,7 +110,7 @@ def fetch_jars(folder: Path, *artifacts: str, without: tuple[str, ...] = ()) -> 
             timeout=FETCH_TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        raise ServerUnavailableError(f"Maven did not fetch {', '.join(artifacts)} within {FETCH_TIMEOUT} s")
+        raise ServerUnavailable(f"Maven did not fetch {', '.join(artifacts)} within {FETCH_TIMEOUT} s")
     if result.returncode:
         said = next((line for line in result.stdout.splitlines() if "ERROR" in line), result.stdout)
-        raise ServerUnavailableError(f"Maven did not fetch {', '.join(artifacts)}: {said.strip()}")
+        raise ServerUnavailable(f"Maven did not fetch {', '.join(artifacts)}: {said.strip()}")

@@ -78,7 +78,7 @@ def kafka_server(data: Path | None = None, own: bool = False, guarded: bool = Fa
         guarded: let nobody in without TLS and a password (always a local process, and never the one of the environment).
 
     Raises:
-        ServerUnavailableError: there is no way to have it here.
+        ServerUnavailable: there is no way to have it here.
         ServerFailedError: it did not start.
     """
     given = None if own or data or guarded else os.environ.get(ENVIRONMENT)

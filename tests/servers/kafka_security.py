@@ -33,7 +33,7 @@ def make_security(folder: Path) -> Security:
         folder: Where keys and certificates lie as long as the broker runs.
 
     Raises:
-        ServerUnavailableError: There is no Java.
+        ServerUnavailable: There is no Java.
     """
     store, certificate = folder / "broker.p12", folder / "broker.pem"
     access = ["-keystore", str(store), "-storetype", "PKCS12", "-storepass", _STORE_PASSWORD, "-alias", "broker"]

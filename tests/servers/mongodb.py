@@ -24,7 +24,7 @@ from tests.servers.cache import cached
 from tests.servers.container import Container
 from tests.servers.java import fetch_jars, java, java_program
 from tests.servers.process import Process, free_port
-from tests.servers.server import Engine, Server, ServerFailedError, ServerUnavailableError, first_to_start
+from tests.servers.server import Engine, Server, ServerFailedError, ServerUnavailable, first_to_start
 
 NAME = "MongoDB"
 ENVIRONMENT = "CATENA_TEST_MONGODB"
@@ -80,7 +80,7 @@ def mongodb_server(own: bool = False) -> Iterator[MongoDB]:
         own: do not use the one that `CATENA_TEST_MONGODB` (`mongodb://HOST:PORT`) names, because it is to be killed.
 
     Raises:
-        ServerUnavailableError: there is no way to have it here.
+        ServerUnavailable: there is no way to have it here.
         ServerFailedError: it did not start, or the given one is not empty.
     """
     given = None if own else os.environ.get(ENVIRONMENT)
@@ -113,7 +113,7 @@ def _process(port: int) -> Engine:
 def _fetch(folder: Path) -> None:
     compiler = shutil.which("javac", path=str(Path(java_program()).parent)) or shutil.which("javac")
     if not compiler:
-        raise ServerUnavailableError("no Java compiler (`javac`, which comes with a JDK)")
+        raise ServerUnavailable("no Java compiler (`javac`, which comes with a JDK)")
     fetch_jars(folder, f"de.bwaldvogel:mongo-java-server:{VERSION}", f"org.slf4j:slf4j-nop:{SLF4J_VERSION}")
     with tempfile.TemporaryDirectory() as classes:
         command = [compiler, "-cp", f"{folder}/*", "-d", classes, str(MAIN)]
@@ -121,7 +121,7 @@ def _fetch(folder: Path) -> None:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
         )
         if result.returncode:
-            raise ServerUnavailableError(f"{MAIN.name} does not compile: {result.stdout.strip()}")
+            raise ServerUnavailable(f"{MAIN.name} does not compile: {result.stdout.strip()}")
         with zipfile.ZipFile(folder / f"{MAIN.stem}.jar", "w") as jar:
             for path in sorted(Path(classes).rglob("*.class")):
                 jar.write(path, path.relative_to(classes))

@@ -16,7 +16,7 @@ from tests.servers import debian
 from tests.servers.cache import cached
 from tests.servers.container import Container
 from tests.servers.process import Process, free_port
-from tests.servers.server import Engine, Server, ServerFailedError, ServerUnavailableError, first_to_start
+from tests.servers.server import Engine, Server, ServerFailedError, ServerUnavailable, first_to_start
 
 NAME = "Redis"
 ENVIRONMENT = "CATENA_TEST_REDIS"
@@ -66,7 +66,7 @@ def redis_server(own: bool = False) -> Iterator[Redis]:
             killed.
 
     Raises:
-        ServerUnavailableError: there is no way to have it here.
+        ServerUnavailable: there is no way to have it here.
         ServerFailedError: it did not start, or the given database is not empty.
     """
     given = None if own else os.environ.get(ENVIRONMENT)
@@ -116,4 +116,4 @@ def _fetch(folder: Path) -> None:
         text=True,
     )
     if result.returncode:
-        raise ServerUnavailableError(f"no redis-server, and the system's package does not run: {result.stderr.strip()}")
+        raise ServerUnavailable(f"no redis-server, and the system's package does not run: {result.stderr.strip()}")

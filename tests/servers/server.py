@@ -13,7 +13,7 @@ START_TIMEOUT = 120.0  # seconds
 Self = TypeVar("Self", bound="Server")
 
 
-class ServerUnavailableError(Exception):
+class ServerUnavailable(Exception):
     """The server cannot be had on this machine; the message says what is missing."""
 
 
@@ -28,7 +28,7 @@ class Engine(Protocol):
         """Run the server, for the first time or again with the same settings, data and port.
 
         Raises:
-            ServerUnavailableError: something that this engine needs is missing.
+            ServerUnavailable: something that this engine needs is missing.
         """
 
     def kill(self) -> None:
@@ -111,9 +111,7 @@ class Server(ABC):
 
     def _controls(self) -> Engine:
         if self._engine is None:
-            raise ServerUnavailableError(
-                f"{self.name}: the one at {self.address} was not started here, so it is left alone"
-            )
+            raise ServerUnavailable(f"{self.name}: the one at {self.address} was not started here, so it is left alone")
         return self._engine
 
     def __enter__(self: Self) -> Self:
@@ -136,21 +134,21 @@ def first_to_start(name: str, *ways: Callable[[], Engine]) -> Engine:
 
     Args:
         name: what people call the server.
-        ways: each makes an engine, or raises ServerUnavailableError.
+        ways: each makes an engine, or raises ServerUnavailable.
 
     Returns:
         The engine, started.
 
     Raises:
-        ServerUnavailableError: no way was open; the message gives every reason.
+        ServerUnavailable: no way was open; the message gives every reason.
     """
     reasons = []
     for way in ways:
         try:
             engine = way()
             engine.start()
-        except ServerUnavailableError as reason:
+        except ServerUnavailable as reason:
             reasons.append(str(reason))
         else:
             return engine
-    raise ServerUnavailableError(f"{name}: {'; '.join(reasons)}")
+    raise ServerUnavailable(f"{name}: {'; '.join(reasons)}")

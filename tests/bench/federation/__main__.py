@@ -20,7 +20,7 @@ from tests.bench.federation.placed import Placed
 from tests.bench.federation.queries import QUERIES, Query, Words
 from tests.bench.federation.report import FRESH, NORMAL, SINGLE, Results, show
 from tests.bench.links.report import machine
-from tests.servers import ServerUnavailableError
+from tests.servers import ServerUnavailable
 from tests.servers.fuseki import VERSION as FUSEKI_VERSION
 from topology.rdf.offering_graph import Description
 
@@ -133,7 +133,7 @@ def main(
     )
     try:
         run(results, options, offerings(count))
-    except (ServerUnavailableError, timing.Failed) as error:
+    except (ServerUnavailable, timing.Failed) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if show(console, results) else 1)
 

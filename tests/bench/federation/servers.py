@@ -58,7 +58,7 @@ def servers(kind: str, count: int) -> Iterator[list[str]]:
         count: How many.
 
     Raises:
-        ServerUnavailableError: Fuseki cannot be had here.
+        ServerUnavailable: Fuseki cannot be had here.
     """
     with ExitStack() as stack:
         if kind == "fuseki":

@@ -14,7 +14,7 @@ from tests.bench.links.contender import CONTENDERS, RAW, Contender, Died, Skippe
 from tests.bench.links.environments import NotInstallable
 from tests.bench.links.report import Results, show
 from tests.bench.links.topics import Topics
-from tests.servers import ServerUnavailableError, kafka_server
+from tests.servers import ServerUnavailable, kafka_server
 from tests.servers.kafka import NAME, VERSION
 
 SIZES = (100, 1000)
@@ -72,7 +72,7 @@ def main(
                 met = compare(
                     results, contenders, server.bootstrap, f"{NAME} {VERSION}", messages, rounds, sizes, latency_seconds
                 )
-        except ServerUnavailableError as error:
+        except ServerUnavailable as error:
             raise click.ClickException(str(error)) from error
     sys.exit(0 if met else 1)
 

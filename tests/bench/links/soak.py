@@ -24,7 +24,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 from tests.bench.links import records
 from tests.bench.links.contender import EXACTLY_ONCE, LINK, Contender, Died, Running, Skipped
 from tests.bench.links.topics import PARTITIONS, Topics
-from tests.servers import ServerUnavailableError, kafka_server
+from tests.servers import ServerUnavailable, kafka_server
 
 MIB = 1024 * 1024
 AHEAD = 200_000  # electrons: well below what the topics keep
@@ -106,7 +106,7 @@ def main(electrons: int, seconds: float, size: int, bound: float, exactly_once: 
         else:
             with kafka_server(own=True) as server:
                 soak = run(contender, server.bootstrap, electrons, seconds, size)
-    except (ServerUnavailableError, Skipped, Died) as error:
+    except (ServerUnavailable, Skipped, Died) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if report(soak, bound) else 1)
 
