@@ -403,7 +403,7 @@ class TestSize:
         [
             pytest.param(b"HTTP/1.1 200 OK\r\nX-Name: " + b"x" * 1_000_000 + b"\r\n\r\n", id="a header of 1 MB"),
             pytest.param(b"HTTP/1.1 200 " + b"x" * 1_000_000 + b"\r\n\r\n", id="a status line of 1 MB"),
-            pytest.param(OK + b"X-Name: x\r\n" * 5000 + b"\r\n", id="5000 headers"),
+            pytest.param(OK + b"X-Name: x\r\n" * 50_000 + b"\r\n", id="50000 headers"),
             pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5000 + OK + b"\r\n", id="5000 interim answers"),
             pytest.param(OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 1_000_000, id="size of a chunk of 1 MB"),
         ],
@@ -426,6 +426,13 @@ class TestSize:
             assert answer.status_code == 307
 
         assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("headers", [{"X-Name": "x\r\nX-Injected: x"}, {"X\nInjected: x": "x"}])
+def test_a_header_cannot_end_its_line(server: OddServer, session: Session, headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="end of line"):
+        get(session, f"{server.url}/a", **headers)
+    assert not server.asked
 
 
 class TestAnswers:
@@ -568,7 +575,7 @@ class TestConnections:
 
         session.close()
 
-        assert connection.sock is None
+        assert connection._sock is not None and connection._sock.fileno() == -1
         assert not idle(session)
 
     def test_threads_share_them_and_never_an_answer(self, server: OddServer, session: Session) -> None:
