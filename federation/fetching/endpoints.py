@@ -15,7 +15,7 @@ from federation.budget import Budget
 from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
-from federation.transport import CHUNK, Deadline, Session, UnsafeError
+from federation.transport import Deadline, Session, UnsafeError
 
 _TSV = "text/tab-separated-values"
 _JSON = "application/sparql-results+json"
@@ -24,7 +24,6 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "Content-Type": "application/x-www-form-urlencoded",
 }
-_MOST_NODES = 1000
 
 # A node counts as slow after twice what nine of ten answers took, but within these bounds, in seconds.
 _TIMES_USUAL = 2.0
@@ -75,7 +74,7 @@ class Endpoints:
 
     def __init__(self, timeout: float, connections: int) -> None:
         self._timeout = timeout
-        self._session = Session(pool_connections=_MOST_NODES, pool_maxsize=connections)
+        self._session = Session()
         self._session.headers.update(_HEADERS)
         self._times: dict[str, _ResponseTimes] = defaultdict(_ResponseTimes)
         self._numbers = count()
@@ -138,11 +137,10 @@ class Endpoints:
             answer = self._session.post(
                 source.sparql_url,
                 data=urlencode({"query": request.text}).encode(),
-                timeout=Deadline(min(budget.deadline - time.monotonic(), self._timeout)),  # type: ignore[arg-type]
-                stream=True,
+                timeout=Deadline(  # type: ignore[arg-type]
+                    min(budget.deadline - time.monotonic(), self._timeout), on_data=budget.charge
+                ),
             )
-            with answer:
-                body = _read(answer, budget)
         except requests.exceptions.Timeout:
             if time.monotonic() >= budget.deadline:
                 raise QueryTimeoutError(f"waited for node {source.id}") from None
@@ -150,17 +148,9 @@ class Endpoints:
         except (requests.RequestException, ValueError, UnsafeError) as error:
             raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
         if answer.status_code != 200:
-            said = body[:200].decode(errors="replace")
+            said = answer.content[:200].decode(errors="replace")
             raise SourceFailedError(f"node {source.id} answers with status {answer.status_code}: {said}", [source.id])
-        return _rows(source, request.columns, body, answer.headers.get("Content-Type", ""))
-
-
-def _read(answer: requests.Response, budget: Budget) -> bytes:
-    parts: list[bytes] = []
-    for part in answer.iter_content(CHUNK):
-        budget.charge(len(part))
-        parts.append(part)
-    return b"".join(parts)
+        return _rows(source, request.columns, answer.content, answer.headers.get("Content-Type", ""))
 
 
 def _rows(source: Source, columns: Sequence[str], body: bytes, content_type: str) -> bytes:

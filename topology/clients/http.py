@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import requests
 
 from catena_core.errors import CatenaError
-from federation.transport import CHUNK, USER_AGENT, Deadline, Session, UnsafeError, check_address, to_uri
+from federation.transport import USER_AGENT, Deadline, Session, UnsafeError, check_address, to_uri
 
 __all__ = ["USER_AGENT", "Response", "UnsafeError", "WebClient", "WebError", "check_address", "to_uri"]
 
@@ -68,13 +68,11 @@ class WebClient:
                 headers=headers,
                 data=body,
                 timeout=Deadline(self._timeout),  # type: ignore[arg-type]
-                stream=True,
             )
-            content = b"".join(answer.iter_content(CHUNK))
         except requests.exceptions.Timeout as error:
             raise WebError(f"{url} does not answer within {self._timeout:g} s") from error
         except (ValueError, requests.exceptions.TooManyRedirects) as error:  # no address, or none in HTTP
             raise UnsafeError(f"{url}: {error}") from error
         except requests.RequestException as error:
             raise WebError(f"{url} does not answer: {error}") from error
-        return Response(answer.status_code, answer.headers, content, answer.url)
+        return Response(answer.status_code, answer.headers, answer.content, answer.url)

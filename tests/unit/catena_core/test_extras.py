@@ -16,6 +16,7 @@ OF_CATALOGUE = [
     "aiohttp",
     "dotenv",
     "flask",
+    "pycurl",
     "pyoxigraph",
     "pyparsing",
     "rdflib",

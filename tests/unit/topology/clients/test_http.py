@@ -8,9 +8,12 @@ import time
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
+import pycurl
 import pytest
 
+from federation.transport import TransportAdapter
 from tests.helpers.odd_server import Handler, OddServer, closed_port, saying
 from topology.clients.http import Response, UnsafeError, WebClient, WebError
 
@@ -329,9 +332,11 @@ class TestAddresses:
         with pytest.raises(UnsafeError, match="link-local"):
             get(web, f"http://{host}/")
 
-    def test_a_name_that_stands_for_one_is_refused(self, web: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        found = socket.getaddrinfo(METADATA, 80, type=socket.SOCK_STREAM)
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    def test_a_name_that_stands_for_one_is_refused(self, web: WebClient) -> None:
+        transport = cast(TransportAdapter, web._session.get_adapter("http://any/"))
+        handle = transport._take()
+        handle.setopt(pycurl.RESOLVE, [f"metadata.example:80:{METADATA}"])
+        transport._handles.append(handle)
 
         with pytest.raises(UnsafeError, match=f"{METADATA} is a link-local"):
             get(web, "http://metadata.example/")
