@@ -14,16 +14,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from federation.budget import Budget, Limits
 from federation.errors import QueryRefusedError, QuerySyntaxError, QueryTimeoutError, TooLargeError
-from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import WorkerPool
+from tests.helpers.evaluation import ENDLESS, QUADS, job, soon
+from tests.helpers.waiting import eventually
 
 pytestmark = pytest.mark.slow
-
-JSON = "application/sparql-results+json"
-QUADS = b"".join(b"<urn:%d> <urn:p> <urn:%d> .\n" % (n, n * 7 % 3000) for n in range(3000))
-ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i FILTER(?a != ?d && ?d != ?g) }"
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +27,6 @@ def workers() -> Iterator[WorkerPool]:
     workers = WorkerPool(1, 1024**3)
     yield workers
     workers.close()
-
-
-def soon(seconds: float = 30) -> Budget:
-    return Budget(seconds, Limits())
-
-
-def job(text: str, quads: bytes = b"", max_bytes: int = 10**6, graphs: tuple[str, ...] = ()) -> Evaluate:
-    return Evaluate(text, quads, graphs, JSON, max_bytes)
 
 
 def works(workers: WorkerPool) -> bool:
@@ -179,7 +167,7 @@ def test_processes_end_with_their_server() -> None:
     """Also in the middle of work, and when the server had no time to tell them."""
     script = textwrap.dedent("""
         import threading, time
-        from tests.unit.federation.evaluation.test_pool import ENDLESS, QUADS, job, soon
+        from tests.helpers.evaluation import ENDLESS, QUADS, job, soon
         from federation.evaluation.pool import WorkerPool
         workers = WorkerPool(2, 0)
         workers.analyse("ASK {}", soon(30))
@@ -196,10 +184,7 @@ def test_processes_end_with_their_server() -> None:
     finally:
         server.kill()
         server.wait()
-    end = time.monotonic() + 5
-    while any(map(_lives, processes)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(_lives, processes))
+    eventually(lambda: not any(map(_lives, processes)))
 
 
 def _lives(process: int) -> bool:
