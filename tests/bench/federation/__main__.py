@@ -219,7 +219,7 @@ def measure_comunica(
 
 
 def _versions(nodes: str) -> dict[str, str]:
-    packages = ("catena", "pyoxigraph", "waitress", "flask", "requests")
+    packages = ("catena-links", "pyoxigraph", "waitress", "flask", "requests")
     found = {"gateway": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)}
     sandbox = f"sandbox nodes, pyoxigraph {importlib.metadata.version('pyoxigraph')}"
     found["nodes and single store"] = sandbox if nodes == "sandbox" else f"Apache Jena Fuseki {FUSEKI_VERSION}"
