@@ -10,9 +10,9 @@ import io
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -29,8 +29,8 @@ USER_AGENT = f"catena/{__version__}"
 _MAX_REDIRECTS = 5
 _MAX_HEAD_BYTES = 256 * 1024
 _CONNECT_TIMEOUT = 10.0
-# The idle connections of each handle of libcurl; there are as many handles as requests were under way at once.
-_IDLE_CONNECTIONS = 8
+# The idle connections that one adapter keeps, to all servers together.
+_MAX_IDLE_CONNECTIONS = 512
 
 _URI_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
 _NO_ADDRESS = (pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT)
@@ -117,8 +117,10 @@ class TransportAdapter(BaseAdapter):
     def __init__(self, max_bytes: int | None) -> None:
         super().__init__()
         self._max_bytes = max_bytes
-        # The handle used last is taken first: its connections are the most likely to be open still.
-        self._handles: list[Any] = []
+        # Handles of libcurl by scheme and host, each with one connection; the servers asked last come last.
+        self._idle: dict[tuple[str, str], list[Any]] = {}
+        self._idle_count = 0
+        self._lock = threading.Lock()
 
     def send(
         self,
@@ -147,26 +149,50 @@ class TransportAdapter(BaseAdapter):
         """
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         exchange = _Exchange(request, self._max_bytes, deadline)
-        handle = self._take()
+        parts = urlsplit(request.url or "")
+        server = parts.scheme, parts.netloc.rpartition("@")[2]
+        handle = self._take(server)
         try:
             exchange.perform(handle)
+            return exchange.response(handle)
         finally:
-            self._handles.append(handle)
-        return exchange.response(handle)
+            self._keep(server, handle)
 
     def close(self) -> None:
         """Close the idle connections."""
-        while self._handles:
-            self._take().close()
+        with self._lock:
+            idle, self._idle, self._idle_count = self._idle, {}, 0
+        for handles in idle.values():
+            for handle in handles:
+                handle.close()
 
-    def _take(self) -> Any:
-        with suppress(IndexError):  # another thread may have taken the last one just now
-            return self._handles.pop()
+    def _keep(self, server: tuple[str, str], handle: Any) -> None:
+        surplus = None
+        with self._lock:
+            self._idle[server] = [*self._idle.pop(server, []), handle]
+            self._idle_count += 1
+            if self._idle_count > _MAX_IDLE_CONNECTIONS:
+                oldest = next(iter(self._idle))
+                surplus = self._idle[oldest].pop(0)
+                self._idle_count -= 1
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+        if surplus:
+            surplus.close()
+
+    def _take(self, server: tuple[str, str]) -> Any:
+        with self._lock:
+            if handles := self._idle.get(server):
+                self._idle_count -= 1
+                handle = handles.pop()  # used last, so its connection is the most likely to be open still
+                if not handles:
+                    del self._idle[server]
+                return handle
         paths = ssl.get_default_verify_paths()
         handle = pycurl.Curl()
         handle.setopt(pycurl.NOSIGNAL, True)
         handle.setopt(pycurl.NOPROXY, "*")
-        handle.setopt(pycurl.MAXCONNECTS, _IDLE_CONNECTIONS)
+        handle.setopt(pycurl.MAXCONNECTS, 1)
         handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         if paths.cafile:

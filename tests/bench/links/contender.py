@@ -143,14 +143,19 @@ class Running:
 _CLIENT = ("confluent-kafka", "msgspec")
 
 RAW = Contender("raw", "raw", 600_000, _CLIENT)
-LINK = Contender("link", "link", 600_000, ("catena", *_CLIENT), tuned=False)
+LINK = Contender("link", "link", 600_000, ("catena-links", *_CLIENT), tuned=False)
 EXACTLY_ONCE = Contender(
-    "link-exactly-once", "link", 600_000, ("catena", *_CLIENT), options=("--delivery", "exactly_once"), tuned=False
+    "link-exactly-once",
+    "link",
+    600_000,
+    ("catena-links", *_CLIENT),
+    options=("--delivery", "exactly_once"),
+    tuned=False,
 )
 CONTENDERS = (
     RAW,
     LINK,
-    Contender("link-marked", "link_marked", 600_000, ("catena", *_CLIENT), tuned=False),
+    Contender("link-marked", "link_marked", 600_000, ("catena-links", *_CLIENT), tuned=False),
     Contender("raw-transactional", "raw_transactional", 600_000, _CLIENT),
     EXACTLY_ONCE,
     Contender(

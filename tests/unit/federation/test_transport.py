@@ -52,9 +52,12 @@ def transport_of(session: Session) -> TransportAdapter:
 def resolving(session: Session, *names: str) -> None:
     """Let names stand for addresses, each as ``name:port:address,address``."""
     transport = transport_of(session)
-    handle = transport._take()
-    handle.setopt(pycurl.RESOLVE, list(names))
-    transport._handles.append(handle)
+    for name in names:
+        host, port, _ = name.split(":", 2)
+        for server in (("http", host), ("http", f"{host}:{port}"), ("https", f"{host}:{port}")):
+            handle = transport._take(server)
+            handle.setopt(pycurl.RESOLVE, [name])
+            transport._keep(server, handle)
 
 
 def raw(*parts: bytes, pause: float = 0.0, for_ever: bytes = b"") -> Callable[[Handler], None]:
@@ -474,13 +477,25 @@ class TestConnections:
 
         assert len({asked.connection for asked in server.asked}) == 2
 
+    def test_the_server_asked_longest_ago_loses_its_own(
+        self, server: OddServer, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("federation.transport._MAX_IDLE_CONNECTIONS", 2)
+        with odd_server() as second, odd_server() as third:
+            for one in (server, second, server, third, server, second):
+                one.answers["/a"] = saying(b"ok")
+                get(session, f"{one.url}/a")
+
+            assert len({asked.connection for asked in server.asked}) == 1
+            assert len({asked.connection for asked in second.asked}) == 2
+
     def test_close_closes_them(self, server: OddServer, session: Session) -> None:
         server.answers["/a"] = saying(b"ok")
         get(session, f"{server.url}/a")
 
         session.close()
 
-        assert not transport_of(session)._handles
+        assert not transport_of(session)._idle
         assert get(session, f"{server.url}/a").content == b"ok"
         assert len({asked.connection for asked in server.asked}) == 2
 

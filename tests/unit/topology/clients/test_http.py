@@ -334,9 +334,9 @@ class TestAddresses:
 
     def test_a_name_that_stands_for_one_is_refused(self, web: WebClient) -> None:
         transport = cast(TransportAdapter, web._session.get_adapter("http://any/"))
-        handle = transport._take()
+        handle = transport._take(("http", "metadata.example"))
         handle.setopt(pycurl.RESOLVE, [f"metadata.example:80:{METADATA}"])
-        transport._handles.append(handle)
+        transport._keep(("http", "metadata.example"), handle)
 
         with pytest.raises(UnsafeError, match=f"{METADATA} is a link-local"):
             get(web, "http://metadata.example/")
