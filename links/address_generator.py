@@ -16,10 +16,6 @@ from topology.clients.http import UnsafeError, WebClient, WebError
 from topology.clients.ledger import Ledger
 from topology.records import AddressEvent
 
-# A listing that has lost this many addresses, and more than half of them, counts only if the next listing agrees. A ledger
-# with a bad moment must not empty the catalogue.
-_SUDDEN_LOSS = 10
-
 # Seconds until an address without an offering is emitted again, doubled each time up to the refresh interval. Its provider may
 # have been away for longer than the fetcher's retries.
 _FIRST_RETRY = 30.0
@@ -51,6 +47,7 @@ class AddressGenerator(CatalogueLink):
         self._known: dict[int, dict[str, AddressEvent]] = {}
         self._complete: set[int] = set()
         self._doubted: set[str] | None = None
+        self._junk = 0
         self._described = self.table(topics.OFFERINGS, decode=lambda _address, _value: True)
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
@@ -82,13 +79,21 @@ class AddressGenerator(CatalogueLink):
         started = time.monotonic()
         asked_at = now_in_milliseconds()
         try:
-            listed = self._ledger.addresses()
+            listing = self._ledger.addresses()
         except (WebError, UnsafeError) as error:
             self.logger.log(f"the ledger's listing cannot be read, asking again: {error}", level="warning")
             self.wait(min(5.0, self.settings.offering_fetch_interval))
             return
-        self.submit(self._compare, listed, asked_at)
+        self._warn_of_junk(listing.junk)
+        self.submit(self._compare, listing.addresses, asked_at)
         self.wait(max(0.05, self.settings.offering_fetch_interval - (time.monotonic() - started)))
+
+    def _warn_of_junk(self, junk: int) -> None:
+        if junk and junk != self._junk:
+            self.logger.log(
+                f"{junk} entries of the ledger's listing are no addresses; they are left out", level="warning"
+            )
+        self._junk = junk
 
     def _compare(self, listed: list[str], asked_at: int) -> None:
         """Emit the addresses of this instance that are new, due or gone.
@@ -137,11 +142,8 @@ class AddressGenerator(CatalogueLink):
             if event.kind != "delisted" and event.at <= asked_at
         }
         gone = standing - listed
-        if (
-            len(gone) >= _SUDDEN_LOSS
-            and 2 * len(gone) > len(standing)
-            and (self._doubted is None or not gone <= self._doubted)
-        ):
+        # A ledger with a bad moment must not empty the catalogue, however small.
+        if gone and 2 * len(gone) >= len(standing) and (self._doubted is None or not gone <= self._doubted):
             self.logger.log(
                 f"{len(gone)} of {len(standing)} offerings are gone from the listing at once; "
                 "they are removed if the next listing says the same",

@@ -5,6 +5,7 @@ Run it alone with ``python links/fetcher.py -k localhost:9092``; start more of i
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class Fetcher(CatalogueLink):
     result to the compacted topic. A delisted address gets a tombstone. An unreadable description goes to the dead letters with
     its reason.
 
-    Settings: DLT_BASE_URL, OFFERING_DESC_TIMEOUT (60 s), OFFERING_MAX_BYTES, WORKER_POOL_SIZE (10 at a time), JSONLD_CONTEXTS,
+    Settings: DLT_BASE_URL, OFFERING_DESC_TIMEOUT (60 s), OFFERING_MAX_BYTES, VERIFY_DESCRIPTION_HASH (warn),
+    WORKER_POOL_SIZE (10 at a time), JSONLD_CONTEXTS,
     REDIS_HOST, REDIS_PORT, REDIS_DB.
     """
 
@@ -86,6 +88,7 @@ class Fetcher(CatalogueLink):
             raise RejectedError(str(error)) from error
         if response is None:
             return None
+        self._verify(address, entry, response.body)
         # Parsing threads that compete for the interpreter lock take twice the processor time.
         with self._turn:
             description = read_description(response.body, response.url, self._contexts)
@@ -105,6 +108,25 @@ class Fetcher(CatalogueLink):
         if response.status != 200:
             raise DescriptionMissingError(f"{source} answers with status {response.status}")
         return response
+
+    def _verify(self, address: str, entry: LedgerEntry, body: bytes) -> None:
+        """Compare a description, as its provider serves it, with the SHA-256 that the ledger has of it.
+
+        Raises:
+            RejectedError: It is another one, and the settings refuse that.
+        """
+        if not entry.description_hash or self.settings.verify_description_hash == "off":
+            return
+        found = hashlib.sha256(body).hexdigest()
+        if found == entry.description_hash.strip().lower():
+            return
+        problem = (
+            f"{entry.description_uri} of {address} has the hash {found}, but the ledger says "
+            f"{entry.description_hash[:100]!r}: its provider has changed it since it was listed"
+        )
+        if self.settings.verify_description_hash == "enforce":
+            raise RejectedError(f"{problem}; VERIFY_DESCRIPTION_HASH=enforce refuses it")
+        self.logger.log(problem, level="warning")
 
     def _emit(self, address: str, entry: LedgerEntry, description: Description, etag: str) -> list[Electron]:
         known = self._known(address)

@@ -161,6 +161,9 @@ class Settings:
     offering_refresh_interval: float = _setting("3600", _seconds, "seconds after which a description is fetched again")
     offering_desc_timeout: float = _setting("60", _seconds, "seconds that one request for a description may take")
     offering_max_bytes: int = _setting("4194304", _whole(1024, 2**30), "bytes that a description may have")
+    verify_description_hash: Literal["off", "warn", "enforce"] = _setting(
+        "warn", _one_of("off", "warn", "enforce"), "whether a description must have the hash that the ledger has of it"
+    )
     worker_pool_size: int = _setting("10", _whole(1, 1000), "descriptions that one fetcher fetches at a time")
     jsonld_contexts: str = _setting(
         "", _any_text, "file that maps the URLs of JSON-LD contexts to files; empty: inline only"

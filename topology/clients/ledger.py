@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urljoin
 
 import msgspec
@@ -34,15 +34,31 @@ class LedgerEntry:
     name: str = ""
 
 
-class _AddressList(msgspec.Struct):
+class Listing(NamedTuple):
+    """The ledger's listing.
+
+    Attributes:
+        addresses: The addresses, each once, in the ledger's order.
+        junk: The number of entries that are no addresses.
+    """
+
     addresses: list[str]
+    junk: int = 0
+
+
+class _AddressList(msgspec.Struct):
+    addresses: list[Any]
 
 
 class _Entry(msgspec.Struct, rename="camel"):
-    """An entry as booths send it, with unknown members left out or null."""
+    """An entry as booths send it, with unknown members left out or null.
+
+    The DLT-Booth takes the hash as ``descriptionHash`` and gives it back as ``description_hash``.
+    """
 
     description_uri: str
     description_hash: str | None = None
+    returned_hash: str | None = msgspec.field(default=None, name="description_hash")
     owner: str | None = None
     name: str | None = None
 
@@ -63,17 +79,20 @@ class Ledger:
         self._base_url = base_url
         self._web = web
 
-    def addresses(self) -> list[str]:
-        """Return the addresses of all listed offerings, each once, in the ledger's order.
+    def addresses(self) -> Listing:
+        """Read the addresses of all listed offerings.
 
         Raises:
-            WebError: The booth does not answer as it should.
+            WebError: The booth does not answer as it should, or its listing holds junk only.
             UnsafeError: The answer is too large.
         """
         url = f"{self._base_url}/offerings"
         response = self._web.request("GET", url, headers=_JSON)
         found = _read(response, _AddressList).addresses
-        return [address for address in dict.fromkeys(found) if 0 < len(address) <= _LONGEST_ADDRESS]
+        addresses = [one for one in found if isinstance(one, str) and 0 < len(one) <= _LONGEST_ADDRESS]
+        if found and not addresses:  # an empty listing would remove every offering
+            raise WebError(f"{url} answers with something else than expected: no entry of its listing is an address")
+        return Listing(list(dict.fromkeys(addresses)), len(found) - len(addresses))
 
     def entry(self, address: str) -> LedgerEntry:
         """Return the entry of one address.
@@ -92,7 +111,9 @@ class Ledger:
             uri = urljoin(f"{self._base_url}/", entry.description_uri)
         except ValueError as error:
             raise UnsafeError(f"{entry.description_uri[:200]!r} is not an address: {error}") from error
-        return LedgerEntry(uri, entry.description_hash or "", entry.owner or "", entry.name or "")
+        return LedgerEntry(
+            uri, entry.description_hash or entry.returned_hash or "", entry.owner or "", entry.name or ""
+        )
 
 
 def _read(response: Response, kind: type[Answer]) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,6 +79,51 @@ def read_back(driver: LinkDriver, electrons: list[Electron]) -> None:
 
 def offerings(electrons: list[Electron]) -> list[Offering | None]:
     return values(electrons, Offering)
+
+
+class TestHash:
+    """The ledger has the SHA-256 of the bytes that a provider serves."""
+
+    OTHER = hashlib.sha256(b"registered").hexdigest()
+
+    def warnings(self, caplog: pytest.LogCaptureFixture) -> list[str]:
+        return [one for one in caplog.messages if "has the hash" in one]
+
+    @pytest.mark.parametrize("field", ["descriptionHash", "description_hash"])
+    def test_the_right_one_passes(
+        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture, field: str
+    ) -> None:
+        ledger.has("a", document(ONE), **{field: hashlib.sha256(document(ONE)).hexdigest().upper()})
+
+        assert len(fetch(driver)) == 1
+        assert not self.warnings(caplog)
+
+    def test_another_one_is_logged_with_address_and_url(
+        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ledger.has("a", document(ONE), description_hash=self.OTHER)
+
+        assert len(fetch(driver)) == 1
+        (warning,) = self.warnings(caplog)
+        assert warning.startswith(f"{ledger.server.url}/descriptions/a of a has the hash ") and self.OTHER in warning
+
+    def test_another_one_is_refused_where_the_settings_say_so(self, environment: Environment, ledger: Ledger) -> None:
+        environment(VERIFY_DESCRIPTION_HASH="enforce")
+        driver = LinkDriver(Fetcher(), partitions=PARTITIONS)
+        ledger.has("a", document(ONE), description_hash=self.OTHER)
+
+        with pytest.raises(RejectedError, match="VERIFY_DESCRIPTION_HASH=enforce"):
+            fetch(driver)
+
+    def test_nothing_is_compared_where_it_is_off(
+        self, environment: Environment, ledger: Ledger, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        environment(VERIFY_DESCRIPTION_HASH="off")
+        driver = LinkDriver(Fetcher(), partitions=PARTITIONS)
+        ledger.has("a", document(ONE), description_hash=self.OTHER)
+
+        assert len(fetch(driver)) == 1
+        assert not self.warnings(caplog)
 
 
 class TestWhatIsTold:

@@ -52,6 +52,7 @@ KINDS = {
     "DLT_BASE_URL": ("dlt-booth:8085", "http://host:8085/api"),
     "OFFERING_FETCH_INTERVAL": ("0", "a number of seconds above 0"),
     "OFFERING_MAX_BYTES": ("4 MiB", "a whole number from 1024"),
+    "VERIFY_DESCRIPTION_HASH": ("yes", "off or warn or enforce"),
     "WORKER_POOL_SIZE": ("0", "a whole number from 1 to 1000"),
     "OFFERING_REPLICA_COUNT": ("1.5", "a whole number from 1 to 100"),
     "HOST_ADDRESS": ("", "some text"),

@@ -31,7 +31,7 @@ def says(server: OddServer, content: Any, address: str = "0xa") -> None:
 def test_a_booth_s_listing_and_entries(booth: Sandbox) -> None:
     ledger = Ledger(booth.url, WebClient(5))
 
-    addresses = ledger.addresses()
+    addresses = ledger.addresses().addresses
     entry = ledger.entry(addresses[0])
 
     assert len(addresses) == len(set(addresses)) == 3
@@ -42,20 +42,28 @@ def test_a_booth_s_listing_and_entries(booth: Sandbox) -> None:
 def test_an_address_listed_twice_counts_once_and_the_order_is_the_ledger_s(server: OddServer, ledger: Ledger) -> None:
     lists(server, {"addresses": ["b", "a", "b", "c", "a"]})
 
-    assert ledger.addresses() == ["b", "a", "c"]
+    assert ledger.addresses().addresses == ["b", "a", "c"]
 
 
-def test_addresses_that_are_empty_or_overlong_are_left_out(server: OddServer, ledger: Ledger) -> None:
-    lists(server, {"addresses": ["", "x" * 256, "y" * 257]})
+def test_entries_that_are_no_addresses_are_left_out_and_counted(server: OddServer, ledger: Ledger) -> None:
+    lists(server, {"addresses": ["", "x" * 256, "y" * 257, None, 7, ["a"], {"a": 1}, "x" * 256]})
 
-    assert ledger.addresses() == ["x" * 256]
+    assert ledger.addresses() == (["x" * 256], 6)
+
+
+@pytest.mark.parametrize("field", ["descriptionHash", "description_hash"])
+def test_a_hash_is_read_by_both_names_of_its_field(server: OddServer, ledger: Ledger, field: str) -> None:
+    entry = {name: value for name, value in WHOLE.items() if name != "descriptionHash"}
+    says(server, {**entry, field: "cd"})
+
+    assert ledger.entry("0xa").description_hash == "cd"
 
 
 def test_fields_that_are_not_known_do_not_matter(server: OddServer, ledger: Ledger) -> None:
     lists(server, {"addresses": ["a"], "total": 1, "next": None})
     says(server, {**WHOLE, "block": {"height": 5}})
 
-    assert ledger.addresses() == ["a"]
+    assert ledger.addresses().addresses == ["a"]
     assert ledger.entry("0xa").name == "One"
 
 
