@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,11 +15,13 @@ from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
 from catena_core.options import OTHERS, LinkOptions, split_properties
+from catena_core.text import is_secret, redacted
 from catena_core.version import __version__
 
 Run = Callable[[LinkOptions, list[str]], None]
 
 _PREFIX = "KAFKA_"
+_FILE_SUFFIX = "_FILE"
 _EXAMPLES = (
     "-k localhost:9092 -i in -o out",
     "-k localhost:9092 -i urgent,later --input-mode exp -o out --main-threads 8",
@@ -60,14 +63,13 @@ def command(
         name,
         params=[
             *(_parameter(item, getattr(defaults, item.name)) for item in fields(LinkOptions)),
-            click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENTS OF THE LINK]..."),
+            click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="[[--] ARGUMENTS OF THE LINK]..."),
         ],
         callback=callback,
         help=inspect.cleandoc(description),
         context_settings={
             "help_option_names": ["-h", "--help"],
             "max_content_width": 110,
-            "ignore_unknown_options": True,
         },
     )
     return click.version_option(__version__)(link_command)
@@ -100,17 +102,46 @@ class _LinkCommand(click.Command):
         )
 
 
-def environment_properties() -> dict[str, str]:
+def environment_properties(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Read the librdkafka properties that ``KAFKA_*`` variables set: ``KAFKA_SASL_USERNAME`` is ``sasl.username``.
 
-    It ignores variables that name no property: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, …
+    A secret may be in a file, as containers get them: ``KAFKA_SASL_PASSWORD_FILE`` names it. Variables that name no property
+    are ignored: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, …
+
+    Args:
+        environment: The variables; ``None``: those of this process.
+
+    Raises:
+        UsageError: The file of a secret cannot be read.
     """
     found = {}
-    for variable, value in sorted(os.environ.items()):
-        name = variable.removeprefix(_PREFIX).lower().replace("_", ".")
-        if variable.startswith(_PREFIX) and variable != "KAFKA_ENDPOINT" and _is_property(name, value):
+    for variable, value in sorted((os.environ if environment is None else environment).items()):
+        if not variable.startswith(_PREFIX) or variable == "KAFKA_ENDPOINT":
+            continue
+        name = property_name(variable)
+        in_file = property_name(variable.removesuffix(_FILE_SUFFIX))
+        if variable.endswith(_FILE_SUFFIX) and is_secret(in_file) and _is_property(in_file, "any"):
+            found[in_file] = _content(variable, value)
+        elif _is_property(name, value):
             found[name] = value
     return found
+
+
+def property_name(variable: str) -> str:
+    """Return the property that a ``KAFKA_*`` variable sets."""
+    return variable.removeprefix(_PREFIX).lower().replace("_", ".")
+
+
+def variable_name(name: str) -> str:
+    """Return the variable that sets a property."""
+    return f"{_PREFIX}{name.upper().replace('.', '_')}"
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{variable}={path} should be a file that holds a secret: {error}") from error
 
 
 def environment_endpoint() -> str | None:
@@ -147,4 +178,4 @@ def _parameter(item: Any, default: Any) -> click.Parameter:
 
 def _help(text: str, default: Any) -> str:
     shown = ",".join(default) if isinstance(default, tuple) else default
-    return text if shown in (None, "") or isinstance(shown, dict) else f"{text}  [default: {shown}]"
+    return text if shown in (None, "") or isinstance(shown, dict) else f"{text}  [default: {redacted(str(shown))}]"

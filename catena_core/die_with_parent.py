@@ -11,7 +11,9 @@ from collections.abc import Callable
 _INTERVAL = 1.0
 
 
-def on_parent_death(call: Callable[[], None], interval: float = _INTERVAL) -> threading.Thread:
+def on_parent_death(
+    call: Callable[[], None], interval: float = _INTERVAL, parent: int | None = None
+) -> threading.Thread:
     """Make a call, in a thread of its own, once the parent of this process is dead.
 
     It compares parents and asks the kernel for no signal (PR_SET_PDEATHSIG), which comes already when the parent's thread
@@ -20,8 +22,10 @@ def on_parent_death(call: Callable[[], None], interval: float = _INTERVAL) -> th
     Args:
         call: The call, for instance ``stop.set``.
         interval: Seconds between two looks at the parent.
+        parent: The parent's process id, where it is known; it may be dead by now. ``None`` asks for the present one.
     """
-    thread = threading.Thread(target=_wait, args=(os.getppid(), call, interval), name="parent", daemon=True)
+    known = os.getppid() if parent is None else parent
+    thread = threading.Thread(target=_wait, args=(known, call, interval), name="parent", daemon=True)
     thread.start()
     return thread
 

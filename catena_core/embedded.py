@@ -3,8 +3,9 @@
 librdkafka, inside the confluent-kafka wheel, carries a mock cluster that speaks Kafka's protocol over TCP to any process
 of the machine: groups, idempotence and transactions, in memory. Its C functions are reached by ctypes
 (https://github.com/confluentinc/librdkafka/blob/master/src/rdkafka_mock.h), because the Python surface offers neither the
-number of partitions nor the first rebalance's delay. It keeps at most 5 MiB or 100,000 messages for a partition, dropping the
-oldest, and does not compact; for real work use Apache Kafka.
+number of partitions nor the first rebalance's delay. It keeps at most 5 MiB or 100,000 batches of messages for a partition,
+dropping the oldest, and does not compact; for real work use Apache Kafka. The command says when it drops messages. The links of
+the catalogue end when it has dropped messages that must last (:func:`catena_core.topics.check_whole`).
 
 ``python -m catena_core.embedded --topic words:4`` runs it as a process of its own.
 """
@@ -22,15 +23,15 @@ from typing import Any
 
 import click
 import confluent_kafka
+from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import CatenaError
-from catena_core.topics import TopicSpec
+from catena_core.topics import TopicSpec, dropped
 
 _PRODUCER = 0
 
-# Long enough for the processes of one machine to join their groups together, since every later change of a group costs them
-# the session timeout less a second.
-_FIRST_REBALANCE_DELAY = 1000
+# Seconds between two looks at what the broker has dropped.
+_CHECK_EVERY = 2.0
 
 # Properties that clients of the embedded broker should set: it waits out the session timeout at each rebalance.
 CLIENT_PROPERTIES = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
@@ -43,9 +44,12 @@ class EmbeddedBroker:
 
     Args:
         topics: Topics to make at once. Others come into being when first asked for, with 4 partitions.
+        first_rebalance_delay: Seconds that a new group waits for further members. The default is long enough for the processes
+            of one machine to join together: each later change of a group costs the session timeout less a second. Groups of
+            one member, as in tests, need not wait.
     """
 
-    def __init__(self, topics: Iterable[TopicSpec] = ()) -> None:
+    def __init__(self, topics: Iterable[TopicSpec] = (), first_rebalance_delay: float = 1.0) -> None:
         self._library = _load_library()
         error = ctypes.create_string_buffer(512)
         configuration = self._library.rd_kafka_conf_new()
@@ -55,7 +59,7 @@ class EmbeddedBroker:
         if not self._client:
             raise CatenaError(f"the embedded broker did not start: {error.value.decode()}")
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
-        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, _FIRST_REBALANCE_DELAY)
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, int(1000 * first_rebalance_delay))
         self.endpoint: str = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
         for topic in topics:
             self.create_topic(topic.name, topic.partitions)
@@ -172,7 +176,26 @@ async def _serve(endpoint: str, port: int) -> None:
     click.echo(f"embedded broker on {address}; all it holds is gone when it ends, by Ctrl-C")
     click.echo(f"  python my_link.py -k {address} -i INPUT -o OUTPUT")
     click.echo(f"  quicker when links come and go: {properties}")
+    watch = asyncio.create_task(_tell_of_drops(endpoint))
     await stop.wait()
+    watch.cancel()
+
+
+async def _tell_of_drops(endpoint: str) -> None:
+    """Say once of each topic that its oldest messages are gone."""
+    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 2})
+    told: set[str] = set()
+    while True:
+        await asyncio.sleep(_CHECK_EVERY)
+        with contextlib.suppress(confluent_kafka.KafkaException):
+            cluster = await asyncio.to_thread(admin.list_topics, timeout=5)
+            counts = await asyncio.to_thread(dropped, admin, cluster, cluster.topics)
+            for topic in counts.keys() - told:
+                told.add(topic)
+                click.echo(
+                    f"WARNING {topic} has dropped {counts[topic]} of its oldest messages: this broker keeps 5 MiB of a "
+                    "partition. Use Apache Kafka for more"
+                )
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,7 +3,35 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from typing import ClassVar
+
+
+def described(error: BaseException) -> str:
+    """Describe an error for a log as ``repr`` does, even one whose own methods raise.
+
+    Args:
+        error: The error.
+    """
+    return _first_that_works(error, repr, str)
+
+
+def message_of(error: BaseException) -> str:
+    """Give the text of an error as ``str`` does, even of one whose own methods raise.
+
+    Args:
+        error: The error.
+    """
+    return _first_that_works(error, str, repr)
+
+
+def _first_that_works(error: BaseException, *printers: type[str] | Callable[[object], str]) -> str:
+    for printer in printers:
+        try:
+            return printer(error)
+        except BaseException:  # the next one may do
+            continue
+    return f"{type(error).__name__}, which cannot be printed"
 
 
 class CatenaError(Exception):
@@ -27,6 +55,10 @@ class StoppedError(CatenaError):
 
 class DeliveryError(CatenaError):
     """Kafka did not take a message that a link sent."""
+
+
+class ReadingError(CatenaError):
+    """Kafka lets a link read no more: it was fenced, may not read, or has no offset to begin from."""
 
 
 class CodecError(CatenaError):

@@ -11,25 +11,30 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from catena_core import processes
+from prometheus_client import CollectorRegistry
+
+from catena_core import children, processes
 from catena_core.cli import command, environment_endpoint, environment_properties
 from catena_core.clock import Clock, SystemClock
 from catena_core.definition import LinkDefinition
 from catena_core.die_with_parent import on_parent_death
-from catena_core.errors import CatenaError, StoppedError, UsageError
+from catena_core.errors import CatenaError, StoppedError, UsageError, described
 from catena_core.kafka.connect import wait_for_broker
 from catena_core.monitoring import logs
+from catena_core.monitoring.failures import FailuresInARow
+from catena_core.monitoring.health import Health
 from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 from catena_core.stores.link_stores import LinkStores
+from catena_core.transforming.results import positional
 
 # Seconds before a generator that raised is called again.
 _AFTER_ERROR = 1.0
@@ -54,6 +59,7 @@ class Lifecycle:
         failure: Why it ended, if it was not asked to.
         ready: Set when it does its work: its generator runs, and it has joined its consumer group.
         clock: The time as the link sees it.
+        registry: The metrics of this run; each run has its own.
     """
 
     def __init__(self, definition: LinkDefinition) -> None:
@@ -64,12 +70,15 @@ class Lifecycle:
         self.failure: BaseException | None = None
         self.ready = threading.Event()
         self.clock: Clock = SystemClock()
+        self.registry = CollectorRegistry()
         self._setup_kwargs: Mapping[str, Any] = {}
+        self._startup_text: str | None = None
         self._is_program = False  # else the process has work beside this link
         self._running = threading.Event()
         self._ended = threading.Event()
         self._waited_for: list[threading.Thread] = []
         self._runtime: Runtime | None = None
+        self._repeated: list[FailuresInARow] = []
 
     @property
     def runtime(self) -> Runtime:
@@ -82,9 +91,11 @@ class Lifecycle:
             raise UsageError("a link can send and read tables from setup() on, not in its constructor")
         return self._runtime
 
-    def start(self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None) -> None:
+    def start(
+        self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None, startup_text: str | None = None
+    ) -> None:
         """Read the command line, run until the link ends, and leave the process."""
-        self._setup_kwargs = setup_kwargs or {}
+        self._setup_kwargs, self._startup_text = setup_kwargs or {}, startup_text
         definition = self.definition
 
         def run(options: LinkOptions, further: list[str]) -> None:
@@ -92,33 +103,38 @@ class Lifecycle:
                 logs.configure(options.log_level, options.log_format)
                 sys.exit(processes.run(options.processes, self._link.logger))
             self._link.args = further
-            self.run(options)
+            known = children.descendants()
+            try:
+                self.run(options)
+            finally:
+                children.end(known)
 
-        command(definition.name, definition.description, self._link.options, run, definition.use)(
+        command(definition.name, definition.description, self._link.options, run, definition.check)(
             list(arguments) if arguments is not None else None, prog_name=Path(sys.argv[0]).name or "link"
         )
 
-    def start_embedded(self, setup_kwargs: Mapping[str, Any] | None) -> None:
+    def start_embedded(self, setup_kwargs: Mapping[str, Any] | None, startup_text: str | None = None) -> None:
         """Run in a thread of a program that goes on; return when the link is set up and running.
 
         Raises:
             CatenaError: It failed before that, as it would have ended the process.
         """
-        self._setup_kwargs = setup_kwargs or {}
+        self._setup_kwargs, self._startup_text = setup_kwargs or {}, startup_text
         options = self._link.options
         options = replace(
             options,
             kafka_endpoint=options.kafka_endpoint or environment_endpoint(),
             properties={**environment_properties(), **options.properties},
         )
-        thread = threading.Thread(
-            target=self._run_embedded, args=(options,), name=f"link {self._link.uid}", daemon=True
-        )
+        self.definition.check(options)
+        thread = threading.Thread(target=self._run, name=f"link {self._link.uid}", daemon=True)
         thread.start()
         while not self._running.wait(0.02) and thread.is_alive():
             pass
-        if self.failure is not None:
+        if isinstance(self.failure, Exception):
             raise self.failure
+        if self.failure is not None:
+            raise CatenaError(f"the link ended: {described(self.failure)}") from self.failure
 
     def wait_until_ready(self, timeout: float | None) -> bool:
         """Wait until the link does its work, or has ended; return whether it does its work."""
@@ -139,7 +155,7 @@ class Lifecycle:
             SystemExit: The link failed; the reason has been logged.
         """
         link = self._link
-        options = processes.own_ports(options)
+        options = processes.own_options(options)
         self.definition.use(options)
         if processes.is_child():
             on_parent_death(self.stop.set)
@@ -149,7 +165,8 @@ class Lifecycle:
         self._take_signals()
         self._run()
         if self.failure is not None:
-            sys.exit(1)
+            code = self.failure.code if isinstance(self.failure, SystemExit) else 1
+            sys.exit(code if isinstance(code, int) else 1)
 
     def attach(self, runtime: Runtime, setup_kwargs: Mapping[str, Any] | None = None) -> None:
         """Give the link its runtime and set it up."""
@@ -157,15 +174,16 @@ class Lifecycle:
         if setup_kwargs is not None:
             self._setup_kwargs = setup_kwargs
         self._link.setup(**self._setup_kwargs)
+        self.definition.check_unread()
 
     def failed(self, error: BaseException) -> None:
-        """Stop because of an error that no retry can mend; the process ends with status 1."""
-        if self.failure is None:
+        """Stop because of an error that no retry can mend: the process ends with status 1, or with that of ``sys.exit``."""
+        if self.failure is None and not (isinstance(error, SystemExit) and not error.code):
             self.failure = error
             self._link.logger.log(f"stopping, because: {_text(error)}", level="error")
         self.stop.set()
 
-    def end(self, message: str) -> None:
+    def end(self, message: str | None) -> None:
         """Stop because the link says so."""
         if message:
             self._link.logger.log(f"stopping: {message}")
@@ -196,8 +214,10 @@ class Lifecycle:
         """
 
         def run() -> None:
-            with suppress(SystemExit):  # suicide ends the thread that calls it
+            try:
                 target()
+            except BaseException as error:  # a thread of the link works, or ends the link
+                self.failed(error)
 
         thread = threading.Thread(target=run, name=name, daemon=True)
         if waited_for:
@@ -208,11 +228,12 @@ class Lifecycle:
     def launch_logged(
         self,
         target: Callable[..., Any],
-        args: Sequence[Any] | None,
+        args: Any,
         kwargs: Mapping[str, Any] | None,
         waited_for: bool,
         interval: float | None = None,
         wait: bool = False,
+        level: str | None = None,
     ) -> threading.Thread:
         """Run a function of the link's author in a thread of its own, and log its error.
 
@@ -223,24 +244,35 @@ class Lifecycle:
             waited_for: Whether the end of the link waits for it.
             interval: Seconds between the starts of two calls until the link stops; ``None``: one call.
             wait: Whether the first of these calls comes only after the interval.
+            level: The level at which each call is logged; ``None``: it is not.
         """
         name = getattr(target, "__name__", str(target))
 
+        failures = FailuresInARow(f"loop {name}")
+
         def call() -> None:
+            failures.began()
+            if level is not None:
+                self._link.logger.log(f"new loop iteration ({name})", level=level)
             try:
-                target(*(args or ()), **(kwargs or {}))
+                target(*positional(args), **(kwargs or {}))
+                failures.succeeded()
             except StoppedError:
                 pass
-            except Exception as error:
-                self._link.logger.log(f"{name} failed: {error!r}", level="error")
+            except SystemExit:
+                raise
+            except BaseException as error:
+                failures.failed(error)
+                self._link.logger.log(f"{name} failed: {described(error)}", level="error")
 
         if interval is None:
             return self.launch(call, name, waited_for)
+        self._repeated.append(failures)
         return self.clock.repeat(
             call, interval, wait, self.stop, lambda run: self.launch(run, f"loop {name}", waited_for)
         )
 
-    def _start_running(self) -> None:
+    def _start_running(self, health: Health) -> None:
         """Start the generator: the tables are complete, and the first transform follows."""
         link, definition = self._link, self.definition
         if definition.generates:
@@ -248,26 +280,22 @@ class Lifecycle:
         if self._is_program:
             gc.freeze()  # the objects of the setup stay, so that collections need not walk them again and again
         reading = ", ".join(link.input_topics) if definition.reads else ""
+        if not definition.reads:
+            health.ready = True
         link.logger.log(f"running as {link.uid}, consumer group {link.consumer_group}, reading {reading or '-'}")
         if not definition.reads:
             self.ready.set()
         self._running.set()
-
-    def _run_embedded(self, options: LinkOptions) -> None:
-        self.definition.use(options)
-        self._run()
 
     def _run(self) -> None:
         """Run the link, and call its finish exactly once, even after an error."""
         link = self._link
         try:
             self._run_on_runtime()
-        except SystemExit:
-            pass  # the link's own setup or finish asked for the end
-        except CatenaError as error:
+        except (SystemExit, CatenaError) as error:
             self.failed(error)
-        except Exception as error:
-            link.logger.log(f"{self.definition.name} failed: {error!r}", level="exception")
+        except BaseException as error:
+            link.logger.log(f"{self.definition.name} failed: {described(error)}", level="exception")
             self.failure = self.failure or error
         finally:
             self.stop.set()
@@ -276,8 +304,10 @@ class Lifecycle:
                 thread.join(max(0.0, deadline - time.monotonic()))
             try:
                 link.finish()
-            except Exception as error:
-                link.logger.log(f"finish failed: {error!r}", level="exception")
+            except SystemExit as error:
+                self.failed(error)
+            except BaseException as error:
+                link.logger.log(f"finish failed: {described(error)}", level="exception")
                 self.failure = self.failure or error
             finally:
                 self.stores.close()
@@ -286,8 +316,12 @@ class Lifecycle:
 
     def _run_on_runtime(self) -> None:
         link, options, definition = self._link, self._link.options, self.definition
+        if self._startup_text:
+            link.logger.log(self._startup_text, several_lines=True)
         with ExitStack() as ending:
-            monitoring = Monitoring(definition.name, link.uid, link.consumer_group, options, link.logger)
+            self.registry = CollectorRegistry()
+            monitoring = Monitoring(definition.name, link.uid, link.consumer_group, options, link.logger, self.registry)
+            monitoring.health.ask(self._problems)
             ending.callback(monitoring.close)
             if options.kafka_endpoint is None:
                 self._run_without_kafka(monitoring, ending)
@@ -302,8 +336,7 @@ class Lifecycle:
                     runtime.rpc()
                 self._serve_calls(ending)
                 if not self.stop.is_set():
-                    monitoring.health.ready = not definition.reads
-                    runtime.run(self._start_running)
+                    runtime.run(lambda: self._start_running(monitoring.health))
 
     def _run_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
         definition = self.definition
@@ -312,7 +345,7 @@ class Lifecycle:
         self.attach(NoRuntime())
         self._serve_calls(ending)
         monitoring.health.ready = True
-        self._start_running()
+        self._start_running(monitoring.health)
         self.stop.wait()
 
     def _serve_calls(self, ending: ExitStack) -> None:
@@ -322,20 +355,30 @@ class Lifecycle:
             return
         from catena_core.rpc.http import HttpServer  # takes a quarter of a second to load, and most links do without
 
-        server = HttpServer(Methods(link, link.logger), options.rpc_port, options.host)
+        server = HttpServer(Methods(link, link.logger, self.failed), options.rpc_port, options.host)
         ending.callback(server.close)
         link.logger.log(f"JSON-RPC on {options.host}:{server.port}")
 
+    def _problems(self) -> dict[str, str]:
+        return {name: text for failures in list(self._repeated) for name, text in failures.problems().items()}
+
     def _generate(self) -> None:
+        failures = FailuresInARow("generator")
+        self._repeated.append(failures)
         while not self.stop.is_set():
+            failures.began()
             try:
-                self._link.generator()
-            except StoppedError:
-                return
-            except UsageError as error:
+                generated: object = self._link.generator()
+                for value in generated if isinstance(generated, Generator) else ():
+                    self._link.send(value)
+                failures.succeeded()
+            except (UsageError, SystemExit) as error:
                 self.failed(error)
-            except Exception as error:
-                self._link.logger.log(f"the generator failed: {error!r}", level="error")
+            except BaseException as error:
+                if isinstance(error, StoppedError) and self.stop.is_set():
+                    return
+                failures.failed(error)
+                self._link.logger.log(f"the generator failed: {described(error)}", level="error")
                 self.stop.wait(_AFTER_ERROR)
 
     def _take_signals(self) -> None:
@@ -344,13 +387,16 @@ class Lifecycle:
 
         def on_signal(number: int, _frame: Any) -> None:
             if self.stop.is_set():
-                os._exit(128 + number)  # asked twice: do not wait for the drain
+                if number == signal.SIGTERM:
+                    return  # managers of processes send it more than once, and SIGKILL in the end
+                os._exit(128 + number)  # asked twice, by Ctrl-C: do not wait for the drain
             self._link.logger.log(f"stopping: {signal.Signals(number).name}")
             self.stop.set()
 
-        for name in ("SIGTERM", "SIGINT", "SIGQUIT"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), on_signal)
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
+        for number in numbers:
+            signal.signal(number, on_signal)
+        children.signals_taken(numbers)
 
 
 def unique_name() -> str:
@@ -379,4 +425,4 @@ def _is_program_of_container() -> bool:
 
 
 def _text(error: BaseException) -> str:
-    return str(error) if isinstance(error, CatenaError) else repr(error)
+    return str(error) if isinstance(error, CatenaError) else described(error)

@@ -6,22 +6,27 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from prometheus_client import CollectorRegistry
 
 from catena_core.dead_letters.policy import DeadLetterLimits
 from catena_core.definition import LinkDefinition
 from catena_core.electron import Electron
-from catena_core.errors import DeliveryError, StoppedError, UsageError
+from catena_core.errors import DeliveryError, StoppedError
 from catena_core.lifecycle import Lifecycle, unique_name
+from catena_core.mistakes import check_plain
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import LinkOptions
 from catena_core.rpc import Instances
 from catena_core.rpc.peer import DEFAULT_TIMEOUT
 from catena_core.table import TableContent
-from catena_core.transforming.results import to_electrons
+from catena_core.transforming.results import positional, to_electrons
 
 if TYPE_CHECKING:
     from catena_core.stores import AerospikeConnector, MongoDBConnector, RedisConnector
+
+LinkType = TypeVar("LinkType", bound="Link")
 
 
 class Link:
@@ -41,9 +46,13 @@ class Link:
             ``"text"`` or ``"bytes"``.
         output_format: The form of values that it sends: ``"auto"`` (text and bytes as they are, all else marked with a
             content type so that it comes back as it was sent), or unmarked as ``"json"``, ``"text"`` or ``"bytes"``.
+        keep_timestamps: Whether outputs have the event time of their electron: a received electron that is sent on keeps its
+            timestamp, and what a transform sends beside without one gets that of the electron it transforms.
         lanes: The number of threads that transform electrons side by side, those of one key in order; ``"partition"`` gives
             each assigned partition a thread of its own, so that a slow one delays no other.
+        concurrency: The most electrons that an ``async def transform`` has under way at once; those of one key stay in order.
         batch_size: The most electrons read from Kafka at once; small where one of them takes long.
+        batch_linger: Seconds for which a read waits for more electrons, for a link that gains by larger batches.
         attempts: How often a transform that raises is tried before its electron goes to the dead letters.
         backoff: The first and the longest wait between attempts, in seconds; it doubles, with jitter.
         dead_letter_topic: The topic of dead letters; ``None``: ``<consumer group>.dead-letters``.
@@ -66,8 +75,11 @@ class Link:
     outputs: ClassVar[tuple[str, ...]] = ()
     input_format: str = "auto"
     output_format: str = "auto"
+    keep_timestamps: bool = False
     lanes: int | str = 1
+    concurrency: int = 100
     batch_size: int = 500
+    batch_linger: float = 0.0
     attempts: int = 4
     backoff: tuple[float, float] = (0.5, 30.0)
     dead_letter_topic: str | None = None
@@ -75,6 +87,25 @@ class Link:
     replay: ClassVar[bool] = False
     dynamic_inputs: ClassVar[bool] = False
     drain_timeout: float = 5.0
+
+    uid: str
+    args: list[str]
+    logger: LinkLogger
+    options: LinkOptions
+    _catena: Lifecycle  # the library's own part; all its other names are there, so that authors may use any
+
+    def __new__(cls: type[LinkType], *_args: Any, **_kwargs: Any) -> LinkType:
+        """Make a link with the options of its class, so that its start can refuse one whose ``__init__`` stops there."""
+        link = super().__new__(cls)
+        link._catena = Lifecycle(LinkDefinition(link, Link))
+        link.uid = unique_name()
+        link.args = []
+        link.logger = LinkLogger(cls.__name__)
+        link.options = LinkOptions().overridden_by(
+            {"input_topics": tuple(cls.inputs), "output_topics": tuple(cls.outputs)}
+        )
+        link._catena.definition.use(link.options)
+        return link
 
     def __init__(self, **given: Any) -> None:
         """Set options that the command line may override.
@@ -85,16 +116,8 @@ class Link:
         Raises:
             UsageError: There is no such option, or it does not take such a value.
         """
-        if self.replay and self.lanes != 1:
-            raise UsageError(f"{type(self).__name__} replays its topics, so it must have a single lane")
-        defaults = LinkOptions(input_topics=tuple(self.inputs), output_topics=tuple(self.outputs))
-        self.uid = unique_name()
-        self.args: list[str] = []
-        self.logger = LinkLogger(type(self).__name__)
-        self.options = defaults.overridden_by(given)
-        # The library keeps all else that it needs here, so that authors may use any other name.
-        self._catena = Lifecycle(LinkDefinition(self, Link))
-        self._catena.definition.use(self.options)
+        self._catena.definition.use(self.options.overridden_by(given))
+        self._catena.definition.initialised = True
 
     # Hooks for the link's author
 
@@ -106,10 +129,20 @@ class Link:
             kwargs: The ``setup_kwargs`` of :meth:`start`; a link that expects none leaves both out.
         """
 
-    def generator(self) -> None:
+    def generator(self) -> Any:
         """Send electrons that no input caused.
 
         It is called again and again, in a thread of its own, until the link stops; it need not return.
+
+        Returns:
+            Nothing, or, as a generator function, what to send: each value that it yields is sent as by :meth:`send`.
+        """
+
+    def prepare_batch(self, electrons: Sequence[Electron]) -> None:
+        """Prepare for the electrons of one partition that :meth:`transform` gets next, one by one and in this order.
+
+        It can do for all of them at once what costs as much for one, such as a request. An error is logged and loses nothing:
+        each electron still comes to :meth:`transform`.
         """
 
     def transform(self, electron: Electron) -> Any:
@@ -117,7 +150,9 @@ class Link:
 
         Returns:
             ``None`` for no output, a value, an :class:`Electron`, a list of either, or a tuple of one of these with a
-            callback and its arguments, which is called once all of them are acknowledged.
+            callback and its arguments, which is called once all of them are acknowledged. It may also ``yield`` several of
+            these, each of which is sent as it comes, and it may be an ``async def``: many electrons are then under way at
+            once, in one event loop.
         """
 
     def finish(self) -> None:
@@ -182,13 +217,22 @@ class Link:
         return self._catena.stores.redis
 
     @property
+    def metrics_registry(self) -> CollectorRegistry:
+        """The registry of its metrics, from ``setup`` on: own ones of ``prometheus_client`` belong there too."""
+        return self._catena.registry
+
+    @property
     def instances(self) -> Instances:
         """The links that are alive, ``by_uid`` and ``by_group``."""
         return self._catena.runtime.rpc().instances
 
     def add_input_topic(self, topic: str) -> None:
-        """Read one topic more from now on."""
-        self._catena.definition.subscription.add(topic)
+        """Read one topic more from now on.
+
+        Raises:
+            UsageError: Kafka allows no such name, or the link has no transform.
+        """
+        self._catena.definition.add_input_topic(topic)
 
     def remove_input_topic(self, topic: str) -> None:
         """Stop to read a topic."""
@@ -201,7 +245,7 @@ class Link:
         content: Any,
         topic: str | None = None,
         callback: Callable[..., Any] | None = None,
-        callback_args: Sequence[Any] | None = None,
+        callback_args: Any = None,
         callback_kwargs: Mapping[str, Any] | None = None,
         synchronous: bool | None = None,
     ) -> None:
@@ -211,7 +255,7 @@ class Link:
             content: The content.
             topic: The topic; ``None``: the one that each electron names, else the first output topic.
             callback: Called once Kafka has acknowledged all of it, in the thread of callbacks.
-            callback_args: Its positional arguments.
+            callback_args: Its positional arguments, or a single one that is neither list nor tuple.
             callback_kwargs: Its keyword arguments.
             synchronous: Whether to return only then; ``None``: as the option ``synchronous`` says. Within a transform in
                 exactly-once delivery it returns at once: outputs go out together with the electron's offset.
@@ -221,6 +265,8 @@ class Link:
             UsageError: There is no topic to send to.
             CodecError: It cannot be put on the wire.
         """
+        if callback is not None:
+            check_plain(callback, "send")
         electrons = [item if topic is None else item.replace(topic=topic) for item in to_electrons(content)]
         wait = self.options.synchronous if synchronous is None else synchronous
         if callback is None and not wait:
@@ -234,7 +280,7 @@ class Link:
                 errors.append(error)
             elif callback is not None:
                 # The callback's own thread ends the wait, so that the callback comes first.
-                self._catena.runtime.callback(lambda: callback(*(callback_args or ()), **(callback_kwargs or {})))
+                self._catena.runtime.callback(lambda: callback(*positional(callback_args), **(callback_kwargs or {})))
                 self._catena.runtime.callback(arrived.set)
                 return
             arrived.set()
@@ -288,6 +334,7 @@ class Link:
             topic: The topic; all its partitions are read by every instance.
             content: ``decode``, ``accept`` and ``on_change`` of :class:`~catena_core.table.TableContent`.
         """
+        self._catena.definition.tables.add(topic)
         return self._catena.runtime.table(topic, **content)
 
     def partition_count(self, topic: str) -> int:
@@ -300,33 +347,37 @@ class Link:
         Raises:
             UsageError: It has several lanes, or one for each partition.
         """
+        check_plain(function, "submit")
         self._catena.runtime.submit(function, *args)
 
     def loop(
         self,
         target: Callable[..., Any],
-        args: Sequence[Any] | None = None,
+        args: Any = None,
         kwargs: Mapping[str, Any] | None = None,
-        interval: float = 60,
+        interval: float = 0,
         wait: bool = False,
-        safe_stop: bool = False,
+        safe_stop: bool = True,
+        level: str | None = None,
     ) -> threading.Thread:
         """Call a function every so often in a thread of its own until the link stops.
 
         Args:
             target: The function; an error is logged and does not end the loop.
-            args: Its positional arguments.
+            args: Its positional arguments, or a single one that is neither list nor tuple.
             kwargs: Its keyword arguments.
             interval: Seconds from the start of one call to that of the next; calls never overlap.
             wait: Whether the first call comes only after the interval.
-            safe_stop: Whether the link's end waits for a call under way.
+            safe_stop: Whether the link's end waits for a call under way, at most ``drain_timeout``.
+            level: The level at which each call is logged; ``None``: it is not.
         """
-        return self._catena.launch_logged(target, args, kwargs, safe_stop, interval, wait)
+        check_plain(target, "loop")
+        return self._catena.launch_logged(target, args, kwargs, safe_stop, interval, wait, level)
 
     def launch_thread(
         self,
         target: Callable[..., Any],
-        args: Sequence[Any] | None = None,
+        args: Any = None,
         kwargs: Mapping[str, Any] | None = None,
         safe_stop: bool = False,
     ) -> threading.Thread:
@@ -338,12 +389,13 @@ class Link:
             kwargs: Its keyword arguments.
             safe_stop: Whether the link's end waits for it.
         """
+        check_plain(target, "launch_thread")
         return self._catena.launch_logged(target, args, kwargs, safe_stop)
 
     def launch_process(
         self,
         target: Callable[..., Any],
-        args: Sequence[Any] | None = None,
+        args: Any = None,
         kwargs: Mapping[str, Any] | None = None,
     ) -> BaseProcess:
         """Run a function in a process of its own, which ends with the link.
@@ -355,7 +407,7 @@ class Link:
             kwargs: Its keyword arguments.
         """
         context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else None)
-        process = context.Process(target=target, args=tuple(args or ()), kwargs=dict(kwargs or {}), daemon=True)
+        process = context.Process(target=target, args=positional(args), kwargs=dict(kwargs or {}), daemon=True)
         process.start()
         return process
 
@@ -385,6 +437,7 @@ class Link:
         embedded: bool = False,
         setup_kwargs: Mapping[str, Any] | None = None,
         arguments: Sequence[str] | None = None,
+        startup_text: str | None = None,
     ) -> None:
         """Read the command line, run until a signal or :meth:`stop` ends the link, and leave the process.
 
@@ -393,14 +446,15 @@ class Link:
                 when the link is running. :meth:`stop` ends it, :meth:`join` waits for its end.
             setup_kwargs: Passed to :meth:`setup`.
             arguments: Used in place of ``sys.argv[1:]``.
+            startup_text: Logged first.
 
         Raises:
             CatenaError: Embedded, it could not be started.
         """
         if embedded:
-            self._catena.start_embedded(setup_kwargs)
+            self._catena.start_embedded(setup_kwargs, startup_text)
         else:
-            self._catena.start(arguments, setup_kwargs)
+            self._catena.start(arguments, setup_kwargs, startup_text)
 
     def run(self, link_options: LinkOptions) -> None:
         """Run with these options until :meth:`stop`, or, in the main thread, SIGTERM, SIGINT or SIGQUIT, ends the link.
@@ -410,7 +464,7 @@ class Link:
         """
         self._catena.run(link_options)
 
-    def stop(self, message: str = "") -> None:
+    def stop(self, message: str | None = None) -> None:
         """End the link cleanly: electrons under way are finished and committed first.
 
         Args:
@@ -418,7 +472,7 @@ class Link:
         """
         self._catena.end(message)
 
-    def suicide(self, message: str = "", exception: bool = False) -> None:
+    def suicide(self, message: str | None = None, exception: bool = False) -> None:
         """End the link cleanly, and the calling thread with it, if that thread is the link's own.
 
         An electron whose transform calls it is delivered again.

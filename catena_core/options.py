@@ -9,6 +9,8 @@ from typing import Any
 
 from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LEVELS
+from catena_core.text import conceal, is_secret, password_of
+from catena_core.topics import is_topic
 
 INPUT_MODES = ("parity", "exp")
 DELIVERIES = ("at_least_once", "exactly_once")
@@ -195,13 +197,21 @@ class LinkOptions:
     )
     properties: Mapping[str, str] = field(
         default_factory=dict,
+        repr=False,  # some of them are passwords
         metadata={
             "section": OTHERS,
             "help": "A property of librdkafka, Kafka's client, for instance security.protocol=SSL; may be repeated. The "
-            "variable KAFKA_SECURITY_PROTOCOL sets it, too: the better place for passwords.",
+            "variable KAFKA_SECURITY_PROTOCOL sets it, too: the better place for passwords. KAFKA_SASL_PASSWORD_FILE names a "
+            "file that holds one.",
             "flags": ("-X",),
         },
     )
+
+    def __post_init__(self) -> None:
+        """Conceal passwords, so that no log line and no dead letter shows them."""
+        conceal(*(str(value) for name, value in self.properties.items() if is_secret(name)))
+        for endpoint in (self.mongodb_endpoint, self.aerospike_endpoint, self.redis_endpoint):
+            conceal(password_of(endpoint or ""))
 
     def overridden_by(self, given: Mapping[str, Any]) -> LinkOptions:
         """Replace options by those of ``given``; ``None`` and empty topics leave an option as it is.
@@ -252,9 +262,8 @@ _CHOICES = {item.name: item.metadata["choices"] for item in fields(LinkOptions) 
 
 def _read(name: str, value: Any) -> Any:
     if name in ("input_topics", "output_topics"):
-        topics = split_topics(value) if isinstance(value, str) else tuple(value)
-        for topic in topics:
-            _check_pattern(topic)
+        topics = tuple(dict.fromkeys(split_topics(value) if isinstance(value, str) else value))
+        check_topics(topics, patterns=name == "input_topics")
         return topics
     if name in _CHOICES:
         value = {"warn": "warning"}.get(str(value).lower(), str(value).lower())
@@ -277,9 +286,23 @@ def _called(name: str) -> str:
     return f"{name} ({_FLAGS[name]})"
 
 
-def _check_pattern(topic: str) -> None:
-    if topic.startswith("^"):
-        try:
-            re.compile(topic)
-        except re.error as error:
-            raise UsageError(f"the input topic {topic} is no regular expression: {error}") from None
+def check_topics(topics: Sequence[str], patterns: bool) -> None:
+    """Refuse names that no topic can have, since a link would wait for them for ever.
+
+    Args:
+        topics: The names.
+        patterns: Whether those that begin with ``^`` are regular expressions.
+
+    Raises:
+        UsageError: One of them is no name of a topic, and no regular expression.
+    """
+    for topic in topics:
+        if patterns and topic.startswith("^"):
+            try:
+                re.compile(topic)
+            except re.error as error:
+                raise UsageError(f"the input topic {topic} is no regular expression: {error}") from None
+        elif not is_topic(topic):
+            raise UsageError(
+                f"{topic} is no name of a topic: Kafka takes up to 249 of the characters a-z, A-Z, 0-9, dot, _ and -"
+            )

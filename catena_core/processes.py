@@ -21,7 +21,8 @@ def run(count: int, logger: LinkLogger) -> int:
     """Start this program so many times, each as one instance, and wait for their end.
 
     They are one consumer group, so they share the partitions. When one of them ends by itself, it ends the others, so that a
-    supervisor of this process notices. The first one takes the ports that are named, each further one the next ports.
+    supervisor of this process notices. The first one takes the ports that are named, each further one the next ports; their
+    instance ids are numbered.
 
     Args:
         count: The number of processes.
@@ -57,22 +58,28 @@ def is_child() -> bool:
     return NUMBER in os.environ
 
 
-def own_ports(options: LinkOptions) -> LinkOptions:
-    """Give the options of this process, with its own ports."""
+def own_options(options: LinkOptions) -> LinkOptions:
+    """Give the options of this process, with its own ports, and its own name as a static member of the group."""
     number = os.environ.get(NUMBER, "")
     further = int(number) - 1 if number.isdigit() else 0
 
     def own(port: int | None) -> int | None:
         return port + further if port else port
 
-    return replace(options, metrics_port=own(options.metrics_port), rpc_port=own(options.rpc_port))
+    instance_id = f"{options.instance_id}-{number}" if options.instance_id and number else options.instance_id
+    return replace(
+        options, metrics_port=own(options.metrics_port), rpc_port=own(options.rpc_port), instance_id=instance_id
+    )
 
 
 def _start(number: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, NUMBER: str(number)}
     # A process group of its own, so that Ctrl-C in a terminal reaches it once, by way of this process.
-    return subprocess.Popen([*_command(), "--processes", "1"], env=environment, start_new_session=True)
+    return subprocess.Popen(_command(), env=environment, start_new_session=True)
 
 
 def _command() -> list[str]:
-    return [sys.executable, *sys.orig_argv[1:]]
+    """Repeat the command line, with one process; after ``--`` come the link's own arguments."""
+    arguments = sys.orig_argv[1:]
+    at = len(arguments) - len(sys.argv) + sys.argv.index("--") if "--" in sys.argv else len(arguments)
+    return [sys.executable, *arguments[:at], "--processes", "1", *arguments[at:]]

@@ -19,17 +19,25 @@ from catena_core.delivery.base import Delivery
 from catena_core.delivery.exactly_once import ExactlyOnce
 from catena_core.delivery.producer import MessageProducer
 from catena_core.electron import Electron
-from catena_core.errors import DeliveryError, StoppedError, UsageError
+from catena_core.errors import DeliveryError, ReadingError, StoppedError, UsageError, described
 from catena_core.kafka.partition import Partition
 from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.rpc import Peer, RpcService
+from catena_core.rpc.service import TOPIC as RPC_TOPIC
 from catena_core.table import Table, TableContent
+from catena_core.transforming.concurrent import ConcurrentLane
 from catena_core.transforming.transformer import Transformer
 from catena_core.wire.message import Message
 
 # Seconds between commits; in transactions, outputs wait for them.
 _COMMIT_INTERVAL = {"at_least_once": 1.0, "exactly_once": 0.1}
+
+# Seconds without an acknowledgement that are a problem of the link's health.
+_SILENT_AFTER = 20.0
+
+# Seconds for which a count of partitions holds.
+_COUNTED_FOR = 30.0
 
 
 class Runtime(Protocol):
@@ -121,10 +129,11 @@ class KafkaRuntime:
         self._endpoint = options.kafka_endpoint
         self._monitoring = monitoring
         self._metrics = monitoring.metrics
-        self._callbacks = Lane("callbacks")
+        self._callbacks = Lane("callbacks", fail)
         self._tables: list[Table[Any]] = []
-        self._partition_counts: dict[str, int] = {}
+        self._partition_counts: dict[str, tuple[int, float]] = {}
         self._loop: ConsumerLoop | None = None
+        self._concurrent: ConcurrentLane | None = None
         self._rpc: RpcService | None = None
         self._rpc_lock = threading.Lock()
         exactly_once = options.delivery == "exactly_once" and not link.replay
@@ -140,9 +149,16 @@ class KafkaRuntime:
         except KafkaException as error:
             raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
         self._delivery = self._make_delivery(exactly_once)
+        monitoring.health.ask(self._problems)
         self._transformer = Transformer(
             definition, self._delivery, self._producer.serve, self.callback, fail, self._metrics, stop
         )
+
+    def _problems(self) -> dict[str, str]:
+        silent = self._delivery.silent_for
+        if silent < _SILENT_AFTER:
+            return {}
+        return {"delivery": f"Kafka has acknowledged no message for {silent:.0f} s, though some wait"}
 
     def _make_delivery(self, exactly_once: bool) -> Delivery:
         interval = 0.0 if self._options.synchronous else _COMMIT_INTERVAL[self._options.delivery]
@@ -155,7 +171,9 @@ class KafkaRuntime:
         try:
             delivery.begin()
         except KafkaException as error:
-            raise DeliveryError(f"Kafka gives no transactions: {error.args[0].str()}") from error
+            raise DeliveryError(
+                f"Kafka gives no transactions under the id {producer.transactional_id}: {error.args[0].str()}"
+            ) from error
         return delivery
 
     # Services for the link
@@ -167,24 +185,31 @@ class KafkaRuntime:
         for message in [self._transformer.message_of(electron) for electron in electrons]:
             sink.send(message)
             self._metrics.produced(message.topic, 1)
+            if message.topic == self._definition.dead_letter_topic:
+                self._metrics.dead_letters(letter.origin_of(message))
         if done is not None:
             sink.then(done)
         return own is None or not self._delivery.transactional
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
         """Start to read a compacted topic as a table."""
-        table: Table[Any] = Table(self._endpoint, topic, self._link.logger, self._options.properties, **content)
+        table: Table[Any] = Table(
+            self._endpoint, topic, self._link.logger, self._options.properties, self._fail, **content
+        )
         self._tables.append(table)
         return table
 
     def partition_count(self, topic: str) -> int:
-        """Count the partitions of a topic; Kafka is asked once."""
-        if topic not in self._partition_counts:
+        """Count the partitions of a topic; Kafka is asked once in a while, as partitions may be added."""
+        count, asked_at = self._partition_counts.get(topic, (0, -_COUNTED_FOR))
+        if time.monotonic() - asked_at >= _COUNTED_FOR:
             try:
-                self._partition_counts[topic] = self._producer.partition_count(topic)
+                count = self._producer.partition_count(topic)
             except KafkaException as error:
-                raise UsageError(f"the topic {topic} cannot be looked up: {error.args[0].str()}") from error
-        return self._partition_counts[topic]
+                if not count:
+                    raise UsageError(f"the topic {topic} cannot be looked up: {error.args[0].str()}") from error
+            self._partition_counts[topic] = count, time.monotonic()
+        return count
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run a call in the link's single lane, between electrons."""
@@ -207,6 +232,7 @@ class KafkaRuntime:
                     properties=self._options.properties,
                     logger=self._link.logger,
                     threads=self._options.num_rpc_threads,
+                    end=self._fail,
                 )
                 self._rpc.start()
             return self._rpc
@@ -228,8 +254,12 @@ class KafkaRuntime:
         if self._definition.reads:
             self._loop = self._make_loop()
             self._monitoring.watch(self._loop)
+            self._monitoring.health.ask(self._loop.problems)
             running()
-            self._loop.run(self._stop)
+            try:
+                self._loop.run(self._stop)
+            except KafkaException as error:
+                raise ReadingError(f"Kafka's client cannot read: {error.args[0].str()}") from error
         else:
             running()
             while not self._stop.wait(0.05):
@@ -238,6 +268,8 @@ class KafkaRuntime:
     def close(self) -> None:
         """Close tables and the producer, after flushing its queue."""
         self._delivery.flush_and_commit((), time.monotonic() + self._link.drain_timeout)
+        if self._concurrent is not None:
+            self._concurrent.close()
         if self._rpc is not None:
             self._rpc.close()
         for table in self._tables:
@@ -251,7 +283,11 @@ class KafkaRuntime:
             self._link.logger.log(f"{left} messages were not acknowledged before the end", level="warning")
 
     def _make_loop(self) -> ConsumerLoop:
-        link, options = self._link, self._options
+        link, options, definition = self._link, self._options, self._definition
+        if definition.is_concurrent:
+            self._concurrent = ConcurrentLane(
+                self._transformer.process_async, link.concurrency, definition.keeps_order, self._fail
+            )
         try:
             return ConsumerLoop(
                 endpoint=self._endpoint,
@@ -265,13 +301,16 @@ class KafkaRuntime:
                 lanes=self._definition.lane_count,
                 replay=link.replay,
                 batch_size=link.batch_size,
+                batch_linger=link.batch_linger,
                 one_by_one=options.synchronous,
                 input_mode=options.input_mode,
                 window=options.exp_window_size,
                 drain_timeout=link.drain_timeout,
                 properties=options.properties,
+                left_out=(definition.dead_letter_topic, RPC_TOPIC),
                 logger=link.logger,
                 metrics=self._metrics,
+                concurrent=self._concurrent,
             )
         except KafkaException as error:
             raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
@@ -291,28 +330,39 @@ class KafkaRuntime:
         self._tell(self._link.revoked, partitions, then=returned.set)
         returned.wait(max(0.0, deadline - time.monotonic()))
 
-    def replayed(self, partition: Partition) -> None:
+    def replayed(self, assignment: Assignment) -> None:
         """Tell the link that it has transformed all of a partition."""
-        self._tell(self._link.replayed, partition)
 
-    def _tell(self, hook: Callable[..., None], *args: Any, then: Callable[[], None] | None = None) -> None:
         def call() -> None:
-            self._guarded(hook, args)
-            if then is not None:
-                then()
+            if not assignment.revoked:
+                self._guarded(self._link.replayed, (assignment.partition,))
 
         if self._definition.lane_count == 1 and self._loop is not None:
             self._loop.submit(call)
         else:
             call()
 
+    def _tell(self, hook: Callable[..., None], *args: Any, then: Callable[[], None] = lambda: None) -> None:
+        """Call a hook in the single lane of a link, before the next electron, or at once where it has several."""
+
+        def call() -> None:
+            self._guarded(hook, args)
+            then()
+
+        if self._definition.lane_count == 1 and self._loop is not None:
+            self._loop.submit_urgent(call)
+        else:
+            call()
+
     def _guarded(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
             function(*args)
-        except (StoppedError, SystemExit):
+        except StoppedError:
             pass
-        except Exception as error:
-            self._link.logger.log(f"{getattr(function, '__name__', function)} failed: {error!r}", level="error")
+        except BaseException as error:
+            if not isinstance(error, SystemExit):
+                name = getattr(function, "__name__", function)
+                self._link.logger.log(f"{name} failed: {described(error)}", level="error")
             self._fail(error)
 
     # Outputs that Kafka refuses

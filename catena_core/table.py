@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from catena_core.errors import CatenaError
+from catena_core.consuming.refusals import refusal
+from catena_core.errors import CatenaError, described
 from catena_core.kafka.client import client_properties
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.wire import codec
+from catena_core.wire.message import headers_of
 
 Row = TypeVar("Row")
 
@@ -105,13 +108,21 @@ class Table(TableContent[Row]):
         topic: The topic; all of its partitions are read.
         logger: The link's log.
         properties: Further librdkafka properties.
+        fail: Called with an error that ends the reading.
         content: ``decode``, ``accept`` and ``on_change`` of :class:`TableContent`.
     """
 
     def __init__(
-        self, endpoint: str, topic: str, logger: LinkLogger, properties: Mapping[str, str] | None = None, **content: Any
+        self,
+        endpoint: str,
+        topic: str,
+        logger: LinkLogger,
+        properties: Mapping[str, str] | None = None,
+        fail: Callable[[BaseException], None] = lambda error: None,
+        **content: Any,
     ) -> None:
         super().__init__(**content)
+        self._fail = fail
         self._topic = topic
         self._logger = logger
         self._stop = threading.Event()
@@ -126,7 +137,8 @@ class Table(TableContent[Row]):
             "fetch.wait.max.ms": 100,
         }
         self._consumer = Consumer(self._settings)
-        self._incomplete = self._assign()
+        self._interval = float(self._settings["topic.metadata.refresh.interval.ms"]) / 1000
+        self._incomplete = self._assign(self._found_partitions())
         self._reader = threading.Thread(target=self._read, name=f"table {topic}", daemon=True)
         self._reader.start()
 
@@ -143,7 +155,8 @@ class Table(TableContent[Row]):
     def catch_up(self, timeout: float = 30.0) -> None:
         """Wait until the table has all messages that its topic has now: see :meth:`TableContent.catch_up`."""
         deadline = time.monotonic() + timeout
-        asking = Consumer(self._settings)  # the table's own is its reader's
+        # The table's own consumer is its reader's. A commit returns before Kafka marks the transaction's rows as committed.
+        asking = Consumer({**self._settings, "isolation.level": "read_uncommitted"})
         try:
             ends = {partition: watermarks(asking, self._topic, partition, timeout)[1] for partition in self._partitions}
         except KafkaException as error:
@@ -161,20 +174,47 @@ class Table(TableContent[Row]):
         self._stop.set()
         self._reader.join(2)
 
-    def _assign(self) -> set[int]:
+    def _found_partitions(self) -> set[int]:
         try:
             found = self._consumer.list_topics(self._topic, timeout=10).topics[self._topic]
             if found.error is not None:
                 raise KafkaException(found.error)
         except KafkaException as error:
-            raise CatenaError(f"the table of {self._topic} cannot be read: {error.args[0].str()}") from error
-        partitions = set(found.partitions)
+            raise CatenaError(
+                f"the table of {self._topic} cannot be read: {error.args[0].str()}; make it, or allow this link to read it"
+            ) from error
+        return set(found.partitions)
+
+    def _assign(self, partitions: set[int]) -> set[int]:
+        """Read these partitions, each from where it was read up to."""
         self._partitions = frozenset(partitions)
-        self._consumer.assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        self._consumer.assign(
+            [
+                TopicPartition(self._topic, number, self._positions.get(number, OFFSET_BEGINNING))
+                for number in partitions
+            ]
+        )
+        self._looked_at = time.monotonic()
         return partitions
 
+    def _look_for_more(self) -> None:
+        """Read partitions, too, that were added since."""
+        self._looked_at = time.monotonic()
+        with suppress(CatenaError):
+            partitions = self._found_partitions()
+            if partitions - self._partitions:
+                self._assign(partitions | self._partitions)
+
     def _read(self) -> None:
+        try:
+            self._follow()
+        except BaseException as error:
+            self._fail(CatenaError(f"the table of {self._topic} cannot be read any more: {described(error)}"))
+
+    def _follow(self) -> None:
         while not self._stop.is_set():
+            if time.monotonic() - self._looked_at > self._interval:
+                self._look_for_more()
             first = self._consumer.poll(0.2)
             if first is None:
                 continue
@@ -185,6 +225,11 @@ class Table(TableContent[Row]):
                 self._progress.notify_all()
         self._consumer.close()
 
+    def _forget(self, partition: int) -> None:
+        """Remove the rows of a partition whose log starts again: its topic was deleted and made again."""
+        for key in [key for key, place in self._partition_of.items() if place == partition]:
+            self.apply(key, None, partition)
+
     def _take(self, message: Any) -> None:
         error = message.error()
         if error is not None:
@@ -192,15 +237,19 @@ class Table(TableContent[Row]):
                 # Marks of transactions, which are no messages, may follow the last message.
                 self._positions[message.partition()] = message.offset()
                 self._incomplete.discard(message.partition())
+            elif (final := refusal(error, self._topic, self._settings["group.id"], None)) is not None:
+                raise final
             else:
                 self._logger.log(f"reading the table of {self._topic}: {error.str()}", level="warning")
             return
-        self._positions[message.partition()] = message.offset() + 1
+        if message.offset() < self._positions.get(message.partition(), 0):
+            self._forget(message.partition())
         key = codec.decode_key(message.key())
         try:
             if isinstance(key, str):
-                content_type = dict(message.headers() or ()).get(codec.CONTENT_TYPE)
+                content_type = dict(headers_of(message)).get(codec.CONTENT_TYPE)
                 value = codec.decode(message.value(), content_type.decode() if content_type else None)
                 self.apply(key, value, message.partition())
-        except Exception as problem:  # neither a bad row nor a bug of the author's `decode` may end the table
-            self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {problem!r}", level="warning")
+        except BaseException as problem:  # neither a bad row nor a bug of the author's `decode` may end the table
+            self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {described(problem)}", level="warning")
+        self._positions[message.partition()] = message.offset() + 1  # only now does catch_up() count it

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, OffsetSpec
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from catena_core.errors import CatenaError
 
 # How the cluster of catena_core.embedded names itself. It knows no CreateTopics, and makes a topic when first asked for it.
 _EMBEDDED_CLUSTER = "mockCluster"
+
+
+_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+def is_topic(name: str) -> bool:
+    """Tell whether Kafka allows a topic of this name (``Topic.validate`` of its Java library)."""
+    return _NAME.fullmatch(name) is not None and name not in (".", "..")
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,69 @@ def ensure(
             admin.list_topics(spec.name, timeout=5)
     elif missing:
         _create(admin, missing)
+
+
+def check_whole(endpoint: str, names: Iterable[str], properties: Mapping[str, str] | None = None) -> bool:
+    """Check that the embedded broker still has every message of some topics.
+
+    It never compacts: when a partition is full, it drops the oldest messages, which may be the newest of their keys.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        names: The topics whose messages must not be lost.
+        properties: Further librdkafka properties.
+
+    Returns:
+        False where the broker is another one, which needs no such check.
+
+    Raises:
+        CatenaError: It has dropped some; the message names the topic, and says that Apache Kafka is needed.
+    """
+    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 2, **(properties or {})})
+    try:
+        cluster = admin.list_topics(timeout=5)
+        counts = dropped(admin, cluster, names) if is_embedded(cluster) else {}
+    except KafkaException:
+        return True  # the next check may reach the broker
+    for topic, count in counts.items():
+        raise TruncatedTopicError(topic, count)
+    return is_embedded(cluster)
+
+
+def dropped(admin: AdminClient, cluster: ClusterMetadata, names: Iterable[str]) -> dict[str, int]:
+    """Count the messages that the embedded broker has dropped, for each topic that lacks some.
+
+    Args:
+        admin: A client of the broker.
+        cluster: Its metadata.
+        names: The topics to look at, if it has them.
+
+    Returns:
+        The largest such number of a partition, by topic.
+    """
+    partitions = [
+        TopicPartition(name, number)
+        for name in names
+        if name in cluster.topics
+        for number in cluster.topics[name].partitions
+    ]
+    counts: dict[str, int] = {}
+    if partitions:
+        begins = admin.list_offsets({partition: OffsetSpec.earliest() for partition in partitions}, request_timeout=10)
+        for partition, future in begins.items():
+            if future.exception() is None and (begin := future.result().offset) > 0:
+                counts[partition.topic] = max(begin, counts.get(partition.topic, 0))
+    return counts
+
+
+class TruncatedTopicError(CatenaError):
+    """The embedded broker has dropped messages of a compacted topic."""
+
+    def __init__(self, topic: str, count: int) -> None:
+        super().__init__(
+            f"the embedded broker has dropped {count} messages or more of {topic}, because it holds 5 MiB of a partition and "
+            "does not compact; what they said is lost. Start Apache Kafka, and name it with -k HOST:PORT"
+        )
 
 
 def is_embedded(cluster: ClusterMetadata) -> bool:

@@ -8,6 +8,9 @@ from catena_core.consuming.offset_tracker import OffsetTracker
 from catena_core.kafka.partition import Partition
 from catena_core.wire.message import Message
 
+# Bytes of memory that an output takes beside its value.
+_OVERHEAD = 300
+
 # One output of an electron: a message, or a call to make once all messages before it have arrived.
 Output = Message | Callable[[Exception | None], None]
 
@@ -29,13 +32,18 @@ class Assignment:
         committed: The offset that was committed last, or else from which it was read; -1: not known.
         seek_to: The offset to which the consumer must be sent before anything is read; -1: none.
         outputs: In ``exactly_once``: the outputs of its finished electrons, with their offsets, until they are committed.
+        output_bytes: Their size, in bytes.
+        starts: How often its log has started again since the assignment, because its topic was deleted and made again.
+        interrupts: Whether lanes must look, before its next electron, for a reason not to transform it yet, or at all.
     """
 
     __slots__ = (
         "bytes_waiting",
         "committed",
         "in_lanes",
+        "interrupts",
         "lag",
+        "output_bytes",
         "outputs",
         "partition",
         "paused",
@@ -43,6 +51,7 @@ class Assignment:
         "replaying",
         "revoked",
         "seek_to",
+        "starts",
         "tracker",
         "waiting",
     )
@@ -61,3 +70,24 @@ class Assignment:
         self.committed = -1
         self.seek_to = -1
         self.outputs: list[tuple[int, Output]] = []
+        self.output_bytes = 0
+        self.starts = 0
+        self.interrupts = False
+
+    def revoke(self) -> None:
+        """Have lanes leave its electrons where they are, from the next one on."""
+        self.revoked = self.interrupts = True
+
+    def start_again(self, offset: int) -> None:
+        """Note that its log starts again at an offset: those before are of a topic that is gone.
+
+        Outputs of that topic's electrons go out with the next commit.
+        """
+        self.starts += 1
+        self.committed = self.position = offset
+        self.outputs = [(-1, output) for _, output in self.outputs]
+
+
+def size_of(output: Output) -> int:
+    """Give the bytes of memory, roughly, that an output takes."""
+    return _OVERHEAD + len(output.value or b"") if isinstance(output, Message) else _OVERHEAD

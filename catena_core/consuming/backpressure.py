@@ -11,7 +11,7 @@ from catena_core.consuming.assignment import Assignment
 PAUSE_ABOVE, RESUME_BELOW = 8, 2
 _LEAST_UNIT = 50
 
-# The same in bytes.
+# The same in bytes, those of outputs that wait for their transaction included.
 PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
 
 # The same in electrons from the first unfinished one to the newest: those beyond a stuck one cannot be committed, and are
@@ -44,7 +44,7 @@ class Backpressure:
                 assignment.paused = True
         elif (
             assignment.waiting < RESUME_BELOW * self._unit
-            and assignment.bytes_waiting < RESUME_BELOW_BYTES
+            and assignment.bytes_waiting + assignment.output_bytes < RESUME_BELOW_BYTES
             and assignment.tracker.span < RESUME_BELOW_SPAN
         ):
             self._consumer.resume([TopicPartition(*assignment.partition)])
@@ -56,7 +56,7 @@ class Backpressure:
             return False
         return (
             assignment.waiting > PAUSE_ABOVE * self._unit
-            or assignment.bytes_waiting > PAUSE_ABOVE_BYTES
+            or assignment.bytes_waiting + assignment.output_bytes > PAUSE_ABOVE_BYTES
             or assignment.tracker.span > PAUSE_ABOVE_SPAN
         )
 

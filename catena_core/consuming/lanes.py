@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 
 from catena_core.consuming.assignment import Assignment, Output
 from catena_core.kafka.partition import Partition
@@ -19,13 +20,24 @@ class Lane:
 
     Args:
         name: The thread's name, as logs and stack dumps show it.
+        fail: Called with whatever error a call raises.
         idle: Called whenever everything that was queued has run; it may find more work and queue it.
+
+    Attributes:
+        batch: The batch that it transforms at the moment.
+        last: The batch that waits as the last one, if more of its partition may join it.
     """
 
-    def __init__(self, name: str, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, name: str, fail: Callable[[BaseException], None], idle: Callable[[], None] = lambda: None
+    ) -> None:
         self.name = name
+        self._fail = fail
         self._idle = idle
         self._queue: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._urgent: deque[Callable[[], None]] = deque()
+        self.batch: Batch | None = None
+        self.last: Batch | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -40,8 +52,18 @@ class Lane:
         return self._queue.qsize()
 
     def put(self, work: Callable[..., None], *args: Any) -> None:
-        """Queue a call behind everything queued before it; it must not raise."""
+        """Queue a call behind everything queued before it."""
         self._queue.put((work, args))
+
+    def put_urgent(self, work: Callable[[], None]) -> None:
+        """Queue a call before all others: it runs once the electron under way is done."""
+        self._urgent.append(work)
+        self._queue.put((self.run_urgent, ()))
+
+    def run_urgent(self) -> None:
+        """Run the urgent calls, in this lane."""
+        while self._urgent:
+            self._urgent.popleft()()
 
     def close(self) -> None:
         """End the thread once everything queued has run."""
@@ -49,13 +71,22 @@ class Lane:
 
     def _run(self) -> None:
         while True:
-            if self._queue.empty():
-                self._idle()
-            item = self._queue.get()
-            if item is None:
-                return
-            work, args = item
-            work(*args)
+            try:
+                if self._queue.empty():
+                    self._idle()
+                item = self._queue.get()
+                if item is None:
+                    return
+                work, args = item
+                if self._urgent:
+                    self.run_urgent()
+                work(*args)
+            except BaseException as error:  # the lane goes on, so that the link can end in order
+                self._fail(error)
+
+
+def _nothing() -> None:
+    pass
 
 
 class Batch:
@@ -68,9 +99,10 @@ class Batch:
         bytes: The size of their values, in bytes.
         done: How many of them, from the first on, have been transformed and their outputs sent.
         outputs: In ``exactly_once``: their outputs, with their offsets.
+        start: Which start of the partition's log they belong to.
     """
 
-    __slots__ = ("assignment", "bytes", "done", "messages", "offsets", "outputs")
+    __slots__ = ("assignment", "bytes", "done", "messages", "offsets", "outputs", "run_urgent", "start")
 
     def __init__(self, assignment: Assignment, messages: list[Any], offsets: list[int]) -> None:
         self.assignment = assignment
@@ -79,11 +111,41 @@ class Batch:
         self.bytes = sum(map(len, messages))
         self.done = 0
         self.outputs: list[tuple[int, Output]] = []
+        self.start = assignment.starts
+        self.run_urgent: Callable[[], None] = _nothing
+
+    def take_in(self, other: Batch, most: int) -> bool:
+        """Take in a later batch, unless that is of another partition or makes too many; return whether it has."""
+        is_same = self.assignment is other.assignment and self.start == other.start
+        if not is_same or len(self.messages) + len(other.messages) > most:
+            return False
+        self.messages += other.messages
+        self.offsets += other.offsets
+        self.bytes += other.bytes
+        return True
+
+    def may_go_on(self) -> bool:
+        """Run the urgent calls of the lane; return whether the partition is still this instance's."""
+        assignment = self.assignment
+        assignment.interrupts = False  # before the look at the reasons: one that comes later sets it again
+        self.run_urgent()
+        assignment.interrupts |= assignment.revoked
+        return not assignment.revoked
 
     def discard_outputs(self, offset: int) -> None:
         """Drop the outputs of a failed attempt, as far as the transaction holds them back."""
         while self.outputs and self.outputs[-1][0] == offset:
             self.outputs.pop()
+
+
+class Concurrent(Protocol):
+    """Transforms batches beside the lanes: see :mod:`catena_core.transforming.concurrent`."""
+
+    def start(self, batch: Batch, finished: Callable[[], None]) -> None:
+        """Transform a batch, and call ``finished`` at its end."""
+
+    def is_transforming(self, assignments: Collection[Assignment]) -> bool:
+        """Tell whether electrons of these partitions are under way."""
 
 
 class LanePool:
@@ -95,6 +157,9 @@ class LanePool:
         lanes: How many lanes electrons are spread over by key, or ``"partition"``.
         process: Called in a lane for each batch.
         idle: Called in a lane whenever it has nothing to do; it may find more work and queue it.
+        fail: Called with whatever error one of them raises.
+        concurrent: Transforms batches in place of ``process``, beside the lanes.
+        batch_size: The most messages of a batch: those that wait in the lane of a partition are transformed together.
 
     Attributes:
         are_partitions: Whether each partition has a lane.
@@ -102,8 +167,20 @@ class LanePool:
         in_lanes: The number of electrons that lanes have.
     """
 
-    def __init__(self, lanes: int | str, process: Callable[[Batch], None], idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        lanes: int | str,
+        process: Callable[[Batch], None],
+        idle: Callable[[], None],
+        fail: Callable[[BaseException], None],
+        concurrent: Concurrent | None = None,
+        batch_size: int = 1,
+    ) -> None:
+        self._batch_size = batch_size
+        self._joining = threading.Lock()
+        self._concurrent = concurrent
         self._process = process
+        self._fail = fail
         self._idle = idle
         self._number = 0 if lanes == "partition" else int(lanes)
         self._keyed: list[Lane] = []
@@ -115,13 +192,13 @@ class LanePool:
 
     def open(self) -> None:
         """Start the lanes for all partitions; from now on they call ``idle``."""
-        self._keyed = [Lane(f"lane {number}", self._idle) for number in range(self._number)]
+        self._keyed = [Lane(f"lane {number}", self._fail, self._idle) for number in range(self._number)]
         self.single = self._keyed[0] if self._number == 1 else None
 
     def assigned(self, partition: Partition) -> None:
         """Start the lane of a partition, where each has its own."""
         if self.are_partitions:
-            self._by_partition[partition] = Lane(f"lane {partition[0]}/{partition[1]}", self._idle)
+            self._by_partition[partition] = Lane(f"lane {partition[0]}/{partition[1]}", self._fail, self._idle)
 
     def revoked(self, partition: Partition) -> None:
         """End the lane of a partition once it is done."""
@@ -166,16 +243,35 @@ class LanePool:
         batch.assignment.in_lanes -= len(batch.messages)
         return batch
 
+    def is_transforming(self, assignments: Collection[Assignment]) -> bool:
+        """Tell whether a lane has begun a batch of these partitions; one that begins later finds them revoked."""
+        if self._concurrent is not None and self._concurrent.is_transforming(assignments):
+            return True
+        batches = [lane.batch for lane in self._all()]
+        return any(batch is not None and batch.assignment in assignments for batch in batches)
+
     def _put(self, lane: Lane, batch: Batch) -> None:
         self.in_lanes += len(batch.messages)
         batch.assignment.in_lanes += len(batch.messages)
-        lane.put(self._run, batch)
+        with self._joining:
+            if self.are_partitions and lane.last is not None and lane.last.take_in(batch, self._batch_size):
+                return
+            lane.last = batch
+        lane.put(self._run, lane, batch)
 
-    def _run(self, batch: Batch) -> None:
+    def _run(self, lane: Lane, batch: Batch) -> None:
+        with self._joining:
+            if lane.last is batch:
+                lane.last = None
+        if self._concurrent is not None:
+            self._concurrent.start(batch, lambda: self._finished.put(batch))
+            return
+        lane.batch, batch.run_urgent = batch, lane.run_urgent
         try:
             self._process(batch)
         finally:
             self._finished.put(batch)
+            lane.batch = None
 
     def _all(self) -> list[Lane]:
         return [*self._keyed, *list(self._by_partition.values())]

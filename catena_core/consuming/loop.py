@@ -10,22 +10,26 @@ loop's own thread steps in when the lane stays away (the pattern Leader/Follower
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from catena_core.consuming.assignment import Assignment
+from catena_core.consuming.assignment import Assignment, size_of
 from catena_core.consuming.backpressure import Backpressure
 from catena_core.consuming.fair_queue import FairQueue, weight_of
 from catena_core.consuming.lag import LagMeter
-from catena_core.consuming.lanes import Batch, LanePool
+from catena_core.consuming.lanes import Batch, Concurrent, LanePool
+from catena_core.consuming.refusals import refusal
 from catena_core.consuming.subscription import Subscription
+from catena_core.consuming.topic_watch import TopicWatch
 from catena_core.delivery.base import Delivery
 from catena_core.errors import UsageError
 from catena_core.kafka.client import consumer_properties
+from catena_core.kafka.in_time import StuckError, in_time
 from catena_core.kafka.partition import Partition
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import ConsumerState, Metrics
@@ -36,6 +40,9 @@ _AHEAD = 0.1
 
 # Seconds for which a polling lane may stay away before the loop's own thread polls.
 _ABSENCE = 0.05
+
+# Seconds within which a broker answers a member that leaves, beyond those for the drain.
+_LEAVE_TIMEOUT = 10.0
 
 # Seconds for which the loop reads nothing while lanes are behind, before it pauses partitions.
 _BACK_OFF = 1.0
@@ -56,7 +63,7 @@ class PartitionListener(Protocol):
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
         """React to the loss of partitions; lanes have left their electrons, or the deadline is over."""
 
-    def replayed(self, partition: Partition) -> None:
+    def replayed(self, assignment: Assignment) -> None:
         """React to the end of a replay: the partition was dispatched up to its end for the first time."""
 
 
@@ -76,13 +83,16 @@ class ConsumerLoop:
         replay: Read each partition from its first offset whenever it is assigned, for links that rebuild their state from
             the topics. Partitions are then assigned by range, so that topics with equally many partitions are shared alike.
         batch_size: The most electrons of one read.
+        batch_linger: Seconds for which a read waits for more electrons after the first one.
         one_by_one: Dispatch an electron only when the one before is committed.
         input_mode: How several topics share the lanes: see :func:`catena_core.consuming.fair_queue.weight_of`.
         window: Electrons within which the shares hold.
         drain_timeout: Seconds for which electrons in lanes may go on when their partition is revoked, or the link stops.
         properties: Further librdkafka properties.
+        left_out: Topics that no pattern matches.
         logger: The link's log.
         metrics: The link's metrics.
+        concurrent: Transforms batches in place of ``process``, beside the lanes.
 
     Attributes:
         last_run: When a thread last ran the loop once, by the monotonic clock.
@@ -102,21 +112,28 @@ class ConsumerLoop:
         lanes: int | str,
         replay: bool,
         batch_size: int,
+        batch_linger: float,
         one_by_one: bool,
         input_mode: str,
         window: int,
         drain_timeout: float,
         properties: Mapping[str, str],
+        left_out: Sequence[str],
         logger: LinkLogger,
         metrics: Metrics,
+        concurrent: Concurrent | None = None,
     ) -> None:
         self._subscription = subscription
         self._subscribed: tuple[str, ...] = ()
+        self._topics: tuple[str, ...] = ()
+        self._has_patterns = False
+        self._watch = TopicWatch(endpoint, properties, frozenset(left_out), logger)
         self._listener = listener
         self._flush_linger = idle
         self._delivery = delivery
         self._replay = replay
         self._batch_size = 1 if one_by_one else batch_size
+        self._batch_linger = batch_linger
         self._one_by_one = one_by_one
         self._drain_timeout = drain_timeout
         self._logger = logger
@@ -130,25 +147,37 @@ class ConsumerLoop:
         self.last_run = time.monotonic()
         self._leaving = True
         self._leave_by: float | None = None
+        self._closing = False
         self._has_left = False
-        self._failure: Exception | None = None
+        self._group = group
+        self._instance_id = instance_id
+        self._failure: BaseException | None = None
         self._lane_may_poll = True
         self._done_lately = 0
         self._measured_at = time.monotonic()
         self._ahead = float(self._slice)
         # The protocol of KIP-848 assigns incrementally.
         self._incremental = not replay or properties.get("group.protocol") == "consumer"
-        self._consumer = Consumer(
-            consumer_properties(endpoint, group, instance_id, replay, logger, properties)
-            | {"on_commit": self._on_commit}
-        )
+        settings = consumer_properties(endpoint, group, instance_id, replay, logger, properties)
+        self._log_client_error = settings["error_cb"]
+        self._consumer = Consumer(settings | {"on_commit": self._on_commit, "error_cb": self._on_client_error})
         self._backpressure = Backpressure(self._consumer, self._batch_size)
         self._lag = LagMeter(self._consumer, logger, delivery.transactional)
-        self._lanes = LanePool(lanes, process, self._poll_in_lane)
+        self._lanes = LanePool(lanes, process, self._poll_in_lane, self._fail, concurrent, self._batch_size)
         self._shares_lanes = self._must_share_lanes()
         self._lanes.open()
         delivery.attach(self._consumer)
         metrics.read_consumer(self._state)
+
+    def submit_urgent(self, call: Callable[[], None]) -> None:
+        """Make a call in the lane of a link with a single one, once the electron under way is done; it must not raise."""
+        lane = self._lanes.single
+        if lane is None or lane.is_current:
+            call()
+            return
+        lane.put_urgent(call)
+        for assignment in self._assignments.values():
+            assignment.interrupts = True
 
     def submit(self, call: Callable[..., None], *args: Any, soon: bool = False) -> None:
         """Make a call in the lane of a link with a single one, between electrons.
@@ -173,11 +202,16 @@ class ConsumerLoop:
         assignments = list(self._assignments.items())
         return {partition: (assignment.position, assignment.waiting > 0) for partition, assignment in assignments}
 
+    def problems(self) -> dict[str, str]:
+        """Give the problems for the link's health. Other threads may call it."""
+        return self._watch.problems()
+
     def run(self, stop: threading.Event) -> None:
         """Read until ``stop`` is set, then drain the lanes, commit and leave the group.
 
         Raises:
-            KafkaException: The broker refused for good.
+            ReadingError: The broker refused for good.
+            KafkaException: The client cannot subscribe.
         """
         self._leaving = False
         try:
@@ -212,13 +246,17 @@ class ConsumerLoop:
                 # waits for its lane.
                 if not lane.depth:
                     self._run_once()
-            except Exception as error:
-                self._failure = error
+            except BaseException as error:
+                self._fail(error)
                 return
             finally:
                 self._owner.release()
         if self._idle:
             self._flush_linger()
+
+    def _fail(self, error: BaseException) -> None:
+        """Have the loop's own thread raise an error of a lane."""
+        self._failure = self._failure or error
 
     def _run_once(self) -> None:
         if self._failure is not None:
@@ -229,7 +267,7 @@ class ConsumerLoop:
         self._delivery.maybe_commit(self._assignments.values())
         if self._shares_lanes:
             self._dispatch()
-        if not self._subscribed:
+        if not self._topics:
             time.sleep(0.05)
             return
         if self._back_off():
@@ -272,9 +310,14 @@ class ConsumerLoop:
         if wanted != self._subscribed:
             self._subscribed = wanted
             self._shares_lanes = self._must_share_lanes()
-            if wanted:
+            self._has_patterns = any(name.startswith("^") for name in wanted)
+        topics = self._watch.resolve(wanted) if self._has_patterns else wanted
+        if topics != self._topics:
+            self._watch.has(set(self._topics) - set(topics))
+            self._topics = topics
+            if topics:
                 self._consumer.subscribe(
-                    list(wanted), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+                    list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
                 )
             else:
                 self._consumer.unsubscribe()
@@ -288,8 +331,9 @@ class ConsumerLoop:
             first = self._wait_for_message(timeout)
         if first is None:
             return
-        # `consume(n, t)` would wait out t when fewer than n messages are there.
-        messages = [first, *self._consumer.consume(self._batch_size - 1, 0)] if self._batch_size > 1 else [first]
+        # `consume(n, t)` waits out t when fewer than n messages are there.
+        more = self._consumer.consume(self._batch_size - 1, self._batch_linger) if self._batch_size > 1 else []
+        messages = [first, *more]
         # Messages of a partition come in runs, so its list is seldom looked up.
         by_partition: dict[Partition, list[Any]] = {}
         run: list[Any] = []
@@ -323,11 +367,17 @@ class ConsumerLoop:
         error = message.error()
         if error.code() == KafkaError._PARTITION_EOF:
             assignment = self._assignments.get((message.topic(), message.partition()))
-            if assignment is not None and assignment.replaying:
-                assignment.replaying = False
-                self._listener.replayed(assignment.partition)
-        elif error.fatal():
-            raise KafkaException(error)
+            if assignment is not None and assignment.seek_to < 0:
+                if message.offset() > 0:
+                    assignment.tracker.reached(message.offset())
+                if assignment.replaying:
+                    assignment.replaying = False
+                    self._listener.replayed(assignment)
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and message.topic() in self._topics:
+            self._logger.log(f"reading {message.topic()}: {error.str()}", level="warning")
+            self._watch.misses(message.topic())
+        elif (final := refusal(error, message.topic(), self._group, self._instance_id)) is not None:
+            raise final
         else:
             self._logger.log(f"reading {message.topic() or 'from Kafka'}: {error.str()}", level="warning")
 
@@ -341,6 +391,10 @@ class ConsumerLoop:
                 if not self._lag.verify_start(assignment, batch.offsets[0]):
                     continue
                 assignment.committed = batch.offsets[0]
+            elif batch.offsets[0] < assignment.tracker.next_dispatch:
+                self._logger.log(f"{partition[0]}[{partition[1]}] starts again at {batch.offsets[0]}", level="warning")
+                assignment.start_again(batch.offsets[0])
+                batch.start = assignment.starts
             assignment.waiting += len(messages)
             assignment.bytes_waiting += batch.bytes
             assignment.tracker.dispatched(batch.offsets)
@@ -383,30 +437,41 @@ class ConsumerLoop:
             self._ahead = min(rate * _AHEAD, float(self._backpressure.most_waiting))
             self._done_lately, self._measured_at = 0, now
             self._lag.measure(self._assignments.values())
+            for assignment in self._assignments.values():
+                if assignment.paused:  # a commit may have made room
+                    self._backpressure.apply(assignment)
 
     def _finish(self, batch: Batch) -> None:
         assignment = batch.assignment
         self._done_lately += batch.done
         assignment.waiting -= len(batch.messages)
         assignment.bytes_waiting -= batch.bytes
-        assignment.tracker.finished(batch.offsets[: batch.done] if batch.done < len(batch.offsets) else batch.offsets)
-        assignment.outputs += batch.outputs
+        if batch.start == assignment.starts:
+            assignment.tracker.finished(
+                batch.offsets[: batch.done] if batch.done < len(batch.offsets) else batch.offsets
+            )
+        if batch.outputs:
+            assignment.outputs += batch.outputs
+            assignment.output_bytes += sum(size_of(output) for _, output in batch.outputs)
         if assignment.paused and not assignment.revoked:
             self._backpressure.apply(assignment)
 
     # Rebalances
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._leave_by is not None:
+        if self._closing:
             # While it closes, librdkafka takes this call for the end of the assignment. A commit between that and the real
             # end ends the process, by an assertion (https://github.com/confluentinc/librdkafka/issues/4027).
             self._has_left = True
             return
         names = [(partition.topic, partition.partition) for partition in partitions]
+        if self._leave_by is not None:
+            return  # nothing of them will be read
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
             self._lanes.assigned(name)
         if names:
+            self._watch.has(topic for topic, _ in names)
             self._lag.assigned()
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()
@@ -444,24 +509,49 @@ class ConsumerLoop:
             self._listener.revoked([assignment.partition for assignment in leaving], deadline)
 
     def _drain(self, leaving: Collection[Assignment], deadline: float) -> None:
-        """Discard the queued electrons of these partitions, and wait for those that lanes transform."""
+        """Discard the queued electrons of these partitions, and wait for those that lanes transform at the moment."""
         for assignment in leaving:
-            assignment.revoked = True
+            assignment.revoke()
             self._queue.drop(assignment)
-        while any(assignment.in_lanes for assignment in leaving) and time.monotonic() < deadline:
+        while self._lanes.is_transforming(leaving) and time.monotonic() < deadline:
             if (batch := self._lanes.collect(0.01)) is not None:
                 self._finish(batch)
+        while (batch := self._lanes.collect()) is not None:
+            self._finish(batch)
 
     def _leave(self) -> None:
         leaving = list(self._assignments.values())
         self._leave_by = deadline = time.monotonic() + self._drain_timeout
         self._drain(leaving, deadline)
-        self._delivery.flush_and_commit(leaving, deadline)
-        self._metrics.read_consumer(None)
-        self._consumer.close()
+        try:
+            in_time(lambda: self._commit_while_leaving(deadline), self._drain_timeout + _LEAVE_TIMEOUT)
+            self._closing = True
+            self._watch.close()
+            self._metrics.read_consumer(None)
+            in_time(self._consumer.close, _LEAVE_TIMEOUT)
+        except StuckError:
+            # The client is abandoned, and never freed: that would wait for Kafka, too. A session timeout ends its membership.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._consumer))
+            self._logger.log("Kafka does not answer; ending without leaving the consumer group", level="warning")
+            self._release([TopicPartition(*name) for name in self._assignments], commit=False)
         self._lanes.close()
 
+    def _commit_while_leaving(self, deadline: float) -> None:
+        """Commit all that is finished, and take part in a rebalance meanwhile: Kafka refuses commits until it is over."""
+        while not self._delivery.flush_and_commit(list(self._assignments.values()), deadline):
+            if time.monotonic() > deadline:
+                self._logger.log(
+                    "the last commit did not succeed in time; some electrons will be repeated", level="warning"
+                )
+                return
+            self._consumer.poll(_POLL_TIMEOUT)  # its messages are left to the next instance
+
     # Reports
+
+    def _on_client_error(self, error: KafkaError) -> None:
+        self._log_client_error(error)
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._watch.doubts()
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         if error is not None:

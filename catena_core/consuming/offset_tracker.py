@@ -31,6 +31,10 @@ class OffsetTracker:
         self._pending.extend(b"\x01" * len(offsets))
         self._next = offsets[-1] + 1
 
+    def reached(self, offset: int) -> None:
+        """Note that there is no message before this offset but those dispatched: marks of transactions may follow the last."""
+        self._next = max(self._next, offset)
+
     def finished(self, offsets: Sequence[int]) -> None:
         """Note that the electrons at these offsets, in ascending order, have had their effect."""
         if not offsets:
@@ -49,6 +53,11 @@ class OffsetTracker:
         """The offset from which a successor would have to read on; -1 before anything was dispatched."""
         self._forget_finished()
         return self._offsets[0] if self._offsets else self._next
+
+    @property
+    def next_dispatch(self) -> int:
+        """The least offset that the next message can have; -1 before anything was dispatched."""
+        return self._next
 
     @property
     def span(self) -> int:

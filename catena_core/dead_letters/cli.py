@@ -26,6 +26,7 @@ from catena_core.monitoring import logs
 from catena_core.options import split_properties
 from catena_core.text import printable
 from catena_core.wire import codec
+from catena_core.wire.message import headers_of
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -187,6 +188,9 @@ def show_command(
 @click.option("--all", "everything", is_flag=True, help="Replay all that were not replayed yet.")
 @click.option("--to", metavar="TOPIC", help="Put them into this topic, by key, not where they came from.")
 @click.option("--again", is_flag=True, help="Replay also those that were replayed already.")
+@click.option(
+    "--keep-timestamps", is_flag=True, help="With the times they had there, by which that topic's retention counts."
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be replayed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def replay_command(
@@ -201,6 +205,7 @@ def replay_command(
     everything: bool,
     to: str | None,
     again: bool,
+    keep_timestamps: bool,
     dry_run: bool,
     yes: bool,
 ) -> None:
@@ -259,7 +264,7 @@ def replay_command(
         if not yes:
             click.confirm(f"Replay {len(ready)} dead letters ({plan})?", abort=True)
         with click.progressbar(length=len(ready), label="replaying", file=sys.stderr, hidden=len(ready) < 500) as bar:
-            replayed = session.client.replay(ready, to, bar.update)
+            replayed = session.client.replay(ready, to, bar.update, keep_timestamps)
     gone = len(ready) - replayed
     click.echo(f"replayed {replayed}" + (f"; {gone} are no longer there" if gone else ""))
 
@@ -365,14 +370,14 @@ def _print_table(letters: Sequence[DeadLetter], replayed: Replayed, topics: Sequ
 def _print_letter(letter: DeadLetter, message: Any, replayed: bool, characters: int) -> None:
     click.secho(f"{printable(letter.topic)} {letter.partition}:{letter.offset}", bold=True)
     click.echo(f"  failed: {_when(letter)}{', replayed since' if replayed else ''}")
-    for name, data in message.headers() or ():
+    for name, data in headers_of(message):
         click.echo(f"  {printable(name)}: {_cut(_text(data), max(characters // 2, _SHOWN_HEADER))}")
     click.echo(f"  key: {'none' if message.key() is None else _cut(_text(message.key()), _SHOWN_HEADER)}")
     value = message.value()
     if value is None:
         click.echo("  value: none (a tombstone)\n")
         return
-    content_type = dict(message.headers() or ()).get(codec.CONTENT_TYPE)
+    content_type = dict(headers_of(message)).get(codec.CONTENT_TYPE)
     kind = (content_type or b"").decode("utf-8", "replace") or None
     click.echo(f"  value: {len(value)} bytes{f', {printable(kind)}' if kind else ''}")
     text = _readable(value, kind)
@@ -388,7 +393,7 @@ def _readable(value: bytes, content_type: str | None) -> str:
     # A malformed value, which may be the reason of the failure, is shown as well.
     with suppress(CodecError, UnicodeDecodeError, RecursionError):
         decoded = codec.decode(value, content_type)
-        if content_type == codec.JSON:
+        if content_type and codec.media_type(content_type)[0] == codec.JSON:
             return msgspec.json.format(value, indent=2).decode()
         if not isinstance(decoded, str | bytes):
             return pprint.pformat(decoded, width=100, sort_dicts=False)

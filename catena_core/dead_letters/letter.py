@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from catena_core.wire.message import Headers, Message
+from catena_core.errors import message_of
+from catena_core.text import redacted
+from catena_core.wire.message import Headers, Message, headers_of
 
 ERROR = "error"
 ERROR_TYPE = "error-type"
@@ -18,12 +20,28 @@ LINK = "link"
 ORIGINAL_TOPIC = "original-topic"
 ORIGINAL_PARTITION = "original-partition"
 ORIGINAL_OFFSET = "original-offset"
+ORIGINAL_TIMESTAMP = "original-timestamp"
 ATTEMPTS = "attempts"
 FAILED_AT = "failed-at"
 
+# All of them have this prefix, so that a message's own headers survive. Without it they are added where the message has no
+# header of that name, for readers that know the names of old; ADDED lists those.
+PREFIX = "dead-letter-"
+ADDED = f"{PREFIX}added"
+
 # A message is given these when it becomes a dead letter, and loses them when it is replayed.
 REASON_HEADERS = frozenset(
-    {ERROR, ERROR_TYPE, LINK, ORIGINAL_TOPIC, ORIGINAL_PARTITION, ORIGINAL_OFFSET, ATTEMPTS, FAILED_AT}
+    {
+        ERROR,
+        ERROR_TYPE,
+        LINK,
+        ORIGINAL_TOPIC,
+        ORIGINAL_PARTITION,
+        ORIGINAL_OFFSET,
+        ORIGINAL_TIMESTAMP,
+        ATTEMPTS,
+        FAILED_AT,
+    }
 )
 # Counts the replays of a message; if it fails again, its next dead letter keeps the count.
 REPLAYED = "replayed"
@@ -56,6 +74,7 @@ class DeadLetter:
         attempts: How often it was tried.
         replays: How often it had been replayed before it failed this time.
         complete: Whether it has its value; without it, it cannot be replayed, since it would be taken for a tombstone.
+        original_timestamp: The timestamp it had where it came from, in milliseconds since 1970.
     """
 
     topic: str
@@ -71,6 +90,7 @@ class DeadLetter:
     attempts: int | None
     replays: int
     complete: bool
+    original_timestamp: int | None = None
 
     @property
     def position(self) -> Position:
@@ -78,7 +98,7 @@ class DeadLetter:
         return self.topic, self.partition, self.offset
 
 
-def from_electron(topic: str, message: Any, error: Exception, link: str, attempts: int) -> Message:
+def from_electron(topic: str, message: Any, error: BaseException, link: str, attempts: int) -> Message:
     """Make the dead letter of an electron that a link could not transform.
 
     Args:
@@ -88,12 +108,12 @@ def from_electron(topic: str, message: Any, error: Exception, link: str, attempt
         link: The class of the link.
         attempts: How often it was tried.
     """
-    reason = _reason(error, link, attempts, message.topic(), message.partition(), message.offset())
-    own = [(name, data) for name, data in message.headers() or () if name not in reason]
-    return Message(topic, message.value(), message.key(), own + _encoded(reason))
+    timestamp = message.timestamp()[1]
+    reason = _reason(error, link, attempts, message.topic(), message.partition(), message.offset(), timestamp)
+    return Message(topic, message.value(), message.key(), _with_reason(_own(headers_of(message)), reason))
 
 
-def from_output(topic: str, output: Message, error: Exception, link: str) -> Message:
+def from_output(topic: str, output: Message, error: BaseException, link: str) -> Message:
     """Make the dead letter of a message that a link sent and Kafka refuses.
 
     Args:
@@ -102,19 +122,23 @@ def from_output(topic: str, output: Message, error: Exception, link: str) -> Mes
         error: Why Kafka refuses it.
         link: The class of the link.
     """
-    reason = _reason(error, link, 1, output.topic, output.partition, None)
-    return Message(topic, output.value, output.key, [*(output.headers or ()), *_encoded(reason)])
+    reason = _reason(error, link, 1, output.topic, output.partition, None, output.timestamp)
+    return Message(topic, output.value, output.key, _with_reason(_own(output.headers or []), reason))
 
 
 def without_value(letter: Message) -> Message:
     """Leave out the value of a dead letter that is itself too large; its headers say where the original is."""
-    note = (VALUE_LEFT_OUT, f"{len(letter.value or b'')} bytes, too large for {letter.topic}".encode())
-    return letter.replace(value=None, headers=[*(letter.headers or ()), note])
+    note = f"{len(letter.value or b'')} bytes, too large for {letter.topic}".encode()
+    headers = [*(letter.headers or ()), (PREFIX + VALUE_LEFT_OUT, note), (VALUE_LEFT_OUT, note)]
+    return letter.replace(value=None, headers=headers)
 
 
 def parse(message: Any) -> DeadLetter:
     """Read the headers of a dead letter; leave out those that are missing or malformed."""
-    headers = {name: (data or b"").decode("utf-8", "replace") for name, data in message.headers() or ()}
+    headers = {name: (data or b"").decode("utf-8", "replace") for name, data in headers_of(message)}
+    replays = _number(headers.get(PREFIX + REPLAYED)) or _number(headers.get(REPLAYED)) or 0
+    if ADDED in headers:
+        headers = {name.removeprefix(PREFIX): text for name, text in headers.items() if name.startswith(PREFIX)}
     return DeadLetter(
         topic=message.topic(),
         partition=message.partition(),
@@ -124,45 +148,78 @@ def parse(message: Any) -> DeadLetter:
         original_topic=headers.get(ORIGINAL_TOPIC),
         original_partition=_number(headers.get(ORIGINAL_PARTITION)),
         original_offset=_number(headers.get(ORIGINAL_OFFSET)),
+        original_timestamp=_number(headers.get(ORIGINAL_TIMESTAMP)),
         error_type=headers.get(ERROR_TYPE),
         error=headers.get(ERROR),
         attempts=_number(headers.get(ATTEMPTS)),
-        replays=_number(headers.get(REPLAYED)) or 0,
+        replays=replays,
         complete=VALUE_LEFT_OUT not in headers,
     )
+
+
+def origin_of(message: Message) -> str:
+    """Return the topic that a dead letter of a link's own making came from; that of dead letters if it does not say."""
+    headers = dict(message.headers or ())
+    topic = headers.get(PREFIX + ORIGINAL_TOPIC) or headers.get(ORIGINAL_TOPIC) or b""
+    return topic.decode("utf-8", "replace") or message.topic
 
 
 def is_marker(message: Any) -> bool:
     """Tell whether a message in a topic of dead letters only lists replayed ones."""
     # A message that brought such a header along and then failed has an error besides.
-    names = {name for name, _data in message.headers() or ()}
-    return MARKER in names and ERROR not in names
+    names = {name for name, _data in headers_of(message)}
+    return MARKER in names and not {ERROR, PREFIX + ERROR} & names
 
 
 def replayed_headers(letter: DeadLetter, message: Any) -> list[tuple[str, bytes | None]]:
     """Give the headers of a replayed message: as it first came, and how often it was replayed."""
-    own = [(name, data) for name, data in message.headers() or () if name not in REASON_HEADERS and name != REPLAYED]
-    return [*own, (REPLAYED, str(letter.replays + 1).encode())]
+    headers, count = headers_of(message), str(letter.replays + 1).encode()
+    if any(name == ADDED for name, _data in headers):
+        own = [(name, data) for name, data in _own(headers) if name != PREFIX + REPLAYED]
+        return [*own, (PREFIX + REPLAYED, count)]
+    own = [(name, data) for name, data in headers if name not in REASON_HEADERS and name != REPLAYED]
+    return [*own, (REPLAYED, count)]
+
+
+def _own(headers: Headers) -> Headers:
+    """Leave out the headers of an earlier dead letter, but for the count of replays."""
+    added = {
+        name for item, data in headers if item == ADDED for name in (data or b"").decode("utf-8", "replace").split(",")
+    }
+    ours = {ADDED, *(PREFIX + name for name in REASON_HEADERS), *added}
+    return [(name, data) for name, data in headers if name not in ours]
+
+
+def _with_reason(own: Headers, reason: Mapping[str, str]) -> Headers:
+    """Add the headers of a reason to a message's own."""
+    taken = {name for name, _data in own}
+    encoded = {name: text.encode("utf-8", "replace") for name, text in reason.items()}
+    plain = [(name, data) for name, data in encoded.items() if name not in taken]
+    names = ",".join(name for name, _data in plain).encode()
+    return [*own, *plain, *((PREFIX + name, data) for name, data in encoded.items()), (ADDED, names)]
 
 
 def _reason(
-    error: Exception, link: str, attempts: int, topic: str, partition: int | None, offset: int | None
+    error: BaseException,
+    link: str,
+    attempts: int,
+    topic: str,
+    partition: int | None,
+    offset: int | None,
+    timestamp: int | None,
 ) -> dict[str, str]:
     reason = {
-        ERROR: str(error)[:_LONGEST_REASON],
+        ERROR: redacted(message_of(error)[: 10 * _LONGEST_REASON])[:_LONGEST_REASON],
         ERROR_TYPE: type(error).__name__,
         LINK: link,
         ORIGINAL_TOPIC: topic,
         ORIGINAL_PARTITION: partition,
         ORIGINAL_OFFSET: offset,
+        ORIGINAL_TIMESTAMP: timestamp,
         ATTEMPTS: attempts,
         FAILED_AT: f"{time.time():.3f}",
     }
     return {name: str(item) for name, item in reason.items() if item is not None}
-
-
-def _encoded(reason: Mapping[str, str]) -> Headers:
-    return [(name, text.encode("utf-8", "replace")) for name, text in reason.items()]
 
 
 def _number(text: str | None) -> int | None:

@@ -179,7 +179,11 @@ class DeadLetters:
                 yield letter, message
 
     def replay(
-        self, letters: Sequence[DeadLetter], to: str | None = None, progress: Callable[[int], None] = lambda _n: None
+        self,
+        letters: Sequence[DeadLetter],
+        to: str | None = None,
+        progress: Callable[[int], None] = lambda _n: None,
+        keep_timestamps: bool = False,
     ) -> int:
         """Put messages back as they came, each into the partition it came from, and remember that.
 
@@ -189,6 +193,7 @@ class DeadLetters:
             letters: The letters; each must be complete, and say its original topic unless ``to`` is given.
             to: A topic to put them all into, by key, in place of their own.
             progress: Called with the number of letters just replayed, after each batch.
+            keep_timestamps: Whether they keep the timestamps they had, by which their topics' retention counts.
 
         Returns:
             How many were replayed; less than were asked for if some are gone meanwhile.
@@ -209,7 +214,7 @@ class DeadLetters:
             deliveries = _Deliveries(self._producer)
             try:
                 for letter, message in self.messages(batch):
-                    self._put_back(letter, message, to, deliveries)
+                    self._put_back(letter, message, to, deliveries, keep_timestamps)
             finally:  # also when interrupted: messages on their way arrive, so they must be remembered
                 taken = deliveries.wait()
                 self._remember(taken)
@@ -221,7 +226,9 @@ class DeadLetters:
                 )
         return replayed
 
-    def _put_back(self, letter: DeadLetter, message: Any, to: str | None, deliveries: _Deliveries) -> None:
+    def _put_back(
+        self, letter: DeadLetter, message: Any, to: str | None, deliveries: _Deliveries, keep_timestamps: bool
+    ) -> None:
         topic = to or letter.original_topic
         assert topic is not None  # `replay` has looked
         partition = None
@@ -229,7 +236,8 @@ class DeadLetters:
             # Where the topic was made again with fewer partitions, the key decides.
             within = letter.original_partition < self._partitions.get(topic, 0)
             partition = letter.original_partition if within else None
-        deliveries.send(letter, topic, message.key(), message.value(), replayed_headers(letter, message), partition)
+        headers, timestamp = replayed_headers(letter, message), letter.original_timestamp if keep_timestamps else None
+        deliveries.send(letter, topic, message.key(), message.value(), headers, partition, timestamp)
 
     def _remember(self, letters: Sequence[DeadLetter]) -> None:
         by_partition: dict[Partition, list[DeadLetter]] = defaultdict(list)
@@ -298,6 +306,7 @@ class _Deliveries:
         value: bytes | None,
         headers: list[tuple[str, bytes | None]],
         partition: int | None,
+        timestamp: int | None = None,
     ) -> None:
         def delivered(error: Any, _message: Any) -> None:
             if error is None:
@@ -305,7 +314,8 @@ class _Deliveries:
             elif self.error is None:
                 self.error = error.str()
 
-        where = {} if partition is None else {"partition": partition}
+        given = {"partition": partition, "timestamp": timestamp}
+        where = {name: number for name, number in given.items() if number is not None}
         while True:
             try:
                 self._producer.produce(topic, value, key, headers=headers, on_delivery=delivered, **where)

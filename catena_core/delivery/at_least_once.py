@@ -50,6 +50,10 @@ class NoCommits:
         self.send = producer.send
         self.send_plain = producer.send_plain
 
+    @property
+    def silent_for(self) -> float:
+        return self._producer.silent_for
+
     def attach(self, consumer: Consumer) -> None:
         pass
 
@@ -62,8 +66,8 @@ class NoCommits:
     def maybe_commit(self, assignments: Collection[Assignment]) -> None:
         pass
 
-    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
-        pass
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> bool:
+        return True
 
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         pass
@@ -122,16 +126,17 @@ class AtLeastOnce(NoCommits):
             self._arrival = None
             self._due = time.monotonic() + self._interval
 
-    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> bool:
         wanted = _to_commit(assignments)
         if not wanted:
-            return
+            return True
         arrival = self._producer.arrival()
         if not arrival.done.wait(max(0.0, deadline - time.monotonic())) or arrival.error is not None:
-            return
+            return False
         deadline = min(deadline, time.monotonic() + _REBALANCE_TIMEOUT)
-        while not self._commit(wanted, asynchronous=False) and time.monotonic() < deadline:
+        while not (done := self._commit(wanted, asynchronous=False)) and time.monotonic() < deadline:
             time.sleep(_REBALANCE_TIMEOUT / 10)
+        return done
 
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         """Have the offsets committed with the next ones; or else the electrons are delivered again."""

@@ -49,6 +49,10 @@ class Delivery(Protocol):
     def transactional(self) -> bool:
         """True if outputs and offsets go out together, so that a transform cannot wait for its outputs."""
 
+    @property
+    def silent_for(self) -> float:
+        """The seconds for which outputs have waited and Kafka has taken none."""
+
     def attach(self, consumer: Consumer) -> None:
         """Set the consumer whose offsets are committed."""
 
@@ -58,8 +62,12 @@ class Delivery(Protocol):
     def maybe_commit(self, assignments: Collection[Assignment]) -> None:
         """Commit finished electrons if it is time; the consumer's thread calls it again and again."""
 
-    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
-        """Commit all finished electrons now, because these partitions leave; give up at the deadline (monotonic clock)."""
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> bool:
+        """Commit all finished electrons now, because these partitions leave; give up at the deadline (monotonic clock).
+
+        Returns:
+            Whether all of them are committed.
+        """
 
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         """Note that an asynchronous commit failed."""

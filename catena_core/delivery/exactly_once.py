@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import queue
 import threading
 import time
 from bisect import bisect_left
@@ -20,11 +19,12 @@ from operator import itemgetter
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from catena_core.consuming.assignment import Assignment, Output
+from catena_core.consuming.assignment import Assignment, Output, size_of
 from catena_core.consuming.lanes import Batch
 from catena_core.delivery.base import REBALANCE_ERRORS, Sink
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES, MessageProducer
-from catena_core.errors import CodecError, DeliveryError
+from catena_core.errors import CodecError, DeliveryError, StoppedError
+from catena_core.kafka.in_time import StuckError, in_time
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
 from catena_core.wire.message import Message
@@ -41,16 +41,36 @@ _STUCK_AFTER = 2 * _REQUEST_TIMEOUT
 # Bytes of a value that leave room for key, headers and framing.
 _LARGEST = MAX_MESSAGE_BYTES - 64 * 1024
 
+# Bytes of outputs that belong to no electron and wait for their transaction; with more, whoever sends them waits.
+_MOST_UNBOUND = 64 * 1024 * 1024
+
+# Seconds that a transaction may take before lanes wait for it.
+_SILENT_AFTER = 1.0
+
+# How often in a row a transaction may fail for a reason that is neither a rebalance nor a silent broker.
+_MOST_ABORTS = 20
+
+_PASSING = REBALANCE_ERRORS | {
+    KafkaError._TIMED_OUT,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._PURGE_QUEUE,
+    KafkaError._PURGE_INFLIGHT,
+}
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
+
 _offset_of = itemgetter(0)
 
 
 class HeldOutputs:
     """The sink of a batch: the outputs of its electrons wait with their offsets."""
 
-    __slots__ = ("_batch",)
+    __slots__ = ("_batch", "_wait_for_room")
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, wait_for_room: Callable[[Batch], None]) -> None:
         self._batch = batch
+        self._wait_for_room = wait_for_room
 
     def send(self, message: Message) -> None:
         """Hold a message of the electron that is being transformed.
@@ -58,9 +78,11 @@ class HeldOutputs:
         Raises:
             CodecError: It is too large; in the transaction it would be too late to set the electron aside.
         """
-        if message.value is not None and len(message.value) > _LARGEST:
-            raise CodecError(f"{len(message.value)} bytes are too many for one message of Kafka")
+        value, key = message.value or b"", message.key or b""
+        if len(value) + len(key) > _LARGEST or (message.headers is not None and message.size > _LARGEST):
+            raise CodecError(f"{message.size} bytes are too many for one message of Kafka")
         batch = self._batch
+        self._wait_for_room(batch)
         batch.outputs.append((batch.offsets[batch.done], message))
 
     def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
@@ -87,6 +109,7 @@ class ExactlyOnce:
     """
 
     transactional = True
+    _is_abandoned = False
 
     def __init__(
         self,
@@ -107,11 +130,21 @@ class ExactlyOnce:
         self._interval = interval
         self._due = 0.0
         self._consumer: Consumer | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._unbound_outputs: list[Output] = []  # those that belong to no electron
+        self._unbound_bytes = 0
+        self._committing: set[int] = set()  # threads that must not wait for a transaction, since they make it
+        self._unfinished_since: float | None = None
+        self._aborts = 0
         self._suspected: set[_Identity] = set()
         self._refused: set[_Identity] = set()
         self._alone: _Identity | None = None
+
+    @property
+    def silent_for(self) -> float:
+        """The seconds since the first try of the transaction that has not succeeded yet."""
+        since = self._unfinished_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         pass  # offsets are committed in transactions only
@@ -130,12 +163,32 @@ class ExactlyOnce:
 
     def sink(self, batch: Batch | None) -> Sink:
         """Give the sink of a batch; ``None``: of the next transaction."""
-        return self if batch is None else HeldOutputs(batch)
+        return self if batch is None else HeldOutputs(batch, self._wait_for_room)
+
+    def _wait_for_room(self, batch: Batch) -> None:
+        """Have a lane wait while a transaction takes so long that the brokers must be silent: its outputs would pile up.
+
+        Raises:
+            StoppedError: The link is to stop, or the batch's partition is revoked.
+        """
+        while (since := self._unfinished_since) is not None and time.monotonic() - since > _SILENT_AFTER:
+            if self._stop.is_set() or batch.assignment.revoked:
+                raise StoppedError
+            time.sleep(0.02)
 
     def send(self, message: Message) -> None:
-        """Hold a message that belongs to no electron."""
+        """Hold a message that belongs to no electron; wait while too much is held.
+
+        Raises:
+            StoppedError: The link is to stop meanwhile.
+        """
         with self._lock:
+            while self._unbound_bytes > _MOST_UNBOUND and threading.get_ident() not in self._committing:
+                if self._stop.is_set():
+                    raise StoppedError
+                self._lock.wait(0.1)
             self._unbound_outputs.append(message)
+            self._unbound_bytes += size_of(message)
 
     def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
         """Hold a message of a value and a key that belongs to no electron."""
@@ -159,15 +212,19 @@ class ExactlyOnce:
         """Commit finished electrons if it is time."""
         if time.monotonic() >= self._due:
             self._commit(assignments)
-            self._due = time.monotonic() + self._interval
+            self._due = time.monotonic() + max(self._interval, min(0.05 * self._aborts, 1.0))
 
-    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> None:
-        """Commit all finished electrons now, because these partitions leave."""
-        while not self._commit(assignments) and time.monotonic() < deadline:
+    def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> bool:
+        """Commit all finished electrons now, because these partitions leave; return whether they are."""
+        if self._is_abandoned:
+            return True
+        while not (done := self._commit(assignments)) and time.monotonic() < deadline:
             time.sleep(0.02)
+        return done
 
     def _commit(self, assignments: Collection[Assignment]) -> bool:
         """Make one transaction of all finished electrons; return whether nothing is left to commit."""
+        self._committing.add(threading.get_ident())
         offsets = {}
         outputs: list[Output] = []
         for assignment in assignments:
@@ -182,9 +239,12 @@ class ExactlyOnce:
             unbound = len(self._unbound_outputs)
             outputs += self._unbound_outputs[:unbound]
         if not offsets and not outputs:
+            self._unfinished_since = None
             return True
         if offsets and not self._is_member:
+            self._unfinished_since = None
             return False
+        self._unfinished_since = self._unfinished_since or time.monotonic()
         try:
             self._transact(offsets, outputs)
         except KafkaException as exception:
@@ -195,16 +255,22 @@ class ExactlyOnce:
                 return self._failed(error.__cause__)
             self._fail(error)
             return True
-        except _StuckError:
+        except StuckError:
             return self._replace_client()
+        self._unfinished_since = None
+        self._aborts = 0
         self._metrics.transaction("committed")
         self._suspected.clear()
         self._refused.clear()
         for assignment, offset in offsets.items():
             assignment.committed = offset
-            del assignment.outputs[: bisect_left(assignment.outputs, offset, key=_offset_of)]
+            sent = bisect_left(assignment.outputs, offset, key=_offset_of)
+            assignment.output_bytes -= sum(size_of(output) for _, output in assignment.outputs[:sent])
+            del assignment.outputs[:sent]
         with self._lock:
+            self._unbound_bytes -= sum(map(size_of, self._unbound_outputs[:unbound]))
             del self._unbound_outputs[:unbound]
+            self._lock.notify_all()
         for output in outputs:
             if not isinstance(output, Message):
                 output(None)
@@ -223,7 +289,9 @@ class ExactlyOnce:
             if not self._is_member:  # looked up again, since only now the metadata is known to be a member's
                 raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
             self._retry_transactional(
-                lambda: _in_time(lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT))
+                lambda: in_time(
+                    lambda: client.send_offsets_to_transaction(places, metadata, _REQUEST_TIMEOUT), _STUCK_AFTER
+                )
             )
         self._flush()
         if self._producer.report_refused() or self._producer.failures != failures:
@@ -235,17 +303,25 @@ class ExactlyOnce:
         while (identity := _identity(message)) in self._refused:
             message = self._replace(message, "too large, or not valid there")
         if identity not in self._suspected:
-            self._producer.send_now(message)
+            self._send_or_replace(message)
             return
         self._flush()
         self._alone = identity
         try:
-            self._producer.send_now(message)
+            self._send_or_replace(message)
             self._flush()
             if self._producer.report_refused():
                 raise KafkaException(KafkaError(KafkaError._FAIL, "a message was refused"))
         finally:
             self._alone = None
+
+    def _send_or_replace(self, message: Message) -> None:
+        """Send a message, or its dead letter where Kafka's client does not take it."""
+        while True:
+            try:
+                return self._producer.send_now(message)
+            except CodecError as error:
+                message = self._replace(message, str(error))
 
     def _flush(self) -> None:
         deadline = time.monotonic() + _REQUEST_TIMEOUT
@@ -260,8 +336,16 @@ class ExactlyOnce:
     def _failed(self, exception: KafkaException) -> bool:
         error = exception.args[0]
         self._metrics.transaction("aborted")
-        if error.fatal():
-            self._fail(DeliveryError(f"transactions are at an end: {error.str()}"))
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._fail(self._end(error))
+            return True
+        self._aborts += error.code() not in _PASSING and not error.retriable()
+        if self._aborts > _MOST_ABORTS:
+            self._fail(
+                DeliveryError(
+                    f"a transaction of {self._producer.transactional_id} failed {self._aborts} times in a row: {error.str()}"
+                )
+            )
             return True
         expected = error.code() in REBALANCE_ERRORS
         self._logger.log(
@@ -272,12 +356,20 @@ class ExactlyOnce:
             self._retry_transactional(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
         except KafkaException as further:
             if further.args[0].fatal():
-                self._fail(DeliveryError(f"transactions are at an end: {further.args[0].str()}"))
+                self._fail(self._end(further.args[0]))
                 return True
             if self._stop.is_set():
                 return self._abandon()
             self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
         return False
+
+    def _end(self, error: KafkaError) -> DeliveryError:
+        if error.code() in _FENCED or "fenced" in error.str().lower() or "epoch" in error.str().lower():
+            return DeliveryError(
+                f"another instance took the transactional id {self._producer.transactional_id} ({error.str()}); give each "
+                "instance an --instance-id, or a host name, of its own"
+            )
+        return DeliveryError(f"transactions of {self._producer.transactional_id} are at an end: {error.str()}")
 
     def _retry_transactional(
         self, request: Callable[[], object], attempts: float = _ATTEMPTS, at_the_end: int = 1
@@ -316,20 +408,18 @@ class ExactlyOnce:
             if self._stop.is_set():
                 return self._abandon()
             self._producer.abandon_client()
-            self._fail(DeliveryError(f"Kafka gives no transactions any more: {exception.args[0].str()}"))
+            reason = exception.args[0].str()
+            self._fail(DeliveryError(f"{self._producer.transactional_id} gets no transactions any more: {reason}"))
         return False
 
     def _abandon(self) -> bool:
         """End without closing the client, which would wait for Kafka."""
+        self._is_abandoned = True
         self._producer.abandon_client()
         self._logger.log(
             "Kafka does not answer; the last transaction is left open, and Kafka will abort it", level="warning"
         )
         return True
-
-
-class _StuckError(Exception):
-    """A request did not return."""
 
 
 _Identity = tuple[str, bytes | None, bytes | None]
@@ -338,32 +428,3 @@ _Identity = tuple[str, bytes | None, bytes | None]
 def _identity(message: Message) -> _Identity:
     """Identify a message while a transaction is tried."""
     return message.topic, message.value, message.key
-
-
-def _in_time(request: Callable[[], object]) -> None:
-    """Make a request, waiting no longer than it should take.
-
-    Where the group's coordinator goes away during ``send_offsets_to_transaction``, librdkafka may ignore the timeout and wait
-    for ever (https://github.com/confluentinc/librdkafka/issues/5456).
-
-    Raises:
-        KafkaException: It failed.
-        _StuckError: It does not return.
-    """
-    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            request()
-        except BaseException as error:
-            ended.put(error)
-        else:
-            ended.put(None)
-
-    threading.Thread(target=run, name="transaction", daemon=True).start()
-    try:
-        error = ended.get(timeout=_STUCK_AFTER)
-    except queue.Empty:
-        raise _StuckError from None
-    if error is not None:
-        raise error

@@ -13,15 +13,41 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from catena_core.errors import CodecError, DeliveryError, StoppedError
+from catena_core.errors import CodecError, DeliveryError, StoppedError, described
 from catena_core.kafka.client import client_properties
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.wire.message import Message
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
+# Seconds without a sign that messages arrive, after which the queue takes no new ones until it has run empty once.
+_DOUBTED_AFTER = 10.0
+
 # Errors that no retry mends: the fault of the one message, not of the cluster.
-_REFUSED = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE})
+_REFUSED = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._INVALID_ARG,
+    }
+)
+
+# Errors of a message with which a transaction would fail again and again; without transactions, all others are the end, too.
+_FINAL = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        KafkaError._UNKNOWN_TOPIC,
+    }
+)
 
 
 class Arrival:
@@ -66,6 +92,7 @@ class MessageProducer:
 
     Attributes:
         client: Kafka's own.
+        transactional_id: As given.
         failures: How many messages of transactions did not arrive.
     """
 
@@ -95,6 +122,7 @@ class MessageProducer:
             settings["transactional.id"] = transactional_id
             # The open transaction of a crashed instance hides later messages until this has passed.
             settings.setdefault("transaction.timeout.ms", 10_000)
+        self.transactional_id = transactional_id
         self._on_refused = on_refused
         self._on_failure = on_failure
         self._failure: Exception | None = None
@@ -109,19 +137,26 @@ class MessageProducer:
         self._serving = threading.Lock()
         self._open = threading.Event()
         self._open.set()
+        self._waiting = 0
+        self._moved_at = time.monotonic()
         self._awaited: list[Arrival] = []
         self._asked = threading.Condition()
         self._closing = False
         self._abandoned = False
         self._close_by = math.inf
-        self._deliveries = threading.Thread(target=self._deliver, name="deliveries", daemon=True)
+        self._deliveries = threading.Thread(target=self._run_deliveries, name="deliveries", daemon=True)
         self._deliveries.start()
+
+    @property
+    def silent_for(self) -> float:
+        """The seconds for which messages have waited and Kafka has acknowledged none."""
+        return time.monotonic() - self._moved_at if self._waiting else 0.0
 
     def send(self, message: Message) -> None:
         """Queue one message; wait while the queue is full or being emptied.
 
         Raises:
-            CodecError: It is too large.
+            CodecError: It is too large, or goes to a partition that its topic lacks.
             DeliveryError: The producer cannot send any more.
             StoppedError: It is closed: the sender has outlived the link.
         """
@@ -164,11 +199,14 @@ class MessageProducer:
                     raise
                 raise StoppedError from error  # its client is closed
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise DeliveryError(
-                        f"a message for {message.topic} cannot be sent: {error.args[0].str()}"
-                    ) from error
-                raise CodecError(f"{len(message.value or b'')} bytes are too many for one message of Kafka") from error
+                code, reason = error.args[0].code(), error.args[0].str()
+                if code not in _REFUSED:
+                    raise DeliveryError(f"a message for {message.topic} cannot be sent: {reason}") from error
+                if code == KafkaError.MSG_SIZE_TOO_LARGE:
+                    reason = f"{message.size} bytes are too many for one message of Kafka"
+                elif code == KafkaError._UNKNOWN_PARTITION:
+                    reason = f"{message.topic} has no partition {message.partition}"
+                raise CodecError(reason) from error
 
     def _produce_to(self, message: Message) -> None:
         where: dict[str, int] = {}
@@ -284,7 +322,7 @@ class MessageProducer:
         if error.code() in _REFUSED:
             # The message that Kafka's client gives back lacks the headers.
             self._refused.append((error.str(), sent or Message(message.topic(), message.value(), message.key())))
-        elif self._transactional:
+        elif self._transactional and error.code() not in _FINAL:
             self.failures += 1  # the transaction fails as a whole, and is tried again
         else:
             self._at_end(f"Kafka did not take a message for {message.topic()}: {error.str()}")
@@ -293,6 +331,13 @@ class MessageProducer:
         if self._failure is None:
             self._failure = DeliveryError(reason)
             self._on_failure(self._failure)
+
+    def _run_deliveries(self) -> None:
+        try:
+            self._deliver()
+        except BaseException as error:
+            self._at_end(f"the thread of deliveries ended: {described(error)}")
+            self._open.set()
 
     def _deliver(self) -> None:
         """Empty the queue for each arrival that is asked for, and serve deliveries now and then otherwise."""
@@ -305,7 +350,9 @@ class MessageProducer:
                     return
             if not awaited and not self._has_refused:
                 self.serve()
-                continue
+                self._watch_queue()
+                if time.monotonic() - self._moved_at < _DOUBTED_AFTER:
+                    continue
             self._open.clear()
             self._held = True
             began = time.monotonic()
@@ -320,6 +367,13 @@ class MessageProducer:
             # Senders get as much time as they were held up, or a stream of such requests would starve them.
             time.sleep(min(time.monotonic() - began, 0.002))
 
+    def _watch_queue(self) -> None:
+        """Note whether messages arrive: the queue is empty, or shorter than at the last look."""
+        waiting = len(self.client)
+        if not waiting or waiting < self._waiting:
+            self._moved_at = time.monotonic()
+        self._waiting = waiting
+
     @property
     def _has_refused(self) -> bool:
         """True if there are messages to send once more; a transaction repeats all of its messages instead."""
@@ -329,14 +383,20 @@ class MessageProducer:
         """Wait until everything in the queue has arrived or was refused; return whether it has."""
         while True:
             while not self.flush(0.1):
+                self._watch_queue()
                 if time.monotonic() > self._close_by or self._failure is not None:
                     return False
+            self._watch_queue()
             if not self._has_refused:
                 return True
             # Kafka refuses a whole batch because of one message in it, so each is sent once more by itself.
             _, message = self._refused.popleft()
             others = len(self._refused)
-            self.send_now(message)
+            try:
+                self.send_now(message)
+            except CodecError as error:
+                self._on_refused(str(error), message)
+                continue
             while not self.flush(0.1):
                 if time.monotonic() > self._close_by or self._failure is not None:
                     return False

@@ -6,6 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 
 _SAME_ERROR_AGAIN_AFTER = 30.0
@@ -48,8 +52,25 @@ def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str
         "log_level": 2,
         "error_cb": on_error,
         "reconnect.backoff.max.ms": 2000,
+        "topic.metadata.refresh.interval.ms": 30_000,
         **(properties or {}),
     }
+
+
+def check_properties(properties: Mapping[str, str]) -> None:
+    """Refuse properties that librdkafka does not know, or whose values it does not take, before any client needs them.
+
+    Args:
+        properties: The properties.
+
+    Raises:
+        UsageError: One of them is wrong.
+    """
+    try:
+        AdminClient({"log_level": 0, **properties})
+    except (KafkaException, TypeError, ValueError) as error:
+        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        raise UsageError(f"Kafka's client does not take these properties: {reason}") from error
 
 
 def consumer_properties(
@@ -75,7 +96,6 @@ def consumer_properties(
         "session.timeout.ms": 10_000,
         "heartbeat.interval.ms": 1_000,
         "queued.max.messages.kbytes": 16 * 1024,
-        "topic.metadata.refresh.interval.ms": 30_000,
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "range" if replay else "cooperative-sticky",
@@ -83,7 +103,7 @@ def consumer_properties(
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        "enable.partition.eof": replay,
+        "enable.partition.eof": True,
     }
     if instance_id is not None:
         settings["group.instance.id"] = instance_id

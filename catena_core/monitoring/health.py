@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,11 +38,23 @@ class Health:
         self.ready = False
         self._partitions = partitions
         self._problems: dict[str, str] = {}
+        self._sources: list[Callable[[], Mapping[str, str]]] = []
 
     @property
     def problems(self) -> dict[str, str]:
         """The problems of one moment, by name."""
-        return self._problems.copy()
+        found = self._problems.copy()
+        for source in list(self._sources):
+            found |= source()
+        return found
+
+    def ask(self, source: Callable[[], Mapping[str, str]]) -> None:
+        """Ask for the problems of the moment, too, whenever the health is looked at.
+
+        Args:
+            source: Gives them by name; called from the server's threads.
+        """
+        self._sources.append(source)
 
     def problem(self, name: str, text: str) -> None:
         """Report a problem, or its new text.
@@ -82,7 +94,7 @@ class HealthServer:
         port: The TCP port; 0 for a free one.
         health: The health to serve.
         registry: The link's metrics.
-        host: The address to listen on; by default all of IPv4, as probes and Prometheus call from elsewhere.
+        host: The address to listen on; by default for this machine alone.
 
     Attributes:
         port: The port it listens on.
@@ -91,7 +103,7 @@ class HealthServer:
         UsageError: The port cannot be had.
     """
 
-    def __init__(self, port: int, health: Health, registry: CollectorRegistry, host: str = "0.0.0.0") -> None:
+    def __init__(self, port: int, health: Health, registry: CollectorRegistry, host: str = "127.0.0.1") -> None:
         self._sockets: dict[int, Any] = {}
         try:
             # Enough for Prometheus, a prober and an operator; a stranger who opens more connections waits.

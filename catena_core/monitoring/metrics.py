@@ -40,12 +40,15 @@ class Metrics:
 
     All methods may be called from any thread.
 
+    Args:
+        registry: The registry that an exporter of Prometheus reads; ``None`` for a new one.
+
     Attributes:
-        registry: The registry that an exporter of Prometheus reads.
+        registry: As given.
     """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._consumed = self._counter("consumed", "Electrons taken from Kafka.", "topic", "partition")
         self._produced = self._counter("produced", "Electrons sent and acknowledged by Kafka.", "topic")

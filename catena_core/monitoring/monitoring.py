@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from prometheus_client import CollectorRegistry
+
 from catena_core.kafka.partition import Partition
 from catena_core.monitoring.health import Health, HealthServer
 from catena_core.monitoring.logs import LinkLogger
@@ -21,13 +23,16 @@ class Monitoring:
         group: Its consumer group.
         options: Its options: the port, and how long an electron may take.
         logger: The link's log.
+        registry: The registry of its metrics.
 
     Raises:
         UsageError: The port cannot be had.
     """
 
-    def __init__(self, link: str, uid: str, group: str, options: LinkOptions, logger: LinkLogger) -> None:
-        self.metrics = Metrics()
+    def __init__(
+        self, link: str, uid: str, group: str, options: LinkOptions, logger: LinkLogger, registry: CollectorRegistry
+    ) -> None:
+        self.metrics = Metrics(registry)
         self._partitions: Callable[[], Iterable[Partition]] = tuple
         self.health = Health(link, uid, group, lambda: self._partitions())
         self._watchdog = Watchdog(self.health, logger, timeout=options.consumer_timeout)

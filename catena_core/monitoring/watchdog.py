@@ -112,14 +112,17 @@ class Watchdog:
             self._health.problem(name, text)
         news = [text for name, text in stuck.items() if name not in self._reported]
         if news:
-            self._logger.log("; ".join(news) + ". All threads:\n" + stacks(), level="error")
+            self._logger.log("; ".join(news) + ". All threads:\n" + stacks(), level="error", several_lines=True)
         self._reported = set(stuck)
 
     def _watch(self) -> None:
         while not self._stop.wait(min(self._timeout / 5, 1.0)):
-            if self._consumer is not None:
-                self._observe(self._consumer)
-            self.check()
+            try:
+                if self._consumer is not None:
+                    self._observe(self._consumer)
+                self.check()
+            except Exception as error:
+                self._logger.log(f"the watchdog could not look: {error!r}", level="warning")
 
     def _observe(self, consumer: Watched) -> None:
         self._beat = consumer.last_run

@@ -66,7 +66,7 @@ class Instances(Mapping[str, Mapping[str, Any]]):
         self._ended: deque[Gone] = deque(maxlen=_REMEMBERED_ENDS)
         self._views: dict[str, Mapping[str, Any]] = {
             "by_uid": _Live(lambda: self._by_uid),
-            "by_group": _Live(lambda: self._by_group),
+            "by_group": _Live(lambda: self._by_group, _catenae_group),
         }
 
     @property
@@ -167,14 +167,31 @@ def is_meant(to: str, uid: str, group: str, kind: str) -> bool:
     return to in (uid, group) or to.casefold() == kind.casefold()
 
 
-class _Live(Mapping[str, Item], Generic[Item]):
-    """A view of a dictionary that is replaced at each change."""
+def _catenae_group(name: str, groups: Mapping[str, Any]) -> str:
+    """Find the group that Catenae would have named so: ``catenae_`` and the class in small letters."""
+    kind = name.removeprefix("catenae_")
+    return next((group for group in groups if kind != name and group.lower() == kind), name)
 
-    def __init__(self, current: Callable[[], dict[str, Item]]) -> None:
+
+class _Live(Mapping[str, Item], Generic[Item]):
+    """A view of a dictionary that is replaced at each change.
+
+    Args:
+        current: Gives the dictionary.
+        meant: Gives the key that stands for one that is not there.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], dict[str, Item]],
+        meant: Callable[[str, Mapping[str, Any]], str] = lambda key, _current: key,
+    ) -> None:
         self._current = current
+        self._meant = meant
 
     def __getitem__(self, key: str) -> Item:
-        return self._current()[key]
+        current = self._current()
+        return current[key if key in current else self._meant(key, current)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._current())

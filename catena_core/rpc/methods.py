@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from catena_core.errors import InternalError, InvalidParamsError, MethodNotFoundError, UsageError
+from catena_core.errors import (
+    InternalError,
+    InvalidParamsError,
+    MethodNotFoundError,
+    UsageError,
+    described,
+    message_of,
+)
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc.record import Record
 
@@ -98,10 +105,14 @@ class Methods(Mapping[str, Method]):
     Args:
         target: The object; usually a link.
         logger: The log of errors that methods raise.
+        end: Called with the ``SystemExit`` of a method.
     """
 
-    def __init__(self, target: object, logger: LinkLogger) -> None:
+    def __init__(
+        self, target: object, logger: LinkLogger, end: Callable[[BaseException], None] = lambda _error: None
+    ) -> None:
         self._logger = logger
+        self._end = end
         self._owner = type(target).__name__
         kind = type(target)
         self._methods = {
@@ -131,13 +142,15 @@ class Methods(Mapping[str, Method]):
         bound = method.bind(args, kwargs, context)
         try:
             return bound()
-        except (Exception, SystemExit) as error:  # a method that exits must not take the thread for calls with it
+        except BaseException as error:  # no error of a method may take the thread for calls with it
             place = traceback.extract_tb(error.__traceback__)[-1]
             self._logger.log(
-                f"method {name}, called by {context.uid}, failed at {place.filename}:{place.lineno}: {error!r}",
+                f"method {name}, called by {context.uid}, failed at {place.filename}:{place.lineno}: {described(error)}",
                 level="error",
             )
-            raise InternalError(f"{type(error).__name__}: {error}") from error
+            if isinstance(error, SystemExit):
+                self._end(error)
+            raise InternalError(f"{type(error).__name__}: {message_of(error)}") from error
 
     def __getitem__(self, name: str) -> Method:
         return self._methods[name]

@@ -24,6 +24,7 @@ from catena_core.errors import (
     RPCError,
     RPCTimeoutError,
     StoppedError,
+    described,
 )
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc.instances import HEARTBEAT, Instances, is_meant
@@ -65,6 +66,7 @@ class Peer:
         send: Sends a message to all instances, this one included; raises :class:`RPCError` when it cannot.
         threads: How many requests are run side by side; 0 runs each in the thread that brings it.
         heartbeat: Seconds between two signs of life.
+        end: Called with the ``SystemExit`` of a method.
     """
 
     def __init__(
@@ -78,11 +80,12 @@ class Peer:
         send: Send,
         threads: int = 1,
         heartbeat: float = HEARTBEAT,
+        end: Callable[[BaseException], None] = lambda _error: None,
     ) -> None:
         self.uid = uid
         self.group = group
         self.kind = kind or type(target).__name__
-        self.methods = Methods(target, logger)
+        self.methods = Methods(target, logger, end)
         self.instances = Instances(uid, heartbeat)
         self._logger = logger
         self._send_wire = send
@@ -320,8 +323,8 @@ class Peer:
         while (item := self._requests.get()) is not None:
             try:
                 self._run(*item)
-            except Exception as error:  # the thread serves many requests, and must outlive each of them
-                self._logger.log(f"the request {item[0].method} was not answered: {error!r}", level="error")
+            except BaseException as error:  # the thread serves many requests, and must outlive each of them
+                self._logger.log(f"the request {item[0].method} was not answered: {described(error)}", level="error")
 
     def _run(self, request: Request, wire: Wire) -> None:
         if request.expires is not None and time.time() > request.expires:

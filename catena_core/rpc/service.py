@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from catena_core.errors import CatenaError, RPCError
+from catena_core.errors import RPCError, described
 from catena_core.kafka.client import ErrorThrottle, client_properties
 from catena_core.kafka.watermarks import REFUSED, watermarks
 from catena_core.monitoring.logs import LinkLogger
@@ -31,6 +31,8 @@ _LEADER_TIMEOUT = 20.0
 # Apache Kafka answers a waiting reader when something arrives; the embedded broker only when the wait is over.
 _WAIT_ON_EMBEDDED = "10"
 _ANNOUNCEMENT_TIMEOUT = 2.0
+# Seconds after which an instance that could not take part tries again.
+_AGAIN_AFTER = 10.0
 _NOT_STARTED = "they have not been started"
 
 
@@ -58,6 +60,7 @@ class RpcService(Peer):
         threads: How many requests are run side by side.
         topic: The topic that all instances share.
         heartbeat: Seconds between two signs of life; an instance is forgotten after three that are missed.
+        end: Called with the ``SystemExit`` of a method.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class RpcService(Peer):
         threads: int = 1,
         topic: str = TOPIC,
         heartbeat: float = HEARTBEAT,
+        end: Callable[[BaseException], None] = lambda _error: None,
     ) -> None:
         super().__init__(
             target,
@@ -83,6 +87,7 @@ class RpcService(Peer):
             send=self._produce,
             threads=max(1, threads),
             heartbeat=heartbeat,
+            end=end,
         )
         self._endpoint = endpoint
         self._properties = dict(properties or {})
@@ -105,18 +110,14 @@ class RpcService(Peer):
     def start(self) -> None:
         """Take part: from the return on, no call to this instance is missed.
 
-        Where the topic can be neither made nor read, the reason is logged, and calls raise :class:`RPCError` with it.
+        Where the topic can be neither made nor read, the reason is logged, and calls raise :class:`RPCError` with it until
+        another try succeeds: a broker that was slow once must not leave this instance alone for ever.
         """
-        try:
-            ensure(self._endpoint, [RpcTopic(self._topic, partitions=1)], self._properties)
-            self._consumer = self._positioned_consumer()
-        except (CatenaError, KafkaException) as error:
-            self._give_up(_reason(error))
-            return
-        self._unavailable = None
+        joined = self._join()
         self._reader.start()
-        self.announce(asks=True)
-        self.instances.wait_for(self.uid, _ANNOUNCEMENT_TIMEOUT, given_up=lambda: self._unavailable is not None)
+        if joined:
+            self.announce(asks=True)
+            self.instances.wait_for(self.uid, _ANNOUNCEMENT_TIMEOUT, given_up=lambda: self._unavailable is not None)
 
     def close(self) -> None:
         """Say farewell, let methods under way finish, and leave, within about five seconds."""
@@ -131,6 +132,17 @@ class RpcService(Peer):
             self._producer.close()  # its threads end now, not when it is collected some time
 
     # The topic
+
+    def _join(self) -> bool:
+        """Make the topic and find its end; return whether that succeeded."""
+        try:
+            ensure(self._endpoint, [RpcTopic(self._topic, partitions=1)], self._properties)
+            self._consumer = self._positioned_consumer()
+        except Exception as error:
+            self._give_up(_reason(error))
+            return False
+        self._unavailable = None
+        return True
 
     def _check_usable(self) -> None:
         super()._check_usable()
@@ -176,8 +188,19 @@ class RpcService(Peer):
             raise RPCError(f"Kafka does not take the message: {_reason(error)}") from error
 
     def _read(self) -> None:
-        consumer = self._consumer
-        assert consumer is not None
+        while not self._stop.is_set():
+            if self._consumer is not None:
+                self._serve(self._consumer)
+                self._consumer.close()
+                self._consumer = None
+            elif not self._stop.wait(_AGAIN_AFTER) and self._join():
+                self._logger.log(f"remote calls work again: the topic {self._topic} can be used now")
+                self.announce(asks=True)
+        if self._consumer is not None:
+            self._consumer.close()
+
+    def _serve(self, consumer: Consumer) -> None:
+        """Read messages until the end of this instance, or of its right to read them."""
         next_sign = time.monotonic() + self._heartbeat
         while not self._stop.is_set() and self._unavailable is None:
             try:
@@ -189,8 +212,7 @@ class RpcService(Peer):
                     next_sign = time.monotonic() + self._heartbeat
                     self.announce()
             except Exception as error:  # one message, or a full queue, must not end all remote calls
-                self._logger.log(f"remote calls: {error!r}", level="warning")
-        consumer.close()
+                self._logger.log(f"remote calls: {described(error)}", level="warning")
 
     def _take_message(self, message: Any) -> None:
         error = message.error()

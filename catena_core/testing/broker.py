@@ -42,7 +42,7 @@ def open_broker(endpoint: str | None) -> Iterator[TestBroker]:
         CatenaError: None answers there.
     """
     if endpoint is None:
-        with EmbeddedBroker() as embedded:
+        with EmbeddedBroker(first_rebalance_delay=0.1) as embedded:
             yield TestBroker(embedded.endpoint, CLIENT_PROPERTIES, embedded.create_topic)
     else:
         properties = environment_properties()

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,9 +24,9 @@ from catena_core.errors import StoppedError, UsageError
 from catena_core.link import Link
 from catena_core.rpc import LocalRpc, Peer
 from catena_core.table import TableContent
-from catena_core.transforming.results import read_result
+from catena_core.transforming.results import is_async, read_results, run_async
 from catena_core.wire import codec
-from catena_core.wire.message import Message, reader, writer
+from catena_core.wire.message import Headers, Message, reader, writer
 
 
 class ManualClock:
@@ -76,7 +77,9 @@ class ManualClock:
             at, _, interval, call = heapq.heappop(self._due)
             self._now = max(self._now, at)
             call()
-            heapq.heappush(self._due, (at + interval, next(self._numbers), interval, call))
+            # A loop without an interval comes once in each step.
+            again = at + interval if interval else math.nextafter(until, math.inf)
+            heapq.heappush(self._due, (again, next(self._numbers), interval, call))
         self._now = max(self._now, until)
 
 
@@ -116,13 +119,19 @@ class LinkDriver:
         self._lock = threading.Lock()
         self._read, self._read_output = reader(link.input_format), reader(link.output_format)
         self._write_input = writer(link.input_format, "input")
-        self._write = writer(link.output_format, link._catena.definition.default_topic)
+        self._write = writer(
+            link.output_format, link._catena.definition.default_topic, keep_timestamps=link.keep_timestamps
+        )
+        self._event_time: int | None = (
+            None  # of the electron that is being transformed, where the link keeps timestamps
+        )
         self._clock = ManualClock(now) if now is not None else None
         if self._clock is not None:
             link._catena.clock = self._clock
         self._rpc = rpc or LocalRpc()
         self._peer: Peer | None = None
         self.sent: list[Electron] = []
+        link._catena.definition.check(link.options)
         link._catena.attach(self, setup_kwargs)
         self.rpc()
 
@@ -139,6 +148,26 @@ class LinkDriver:
             Exception: The error of the transform. On Kafka the electron would be tried again and then go to the dead letters.
             CodecError: The electron, or an output of the link, cannot be put on the wire in the link's format.
         """
+        return self.transform_batch([electron])
+
+    def transform_batch(self, electrons: Sequence[Any]) -> list[Electron]:
+        """Hand the link electrons that a lane gets together: see :meth:`transform`."""
+        before = len(self.sent)
+        arrived = [self._arrive(electron) for electron in electrons]
+        self._link.prepare_batch(arrived)
+        try:
+            for electron in arrived:
+                self._event_time = electron.timestamp if self._link.keep_timestamps else None
+                returned = self._link.transform(electron)
+                for result in run_async(returned) if is_async(returned) else read_results(returned):
+                    self.send(result.electrons)
+                    if result.callback is not None:
+                        result.callback()
+        finally:
+            self._event_time = None
+        return self.sent[before:]
+
+    def _arrive(self, electron: Any) -> Electron:
         if not isinstance(electron, Electron):
             electron = Electron(value=electron)
         topic = electron.topic or next(iter(self._link.input_topics), None)
@@ -149,12 +178,7 @@ class LinkDriver:
         self._offsets[place] = offset + 1
         message = self._write_input(electron)
         timestamp = electron.timestamp if electron.timestamp is not None else int(self._link.now() * 1000)
-        before = len(self.sent)
-        result = read_result(self._link.transform(self._read(_Arrived(message, timestamp), topic, place[1], offset)))
-        self.send(result.electrons)
-        if result.callback is not None:
-            result.callback()
-        return self.sent[before:]
+        return self._read(_Arrived(message, timestamp), topic, place[1], offset)
 
     def generate(self, seconds: float | None = None) -> list[Electron]:
         """Call the generator once.
@@ -172,11 +196,16 @@ class LinkDriver:
         before = len(self.sent)
         with suppress(StoppedError):
             if seconds is None:
-                self._link.generator()
+                self._send_generated()
             else:
                 with self._manual_clock().lasting(seconds):
-                    self._link.generator()
+                    self._send_generated()
         return self.sent[before:]
+
+    def _send_generated(self) -> None:
+        generated: object = self._link.generator()
+        for value in generated if isinstance(generated, Generator) else ():
+            self._link.send(value)
 
     def assign(self, *partitions: tuple[str, int]) -> list[Electron]:
         """Assign partitions, replayed to their (empty) ends; return the electrons that the link sent meanwhile."""
@@ -228,6 +257,8 @@ class LinkDriver:
         """Record electrons that the link sends."""
         for electron in electrons:
             message = self._write(electron)
+            if message.timestamp is None and self._event_time is not None:
+                message = message.replace(timestamp=self._event_time)
             arrived = self._read_output(_Arrived(message, message.timestamp or 0), message.topic, 0, 0)
             sent = arrived.replace(
                 topic=message.topic,
@@ -292,7 +323,7 @@ class _Arrived:
     def value(self) -> bytes | None:
         return self._message.value
 
-    def headers(self) -> list[tuple[str, bytes]] | None:
+    def headers(self) -> Headers | None:
         return self._message.headers
 
     def timestamp(self) -> tuple[int, int]:

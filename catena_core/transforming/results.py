@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from types import GeneratorType
 from typing import Any
 
 from catena_core.electron import Electron
@@ -29,12 +32,64 @@ def read_result(returned: Any) -> Result:
     Args:
         returned: ``None`` (nothing), a value, an :class:`Electron`, a list of either, or a tuple
             ``(any of these, callback)``, ``(…, callback, args)`` or ``(…, callback, kwargs)``. Any other tuple is a value.
+            Arguments are a list, a tuple, or a single one that is neither, nor a dictionary.
     """
     if isinstance(returned, tuple) and 2 <= len(returned) <= 3 and callable(returned[1]):
-        callback, given = returned[1], returned[2] if len(returned) == 3 else ()
-        bound = functools.partial(callback, **given) if isinstance(given, dict) else functools.partial(callback, *given)
+        callback, given = returned[1], returned[2] if len(returned) == 3 else None
+        bound = (
+            functools.partial(callback, **given)
+            if isinstance(given, dict)
+            else functools.partial(callback, *positional(given))
+        )
         return Result(to_electrons(returned[0]), bound)
     return Result(to_electrons(returned))
+
+
+def read_results(returned: Any) -> Iterator[Result]:
+    """Read what a transform returned, or each value that it yields, as it comes.
+
+    Args:
+        returned: As for :func:`read_result`; or a generator of such values.
+    """
+    if isinstance(returned, GeneratorType):
+        yield from map(read_result, returned)
+    else:
+        yield read_result(returned)
+
+
+async def read_results_async(returned: Any) -> AsyncIterator[Result]:
+    """Read what an ``async`` transform returned, or each value that it yields, as it comes.
+
+    Args:
+        returned: As for :func:`read_results`; or a coroutine or an asynchronous generator of such values.
+    """
+    if isinstance(returned, AsyncIterator):
+        async for value in returned:
+            yield read_result(value)
+        return
+    for result in read_results(await returned if inspect.isawaitable(returned) else returned):
+        yield result
+
+
+def is_async(returned: Any) -> bool:
+    """Tell whether a transform returned something that an event loop must run."""
+    return inspect.isawaitable(returned) or isinstance(returned, AsyncIterator)
+
+
+def run_async(returned: Any) -> list[Result]:
+    """Run what an ``async`` transform returned, in the calling thread, and read all its results."""
+
+    async def collect() -> list[Result]:
+        return [result async for result in read_results_async(returned)]
+
+    return asyncio.run(collect())
+
+
+def positional(args: Any) -> tuple[Any, ...]:
+    """Read the positional arguments of a call: a list or a tuple of them, or a single one; ``None`` gives none."""
+    if args is None:
+        return ()
+    return tuple(args) if isinstance(args, list | tuple) else (args,)
 
 
 def to_electrons(content: Any) -> list[Electron]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
-from tenacity.nap import sleep_using_event
 
 from catena_core.dead_letters.policy import DeadLetterLimitError
-from catena_core.errors import CodecError, DeliveryError, RejectedError, StoppedError, UsageError
+from catena_core.errors import CodecError, DeliveryError, RejectedError, StoppedError, UsageError, described
 from catena_core.monitoring.logs import LinkLogger
+
+# Seconds after which a wait looks again whether it has a reason to end.
+_STEP = 0.1
 
 # The electron is at fault, and no retry would help.
 REJECTIONS = (RejectedError, CodecError)
@@ -20,12 +23,13 @@ FATAL = (StoppedError, UsageError, DeliveryError, DeadLetterLimitError, SystemEx
 
 def retry(
     attempt: Callable[[], None],
-    first_error: Exception,
+    first_error: BaseException,
     attempts: int,
     backoff: tuple[float, float],
     stop: threading.Event,
     logger: LinkLogger,
-) -> tuple[Exception, int] | None:
+    is_lost: Callable[[], bool] = lambda: False,
+) -> tuple[BaseException, int] | None:
     """Repeat an attempt that failed once, until it succeeds or its attempts are used up.
 
     Args:
@@ -35,12 +39,13 @@ def retry(
         backoff: The first and the longest wait in seconds; it doubles, with jitter.
         stop: Set when the link is to stop: it ends a wait, and no attempt follows.
         logger: The log of failed attempts.
+        is_lost: Tells whether another instance has the electron now: this ends a wait, and the attempt is to notice it.
 
     Returns:
         ``None`` after a success; else the last error, and how often it was tried.
 
     Raises:
-        Exception: One of :data:`FATAL`.
+        BaseException: One of :data:`FATAL`.
     """
     if isinstance(first_error, REJECTIONS):
         return first_error, 1
@@ -58,13 +63,20 @@ def retry(
     def log(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait = state.next_action.sleep if state.next_action else 0
-        logger.log(f"attempt {state.attempt_number} failed, again in {wait:.1f} s: {error!r}", level="warning")
+        reason = described(error) if error else ""
+        logger.log(f"attempt {state.attempt_number} failed, again in {wait:.1f} s: {reason}", level="warning")
+
+    def sleep(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not is_lost() and (left := until - time.monotonic()) > 0:
+            if stop.wait(min(left, _STEP)):
+                return
 
     retrying = Retrying(
         stop=stop_after_attempt(attempts),
         wait=wait_random_exponential(backoff[0], max=backoff[1]),
         retry=retry_if_not_exception_type((*REJECTIONS, *FATAL)),
-        sleep=sleep_using_event(stop),
+        sleep=sleep,
         before_sleep=log,
         reraise=True,
     )
@@ -72,6 +84,6 @@ def retry(
         retrying(run)
     except FATAL:
         raise
-    except Exception as error:
+    except BaseException as error:
         return error, tried
     return None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 from catena_core.consuming.assignment import Assignment
@@ -16,20 +21,28 @@ from catena_core.definition import LinkDefinition
 from catena_core.delivery.base import Delivery, Sink
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.electron import NO_HEADERS, Electron
-from catena_core.errors import StoppedError
+from catena_core.errors import CatenaError, CodecError, StoppedError, described
 from catena_core.monitoring import tracing
 from catena_core.monitoring.metrics import Metrics
-from catena_core.transforming.results import read_result
-from catena_core.transforming.retry import FATAL, retry
-from catena_core.wire.message import Message, reader, unmarked_encoder, writer
+from catena_core.transforming.results import Result, is_async, read_results, read_results_async, run_async
+from catena_core.transforming.retry import FATAL, REJECTIONS, retry
+from catena_core.wire.codec import has_odd_number
+from catena_core.wire.message import NO_TIMESTAMP, Message, reader, unmarked_encoder, writer
+
+# Its partition would stand still. The error may be another link's, in one process with this one.
+_NOT_STOPPING = "the transform raised StoppedError, but the link is not stopping; catch it where it comes from"
 
 
-class LaneContext(threading.local):
-    """The electron that the calling thread transforms: its partition, the sink of its outputs, and its trace."""
+class LaneContext:
+    """The electron that a thread, or task, transforms: its partition, its trace, and the sink and event time of its outputs."""
 
-    assignment: Assignment | None = None
-    sink: Sink | None = None
-    trace: dict[str, str] | None = None
+    __slots__ = ("assignment", "sink", "timestamp", "trace")
+
+    def __init__(self, assignment: Assignment | None = None, sink: Sink | None = None) -> None:
+        self.assignment = assignment
+        self.sink = sink
+        self.timestamp: int | None = None  # of outputs, where the link keeps timestamps
+        self.trace: dict[str, str] | None = None
 
 
 class Transformer:
@@ -44,8 +57,6 @@ class Transformer:
         metrics: Counts electrons.
         stop: Set when the link is to stop: no further attempts then.
 
-    Attributes:
-        context: The electron that the calling thread transforms.
     """
 
     def __init__(
@@ -58,7 +69,7 @@ class Transformer:
         metrics: Metrics,
         stop: threading.Event,
     ) -> None:
-        self.context = LaneContext()
+        self._context: ContextVar[LaneContext] = ContextVar("electron")
         self._definition = definition
         self._link = definition.link
         self._delivery = delivery
@@ -67,11 +78,22 @@ class Transformer:
         self._fail = fail
         self._metrics = metrics
         self._stop = stop
+        self._prepares = definition.prepares
         self._default_topic = definition.default_topic
         self._read = reader(self._link.input_format)
-        self._write = writer(self._link.output_format, self._default_topic, definition.default_key)
+        self._keeps = self._link.keep_timestamps
+        self._write = writer(self._link.output_format, self._default_topic, definition.default_key, self._keeps)
         self._encode = unmarked_encoder(self._link.output_format)
         self._policy = DeadLetterPolicy(self._link.dead_letter_limits)
+
+    @property
+    def context(self) -> LaneContext:
+        """The electron that the calling thread, or task, transforms."""
+        context = self._context.get(None)
+        if context is None:
+            context = LaneContext()
+            self._context.set(context)
+        return context
 
     def process(self, batch: Batch) -> None:
         """Transform a batch, as far as it comes: until it is done, revoked, or the link fails.
@@ -84,18 +106,26 @@ class Transformer:
         read, transform = self._read, self._link.transform
         sink = context.sink = self._delivery.sink(batch)
         send_plain, default_topic = sink.send_plain, self._default_topic or ""
-        encode = self._encode if default_topic else None
+        keeps = self._keeps
+        encode = self._encode if default_topic and not keeps else None
         sent: Counter[str] = Counter()
         began, done, plain, dead_letters, traced = time.perf_counter(), 0, 0, 0, False
         try:
+            if self._prepares:
+                self._prepare(batch)
             for message, offset in zip(batch.messages, batch.offsets, strict=True):
-                if assignment.revoked:
-                    return
                 batch.done = done
+                if assignment.interrupts:
+                    context.assignment = context.sink = context.timestamp = None  # urgent calls belong to no electron
+                    if not batch.may_go_on():
+                        return
+                    context.assignment, context.sink = assignment, sink
                 try:
                     electron = read(message, topic, partition, offset)
                     if electron.headers is not NO_HEADERS:
                         context.trace, traced = tracing.child(electron.headers), True
+                    if keeps:
+                        context.timestamp = electron.timestamp
                     returned = transform(electron)
                     if (
                         encode is not None
@@ -110,7 +140,10 @@ class Transformer:
                     ):
                         # A short way of `_emit`, which serves most outputs of most links.
                         try:
-                            send_plain(default_topic, encode(returned.value), returned.key.encode())
+                            data = encode(returned.value)
+                            if data.find(b"null") >= 0 and has_odd_number(returned.value):
+                                raise ValueError
+                            send_plain(default_topic, data, returned.key.encode())
                             plain += 1
                         except Exception:
                             self._emit(returned, sink, sent)  # raises an error that names the reason
@@ -122,18 +155,19 @@ class Transformer:
                         self._emit(returned, sink, sent)
                 except FATAL:
                     raise
-                except Exception as error:
+                except BaseException as error:  # a cancelled task or a native extension's panic is no `Exception`
                     batch.discard_outputs(offset)
                     dead_letters += self._retry(message, offset, error, batch, sink, sent)
                 if traced:
                     context.trace, traced = None, False
                 done += 1
-        except (StoppedError, SystemExit):
-            return
-        except Exception as error:
+        except StoppedError:
+            if not (self._stop.is_set() or assignment.revoked):
+                self._fail(CatenaError(_NOT_STOPPING))
+        except BaseException as error:
             self._fail(error)
         finally:
-            context.assignment = context.sink = context.trace = None
+            context.assignment = context.sink = context.trace = context.timestamp = None
             batch.done = done
             if done:
                 self._metrics.consumed(topic, partition, done)
@@ -145,23 +179,44 @@ class Transformer:
             self._policy.record_success(done - dead_letters)
             self._serve()
 
+    def _prepare(self, batch: Batch) -> None:
+        """Let the link prepare for the electrons of a batch that can be read."""
+        topic, partition = batch.assignment.partition
+        electrons = []
+        for message, offset in zip(batch.messages, batch.offsets, strict=True):
+            with suppress(CodecError):  # `process` meets it again, and sets the electron aside
+                electrons.append(self._read(message, topic, partition, offset))
+        try:
+            self._link.prepare_batch(electrons)
+        except FATAL:
+            raise
+        except BaseException as error:
+            self._link.logger.log(f"prepare_batch failed: {described(error)}", level="error")
+
     def message_of(self, electron: Electron) -> Message:
-        """Put an electron on the wire, with the trace of the electron that the calling thread transforms.
+        """Put an electron on the wire, with the trace, or the event time, of the electron that the calling thread transforms.
 
         Raises:
             CodecError: Its key or value cannot be put on the wire.
             UsageError: It has no topic, and the link has none to write to.
         """
         message = self._write(electron)
-        trace = self.context.trace
-        if trace is None:
+        context = self._context.get(None)
+        if context is None:
+            return message
+        if message.timestamp is None and context.timestamp is not None and context.timestamp != NO_TIMESTAMP:
+            message = message.replace(timestamp=context.timestamp)
+        if (trace := context.trace) is None:
             return message
         headers = [item for item in message.headers or () if item[0] not in trace]
         return message.replace(headers=headers + [(name, text.encode()) for name, text in trace.items()])
 
     def _emit(self, returned: Any, sink: Sink, sent: Counter[str]) -> None:
         """Send the result of a transform: all of it or, where some of it cannot be sent, nothing."""
-        result = read_result(returned)
+        for result in run_async(returned) if is_async(returned) else read_results(returned):
+            self._emit_result(result, sink, sent)
+
+    def _emit_result(self, result: Result, sink: Sink, sent: Counter[str]) -> None:
         for message in [self.message_of(electron) for electron in result.electrons]:
             sink.send(message)
             sent[message.topic] += 1
@@ -169,7 +224,69 @@ class Transformer:
             callback = result.callback
             sink.then(lambda error: None if error else self._callback(callback))
 
-    def _retry(self, message: Any, offset: int, first: Exception, batch: Batch, sink: Sink, sent: Counter[str]) -> bool:
+    async def process_async(self, batch: Batch, message: Any, offset: int) -> None:
+        """Transform one electron of a batch by an ``async`` transform, beside others.
+
+        Raises:
+            BaseException: The reason for which the link must end, or leave the electron where it is.
+        """
+        link, topic, began = self._link, batch.assignment.partition[0], time.perf_counter()
+        single = Batch(batch.assignment, [message], [offset])
+        single.start = batch.start
+        sink = self._delivery.sink(single)
+        sent: Counter[str] = Counter()
+        failure: tuple[BaseException, int] | None = None
+        for attempt in itertools.count(1):
+            self._context.set(LaneContext(batch.assignment, sink))
+            try:
+                if attempt > 1:
+                    self._metrics.retried(topic)
+                electron = self._read(message, *batch.assignment.partition, offset)
+                if electron.headers is not NO_HEADERS:
+                    self.context.trace = tracing.child(electron.headers)
+                if self._keeps:
+                    self.context.timestamp = electron.timestamp
+                async for result in read_results_async(link.transform(electron)):
+                    self._emit_result(result, sink, sent)
+                break
+            except StoppedError:
+                if self._stop.is_set() or batch.assignment.revoked:
+                    raise
+                raise CatenaError(_NOT_STOPPING) from None
+            except FATAL:
+                raise
+            except BaseException as error:
+                single.discard_outputs(offset)
+                self._metrics.failed(topic)
+                if isinstance(error, REJECTIONS) or attempt >= link.attempts:
+                    failure = error, attempt
+                    break
+                wait = random.uniform(0, min(link.backoff[0] * 2 ** (attempt - 1), link.backoff[1]))
+                link.logger.log(f"attempt {attempt} failed, again in {wait:.1f} s: {described(error)}", level="warning")
+                await self._wait(wait, batch.assignment)
+        if failure is None:
+            self._policy.record_success(1)
+        else:
+            self._set_aside(message, *failure, single, sink)
+        batch.outputs += single.outputs
+        self._metrics.consumed(topic, batch.assignment.partition[1], 1)
+        self._metrics.transform_seconds(topic, time.perf_counter() - began, 1)
+        for name, count in sent.items():
+            self._metrics.produced(name, count)
+
+    async def _wait(self, seconds: float, assignment: Assignment) -> None:
+        """Wait for the next attempt, as long as the electron is this instance's and the link goes on."""
+        until = time.monotonic() + seconds
+        while True:
+            if assignment.revoked or self._stop.is_set():
+                raise StoppedError
+            if (left := until - time.monotonic()) <= 0:
+                return
+            await asyncio.sleep(min(left, 0.1))
+
+    def _retry(
+        self, message: Any, offset: int, first: BaseException, batch: Batch, sink: Sink, sent: Counter[str]
+    ) -> bool:
         """Try an electron that failed once until it succeeds, or set it aside; return whether it was set aside."""
         topic, partition = batch.assignment.partition
         self._metrics.failed(topic)
@@ -180,27 +297,29 @@ class Transformer:
             self._metrics.retried(topic)
             try:
                 self._emit(self._link.transform(self._read(message, topic, partition, offset)), sink, sent)
-            except Exception:
+            except BaseException:
                 batch.discard_outputs(offset)
                 self._metrics.failed(topic)
                 raise
 
         link = self._link
-        failure = retry(attempt, first, link.attempts, link.backoff, self._stop, link.logger)
+        failure = retry(
+            attempt, first, link.attempts, link.backoff, self._stop, link.logger, lambda: batch.assignment.revoked
+        )
         if failure is None:
             return False
         self._set_aside(message, *failure, batch, sink)
         return True
 
-    def _set_aside(self, message: Any, error: Exception, attempts: int, batch: Batch, sink: Sink) -> None:
+    def _set_aside(self, message: Any, error: BaseException, attempts: int, batch: Batch, sink: Sink) -> None:
         """Send the dead letter of an electron that failed for good."""
         if batch.assignment.revoked:
             raise StoppedError  # another instance has it now, and may succeed
         self._policy.record_failure()
         dead = letter.from_electron(self._definition.dead_letter_topic, message, error, self._definition.name, attempts)
-        if len(dead.value or b"") > MAX_MESSAGE_BYTES - 64 * 1024:
+        if dead.size > MAX_MESSAGE_BYTES - 64 * 1024:
             dead = letter.without_value(dead)
         tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
-        self._link.logger.log(f"given up after {tried}, put into {dead.topic}: {error!r}", level="error")
+        self._link.logger.log(f"given up after {tried}, put into {dead.topic}: {described(error)}", level="error")
         sink.send(dead)
         self._metrics.dead_letters(message.topic())

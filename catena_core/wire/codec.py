@@ -8,9 +8,12 @@ types (https://github.com/msgpack/msgpack/blob/master/spec.md#extension-types) b
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import decimal
+import enum
+import functools
 import math
 import sys
 import uuid
@@ -25,6 +28,8 @@ CONTENT_TYPE = "content-type"
 BYTES = "application/octet-stream"
 JSON = "application/json"
 MESSAGE_PACK = "application/vnd.msgpack"
+_TEXT = "text/plain"
+_PACKED = frozenset({MESSAGE_PACK, "application/msgpack", "application/x-msgpack"})
 
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
@@ -46,13 +51,48 @@ def encode(value: Any) -> tuple[bytes | None, str | None]:
     """
     if value is None:
         return None, None
-    if type(value) is str:
-        return value.encode(), None
-    if type(value) is bytes:
-        return value, BYTES
-    if _is_json(value):
-        return _encode_json(value), JSON
-    return msgspec.msgpack.encode(_pack(value)), MESSAGE_PACK
+    try:
+        if type(value) is str:
+            return value.encode(), None
+        if type(value) is bytes:
+            return value, BYTES
+        if _is_json(value):
+            return _encode_json(value), JSON
+        simpler = simplified(value)
+        if type(simpler) in (str, bytes) or _is_json(simpler):
+            return encode(simpler)
+        return msgspec.msgpack.encode(_pack(simpler)), MESSAGE_PACK
+    except (
+        ValueError,
+        OverflowError,
+        RecursionError,
+        msgspec.EncodeError,
+    ) as error:  # text that is no Unicode, for instance
+        raise CodecError(f"a {type(value).__name__} cannot be sent: {error}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def media_type(content_type: str) -> tuple[str | None, str]:
+    """Read a content type as HTTP does: in any case of letters, with parameters, and by its suffix.
+
+    Args:
+        content_type: The text of the header, for instance ``application/cloudevents+json; charset=utf-8``.
+
+    Returns:
+        :data:`JSON`, :data:`MESSAGE_PACK`, ``text/plain`` for any text, :data:`BYTES` for all else, or ``None`` where it is
+        empty; and the name of the character set.
+    """
+    name, _, parameters = content_type.partition(";")
+    name = name.strip().lower()
+    pairs = (pair.partition("=") for pair in parameters.split(";"))
+    charset = next((value.strip(" \"'") for key, _, value in pairs if key.strip().lower() == "charset"), "utf-8")
+    if not name:
+        return None, charset
+    if name in (JSON, "text/json") or name.endswith("+json"):
+        return JSON, charset
+    if name in _PACKED:
+        return MESSAGE_PACK, charset
+    return (_TEXT if name.startswith("text/") else BYTES), charset
 
 
 def decode(data: bytes | None, content_type: str | None) -> Any:
@@ -60,7 +100,7 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
 
     Args:
         data: The bytes of the message.
-        content_type: Its ``content-type`` header; ``None`` when it has none.
+        content_type: Its ``content-type`` header; ``None`` when it has none. See :func:`media_type`.
 
     Raises:
         CodecError: The bytes do not match their content type.
@@ -68,14 +108,13 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
     if data is None:
         return None
     try:
-        if content_type is None:
-            return data.decode()
-        if content_type == JSON:
-            return _decode_json(data)
-        if content_type == MESSAGE_PACK:
+        kind, charset = (None, "utf-8") if content_type is None else media_type(content_type)
+        if kind is None or kind == _TEXT:
+            return _decode_text(data, charset)
+        if kind == JSON:
+            return _decode_json(data if charset.lower() in ("utf-8", "utf8") else _as_utf8(data, charset))
+        if kind == MESSAGE_PACK:
             return msgspec.msgpack.decode(data, ext_hook=_unpack)
-    except UnicodeDecodeError:
-        return data
     except (
         msgspec.DecodeError,
         RecursionError,
@@ -89,21 +128,49 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
     return data
 
 
+def _decode_text(data: bytes, charset: str) -> str | bytes:
+    """Read text; leave bytes that are none."""
+    try:
+        return data.decode(charset)
+    except LookupError:
+        return _decode_text(data, "utf-8")
+    except UnicodeDecodeError:
+        return data
+
+
+def _as_utf8(data: bytes, charset: str) -> bytes:
+    try:
+        return data.decode(charset).encode()
+    except LookupError:
+        return data
+
+
 def encode_key(key: Any) -> bytes | None:
     """Turn a key into bytes: text and bytes as they are, other values as JSON, so equal keys get equal bytes.
+
+    UUIDs, dates and decimals are written as ``str`` does.
 
     Raises:
         CodecError: The key is neither text nor bytes nor made of JSON types.
     """
     if key is None or type(key) is bytes:
         return key
-    if type(key) is str:
-        return key.encode()
-    if not _is_json(key):
-        raise CodecError(
-            f"a key must be text, bytes or JSON, so that equal keys give equal bytes, not {type(key).__name__}"
-        )
-    return msgspec.json.encode(key, order="deterministic")
+    try:
+        if type(key) is str:
+            return key.encode()
+        simpler = simplified(key)
+        if isinstance(simpler, uuid.UUID | decimal.Decimal | datetime.date | datetime.time):
+            simpler = str(simpler)
+        if isinstance(simpler, str | bytes):
+            return simpler.encode() if isinstance(simpler, str) else simpler
+        if _is_json(simpler):
+            return msgspec.json.encode(simpler, order="deterministic")
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"a {type(key).__name__} cannot be a key: {error}") from error
+    raise CodecError(
+        f"a key must be text, bytes or JSON, so that equal keys give equal bytes; this {type(key).__name__} is, or holds, "
+        "something else"
+    )
 
 
 def decode_key(data: bytes | None) -> str | bytes | None:
@@ -150,6 +217,89 @@ def _is_json_scalar(value: Any) -> bool:
     return kind is str or kind is bool or value is None
 
 
+def simplified(value: Any) -> Any:
+    """Replace values of further types, deep within dictionaries and lists, by simpler ones that any receiver can rebuild.
+
+    An Enum becomes its value; a named tuple a tuple; an OrderedDict, and any other mapping, a dictionary; a deque a list;
+    models of pydantic and msgspec dictionaries; NumPy's scalars, and subclasses of text and numbers, plain ones.
+
+    Args:
+        value: The value.
+    """
+    kind = type(value)
+    if kind is dict:
+        return {simplified(key): simplified(item) for key, item in value.items()}
+    if kind is list:
+        return [simplified(item) for item in value]
+    if kind is tuple:
+        return tuple(simplified(item) for item in value)
+    simpler = _simpler(value)
+    return value if simpler is value else simplified(simpler)
+
+
+def _simpler(value: Any) -> Any:
+    """Give the next simpler form of a value; the value itself where there is none."""
+    kind = type(value)
+    if kind in _CODE_OF or kind in (str, bytes, bool, int, float, dict, list) or value is None:
+        return value
+    if isinstance(value, enum.Enum):
+        return value.value
+    if kind.__module__.partition(".")[0] == "numpy":
+        return value.item() if getattr(value, "ndim", 1) == 0 else value
+    if isinstance(value, msgspec.Struct):
+        return {name: getattr(value, name) for name in value.__struct_fields__}
+    if callable(dump := getattr(kind, "model_dump", None)):  # pydantic's
+        return dump(value)
+    if isinstance(value, collections.abc.Mapping):
+        return dict(value)
+    if isinstance(value, collections.deque):
+        return list(value)
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    plain: Any
+    for plain in (tuple, list, set, frozenset, str, bytes, int, float):
+        if isinstance(value, plain):
+            return plain(value) if plain is not str else str.__str__(value)
+    return value
+
+
+def encode_plain_json(value: Any) -> bytes:
+    """Turn a value into JSON without a mark, for other programs.
+
+    Raises:
+        TypeError: It holds something that JSON cannot.
+        ValueError: It holds a number that JSON lacks, which would be written as null.
+    """
+    data = encode_any_json(value)
+    if data.find(b"null") >= 0 and has_odd_number(value):  # `in` takes twice as long
+        raise ValueError("JSON has neither NaN nor infinity; send None, or text")
+    return data
+
+
+def _encode_simpler(value: Any) -> Any:
+    simpler = _simpler(value)
+    if simpler is value:
+        raise TypeError(f"a {type(value).__name__} is no JSON")
+    return simpler
+
+
+encode_any_json = msgspec.json.Encoder(enc_hook=_encode_simpler).encode
+
+
+def has_odd_number(value: Any) -> bool:
+    """Tell whether a value holds a number that JSON lacks: :data:`encode_any_json` writes null for it."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(has_odd_number, value.values()))
+    if isinstance(value, list | tuple | set | frozenset | collections.deque):
+        return any(map(has_odd_number, value))
+    if dataclasses.is_dataclass(value):
+        return any(has_odd_number(getattr(value, item.name)) for item in dataclasses.fields(value))
+    simpler = _simpler(value)
+    return simpler is not value and has_odd_number(simpler)
+
+
 def _pack(value: Any) -> Any:
     """Rewrite a value into MessagePack's own types and extension types."""
     kind = type(value)
@@ -169,6 +319,8 @@ def _pack(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {item.name: _pack(getattr(value, item.name)) for item in dataclasses.fields(value)}
         return _extension(_DATACLASS, [kind.__module__, kind.__qualname__, fields])
+    if (simpler := _simpler(value)) is not value:
+        return _pack(simpler)
     raise CodecError(
         f"a {kind.__module__}.{kind.__qualname__} cannot be sent; send text, bytes, numbers, lists, tuples, sets, "
         "dictionaries, dates or dataclasses"

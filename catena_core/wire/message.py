@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from catena_core.electron import NO_HEADERS, Electron
+from catena_core.electron import NO_HEADERS, Electron, ReceivedHeaders, header_pairs
 from catena_core.errors import CodecError, UsageError
+from catena_core.topics import is_topic
 from catena_core.wire import codec
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +36,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     partition: int | None = None
     timestamp: int | None = None
 
+    @property
+    def size(self) -> int:
+        """The bytes of its value, its key and its headers."""
+        headers = sum(len(name) + len(data or b"") for name, data in self.headers or ())
+        return len(self.value or b"") + len(self.key or b"") + headers
+
     def replace(self, **changes: Any) -> Message:
         """Copy it, with other values for some of its attributes."""
         return msgspec.structs.replace(self, **changes)
@@ -42,9 +51,17 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 # shared with programs that know no such mark: all values have that one form, unmarked.
 FORMATS = ("auto", "json", "text", "bytes")
 
-_encode_json = msgspec.json.Encoder().encode
+# Stands in place of headers that cannot be read.
+UNREADABLE = "catena-unreadable-headers"
+
+# The timestamp of a message that has none, as Kafka's client gives it.
+NO_TIMESTAMP = -1
+
+# The most names of topics that a writer remembers as good.
+_MOST_TOPICS = 10_000
+
 _decode_json = msgspec.json.Decoder().decode
-_CONTENT_TYPE_HEADERS = {
+_CONTENT_TYPE_HEADERS: dict[str, Headers] = {
     kind: [(codec.CONTENT_TYPE, kind.encode())] for kind in (codec.BYTES, codec.JSON, codec.MESSAGE_PACK)
 }
 
@@ -65,7 +82,10 @@ def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
 
     def read(message: Any, topic: str, partition: int, offset: int) -> Electron:
         # Nearly every message has no header, or one that marks JSON: these take a short way.
-        headers = message.headers()
+        try:
+            headers = message.headers()
+        except SystemError:
+            headers = headers_of(message, again=False)
         decoder: Any = (
             unmarked if not headers else _decode_json if headers == _CONTENT_TYPE_HEADERS[codec.JSON] else None
         )
@@ -87,20 +107,46 @@ def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
 
     def read_any(message: Any, topic: str, partition: int, offset: int) -> Electron:
         key, value = codec.decode_key(message.key()), message.value()
-        headers = {name: (data or b"").decode("utf-8", "replace") for name, data in message.headers() or ()}
-        content_type = headers.pop(codec.CONTENT_TYPE, None)
+        content_type, pairs = None, []
+        for name, data in headers_of(message):
+            if name.lower() == codec.CONTENT_TYPE:
+                content_type = (data or b"").decode("utf-8", "replace")
+            elif name == UNREADABLE:
+                raise CodecError("the name of one of its headers is not UTF-8")
+            else:
+                pairs.append((name, data))
+        if content_type is not None and codec.media_type(content_type)[0] is None:
+            content_type = None
+        headers = ReceivedHeaders(pairs) if pairs else NO_HEADERS
         if value is not None:
             try:
                 value = decode(value) if content_type is None else codec.decode(value, content_type)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise CodecError(f"the value is not {value_format}: {error}") from error
-        return Electron(key, value, None, topic, message.timestamp()[1], partition, offset, headers or NO_HEADERS)
+        return Electron(key, value, None, topic, message.timestamp()[1], partition, offset, headers)
 
     return read
 
 
+def headers_of(message: Any, again: bool = True) -> Headers:
+    """Give the headers of a message from Kafka.
+
+    Kafka's client fails at names that are not UTF-8, and leaves a list behind with which the interpreter crashes when asked
+    again. Such a message gets a single header :data:`UNREADABLE` in their place.
+
+    Args:
+        message: The message.
+        again: Whether to ask it; if not, it has failed already.
+    """
+    if again:
+        with suppress(SystemError):
+            return message.headers() or []
+    message.set_headers([(UNREADABLE, None)])
+    return [(UNREADABLE, None)]
+
+
 def writer(
-    value_format: str, default_topic: str | None, default_key: str | None = None
+    value_format: str, default_topic: str | None, default_key: str | None = None, keep_timestamps: bool = False
 ) -> Callable[[Electron], Message]:
     """Make the function that puts electrons on the wire.
 
@@ -108,6 +154,7 @@ def writer(
         value_format: One of :data:`FORMATS`.
         default_topic: The topic of electrons that name none; ``None``: each must name one.
         default_key: The key of electrons that have none.
+        keep_timestamps: Whether a received electron keeps its timestamp.
 
     Returns:
         A function from an electron to a message; it raises :class:`~catena_core.errors.CodecError` where the electron's key
@@ -116,6 +163,7 @@ def writer(
     encode = _ENCODERS[value_format]
     marked = value_format == "auto"
     key_of_keyless = None if default_key is None else default_key.encode()
+    topics: set[str] = set()  # names that were found to be good
 
     def write(electron: Electron) -> Message:
         topic, key, value = electron.topic, electron.key, electron.value
@@ -128,9 +176,9 @@ def writer(
             else:
                 try:
                     value = encode(value)
-                except (TypeError, OverflowError, RecursionError, msgspec.EncodeError) as error:
+                except (TypeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError) as error:
                     raise CodecError(f"a {type(value).__name__} cannot be sent as {value_format}: {error}") from error
-        if type(key) is str:
+        if type(key) is str and key.isascii():
             key = key.encode()
         elif key is None:
             key = key_of_keyless
@@ -140,21 +188,58 @@ def writer(
             topic = default_topic
             if topic is None:
                 raise UsageError("the link has no topic to send to; name one with -o TOPIC")
+        elif topic not in topics:
+            if not (isinstance(topic, str) and is_topic(topic)):
+                raise CodecError(f"{topic!r} is no name of a topic")
+            if len(topics) < _MOST_TOPICS:
+                topics.add(topic)
         if electron.headers:
-            own = [(name, str(text).encode()) for name, text in electron.headers.items()]
-            headers = own + headers if headers else own
-        if electron.offset is not None:  # it was received: its old partition and time do not count
-            return Message(topic, value, key, headers)
-        return Message(topic, value, key, headers, electron.partition, electron.timestamp)
+            own = (
+                electron.headers.pairs if type(electron.headers) is ReceivedHeaders else header_pairs(electron.headers)
+            )
+            headers = _joined(own, headers) if headers else own
+        partition, timestamp = electron.partition, electron.timestamp
+        if electron.offset is not None:  # it was received: its old partition and, as a rule, its time do not count
+            partition, timestamp = None, timestamp if keep_timestamps and timestamp != NO_TIMESTAMP else None
+            if timestamp is None:
+                return Message(topic, value, key, headers)
+        if partition is not None:
+            partition = _whole(partition, "partition", 2**31)
+        if timestamp is not None:
+            timestamp = _whole(timestamp, "timestamp", 2**63)
+        return Message(topic, value, key, headers, partition, timestamp)
 
     return write
+
+
+def _joined(own: Headers, mark: Headers) -> Headers:
+    """Add the mark of a value to an electron's own headers; where these name a content type, the right one stays."""
+    named = [data or b"" for name, data in own if name.lower() == codec.CONTENT_TYPE]
+    if not named:
+        return own + mark
+    kinds = [codec.media_type((data or b"").decode("utf-8", "replace"))[0] for data in (named[-1], mark[0][1])]
+    return own if kinds[0] == kinds[1] else [pair for pair in own if pair[0].lower() != codec.CONTENT_TYPE] + mark
+
+
+def _whole(number: Any, name: str, end: int) -> int:
+    """Check a whole number of an electron; in a transaction it would be too late to set the electron aside."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        raise CodecError(f"the {name} of an electron is a whole number, not {number!r}") from None
+    if not 0 <= whole < end:
+        raise CodecError(f"the {name} of an electron is at least 0 and less than {end}, not {whole}")
+    return whole
 
 
 def unmarked_encoder(value_format: str) -> Callable[[Any], bytes] | None:
     """Give the encoder of values that need no mark (``None`` excepted); ``None`` for the format whose values may need one.
 
-    It may raise any error; that of :func:`writer` names the reason.
+    It may raise any error; that of :func:`writer` names the reason. It writes numbers that JSON lacks as null, so the caller
+    looks for these.
     """
+    if value_format == "json":
+        return codec.encode_any_json
     return None if value_format == "auto" else _ENCODERS[value_format]
 
 
@@ -178,7 +263,7 @@ _DECODERS: dict[str, Callable[[bytes], Any]] = {
 }
 _ENCODERS: dict[str, Callable[[Any], Any]] = {
     "auto": codec.encode,
-    "json": _encode_json,
+    "json": codec.encode_plain_json,
     "text": _encode_text,
     "bytes": _encode_bytes,
 }

@@ -24,7 +24,7 @@ def test_a_call_is_repeated_until_it_is_to_stop():
     thread = SystemClock().repeat(lambda: calls.append(1), 0.001, False, stop, launch)
     eventually(lambda: len(calls) >= 3)
     stop.set()
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive()
 
 
@@ -32,6 +32,6 @@ def test_the_first_call_may_wait_for_the_interval_and_never_come():
     stop, calls = threading.Event(), []
     thread = SystemClock().repeat(lambda: calls.append(1), 60, True, stop, launch)
     stop.set()
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive()
     assert calls == []

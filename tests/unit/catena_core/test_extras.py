@@ -32,7 +32,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     """Run Python code where no package of an extra can be imported."""
     without_extras = f"import runpy, sys; sys.modules.update({OF_EXTRAS}); "
     return subprocess.run(
-        [sys.executable, "-c", without_extras + code], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", without_extras + code], cwd=ROOT, capture_output=True, text=True, timeout=240
     )
 
 

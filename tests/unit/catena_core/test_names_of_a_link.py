@@ -79,7 +79,7 @@ def test_own_attributes_of_any_name_do_not_disturb_a_link_on_a_broker():
         link.add_input_topic("more")
         assert link.input_topics == ("in", "more")
         link.stop()
-        assert link.join(20) and link.failure is None and link.finished
+        assert link.join(120) and link.failure is None and link.finished
 
 
 def test_dead_letters_names_their_topic_unless_the_author_uses_the_name():

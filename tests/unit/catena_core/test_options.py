@@ -11,6 +11,7 @@ from catena_core import Link
 from catena_core.cli import command
 from catena_core.errors import UsageError
 from catena_core.options import LinkOptions
+from catena_core.text import redacted
 
 
 class Copies(Link):
@@ -100,10 +101,23 @@ def test_a_group_named_on_the_command_line_beats_a_group_of_its_own():
     assert (options.consumer_group, options.uid_consumer_group) == ("shared", False)
 
 
-def test_what_the_library_does_not_know_reaches_the_link_in_order():
-    options, further = read(["first", "-k", "a:1", "--colour", "red", "-z", "--", "-i", "last"])
+def test_arguments_of_the_link_reach_it_in_order():
+    options, further = read(["first", "-k", "a:1", "second", "--", "--colour", "red", "-i", "last"])
     assert options.kafka_endpoint == "a:1"
-    assert further == ["first", "--colour", "red", "-z", "-i", "last"]
+    assert further == ["first", "second", "--colour", "red", "-i", "last"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--log-leve", "debug"], "'--log-leve'. Did you mean '--log-level'"),
+        (["--metrics-prt=9100"], "one of: '--metrics-port'"),
+        (["-k", "a:1", "--colour"], "'--colour'"),
+        (["-z"], "'-z'"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_one_that_is_near(arguments, said):
+    assert said in refusal(arguments)
 
 
 @pytest.mark.parametrize(("level", "expected"), [("DEBUG", "debug"), ("Warn", "warning"), ("CRITICAL", "critical")])
@@ -228,7 +242,7 @@ def test_a_bad_option_ends_the_program_with_one_clear_line(arguments, variables,
         env={"PATH": "/usr/bin:/bin", **variables},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
     )
     assert ended.returncode == status
     assert "Traceback" not in ended.stderr
@@ -251,3 +265,25 @@ def test_number_options_are_numbers_also_where_they_were_given_as_text(name, tex
     """A number that stays text is compared as text."""
     value = getattr(Link(**{name: text}).options, name)
     assert (type(value), value) == (type(number), number)
+
+
+def test_a_secret_may_be_in_a_file(tmp_path):
+    (tmp_path / "secret").write_text("pw-of-the-broker\n")
+    options, _ = read([], {"KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "secret"), "KAFKA_LINGER_MS_FILE": "/nowhere"})
+    assert options.properties == {"sasl.password": "pw-of-the-broker"}
+    assert "pw-of-the-broker" not in repr(options)
+    assert redacted("it says pw-of-the-broker") == "it says ***"
+
+
+def test_a_file_of_a_secret_that_cannot_be_read_is_named(monkeypatch):
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD_FILE", "/nowhere/secret")
+    assert "KAFKA_SASL_PASSWORD_FILE=/nowhere/secret should be a file" in refusal([])
+
+
+@pytest.mark.parametrize("store", ["redis_endpoint", "mongodb_endpoint"])
+def test_passwords_of_stores_are_in_no_help_and_no_line(store):
+    options = Copies(**{store: f"{store[:5]}://ada:pw-of-the-store@host"}).options
+    link_command = command("copies", "", options, lambda *_: None)
+    assert "pw-of" not in CliRunner().invoke(link_command, ["--help"]).output
+    assert redacted("it says pw-of-the-store") == "it says ***"
+    assert "pw-of" not in redacted(repr(options))

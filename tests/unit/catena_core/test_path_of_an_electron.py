@@ -50,7 +50,7 @@ class Copy(Link):
         return Electron(electron.key, electron.value)
 
 
-def until(condition, timeout=20.0):
+def until(condition, timeout=120.0):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it took too long"
@@ -70,7 +70,7 @@ def test_an_electron_runs_through_few_files(recorder):
             properties=CLIENT_PROPERTIES,
         )
         copy.start(embedded=True)
-        assert copy.wait_until_ready(30)
+        assert copy.wait_until_ready(120)
         runtime: Any = copy._catena.runtime
         metrics = runtime._metrics
 
@@ -89,7 +89,7 @@ def test_an_electron_runs_through_few_files(recorder):
         send_one()
         recorder.records = False
         copy.stop()
-        assert copy.join(20) and copy.failure is None
+        assert copy.join(120) and copy.failure is None
     assert "transforming/transformer.py" in recorder.modules, "nothing was recorded"
     assert not {"link.py", "lifecycle.py", "runtime.py"} & set(recorder.modules), "an electron calls back up"
     assert len(recorder.modules) <= MOST_FILES, "\n".join(["one electron runs through:", *recorder.modules])

@@ -31,6 +31,10 @@ def batch_of(assignment: Assignment, keys: list[str | None]) -> Batch:
     return Batch(assignment, messages, list(range(len(keys))))
 
 
+def unexpected(error: BaseException) -> None:
+    raise AssertionError("a call failed") from error
+
+
 def collect(pool: LanePool, count: int) -> list[Batch]:
     """Take batches until they hold so many messages."""
     found: list[Batch] = []
@@ -55,7 +59,7 @@ def pools() -> Iterator[list[LanePool]]:
 
 
 def opened(pools: list[LanePool], work: Work, lanes: int | str) -> LanePool:
-    pool = LanePool(lanes, work.process, lambda: None)
+    pool = LanePool(lanes, work.process, lambda: None, unexpected)
     pool.open()
     pools.append(pool)
     return pool
@@ -63,11 +67,11 @@ def opened(pools: list[LanePool], work: Work, lanes: int | str) -> LanePool:
 
 def test_a_lane_runs_calls_in_order_and_then_ends() -> None:
     ran: list[int] = []
-    lane = Lane("lane 0")
+    lane = Lane("lane 0", unexpected)
     for number in range(100):
         lane.put(ran.append, number)
     lane.close()
-    lane._thread.join(20)
+    lane._thread.join(120)
     assert ran == list(range(100))
     assert not lane.is_current
 
@@ -77,12 +81,12 @@ def test_an_idle_lane_may_find_itself_more_work() -> None:
     ran: list[int] = []
 
     def idle() -> None:
-        ready.wait(20)
+        ready.wait(120)
         if found:
             lane.put(ran.append, found.pop())
 
     ready = threading.Event()
-    lane = Lane("lane 0", idle)
+    lane = Lane("lane 0", unexpected, idle)
     ready.set()
     eventually(lambda: ran == [1, 2, 3])
     lane.close()
@@ -143,3 +147,77 @@ def test_a_failed_attempt_drops_its_own_outputs_only() -> None:
     batch.outputs = outputs
     batch.discard_outputs(1)
     assert batch.outputs == [(0, "first")]
+
+
+def test_an_urgent_call_comes_before_those_that_wait() -> None:
+    ran: list[str] = []
+    gate = threading.Event()
+    lane = Lane("lane 0", unexpected)
+
+    def wait() -> None:
+        gate.wait(120)
+
+    lane.put(wait)
+    lane.put(ran.append, "waited")
+    lane.put_urgent(lambda: ran.append("urgent"))
+    gate.set()
+    lane.put(ran.append, "last")
+    eventually(lambda: ran == ["urgent", "waited", "last"])
+    lane.close()
+
+
+def test_a_call_that_raises_is_told_and_the_lane_goes_on() -> None:
+    errors: list[BaseException] = []
+    ran: list[int] = []
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    lane = Lane("lane 0", errors.append)
+    lane.put(leave)
+    lane.put(ran.append, 1)
+    eventually(lambda: ran == [1])
+    assert [type(error) for error in errors] == [SystemExit]
+    lane.close()
+
+
+def test_only_batches_under_way_hold_up_their_partition(pools: list[LanePool]) -> None:
+    gate = threading.Event()
+
+    class Blocked(Work):
+        def process(self, batch: Batch) -> None:
+            gate.wait(120)
+
+    pool = opened(pools, Blocked(), 1)
+    first, second = Assignment(("in", 0), False), Assignment(("in", 1), False)
+    pool.dispatch(batch_of(first, ["k"]))
+    pool.dispatch(batch_of(second, ["k"]))
+    eventually(lambda: pool.is_transforming([first]))
+    assert not pool.is_transforming([second])
+    gate.set()
+    collect(pool, 2)
+    eventually(lambda: not pool.is_transforming([first, second]))
+
+
+def test_batches_that_wait_in_the_lane_of_a_partition_are_transformed_together(pools: list[LanePool]) -> None:
+    busy, goes_on = threading.Event(), threading.Event()
+    found: list[list[int]] = []
+
+    def process(batch: Batch) -> None:
+        found.append(batch.offsets)
+        busy.set()
+        assert goes_on.wait(60)
+
+    pool = LanePool("partition", process, lambda: None, unexpected, batch_size=3)
+    pools.append(pool)
+    assignment = Assignment(("t", 0), False)
+    pool.assigned(assignment.partition)
+    messages: list[Any] = [Message(), Message()]
+    pool.dispatch(Batch(assignment, messages[:1], [0]))
+    assert busy.wait(60)
+    for offsets in ([1], [2, 3], [4, 5]):
+        pool.dispatch(Batch(assignment, messages[: len(offsets)], offsets))
+    goes_on.set()
+    collect(pool, 6)
+    assert found == [[0], [1, 2, 3], [4, 5]]
+    assert (pool.in_lanes, assignment.in_lanes) == (0, 0)

@@ -62,3 +62,14 @@ def test_it_agrees_with_a_plain_set(batches, random):
         assert tracker.in_flight == len(open_offsets)
         assert tracker.span >= tracker.in_flight
         assert (tracker.span > 0) == bool(open_offsets)
+
+
+def test_reached_moves_past_marks_of_transactions_once_all_is_finished():
+    tracker = OffsetTracker()
+    tracker.dispatched([3, 4])
+    tracker.reached(6)
+    assert tracker.next_offset == 3
+    tracker.finished([3, 4])
+    assert tracker.next_offset == 6
+    tracker.reached(5)
+    assert tracker.next_offset == tracker.next_dispatch == 6

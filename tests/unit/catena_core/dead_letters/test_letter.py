@@ -5,7 +5,18 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catena_core.dead_letters.letter import MARKER, DeadLetter, is_marker, parse
+from catena_core.dead_letters.letter import (
+    MARKER,
+    PREFIX,
+    DeadLetter,
+    from_electron,
+    from_output,
+    is_marker,
+    origin_of,
+    parse,
+    replayed_headers,
+)
+from catena_core.wire.message import Message as Output
 from tests.helpers.messages import Message
 
 
@@ -58,3 +69,63 @@ def test_malformed_headers_do_not_hide_a_letter(headers):
 
 def test_a_failed_message_cannot_hide_itself_as_a_marker():
     assert not is_marker(Message([(MARKER, b"replayed"), ("error", b"it failed")]))
+    assert not is_marker(Message([(MARKER, b"replayed"), (f"{PREFIX}error", b"it failed")]))
+
+
+OWN = [
+    ("link", b"https://example.org/7"),
+    ("attempts", b"second"),
+    ("error", b"E42"),
+    ("replayed", b"never"),
+    ("value-left-out", b"no"),
+    ("trace", b"\xff\x00"),
+    ("none", None),
+    ("twice", b"1"),
+    ("twice", b"2"),
+]
+
+
+def test_own_headers_survive_dead_letter_and_replay():
+    dead = from_electron("dead", Message(OWN), ValueError("not today"), "Sorter", 4)
+    letter = parse(Message(dead.headers))
+    assert (letter.error, letter.error_type, letter.link, letter.attempts) == ("not today", "ValueError", "Sorter", 4)
+    assert (letter.original_offset, letter.replays, letter.complete) == (42, 0, True)
+    assert letter.original_timestamp == 1_700_000_000_500
+    assert dict(dead.headers or ())["error-type"] == b"ValueError", "the names of old are there where they do not clash"
+    back = replayed_headers(letter, Message(dead.headers))
+    assert back == [*OWN, (f"{PREFIX}replayed", b"1")]
+
+
+def test_a_replayed_message_that_fails_again_counts_its_replays():
+    headers = OWN
+    for replays in range(3):
+        dead = from_electron("dead", Message(headers), ValueError(f"no {replays}"), "Sorter", 4)
+        letter = parse(Message(dead.headers))
+        assert (letter.replays, letter.error) == (replays, f"no {replays}")
+        headers = replayed_headers(letter, Message(dead.headers))
+    assert headers == [*OWN, (f"{PREFIX}replayed", b"3")]
+
+
+def test_a_dead_letter_that_a_link_reads_and_fails_at_has_the_new_reason():
+    first = from_electron("dead", Message(OWN), ValueError("first"), "Sorter", 4)
+    second = from_output("deader", Output("dead", b"v", None, first.headers), TypeError("second"), "Undertaker")
+    letter = parse(Message(second.headers))
+    assert (letter.error, letter.error_type, letter.link) == ("second", "TypeError", "Undertaker")
+    assert [item for item in second.headers if item in OWN] == OWN
+    assert dict(second.headers or ())["error-type"] == b"TypeError"
+
+
+def test_an_error_that_cannot_be_printed_is_told():
+    class OddError(Exception):
+        def __str__(self):
+            raise KeyError
+
+        __repr__ = __str__
+
+    dead = from_electron("dead", Message(), OddError(), "Sorter", 1)
+    assert parse(Message(dead.headers)).error == "OddError, which cannot be printed"
+
+
+def test_origin_of_a_letter_is_the_topic_that_it_names():
+    assert origin_of(Output("letters", b"v", b"k", [("original-topic", b"orders")])) == "orders"
+    assert origin_of(Output("letters", b"v", b"k")) == "letters"

@@ -12,11 +12,12 @@ from confluent_kafka import KafkaError, KafkaException
 from catena_core.consuming.assignment import Assignment
 from catena_core.consuming.lanes import Batch
 from catena_core.delivery.exactly_once import ExactlyOnce
-from catena_core.errors import CodecError, DeliveryError
+from catena_core.errors import CodecError, DeliveryError, StoppedError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
 from catena_core.wire.message import Message
 from tests.helpers.messages import Message as Received
+from tests.helpers.waiting import eventually
 
 ABORTED = KafkaError(KafkaError._FAIL, "aborted")
 FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
@@ -28,6 +29,7 @@ class Kafka:
     def __init__(self) -> None:
         self.client = self
         self.failures = 0
+        self.transactional_id = "shop.host"
         self.member = "member"
         self.errors: dict[str, list[KafkaError]] = {}
         self.open: list[Any] = []
@@ -142,7 +144,7 @@ def test_a_fenced_producer_ends_the_link(delivery: ExactlyOnce, kafka: Kafka, fa
     assert kafka.committed == []
     (error,) = failed
     assert isinstance(error, DeliveryError)
-    assert "fenced" in str(error)
+    assert "shop.host" in str(error) and "--instance-id" in str(error)
 
 
 def test_one_who_is_no_member_commits_no_offsets(delivery: ExactlyOnce, kafka: Kafka) -> None:
@@ -169,3 +171,90 @@ def test_an_output_that_is_too_large_fails_with_its_electron(delivery: ExactlyOn
     with pytest.raises(CodecError, match="too many"):
         delivery.sink(batch).send(Message("out", bytes(16 * 1024 * 1024)))
     assert batch.outputs == []
+
+
+@pytest.mark.parametrize("error", [KafkaError.INVALID_TXN_STATE, KafkaError.UNKNOWN_TOPIC_OR_PART])
+def test_a_transaction_that_fails_for_ever_ends_the_link(
+    delivery: ExactlyOnce, kafka: Kafka, failed: list[Exception], error: int
+) -> None:
+    kafka.errors = {"commit": [KafkaError(error) for _ in range(1000)]}
+    commit(delivery, finished(delivery, 0, 1, [0]))
+    assert "times in a row" in str(failed[0])
+    assert kafka.aborted < 100
+
+
+def test_what_no_electron_caused_waits_while_much_is_held(
+    delivery: ExactlyOnce, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catena_core.delivery.exactly_once._MOST_UNBOUND", 10_000)
+    sent: list[int] = []
+
+    def generate() -> None:
+        for number in range(40):
+            delivery.send(Message("out", bytes(1000)))
+            sent.append(number)
+
+    generator = threading.Thread(target=generate, daemon=True)
+    generator.start()
+    eventually(lambda: len(sent) > 5)
+    assert len(sent) < 15
+    while generator.is_alive():
+        commit(delivery)
+        generator.join(0.02)
+    commit(delivery)
+    assert sum(len(messages) for messages, _ in kafka.committed) == 40
+
+
+def test_a_lane_waits_while_a_transaction_hangs(delivery: ExactlyOnce, monkeypatch: pytest.MonkeyPatch) -> None:
+    assignment = Assignment(("in", 0), replaying=False)
+    message: Any = Received(offset=0)
+    batch = Batch(assignment, [message], [0])
+    sink = delivery.sink(batch)
+    delivery._unfinished_since = time.monotonic() - 60
+    lane = threading.Thread(target=sink.send, args=(Message("out", b"v"),), daemon=True)
+    lane.start()
+    lane.join(0.1)
+    assert lane.is_alive() and not batch.outputs
+    delivery._unfinished_since = None
+    lane.join(120)
+    assert len(batch.outputs) == 1
+    delivery._unfinished_since = time.monotonic() - 60
+    assignment.revoke()
+    with pytest.raises(StoppedError):
+        sink.send(Message("out", b"v"))
+
+
+def test_an_output_that_the_client_does_not_take_becomes_its_dead_letter(
+    kafka: Any, failed: list[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = ExactlyOnce(
+        kafka,
+        lambda message, reason: message.replace(topic="dead", value=reason.encode()),
+        failed.append,
+        LinkLogger("Sorter"),
+        Metrics(),
+        threading.Event(),
+    )
+    delivery.attach(kafka)
+    send_now = kafka.send_now
+
+    def picky(message: Message) -> None:
+        if message.topic == "out":
+            raise CodecError("out has no partition 99")
+        send_now(message)
+
+    monkeypatch.setattr(kafka, "send_now", picky)
+    commit(delivery, finished(delivery, 0, 1, [0]))
+    assert kafka.committed == [([b"out has no partition 99"], {("in", 0): 1})]
+    assert not failed
+
+
+def test_a_transaction_that_is_not_over_yet_counts_as_silence(delivery: ExactlyOnce, kafka: Kafka) -> None:
+    kafka.errors["offsets"] = [KafkaError(KafkaError._TIMED_OUT)] * 2
+    assignment = finished(delivery, 0, 1, done=[0])
+    delivery.maybe_commit([assignment])
+    first = delivery.silent_for
+    assert first > 0
+    eventually(lambda: delivery.silent_for > first)
+    commit(delivery, assignment)
+    assert delivery.silent_for == 0

@@ -106,3 +106,58 @@ def test_text_that_is_no_unicode_is_written_all_the_same(lines):
     configure("info", "json")
     LinkLogger("Sorter").log("file \udcff")
     assert json.loads(lines()[0])["message"] == "file \\udcff"
+
+
+NASTY = "a\x1b[31m\x9b2J\r\n2026-01-01 00:00:00,000 ERROR   Sorter: forged\u2028\u202e"
+
+
+def test_text_of_strangers_stays_on_its_line_and_moves_no_terminal(lines):
+    configure("info")
+    LinkLogger("Sorter").log(f"the name is {NASTY}")
+    logging.getLogger("some.library").warning("%s", NASTY)
+    found = lines()
+    assert len(found) == 2
+    assert all(line.isprintable() for line in found)
+
+
+def test_json_of_strangers_moves_no_terminal_and_says_the_same(lines):
+    configure("info", "json")
+    LinkLogger("Sorter").log(NASTY + "\U000e0001")
+    (line,) = lines()
+    assert line.isprintable()
+    assert json.loads(line)["message"] == NASTY + "\U000e0001"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_long_text_is_cut(lines, form):
+    configure("info", form)
+    LinkLogger("Sorter").log("x" * 1_000_000)
+    assert len(lines()[0]) < 11_000
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_passwords_are_masked_also_in_tracebacks(lines, form):
+    configure("info", form)
+    try:
+        raise ValueError("http://ada:pw-1@host/ says sasl.password=pw-1")
+    except ValueError as error:
+        LinkLogger("Sorter").log(f"it failed: {error}", level="exception")
+    text = "".join(lines())
+    assert "pw-1" not in text and "http://***@host/" in text
+
+
+def test_no_line_of_a_traceback_looks_like_a_line_of_the_log(lines):
+    configure("info")
+    try:
+        raise ValueError("a\n2026-01-01 00:00:00,000 ERROR   Sorter: forged\x1b[31m")
+    except ValueError:
+        LinkLogger("Sorter").log("it failed", level="exception")
+    found = lines()
+    assert [line for line in found if re.match(r"\d", line)] == found[:1]
+    assert all(line.isprintable() for line in found)
+
+
+def test_several_lines_are_kept_where_they_are_meant(lines):
+    configure("info")
+    LinkLogger("Sorter").log("stacks:\n  one\n\x1btwo", several_lines=True)
+    assert [line.rpartition("Sorter: ")[2] for line in lines()] == ["stacks:", "  one", "\\x1btwo"]

@@ -2,13 +2,13 @@
 
 import logging
 import threading
-import time
 
 import pytest
 
 from catena_core.monitoring.health import Health
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.watchdog import Watchdog, stacks
+from tests.helpers.waiting import eventually
 
 
 @pytest.fixture
@@ -104,14 +104,8 @@ def test_a_consumer_that_does_not_come_round_is_noticed_by_a_thread_of_its_own(h
     watchdog = Watchdog(health, LinkLogger("Sorter"), timeout=0.2)
     watchdog.start()
     try:
-        deadline = time.monotonic() + 5
-        while "consumer" not in health.problems and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert "has not come round" in health.problems["consumer"]
-        while "consumer" in health.problems and time.monotonic() < deadline:
-            watchdog.beat()
-            time.sleep(0.01)
-        assert health.problems == {}
+        eventually(lambda: "has not come round" in health.problems.get("consumer", ""))
+        eventually(lambda: (watchdog.beat(), health.problems == {})[1])
     finally:
         watchdog.close()
 

@@ -95,7 +95,7 @@ def test_waiting_ends_when_somebody_appears_or_it_is_given_up(known: Instances) 
     waiting = threading.Thread(target=lambda: found.append(known.wait_for("you", 30)))
     waiting.start()
     known.saw(alive("you"))
-    waiting.join(20)
+    waiting.join(120)
     assert found == [["you"]]
     given_up = threading.Event()
     waiting = threading.Thread(target=lambda: found.append(known.wait_for("nobody", 30, given_up.is_set)))

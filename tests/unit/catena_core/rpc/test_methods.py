@@ -1,5 +1,6 @@
 """Which methods can be called from outside, and what callers learn when that fails."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -19,6 +20,15 @@ class Base:
     @rpc
     def overridden(self):
         return "base"
+
+
+class Panic(BaseException):
+    """Is no Exception, like a panic of a native extension, and cannot be printed."""
+
+    def __str__(self):
+        raise KeyError
+
+    __repr__ = __str__
 
 
 class Counter(Base):
@@ -47,6 +57,14 @@ class Counter(Base):
     @rpc
     def leaves(self):
         raise SystemExit(3)
+
+    @rpc
+    def panics(self):
+        raise Panic
+
+    @rpc
+    def is_cancelled(self):
+        raise asyncio.CancelledError
 
     def overridden(self):
         return "not marked"
@@ -77,7 +95,7 @@ def test_inherited_methods_can_be_called(methods):
 
 @pytest.mark.parametrize("name", ["secret", "overridden", "__init__", "__class__", "total", "absent", ""])
 def test_only_marked_methods_can_be_called(methods, name):
-    with pytest.raises(MethodNotFoundError, match="it has add, fails, inherited"):
+    with pytest.raises(MethodNotFoundError, match="it has add, fails, inherited, is_cancelled"):
         methods.run(name, [], {}, CALLER)
 
 
@@ -102,6 +120,8 @@ def test_arguments_that_do_not_fit_are_refused_with_the_reason(methods, args, kw
     [
         ("fails", "KeyError: 'absent'"),
         ("leaves", "SystemExit: 3"),
+        ("panics", "Panic: Panic, which cannot be printed"),
+        ("is_cancelled", "CancelledError: "),
         ("refuses", "InvalidParamsError: of another call"),
     ],
 )
@@ -110,6 +130,15 @@ def test_an_error_inside_a_method_reaches_the_caller_and_the_log(methods, name, 
         methods.run(name, [], {}, CALLER)
     assert str(caught.value) == told
     assert f"method {name}, called by uid-7, failed at {__file__}:" in caplog.text
+
+
+def test_a_method_that_exits_ends_its_link():
+    ended = []
+    methods = Methods(Counter(), LinkLogger("Counter"), ended.append)
+    for name in ("leaves", "panics"):
+        with pytest.raises(InternalError):
+            methods.run(name, [], {}, CALLER)
+    assert [error.code for error in ended] == [3]
 
 
 def test_what_is_no_plain_method_cannot_be_marked():

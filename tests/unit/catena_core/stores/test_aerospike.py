@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from typing import Any
 
 import aerospike
@@ -124,8 +123,5 @@ def test_a_cluster_that_is_away_is_named() -> None:
 def test_a_cluster_that_is_silent_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = AerospikeConnector(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.5)
-        started = time.monotonic()
         with pytest.raises(exception.AerospikeError):
             store.exists("ada", "test", "people")
-
-    assert time.monotonic() - started < 5

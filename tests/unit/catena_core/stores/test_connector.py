@@ -50,11 +50,6 @@ def test_a_malformed_address_is_refused_at_once_and_without_its_password(connect
         assert "secret" not in str(refusal.value)
 
 
-def test_redis_is_one_server() -> None:
-    with pytest.raises(UsageError, match="several servers"):
-        RedisConnector("a:1,b:2")
-
-
 @pytest.mark.parametrize(
     ("package", "connector"),
     [("pymongo", MongoDBConnector), ("aerospike", AerospikeConnector), ("redis", RedisConnector)],
@@ -82,12 +77,6 @@ def test_a_call_without_a_place_says_how_to_name_one(connector: type[Any]) -> No
 def test_a_timeout_leaves_some_time(connector: type[Any]) -> None:
     with pytest.raises(UsageError, match="timeout"):
         connector("localhost", timeout=0)
-
-
-@pytest.mark.parametrize("name", ["a:b", "a#b", "a=b"])
-def test_a_name_that_would_mix_up_redis_keys_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="leave out"):
-        RedisConnector("localhost").get("key", name)
 
 
 class Clients(Connector[object]):

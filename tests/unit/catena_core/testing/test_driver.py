@@ -32,7 +32,7 @@ class Ticker(Link):
 
 
 class Counter(Link):
-    inputs, outputs = ("in",), ("out",)
+    outputs = ("out",)
 
     def setup(self):
         self.total = 0
@@ -74,6 +74,15 @@ def test_an_electron_says_where_and_when_it_was_read():
     last = link.last
     assert (last.previous_topic, last.key, last.value, last.offset) == ("in", None, "a value alone", 0)
     assert last.timestamp == int(NOON * 1000)
+
+
+def test_outputs_have_the_time_of_their_electron_on_demand():
+    link = Echo()
+    link.keep_timestamps = True
+    driver = LinkDriver(link, now=NOON)
+    assert [electron.timestamp for electron in driver.transform(Electron("k", 1, timestamp=5))] == [5]
+    link.send("from elsewhere")
+    assert driver.sent[-1].timestamp is None
 
 
 @dataclasses.dataclass(frozen=True)

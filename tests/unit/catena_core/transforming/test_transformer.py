@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from catena_core import DeadLetterLimits, Electron, Link
 from catena_core.consuming.assignment import Assignment
 from catena_core.consuming.lanes import Batch
-from catena_core.errors import DeliveryError, RejectedError
+from catena_core.errors import CatenaError, DeliveryError, RejectedError, StoppedError
 from catena_core.monitoring.metrics import Metrics
 from catena_core.transforming.transformer import Transformer
 from catena_core.wire.message import Message
@@ -66,8 +67,8 @@ class Sorter(Link):
 class Lane:
     """A transformer with all around it."""
 
-    def __init__(self, delivery: Any) -> None:
-        self.link = Sorter(input_topics="in", output_topics="out", consumer_group="sorters")
+    def __init__(self, delivery: Any, kind: type[Sorter] = Sorter) -> None:
+        self.link = kind(input_topics="in", output_topics="out", consumer_group="sorters")
         self.delivery = delivery
         self.failed: list[BaseException] = []
         self.metrics = Metrics()
@@ -142,7 +143,7 @@ def test_too_many_dead_letters_end_the_link_before_the_one_too_many(lane: Lane) 
 
 
 def test_electrons_of_a_revoked_partition_are_left_alone(lane: Lane) -> None:
-    lane.assignment.revoked = True
+    lane.assignment.revoke()
     assert lane.process("a") == 0
     assert (lane.sent(), lane.failed) == ([], [])
 
@@ -154,7 +155,131 @@ def test_a_stop_ends_retries_without_a_dead_letter(lane: Lane) -> None:
     assert lane.failed == []
 
 
+class Misled(Sorter):
+    def transform(self, electron: Electron) -> Any:
+        raise StoppedError  # of another link, for instance
+
+
+class MisledLater(Sorter):
+    async def transform(self, electron: Electron) -> Any:
+        raise StoppedError
+
+
+def test_a_transform_that_raises_stopped_error_for_no_reason_ends_the_link_and_does_not_stand_still() -> None:
+    lane = Lane(Delivery(), Misled)
+    assert lane.process("a") == 0
+    assert "not stopping" in str(lane.failed[0])
+
+    later = Lane(Delivery(), MisledLater)
+    message: Any = Received(offset=0, value=b"a", topic="in")
+    with pytest.raises(CatenaError, match="not stopping"):
+        asyncio.run(later.transformer.process_async(Batch(later.assignment, [message], [0]), message, 0))
+    later.stop.set()
+    with pytest.raises(StoppedError):
+        asyncio.run(later.transformer.process_async(Batch(later.assignment, [message], [0]), message, 0))
+
+
 def test_a_delivery_at_its_end_ends_the_link(lane: Lane) -> None:
     lane.delivery.error = DeliveryError("no more")
     assert lane.process("a") == 0
     assert lane.failed == [lane.delivery.error]
+
+
+class Aggregating(Sorter):
+    """Sends outputs in every way, with the time of the electron."""
+
+    keep_timestamps = True
+
+    def transform(self, electron: Electron) -> Any:
+        yield "a value"
+        yield [Electron("k", "new"), Electron("k", "own time", timestamp=5)]
+        yield electron
+        if electron.value == "once" and not self.tried:
+            self.tried += 1
+            raise ValueError("not yet")
+
+
+class Asynchronous(Sorter):
+    keep_timestamps = True
+
+    async def transform(self, electron: Electron) -> Any:
+        return Electron("k", "new")
+
+
+class TestEventTime:
+    def test_outputs_have_the_time_of_their_electron_on_demand(self) -> None:
+        lane = Lane(Delivery(), Aggregating)
+        lane.process("a")
+
+        times = {message.value: message.timestamp for message in lane.delivery.sent}
+        came = 1_700_000_000_500
+        assert times == {b"a value": came, b"new": came, b"own time": 5, b"a": came}
+
+    def test_outputs_of_another_attempt_have_it_too(self) -> None:
+        lane = Lane(Delivery(), Aggregating)
+        lane.process("once")
+
+        assert {message.timestamp for message in lane.delivery.sent} == {1_700_000_000_500, 5}
+
+    def test_outputs_of_an_async_transform_have_it_too(self) -> None:
+        lane = Lane(Delivery(), Asynchronous)
+        message: Any = Received(offset=0, value=b"a", topic="in")
+        asyncio.run(lane.transformer.process_async(Batch(lane.assignment, [message], [0]), message, 0))
+
+        assert [message.timestamp for message in lane.delivery.sent] == [1_700_000_000_500]
+
+    def test_outputs_have_the_time_of_sending_otherwise(self) -> None:
+        lane = Lane(Delivery())
+        lane.process("a")
+
+        assert [message.timestamp for message in lane.delivery.sent] == [None]
+
+
+class Preparing(Sorter):
+    """Notes the batches that it prepares for."""
+
+    batches: list[list[Any]]
+
+    def prepare_batch(self, electrons: Any) -> None:
+        self.batches = [*getattr(self, "batches", []), [electron.value for electron in electrons]]
+        if "stop" in self.batches[-1]:
+            raise StoppedError
+        if "trip" in self.batches[-1]:
+            raise ValueError("it cannot be prepared")
+
+
+class TestPreparation:
+    def lane(self) -> Lane:
+        return Lane(Delivery(), Preparing)
+
+    def test_prepare_batch_gets_all_electrons_before_the_first_transform(self) -> None:
+        lane = self.lane()
+        lane.process("a", "b")
+
+        assert lane.link.batches == [["a", "b"]]  # type: ignore[attr-defined]
+        assert [message.value for message in lane.delivery.sent] == [b"a", b"b"]
+
+    def test_prepare_batch_that_fails_loses_nothing(self) -> None:
+        lane = self.lane()
+        lane.process("trip", "b")
+
+        assert [message.value for message in lane.delivery.sent] == [b"trip", b"b"]
+
+    def test_prepare_batch_that_stops_leaves_the_batch_to_the_next(self) -> None:
+        lane = self.lane()
+        lane.process("stop", "b")
+
+        assert lane.delivery.sent == []
+
+
+def test_a_number_that_json_lacks_is_a_dead_letter_and_null_is_not() -> None:
+    class Numbers(Sorter):
+        output_format = "json"
+
+        def transform(self, electron: Electron) -> Any:
+            return Electron("k", [float("nan")] if electron.value == "nan" else [None])
+
+    lane = Lane(Delivery(), Numbers)
+    assert lane.process("nan", "none") == 2
+    assert lane.sent() == [b"[null]"]
+    assert lane.sent("sorters.dead-letters") == [b"nan"]

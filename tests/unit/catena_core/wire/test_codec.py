@@ -1,10 +1,14 @@
 """The wire format: what any Kafka client can read, and what comes back as it was sent."""
 
+import collections
 import contextlib
 import dataclasses
 import datetime
 import decimal
+import enum
+import math
 import uuid
+from typing import Any
 
 import msgspec
 import pytest
@@ -135,3 +139,150 @@ def test_equal_keys_give_equal_bytes():
     assert codec.encode_key("k") == b"k"
     with pytest.raises(CodecError):
         codec.encode_key((1, 2))
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Size(int, enum.Enum):
+    LARGE = 3
+
+
+Place = collections.namedtuple("Place", "x y")
+
+
+class Order(msgspec.Struct):
+    name: str
+    parts: list[int]
+
+
+class Model:
+    """A model as pydantic's are: it gives itself as a dictionary."""
+
+    def model_dump(self):
+        return {"name": "tea", "color": Color.RED}
+
+
+class Scalar:
+    """A scalar as NumPy's are."""
+
+    ndim = 0
+
+    def item(self):
+        return 2.5
+
+
+Scalar.__module__ = "numpy"
+
+
+class Text(str):
+    """Text of a further class."""
+
+
+@pytest.mark.parametrize(
+    ("value", "back", "kind"),
+    [
+        (Color.RED, "red", None),
+        (Size.LARGE, 3, codec.JSON),
+        ({"color": Color.RED, "sizes": [Size.LARGE]}, {"color": "red", "sizes": [3]}, codec.JSON),
+        (collections.OrderedDict(b=1, a=2), {"b": 1, "a": 2}, codec.JSON),
+        (collections.Counter("aab"), {"a": 2, "b": 1}, codec.JSON),
+        (collections.deque([1, 2]), [1, 2], codec.JSON),
+        (Place(1, 2), (1, 2), codec.MESSAGE_PACK),
+        (Order("tea", [1]), {"name": "tea", "parts": [1]}, codec.JSON),
+        (Model(), {"name": "tea", "color": "red"}, codec.JSON),
+        (Scalar(), 2.5, codec.JSON),
+        ([Scalar()], [2.5], codec.JSON),
+        (Text("tea"), "tea", None),
+        (bytearray(b"\xff"), b"\xff", codec.BYTES),
+        ({uuid.UUID(int=1): Color.RED}, {uuid.UUID(int=1): "red"}, codec.MESSAGE_PACK),
+    ],
+)
+def test_further_types_travel_in_a_form_that_any_receiver_can_rebuild(value, back, kind):
+    data, content_type = codec.encode(value)
+    assert content_type == kind
+    assert codec.decode(data, content_type) == back
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_odd_numbers_travel_as_they_are_and_never_as_null(number):
+    assert repr(codec.decode(*codec.encode([number]))) == repr([number])
+    for value in (number, [1, number], {"a": (number,)}, Order("tea", [number]), {"deep": [{"a": number}]}):
+        with pytest.raises(ValueError, match="NaN"):
+            codec.encode_plain_json(value)
+    assert codec.encode_plain_json([None, "null", 1.5]) == b'[null,"null",1.5]'
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        (uuid.UUID(int=1), b"00000000-0000-0000-0000-000000000001"),
+        (datetime.date(2026, 1, 2), b"2026-01-02"),
+        (decimal.Decimal("1.50"), b"1.50"),
+        (Color.RED, b"red"),
+        (Size.LARGE, b"3"),
+        (Text("k"), b"k"),
+        (object(), None),
+    ],
+)
+def test_keys_of_further_types_give_equal_bytes(key, data):
+    if data is None:
+        with pytest.raises(CodecError):
+            codec.encode_key(key)
+    else:
+        assert codec.encode_key(key) == data
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("application/json", dict),
+        ("application/json; charset=utf-8", dict),
+        ("application/json;charset=UTF-8", dict),
+        ("Application/JSON", dict),
+        (" application/json ", dict),
+        ("text/json", dict),
+        ("application/cloudevents+json; charset=utf-8", dict),
+        ("application/vnd.api+json", dict),
+        ("text/plain", str),
+        ("text/plain; charset=utf-8", str),
+        ("TEXT/CSV", str),
+        ("text/plain; charset=klingon", str),
+        ("", str),
+        (" ; charset=utf-8", str),
+        ("application/octet-stream", bytes),
+        ("image/png", bytes),
+    ],
+)
+def test_content_types_are_read_by_their_media_type(content_type, kind):
+    assert type(codec.decode(b'{"a":1}', content_type)) is kind
+
+
+def test_character_sets_count():
+    assert codec.decode("größe".encode("latin-1"), "text/plain; charset=iso-8859-1") == "größe"
+    assert codec.decode('["ö"]'.encode("utf-16"), 'application/json; charset="utf-16"') == ["ö"]
+    assert codec.decode(b"\xff", "text/plain") == b"\xff"
+
+
+def test_media_type_of_message_pack_has_several_names():
+    data, _ = codec.encode((1, 2))
+    for name in ("application/msgpack", "application/x-msgpack", "Application/Vnd.MsgPack"):
+        assert codec.decode(data, name) == (1, 2)
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "application/vnd.api+json"])
+def test_broken_json_is_refused_however_it_is_marked(content_type):
+    with pytest.raises(CodecError):
+        codec.decode(b"{no json", content_type)
+
+
+ITSELF: list[Any] = []
+ITSELF.append(ITSELF)
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"a": ["\ud800"]}, {1: "\ud800"}, ("\ud800",), ITSELF])
+def test_text_that_is_no_unicode_and_a_value_without_an_end_are_refused(value: Any) -> None:
+    for encode in (codec.encode, codec.encode_key):
+        with pytest.raises(CodecError):
+            encode(value)

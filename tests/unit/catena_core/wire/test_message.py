@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from catena_core import Electron
 from catena_core.errors import CodecError, UsageError
 from catena_core.wire import codec
-from catena_core.wire.message import FORMATS, reader, unmarked_encoder, writer
+from catena_core.wire.message import FORMATS, NO_TIMESTAMP, UNREADABLE, headers_of, reader, unmarked_encoder, writer
 from catena_core.wire.message import Message as Output
 from tests.helpers.messages import Message
 
@@ -84,6 +84,14 @@ def test_an_electron_that_is_passed_on_goes_by_its_key_and_at_its_own_time() -> 
     assert (output.topic, output.key, output.partition, output.timestamp) == ("out", b"k", None, None)
 
 
+def test_an_electron_that_is_passed_on_keeps_its_time_on_demand() -> None:
+    write = writer("auto", "out", keep_timestamps=True)
+    received = read("auto", Message(key=b"k"))
+    assert (write(received).timestamp, write(received).partition) == (1_700_000_000_500, None)
+    assert write(received.replace(timestamp=NO_TIMESTAMP)).timestamp is None
+    assert write(received.replace(timestamp=7)).timestamp == 7
+
+
 def test_an_electron_names_its_own_place() -> None:
     output = writer("auto", "out")(Electron("k", "v", topic="elsewhere", partition=3, timestamp=5))
     assert (output.topic, output.partition, output.timestamp) == ("elsewhere", 3, 5)
@@ -99,6 +107,17 @@ def test_headers_travel_beside_the_mark_of_the_value() -> None:
     assert dict(output.headers or ()) == {"a": b"b", codec.CONTENT_TYPE: codec.JSON.encode()}
 
 
+@pytest.mark.parametrize(
+    ("named", "sent"),
+    [("application/ld+json", "application/ld+json"), ("text/turtle", codec.JSON), ("", codec.JSON)],
+)
+def test_a_content_type_of_ones_own_stays_where_it_fits_the_value(named: str, sent: str) -> None:
+    output = writer("auto", "out")(Electron("k", [1], headers={"a": "b", "Content-Type": named}))
+    content_types = [data for name, data in output.headers or () if name.lower() == codec.CONTENT_TYPE]
+    assert content_types == [sent.encode()]
+    assert ("a", b"b") in (output.headers or ())
+
+
 def test_without_any_topic_it_says_what_to_do() -> None:
     with pytest.raises(UsageError, match="-o TOPIC"):
         writer("auto", None)(Electron("k", "v"))
@@ -108,3 +127,91 @@ def test_only_formats_without_a_mark_have_an_encoder_of_their_own() -> None:
     assert unmarked_encoder("auto") is None
     encode = unmarked_encoder("json")
     assert encode is not None and encode([1]) == b"[1]"
+
+
+@pytest.mark.parametrize("headers", [{"a\ud800": "x"}, {"a\0b": "x"}, [1], "ab", 7, [("a", "b", "c")]])
+def test_headers_that_would_end_the_process_or_are_none_are_refused(headers: Any) -> None:
+    with pytest.raises(CodecError, match="headers are names in Unicode"):
+        writer("auto", "out")(Electron("k", "v", headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ({"timestamp": 1.5}, "timestamp of an electron is a whole number, not 1.5"),
+        ({"timestamp": -1}, "at least 0"),
+        ({"partition": "3"}, "partition of an electron is a whole number"),
+        ({"partition": -1}, "at least 0"),
+        ({"partition": 2**31}, "less than"),
+        ({"topic": "bad topic!"}, "'bad topic!' is no name of a topic"),
+        ({"topic": 7}, "7 is no name of a topic"),
+        ({"topic": ""}, "'' is no name of a topic"),
+    ],
+)
+def test_an_electron_for_no_such_place_is_refused(place: dict[str, Any], said: str) -> None:
+    with pytest.raises(CodecError, match=said):
+        writer("auto", "out")(Electron("k", "v", **place))
+
+
+class TornMessage(Message):
+    """A header's name is not UTF-8: Kafka's client fails, and leaves a list behind that ends the process."""
+
+    asked = False
+
+    def headers(self) -> Any:
+        if self.given is not None:
+            return self.given
+        assert not self.asked, "the process has ended"
+        self.asked = True
+        raise SystemError("returned a result with an exception set")
+
+    given = None
+
+    def set_headers(self, headers: Any) -> None:
+        self.given = headers
+
+
+def test_headers_whose_names_cannot_be_read_are_an_error_each_time() -> None:
+    message = TornMessage(value=b"v")
+    for _ in range(3):
+        with pytest.raises(CodecError, match="not UTF-8"):
+            read("auto", message)
+    assert headers_of(message) == [(UNREADABLE, None)]
+
+
+def test_headers_of_an_electron_that_is_sent_on_are_as_they_came() -> None:
+    pairs = [("bytes", b"\xff\x00"), ("none", None), ("twice", b"1"), ("twice", b"2"), ("empty", b"")]
+    electron = read("auto", Message(headers=pairs, value=b"v"))
+    assert electron.headers == {"bytes": "\ufffd\x00", "none": "", "twice": "2", "empty": ""}
+    assert writer("auto", "out")(electron).headers == pairs
+    headers: Any = electron.headers
+    headers["twice"] = "3"
+    headers["new"] = b"\xfe"
+    del headers["empty"]
+    assert writer("auto", "out")(electron).headers == [
+        ("bytes", b"\xff\x00"),
+        ("none", None),
+        ("twice", b"3"),
+        ("new", b"\xfe"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"a": b"\xff", "b": None, "c": 1}, [("a", b"\xff"), ("b", None), ("c", "0"), ("c", 1)]]
+)
+def test_headers_may_be_bytes_none_and_pairs(headers: Any) -> None:
+    sent = writer("auto", "out")(Electron("k", "v", headers=headers)).headers or []
+    assert [item for item in sent if item[1] != b"0"] == [("a", b"\xff"), ("b", None), ("c", b"1")]
+    assert len(sent) == len(headers)
+
+
+@pytest.mark.parametrize("name", ["content-type", "Content-Type"])
+def test_the_header_of_the_content_type_may_be_written_in_any_case(name: str) -> None:
+    electron = read("auto", Message(headers=[(name, b"application/json; charset=utf-8")], value=b"[1]"))
+    assert (electron.value, dict(electron.headers)) == ([1], {})
+
+
+@pytest.mark.parametrize("content_type", [b"", b" "])
+def test_an_empty_content_type_is_none(content_type: bytes) -> None:
+    assert read("json", Message(headers=[("content-type", content_type)], value=b"[1]")).value == [1]
+    assert read("auto", Message(headers=[("content-type", content_type)], value=b"[1]")).value == "[1]"

@@ -1,0 +1,76 @@
+"""The child processes that a link's own code starts: they end with the link, however they were started."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+from catena_core.die_with_parent import on_parent_death
+
+# Seconds for which children may end by themselves after SIGTERM, before SIGKILL.
+_GRACE = 3.0
+
+_taken: set[int] = set()
+# The process that forks: a child may start to look after its death.
+_forking: list[int] = []
+
+
+def signals_taken(numbers: Iterable[int]) -> None:
+    """Note the signals that this process handles: a forked child would inherit the handlers and could not be ended.
+
+    Args:
+        numbers: The signals; a forked child gets their default action again, and ends when this process is gone.
+    """
+    if not _taken:
+        os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+    _taken.update(numbers)
+
+
+def descendants() -> set[int]:
+    """Give the process ids of this process' children, of their children, and so on."""
+    parents: dict[int, int] = {child.pid: os.getpid() for child in multiprocessing.active_children() if child.pid}
+    for entry in Path("/proc").glob("[0-9]*/stat"):  # elsewhere than on Linux there are those of multiprocessing only
+        with suppress(OSError, ValueError, IndexError):
+            state, parent = entry.read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(entry.parent.name)] = int(parent)
+    found = {os.getpid()}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+
+def end(known: set[int]) -> None:
+    """End all descendants of this process: by SIGTERM and, where that does not do, by SIGKILL.
+
+    Args:
+        known: Descendants to leave alone.
+    """
+    # This one cleans up after the others, and ends when all of them are gone.
+    tracker = getattr(getattr(resource_tracker, "_resource_tracker", None), "_pid", None)
+    for number, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
+        deadline = time.monotonic() + seconds
+        left = descendants() - known - {tracker}
+        for child in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(child, number)
+        while left and time.monotonic() < deadline:
+            time.sleep(0.02)
+            left &= descendants()
+
+
+def _before_fork() -> None:
+    _forking[:] = [os.getpid()]
+
+
+def _after_fork() -> None:
+    for number in _taken:
+        with suppress(ValueError, OSError):
+            signal.signal(number, signal.SIG_DFL)
+    on_parent_death(lambda: os._exit(1), parent=_forking[0])

@@ -1,0 +1,263 @@
+"""The life of a link that needs no broker: what runs in it, and that it ends cleanly, once, in whatever way."""
+
+import asyncio
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from catena_core import Link
+from catena_core.errors import CatenaError, UsageError
+from tests.helpers.running import Running
+from tests.helpers.waiting import eventually
+
+
+@pytest.fixture
+def run():
+    """Run links in threads, and stop them at the end of the test."""
+    running = Running()
+    yield running
+    running.close()
+
+
+class Ticks(Link):
+    """A link without Kafka: it needs none. What it does is told by the function it is made with."""
+
+    def __init__(self, tick, **given):
+        super().__init__(**given)
+        self.tick, self.calls, self.finished = tick, 0, 0
+
+    def generator(self):
+        self.calls += 1
+        self.tick(self)
+
+    def finish(self):
+        self.finished += 1
+
+
+def test_a_generator_is_called_again_and_again(run):
+    ticks = run(Ticks(lambda link: time.sleep(0.001)))
+    eventually(lambda: ticks.calls > 20)
+
+
+def test_a_generator_may_never_return(run):
+    ticks = Ticks(lambda link: threading.Event().wait())
+    ticks.start(embedded=True)
+    eventually(lambda: ticks.calls == 1)
+    ticks.stop()
+    assert ticks.join(120)
+    assert (ticks.calls, ticks.finished) == (1, 1)
+
+
+def test_a_generator_that_raises_is_called_again_and_its_error_logged(run, capsys):
+    def tick(link):
+        if link.calls == 1:
+            raise ValueError("no such luck")
+        link.wait(60)
+
+    ticks = run(Ticks(tick))
+    eventually(lambda: ticks.calls == 2)
+    assert "the generator failed: ValueError('no such luck')" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("code", "status"), [(None, 0), (0, 0), (3, 3), ("no credentials", 1)])
+@pytest.mark.parametrize("where", ["generator", "loop", "thread", "setup", "finish"])
+def test_sys_exit_ends_the_link_with_its_status(run, where, code, status):
+    class Exits(Link):
+        def leave(self):
+            sys.exit(code)
+
+        def setup(self):
+            if where == "setup":
+                self.leave()
+            if where == "loop":
+                self.loop(self.leave, interval=60)
+            if where == "thread":
+                self.launch_thread(self.leave)
+
+        def generator(self):
+            if where == "generator":
+                self.leave()
+            if where == "finish":
+                self.stop()
+            self.wait(600)
+
+        def finish(self):
+            if where == "finish":
+                self.leave()
+
+    exits = run(Exits())
+    assert exits.join(120)
+    eventually(lambda: exits.status == status, message=lambda: f"status {exits.status}")
+
+
+class Panic(BaseException):
+    """A native extension's, which is no Exception either."""
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, Panic])
+def test_errors_that_are_no_exceptions_end_neither_loop_nor_generator(run, error):
+    class Interrupted(Link):
+        calls, looped = 0, 0
+
+        def setup(self):
+            self.loop(self.count, interval=0.01)
+
+        def count(self):
+            self.looped += 1
+            raise error("a bad day")
+
+        def generator(self):
+            self.calls += 1
+            raise error("a bad day")
+
+    interrupted = run(Interrupted())
+    eventually(lambda: interrupted.looped > 2 and interrupted.calls > 1)
+    assert interrupted.failure is None
+
+
+def test_an_error_in_setup_that_is_no_exception_is_the_reason_of_the_end(run):
+    class Cancelled(Link):
+        def setup(self):
+            raise asyncio.CancelledError
+
+        def generator(self):
+            self.wait(600)
+
+    with pytest.raises(CatenaError, match="CancelledError"):
+        Cancelled().start(embedded=True)
+
+
+FORKS = """
+import os, subprocess, sys, time, multiprocessing
+from catena_core import Link
+
+def work():
+    time.sleep(600)
+
+class Parent(Link):
+    def setup(self):
+        way = self.args[0]
+        if way == "launch_process":
+            child = self.launch_process(work).pid
+        elif way == "fork":
+            child = os.fork()
+            if not child:
+                work()
+        elif way == "shell":
+            child = subprocess.Popen("sleep 600; true", shell=True).pid
+        else:
+            process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+            process.start()
+            child = process.pid
+        print(child, flush=True)
+
+    def generator(self):
+        self.wait(600)
+
+if __name__ == "__main__":
+    Parent(num_rpc_threads=0).start()
+"""
+
+
+def _is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["launch_process", "fork", "shell", "spawn"])
+def test_child_processes_end_with_the_link(tmp_path, way):
+    program = tmp_path / "parent.py"
+    program.write_text(FORKS)
+    started = subprocess.Popen([sys.executable, str(program), way], stdout=subprocess.PIPE, text=True)
+    child = int(started.stdout.readline())
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(120) == 0
+    started.stdout.close()
+    eventually(lambda: not _is_alive(child))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["launch_process", "fork"])
+def test_forked_children_end_when_the_link_is_killed(tmp_path, way):
+    program = tmp_path / "parent.py"
+    program.write_text(FORKS)
+    started = subprocess.Popen([sys.executable, str(program), way], stdout=subprocess.PIPE, text=True)
+    child = int(started.stdout.readline())
+    started.kill()
+    started.wait(120)
+    started.stdout.close()
+    eventually(lambda: not _is_alive(child))
+
+
+def test_a_hosted_link_that_cannot_start_says_why_to_its_program():
+    class Reads(Link):
+        def transform(self, electron):
+            return None
+
+    with pytest.raises(UsageError, match="no Kafka endpoint"):
+        Reads(input_topics="in").start(embedded=True)
+
+
+def test_a_loop_is_called_at_its_interval_and_survives_its_errors(run, capsys):
+    class Loops(Ticks):
+        def setup(self):
+            self.times, self.late = [], []
+            self.loop(self.note, (self.times,), {"by": "name"}, interval=0.1)
+            self.loop(self.note, (self.late,), interval=0.3, wait=True)
+            self.began = time.monotonic()
+
+        def note(self, times, by=None):
+            times.append(time.monotonic())
+            time.sleep(0.05)
+            raise ValueError(f"by {by}")
+
+    loops = run(Loops(lambda link: link.wait(60)))
+    eventually(lambda: len(getattr(loops, "times", ())) >= 6 and loops.late)
+    assert (loops.times[5] - loops.times[0]) / 5 >= 0.09, "from the start of one call to that of the next"
+    assert loops.late[0] - loops.began >= 0.29
+    assert "note failed: ValueError('by name')" in capsys.readouterr().err
+
+
+def test_the_end_waits_for_what_asked_for_it():
+    class Saves(Ticks):
+        def setup(self):
+            self.began, self.done = threading.Barrier(4), []
+            self.loop(self.save, ("safe loop",), interval=60, safe_stop=True)
+            self.launch_thread(self.save, ("safe thread",), safe_stop=True)
+            self.launch_thread(self.save, ("other thread", 600))
+
+        def save(self, name, seconds=0.3):
+            self.began.wait()
+            time.sleep(seconds)
+            self.done.append(name)
+
+    saves = Saves(lambda link: link.wait(60))
+    saves.start(embedded=True)
+    saves.began.wait(120)
+    saves.stop()
+    assert saves.join(120)
+    assert sorted(saves.done) == ["safe loop", "safe thread"]
+
+
+def test_a_process_runs_beside_the_link(tmp_path, run):
+    class Forks(Ticks):
+        def setup(self):
+            self.process = self.launch_process(self.work, (tmp_path / "pid",), {"text": "from "})
+
+        def work(self, path, text):
+            path.write_text(f"{text}{os.getpid()}")
+
+    forks = run(Forks(lambda link: link.wait(60)))
+    eventually(lambda: hasattr(forks, "process"))
+    forks.process.join(120)
+    assert (tmp_path / "pid").read_text() == f"from {forks.process.pid}"
+    assert forks.process.pid != os.getpid()
