@@ -16,11 +16,13 @@ A query goes through these modules in this order; each calls the next, and none 
   ``reasons`` gives the reasons;
 - ``source_selection``: a snapshot of the node that each graph is read from;
 - ``execution``: the query over one snapshot, with ``describe`` for DESCRIBE;
-- ``caching``: ``result_cache`` holds whole answers, ``quad_cache`` the quads of earlier queries, which ``refresh`` fetches;
+- ``caching``: ``result_cache`` holds whole answers;
+- ``view``: ``view``, a store of every graph, which answers where it can; its ``process`` holds the ``store`` and forks
+  evaluators, as ``template`` asks with its ``messages``;
 - ``fetching``: ``semi_join`` narrows joins over the default graph, ``subquery`` writes the requests, ``hedging`` sends them
   to the ``endpoints`` without waiting for slow ones, ``staleness`` finds what moved meanwhile, ``merge`` makes one copy of
   each graph;
 - ``evaluation``: a ``pool`` of worker processes that the server can end, which run ``process``, with their ``messages`` and
-  their ``cached_store``.
+  ``quads``.
 
 This package imports nothing itself: a worker process loads only the modules that it needs."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from federation.errors import QueryCancelledError, QueryTimeoutError, TooBusyError, TooLargeError
-from federation.trace import Trace
+from federation.trace import Step
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,30 @@ class MemoryPool:
         """Give bytes back."""
         with self._lock:
             self._charged -= size
+
+
+class Trace:
+    """The steps of one query. May be used by many threads.
+
+    Attributes:
+        steps: The steps, in the order in which they ended.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def record(self, what: str, source: str, text: str, rows: int, size: int, start: float) -> None:
+        """Record a step that ends now; see ``Step``.
+
+        Args:
+            what: The kind of step.
+            source: The node's id.
+            text: The query that ran.
+            rows: The number of rows or quads.
+            size: The number of bytes.
+            start: When it began, by ``time.perf_counter()``.
+        """
+        self.steps.append(Step(what, source, text, rows, size, time.perf_counter() - start))
 
 
 class Budget:

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import math
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from urllib.parse import urljoin
 
 import pyoxigraph
 
+from federation.analysis.lexer import QueryText
 from federation.analysis.plan import ANY_NAMED_GRAPH, Dataset, Form, Pattern, Plan
 from federation.analysis.plan_cache import PlanCache
 from federation.analysis.reasons import reasons
 from federation.analysis.services import check_services
 from federation.budget import Budget, Limits, MemoryPool
 from federation.caching import result_cache
-from federation.caching.quad_cache import MIN_SECONDS, QuadCache
-from federation.caching.refresh import Refresher, SnapshotFor
 from federation.caching.result_cache import ResultCache, TextStore
 from federation.describe import describe
-from federation.errors import NotCachedError, QuerySyntaxError, SourceFailedError
+from federation.errors import NotCachedError, QuerySyntaxError, QueryTimeoutError, SourceFailedError
+from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import WorkerPool
-from federation.execution import Backend, QueryExecution
+from federation.execution import MOST_SEEDS, NO_PLAN, Backend, QueryExecution
 from federation.fetching.endpoints import Endpoints
 from federation.fetching.hedging import HedgedRequests, Reselected
+from federation.fetching.merge import MergedQuads
 from federation.fetching.semi_join import WidePatterns
 from federation.skolem import PREFIX
 from federation.source_selection import Snapshot
-from federation.trace import CACHE, PULL, PUSH_DOWN, Step
+from federation.trace import PULL, PUSH_DOWN, VIEW, Step
+from federation.transport import Access
+from federation.view.view import MIN_SECONDS, Contents, Progress, SnapshotFor, View
 
 DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
     "SELECT": "application/sparql-results+json",
@@ -38,12 +44,18 @@ DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
 }
 """The formats of answers, by pyoxigraph's names, where the caller names none."""
 
-# A DESCRIBE can see the triples of any resource that it finds.
-_ALL = Plan(form="DESCRIBE", patterns=(Pattern(ANY_NAMED_GRAPH),))
+_EVERYTHING = (Pattern(ANY_NAMED_GRAPH),)
 _CACHED = ("the whole answer was kept from an earlier query",)
-# Address space that an evaluator is granted for each cached quad, twice over, with room for evaluating.
-_BYTES_PER_CACHED_QUAD = 8192
-_MAX_CACHED_QUADS = 1_000_000
+_SAMPLED = ("any solutions are right for ASK, and for LIMIT without ORDER BY: each node sent its first matches only",)
+# An IRI without a scheme; comparisons, strings and comments may look like one, and take no harm from a base.
+_RELATIVE_IRI = re.compile(r'<(?![A-Za-z][A-Za-z0-9+.-]*:)[^<>"{}|^`\\\x00-\x20]*>')
+_MOST_ROWS_TO_STOP_AT = 10_000
+# The memory of one triple in a view, which holds it in its graph and in the default graph (measured: 680 bytes).
+_BYTES_PER_TRIPLE = 600
+# Bytes that nodes may send for each triple, copies included.
+_BYTES_SENT_PER_TRIPLE = 1000
+# A query that takes too long ends its evaluator, so no client may hurry too much.
+_LEAST_SECONDS = 1.0
 # The shared memory holds the node answers of this many of the largest queries.
 _QUERIES_THAT_FIT = 2
 
@@ -76,9 +88,11 @@ class Answer:
         plan: What the query could see.
         plan: The query's plan.
         steps: The steps of answering it, in the order in which they ended.
-        tier: ``PUSH_DOWN`` where nodes joined or filtered patterns, ``PULL`` where they sent all matching triples, ``CACHE``
-            where earlier queries had fetched these.
+        tier: ``PUSH_DOWN`` where nodes joined or filtered patterns, ``PULL`` where they sent all matching triples, ``VIEW``
+            where the gateway's own store answered.
         cached: Whether the whole answer comes from the cache.
+        aside: The reason why the view did not answer; empty where there is no view.
+        sampled: Whether the first matches of each node were enough.
     """
 
     body: bytes
@@ -88,11 +102,14 @@ class Answer:
     steps: Sequence[Step] = field(default=(), repr=False)
     tier: str = PULL
     cached: bool = False
+    aside: str = ""
+    sampled: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """The reasons for its tier, in sentences."""
-        return _CACHED if self.cached else reasons(self.plan, self.tier)
+        found = _CACHED if self.cached else _SAMPLED if self.sampled else reasons(self.plan, self.tier)
+        return (*found, f"the view did not answer: {self.aside}") if self.aside else found
 
 
 class Engine:
@@ -112,10 +129,16 @@ class Engine:
         workers: The number of queries to analyse or evaluate at the same time, each in a process of its own.
         worker_memory: Bytes of address space that each of these processes may take; 0: no bound.
         skolem: The prefix of IRIs that stand for blank nodes and are shown as such.
-        cache_ttl: Seconds for which to cache answers, and quads of graphs without fingerprints; 0: cache nothing.
+        cache_ttl: Seconds for which to cache answers; 0: cache none.
         store: The storage for cached answers; ``None``: cache none.
         services: Hosts that queries may call with SERVICE, in small letters, with their ports where these are not the usual
             ones.
+        access: The nodes that it may ask, and the credentials for them; without it, any, and none.
+        on_node_failure: Called with a node's id and the reason when queries go on without it, not more often than each
+            minute.
+        contents: The contents of placed graphs, for a view of all graphs; ``None``: have no view.
+        view_bytes: The most memory that the view's store may take.
+        on_view_off: Called with the reason when the view goes off.
     """
 
     def __init__(
@@ -132,6 +155,11 @@ class Engine:
         cache_ttl: float = 0.0,
         store: TextStore | None = None,
         services: frozenset[str] = frozenset(),
+        access: Access | None = None,
+        on_node_failure: Callable[[str, str], None] = lambda node, reason: None,
+        contents: Contents | None = None,
+        view_bytes: int = 2**31,
+        on_view_off: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.union_default_graph = union_default_graph
         self.services = services
@@ -139,19 +167,41 @@ class Engine:
         self._limits = limits or Limits()
         self._memory_pool = MemoryPool(_QUERIES_THAT_FIT * self._limits.max_fetched_bytes)
         self._backend = Backend(
-            Endpoints(source_timeout, pool_size),
+            Endpoints(source_timeout, pool_size, on_node_failure, access),
             ThreadPoolExecutor(pool_size, thread_name_prefix="federation"),
             WorkerPool(workers, worker_memory),
             WidePatterns(),
             skolem,
         )
-        self._quad_cache = QuadCache(
-            worker_memory // _BYTES_PER_CACHED_QUAD if worker_memory else _MAX_CACHED_QUADS, cache_ttl
+        self._view: View | None = None
+        if contents is not None and union_default_graph:
+            seconds = cache_ttl or MIN_SECONDS
+            fetch = self._fetch_graphs
+            self._view = View(contents, view_bytes, seconds, workers, worker_memory, skolem, fetch, on_view_off)
+        self._view_limits = Limits(
+            max_triples=view_bytes // _BYTES_PER_TRIPLE,
+            max_fetched_bytes=view_bytes // _BYTES_PER_TRIPLE * _BYTES_SENT_PER_TRIPLE,
         )
-        self._refresher = Refresher(self._quad_cache, self._backend, timeout, self._memory_pool) if cache_ttl else None
+        self._snapshot_for: SnapshotFor = lambda avoided: Snapshot(())
+        self._numbers = count(1_000_000, 1_000_000)
         self._result_cache = ResultCache(store, cache_ttl) if store is not None and cache_ttl else None
         self._plan_cache = PlanCache(self._backend.workers)
         self._turns = count()
+
+    @property
+    def view(self) -> Progress | None:
+        """The state of the view; ``None`` where there is none."""
+        return self._view.progress if self._view else None
+
+    def follow(self, snapshot_for: SnapshotFor) -> None:
+        """Build the view, and keep it up to date.
+
+        Args:
+            snapshot_for: As for :meth:`answer`.
+        """
+        self._snapshot_for = snapshot_for
+        if self._view:
+            self._view.follow(snapshot_for)
 
     def prepare(
         self,
@@ -159,6 +209,8 @@ class Engine:
         *,
         default_graphs: Sequence[str] = (),
         named_graphs: Sequence[str] = (),
+        base: str = "",
+        timeout: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> PreparedQuery:
         """Analyse a query. Plans are cached by text.
@@ -168,6 +220,8 @@ class Engine:
             default_graphs: The protocol's ``default-graph-uri``: IRIs of the graphs whose union is the default graph. These
                 and ``named_graphs`` replace the FROM clauses of the query.
             named_graphs: The protocol's ``named-graph-uri``: IRIs of the graphs that GRAPH can reach.
+            base: The address that the query was sent to: its relative IRIs are resolved against it.
+            timeout: Seconds that the query may take, at least one; ``None``, or more than the engine allows: as long as that.
             cancelled: Asked again and again; the work ends once it says that the client has gone.
 
         Raises:
@@ -176,11 +230,22 @@ class Engine:
             QueryTimeoutError: No time was left to read it.
             QueryCancelledError: The client has gone.
         """
-        budget = Budget(self._timeout, self._limits, cancelled, self._memory_pool)
-        plan = self._plan_cache.plan(text, budget)
+        seconds = self._timeout if timeout is None else min(max(timeout, _LEAST_SECONDS), self._timeout)
+        budget = Budget(seconds, self._limits, cancelled, self._memory_pool)
+        declared = f"BASE <{base}> " if _RELATIVE_IRI.search(text) and _is_iri(base) else ""
+        text = declared + text
+        try:
+            plan = self._plan_cache.plan(text, budget)
+        except QuerySyntaxError as error:
+            raise (
+                QuerySyntaxError(error.reason, 1, error.column - len(declared)) if error.line == 1 else error
+            ) from None
         if plan.services:
             check_services(plan.services, self.services)
-        return PreparedQuery(text, plan, self._dataset(plan, default_graphs, named_graphs), budget)
+        dataset = self._dataset(
+            plan, [urljoin(base, g) for g in default_graphs], [urljoin(base, g) for g in named_graphs]
+        )
+        return PreparedQuery(text, plan, dataset, budget)
 
     def answer(
         self, query: PreparedQuery, snapshot_for: SnapshotFor, *, media_type: str = "", fresh: bool = False
@@ -205,23 +270,26 @@ class Engine:
             ServiceFailedError: Another server, which the query calls, failed.
             ServerStoppingError: The engine is closed.
         """
-        requests = HedgedRequests(
-            self._backend.endpoints,
-            self._backend.threads,
-            query.budget,
-            snapshot_for,
-            None if fresh else next(self._turns),
-        )
         media_type = media_type or DEFAULT_MEDIA_TYPES[query.plan.form]
         try:
+            answer = self._over_view(query, snapshot_for, media_type, fresh)
+            if isinstance(answer, Answer):
+                return answer
+            requests = HedgedRequests(
+                self._backend.endpoints,
+                self._backend.threads,
+                query.budget,
+                snapshot_for,
+                None if fresh else next(self._turns),
+            )
             while True:
                 with requests.failover() as snapshot:
                     execution = QueryExecution(
                         self._backend, query.plan, query.dataset, snapshot, query.budget, requests
                     )
-                    answer = self._attempt(query.text, execution, media_type, snapshot_for, fresh)
-                    if not isinstance(answer, Reselected):
-                        return answer
+                    found = self._attempt(query.text, execution, media_type, fresh)
+                    if not isinstance(found, Reselected):
+                        return replace(found, aside=answer)
         finally:
             query.budget.end()
 
@@ -234,10 +302,13 @@ class Engine:
         named_graphs: Sequence[str] = (),
         media_type: str = "",
         fresh: bool = False,
+        timeout: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Answer:
         """Prepare and answer a query; see :meth:`prepare` and :meth:`answer` for arguments and errors."""
-        query = self.prepare(text, default_graphs=default_graphs, named_graphs=named_graphs, cancelled=cancelled)
+        query = self.prepare(
+            text, default_graphs=default_graphs, named_graphs=named_graphs, timeout=timeout, cancelled=cancelled
+        )
         return self.answer(query, snapshot_for, media_type=media_type, fresh=fresh)
 
     def query(
@@ -277,66 +348,104 @@ class Engine:
 
     def close(self) -> None:
         """Stop everything; queries under way fail."""
-        if self._refresher:
-            self._refresher.close()
+        if self._view:
+            self._view.close()
         self._backend.workers.close()
         self._backend.threads.shutdown(wait=False, cancel_futures=True)
         self._backend.endpoints.close()
 
-    def _attempt(
-        self, text: str, execution: QueryExecution, media_type: str, snapshot_for: SnapshotFor, fresh: bool
-    ) -> Answer | Reselected:
-        """Answer from a cache, or fetch and evaluate."""
+    def _attempt(self, text: str, execution: QueryExecution, media_type: str, fresh: bool) -> Answer | Reselected:
+        """Answer from the cache, or fetch and evaluate."""
         snapshot, plan, steps = execution.snapshot, execution.plan, execution.budget.trace.steps
         if snapshot.unavailable and not snapshot.sources:
             raise SourceFailedError(
                 f"no catalogue node answers; missing: {', '.join(snapshot.unavailable)}", snapshot.unavailable
             )
-        key = ""
-        if self._result_cache and not fresh and snapshot.version and not snapshot.unavailable and not plan.is_volatile:
-            key = result_cache.key(text, execution.dataset, media_type, snapshot.version)
-            if found := self._result_cache.get(key):
-                return Answer(found.body, media_type, (), plan, steps, found.tier, cached=True)
-        body = None if fresh else self._over_cache(text, execution, media_type, snapshot_for)
-        if body is not None:
-            tier, seconds = CACHE, self._quad_cache.seconds_left()
-        elif plan.form == "DESCRIBE":
-            tier, seconds = PULL, _max_age(snapshot)
+        key = "" if fresh else self._key(text, plan, execution.dataset, media_type, snapshot)
+        if found := self._cached(key, media_type, plan, steps):
+            return found
+        rows, sampled = _enough_rows(plan, text), False
+        body: bytes | Reselected | None = None
+        if plan.form == "DESCRIBE":
+            tier = PULL
             body = describe(execution, text, media_type)
         else:
-            tier, seconds = PUSH_DOWN if plan.bgps or plan.joins else PULL, _max_age(snapshot)
-            merged = execution.fetch_for_query()
-            body = merged if isinstance(merged, Reselected) else execution.evaluate(text, merged, media_type)
+            tier = PUSH_DOWN if plan.bgps or plan.joins or plan.walks else PULL
+            body = execution.answer_from_some(text, media_type, rows) if rows is not None else None
+            sampled = body is not None
+            if body is None:
+                merged = execution.fetch_for_query()
+                body = merged if isinstance(merged, Reselected) else execution.evaluate(text, merged, media_type)
         if isinstance(body, Reselected):
             return body
         missing = execution.missing()
         if key and self._result_cache and not missing and execution.is_of_one_version():
-            self._result_cache.put(key, result_cache.CachedResult(body, tier), seconds)
-        return Answer(body, media_type, missing, plan, steps, tier)
+            self._result_cache.put(key, result_cache.CachedResult(body, tier), _max_age(snapshot))
+        return Answer(body, media_type, missing, plan, steps, tier, sampled=sampled)
 
-    def _over_cache(
-        self, text: str, execution: QueryExecution, media_type: str, snapshot_for: SnapshotFor
-    ) -> bytes | Reselected | None:
-        """Answer from cached quads; ``None`` when the nodes have to be asked."""
-        plan = _ALL if execution.plan.form == "DESCRIBE" else execution.plan
-        if (
-            self._refresher is None
-            or execution.plan.services
-            or execution.dataset.given
-            or not self.union_default_graph
-        ):
-            return None
-        serves = self._refresher.serves(plan, execution, snapshot_for)
-        if isinstance(serves, Reselected):
-            return serves
-        if not serves:
-            return None
+    def _over_view(self, query: PreparedQuery, snapshot_for: SnapshotFor, media_type: str, fresh: bool) -> Answer | str:
+        """Answer from the view, or say why it cannot; empty where there is none."""
+        view, plan, steps = self._view, query.plan, query.budget.trace.steps
+        if view is None:
+            return ""
+        if fresh:
+            return "the request bypasses all caches"
+        if query.dataset.given or plan.services:
+            return "the query calls other servers" if plan.services else "the query names its dataset"
+        snapshot = snapshot_for(frozenset())
+        key = self._key(query.text, plan, query.dataset, media_type, snapshot)
+        if found := self._cached(key, media_type, plan, steps):
+            return found
+        job = Evaluate(
+            query.text,
+            b"",
+            (),
+            media_type,
+            query.budget.limits.max_result_bytes,
+            graph_by_graph=plan.graph_by_graph,
+            path_ends=plan.path_ends,
+        )
+        start = time.perf_counter()
         try:
-            return execution.evaluate_cached(text, self._quad_cache, plan, media_type)
+            wanted = view.showing(snapshot)
+            body, generation = view.evaluate(job, wanted, query.budget)
         except NotCachedError as error:
-            if error.for_good:
-                self._refresher.give_up()
-            return None
+            return str(error)
+        query.budget.trace.record("evaluate", "", query.text, -1, len(body), start)
+        if key and self._result_cache and generation == wanted:
+            self._result_cache.put(key, result_cache.CachedResult(body, VIEW), view.seconds_left())
+        return Answer(body, media_type, snapshot.unlisted, plan, steps, VIEW)
+
+    def _key(self, text: str, plan: Plan, dataset: Dataset, media_type: str, snapshot: Snapshot) -> str:
+        """Return the key of an answer in the cache; empty where it is not cached."""
+        if not self._result_cache or not snapshot.version or snapshot.unavailable or plan.is_volatile:
+            return ""
+        return result_cache.key(text, dataset, media_type, snapshot.version)
+
+    def _cached(self, key: str, media_type: str, plan: Plan, steps: Sequence[Step]) -> Answer | None:
+        found = self._result_cache.get(key) if key and self._result_cache else None
+        return found and Answer(found.body, media_type, (), plan, steps, found.tier, cached=True)
+
+    def _fetch_graphs(self, graphs: frozenset[str]) -> MergedQuads:
+        """Fetch all triples of some graphs for the view.
+
+        Raises:
+            FederationError: A node failed, or they are too many.
+        """
+        budget = Budget(self._timeout, self._view_limits, memory_pool=self._memory_pool)
+        backend, dataset, first = self._backend, Dataset(frozenset(), graphs), next(self._numbers)
+        try:
+            requests = HedgedRequests(backend.endpoints, backend.threads, budget, self._snapshot_for)
+            while True:
+                with requests.failover() as snapshot:
+                    execution = QueryExecution(backend, NO_PLAN, dataset, snapshot, budget, requests, first)
+                    merged = execution.fetch(_EVERYTHING)
+                    if missing := execution.missing():
+                        raise QueryTimeoutError(f"nodes do not answer: {', '.join(missing)}")
+                    if not isinstance(merged, Reselected):
+                        return merged
+        finally:
+            budget.end()
 
     def _dataset(self, plan: Plan, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset:
         if default_graphs or named_graphs:
@@ -348,6 +457,17 @@ class Engine:
         return Dataset(None if self.union_default_graph else frozenset(), None)
 
 
+def _enough_rows(plan: Plan, text: str) -> int | None:
+    """Return the number of rows that are enough for an answer over some of the quads; ``None`` when it needs them all."""
+    if plan.seed is None and (not plan.samples or plan.graph_names):
+        return None
+    query = QueryText(text)
+    rows = 1 if plan.form == "ASK" else query.modifier("LIMIT")
+    if rows is None or rows + (query.modifier("OFFSET") or 0) > (_MOST_ROWS_TO_STOP_AT if plan.samples else MOST_SEEDS):
+        return None
+    return rows
+
+
 def _max_age(snapshot: Snapshot) -> float:
     """Return for how long an answer may be cached: graphs without fingerprints change without notice."""
     if snapshot.untracked is None:
@@ -355,9 +475,14 @@ def _max_age(snapshot: Snapshot) -> float:
     return MIN_SECONDS if snapshot.untracked else math.inf
 
 
+def _is_iri(text: str) -> bool:
+    try:
+        return bool(pyoxigraph.NamedNode(text))
+    except ValueError:
+        return False
+
+
 def _check_iri(graph: str) -> None:
     """Refuse a name that would break the syntax of a subquery."""
-    try:
-        pyoxigraph.NamedNode(graph)
-    except ValueError:
-        raise QuerySyntaxError(f"{graph[:200]!r} is not an IRI, so it names no graph") from None
+    if not _is_iri(graph):
+        raise QuerySyntaxError(f"{graph[:200]!r} is not an IRI, so it names no graph")

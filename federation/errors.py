@@ -44,15 +44,11 @@ class NotAcceptableError(FederationError):
 
 
 class NotCachedError(FederationError):
-    """The cache does not hold the quads for a query, or an evaluator cannot hold them; the engine asks the nodes instead.
+    """The view cannot answer a query now; the engine asks the nodes instead."""
 
-    Attributes:
-        for_good: Whether caching them again is of no use.
-    """
 
-    def __init__(self, message: str, for_good: bool = False) -> None:
-        super().__init__(message)
-        self.for_good = for_good
+class NotEnoughError(FederationError):
+    """Some of the quads give fewer rows than the query may have; the engine fetches more."""
 
 
 class UnreadableQuadsError(FederationError):
@@ -89,3 +85,7 @@ class SourceFailedError(FederationError):
     def __init__(self, message: str, sources: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.sources = frozenset(sources)
+
+
+class UnreadableRowsError(SourceFailedError):
+    """A node sent rows that are no quads; in another format they may be."""

@@ -5,21 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NamedTuple
 
-from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan, PushedBGP
+from federation.analysis.lexer import QueryText
+from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan, PushedBGP, Seed
 from federation.budget import Budget
-from federation.caching.quad_cache import QuadCache
-from federation.errors import UnreadableQuadsError
+from federation.errors import NotEnoughError, QuerySyntaxError, UnreadableQuadsError
 from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import WorkerPool
 from federation.fetching.endpoints import Endpoints
 from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.merge import MergedQuads
-from federation.fetching.semi_join import SemiJoins, WidePatterns
-from federation.fetching.staleness import Round, as_read, is_of_one_version
+from federation.fetching.semi_join import SemiJoins, WidePatterns, can_be_asked_for
+from federation.fetching.staleness import Round, is_of_one_version
 from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Snapshot, Source
+
+# Rows of copies that do not count are among those that a node sends.
+_FIRST_ROWS = 100
+_MORE_TIMES = 20
+MOST_SEEDS = 300
+"""The number of terms of one variable by which a query can be narrowed to some of its solutions."""
 
 NO_PLAN = Plan(form="SELECT", patterns=())
 """The plan of an execution that only fetches."""
@@ -75,16 +82,6 @@ class QueryExecution:
         self._first_number = first_number
         self._rounds: list[Round] = []
 
-    def over_named_graphs(self, graphs: frozenset[str] | None, first_number: int) -> QueryExecution:
-        """Return an execution by the same snapshot, with the same budget, that fetches for the cache.
-
-        Args:
-            graphs: The named graphs to read; ``None``: all.
-            first_number: As for the class.
-        """
-        dataset = Dataset(frozenset(), graphs)
-        return QueryExecution(self.backend, NO_PLAN, dataset, self.snapshot, self.budget, self.requests, first_number)
-
     def fetch_for_query(self) -> MergedQuads | Reselected:
         """Fetch every quad that the query can match, using push-down where the plan allows it.
 
@@ -92,9 +89,10 @@ class QueryExecution:
             FederationError: As for :meth:`fetch`.
         """
         plan = self.plan
-        if not plan.joins or self.dataset.default == frozenset():
+        of_default = plan.joins if self.dataset.default != frozenset() else ()
+        if not of_default and not plan.walks:
             return self.fetch(plan.others, plan.graph_names, plan.bgps)
-        joins = SemiJoins(plan.joins, self.backend.wide)
+        joins = SemiJoins(of_default, self.backend.wide, plan.walks)
         while bgps := joins.next_round():
             found = self.fetch((), (), bgps, bgps)
             if isinstance(found, Reselected):
@@ -111,6 +109,7 @@ class QueryExecution:
         graph_names: Iterable[str] = (),
         bgps: Iterable[PushedBGP] = (),
         watched: Iterable[PushedBGP] = (),
+        most_rows: int = 0,
     ) -> MergedQuads | Reselected:
         """Fetch one copy of the quads of the dataset that match any of some patterns or bgps, and of the graphs that exist.
 
@@ -119,6 +118,7 @@ class QueryExecution:
             graph_names: As in ``Plan.graph_names``.
             bgps: As in ``Plan.bgps``.
             watched: The bgps whose variables' terms are to be collected.
+            most_rows: The number of rows after which each node may stop; 0: none.
 
         Returns:
             The quads, or ``Reselected`` when the query has to start again from other nodes.
@@ -143,7 +143,7 @@ class QueryExecution:
         # Go on from the snapshot of the last round: the answers at hand are no older, and earlier moves are known.
         snapshot = self._rounds[-1].before if self._rounds else self.snapshot
         number, only, collected = self._first_number, None, True
-        while asked := subquery(patterns, graph_names, self.dataset, bgps, watched, only):
+        while asked := subquery(patterns, graph_names, self.dataset, bgps, watched, only, most_rows):
             answers = self._ask(asked, snapshot)
             if isinstance(answers, Reselected):
                 return answers
@@ -151,11 +151,12 @@ class QueryExecution:
             if isinstance(movement, Reselected):
                 return movement
             now, moved = movement
-            done = Round(snapshot, asked, now, moved)
+            done = Round(snapshot, asked, now, moved, {})
             self._rounds.append(done)
             for source, body in answers:
                 start, before = time.perf_counter(), len(merged)
                 merged.add(source, number, body, done.counts(source), asked.bgps)
+                merged.is_cut |= 0 < most_rows <= body.count(b"\n")
                 self.budget.trace.record("sift", source.id, "", len(merged) - before, len(body), start)
                 number += 1
             collected &= watched <= set(asked.bgps.values())
@@ -166,32 +167,79 @@ class QueryExecution:
             merged.terms.clear()  # some are missing
         return merged
 
-    def evaluate(self, text: str, merged: MergedQuads, media_type: str) -> bytes:
+    def answer_from_some(self, text: str, media_type: str, rows: int) -> bytes | Reselected | None:
+        """Answer from the first matches within one graph that nodes send, where these give enough rows.
+
+        Each solution over some of the quads is one over all of them where the plan is monotone. A first attempt that nodes did
+        not cut short has all that such matches can give.
+
+        Args:
+            text: The query.
+            media_type: The format of the result, by pyoxigraph's name.
+            rows: The number of rows that are enough.
+
+        Returns:
+            The answer; ``Reselected`` when the query has to start again from other nodes; ``None`` when it needs more quads.
+
+        Raises:
+            FederationError: As for :meth:`fetch` and :meth:`evaluate`.
+        """
+        if self.plan.seed:
+            return self._answer_about_some(text, media_type, rows, self.plan.seed)
+        samples = self.plan.samples
+        is_whole = self.plan.is_sampled_whole
+        for most_rows in (_FIRST_ROWS + 2 * rows, _MORE_TIMES * (_FIRST_ROWS + 2 * rows))[
+            : 2 if len(samples) == 1 else 1
+        ]:
+            merged = self.fetch((), (), samples, most_rows=most_rows)
+            if isinstance(merged, Reselected):
+                return merged
+            with suppress(NotEnoughError):
+                return self.evaluate(text, merged, media_type, at_least=rows if merged.is_cut or not is_whole else 0)
+            if not merged.is_cut:
+                break
+        return None
+
+    def _answer_about_some(self, text: str, media_type: str, rows: int, seed: Seed) -> bytes | Reselected | None:
+        """Answer with the solutions that have some terms of one variable: a query with another filter has some of its rows."""
+        merged = self.fetch((), (), (seed.bgp,), (seed.bgp,), most_rows=_FIRST_ROWS + 2 * rows)
+        if isinstance(merged, Reselected):
+            return merged
+        found = merged.terms.get(seed.bgp, {}).get(seed.number, set())
+        chosen = [
+            term for term in sorted(found) if can_be_asked_for(term) and not term.startswith(f"<{self.backend.skolem}")
+        ]
+        if not merged.is_cut or not chosen:
+            return None
+        narrowed = QueryText(text).narrowed(seed.variable, chosen[:MOST_SEEDS])
+        with suppress(NotEnoughError, QuerySyntaxError):
+            plan = self.backend.workers.analyse(narrowed, self.budget)
+            some = QueryExecution(self.backend, plan, self.dataset, self.snapshot, self.budget, self.requests)
+            some._rounds = self._rounds
+            quads = some.fetch_for_query()
+            return quads if isinstance(quads, Reselected) else some.evaluate(narrowed, quads, media_type, rows)
+        return None
+
+    def evaluate(self, text: str, merged: MergedQuads, media_type: str, at_least: int = 0) -> bytes:
         """Evaluate a query over fetched quads.
 
         Args:
             text: The query.
             merged: All quads that it can match.
             media_type: The format of the result, by pyoxigraph's name.
+            at_least: As in ``Evaluate.at_least``.
 
         Raises:
+            NotEnoughError: The result has fewer rows.
             QueryRefusedError: The query cannot be evaluated, or not within the limits.
             QueryTimeoutError: The evaluation took too long.
             SourceFailedError: A node sent invalid RDF.
         """
         try:
-            return self._evaluate(text, merged, media_type)
+            return self._evaluate(text, merged, media_type, at_least)
         except UnreadableQuadsError:
-            merged.escape_iris()
-            return self._evaluate(text, merged, media_type)
-
-    def evaluate_cached(self, text: str, cache: QuadCache, plan: Plan, media_type: str) -> bytes:
-        """Evaluate a query over the cached quads; raises the same errors as :meth:`evaluate`, and ``NotCachedError``."""
-        start = time.perf_counter()
-        job = Evaluate(text, b"", (), media_type, self.budget.limits.max_result_bytes, over_cache=True)
-        result = self.backend.workers.evaluate_cached(job, cache, plan, self.budget)
-        self.budget.trace.record("evaluate", "", text, cache.count, len(result), start)
-        return result
+            merged.check()
+            raise
 
     def missing(self) -> tuple[str, ...]:
         """Return the ids of the nodes whose graphs may be missing from the answer.
@@ -200,15 +248,11 @@ class QueryExecution:
         """
         return tuple(sorted({node for done in self._rounds for node in done.missing()}))
 
-    def as_read(self) -> Snapshot:
-        """Return the snapshot with the fingerprints of the data as it was read; see :func:`~.fetching.staleness.as_read`."""
-        return as_read(self.snapshot, self._rounds)
-
     def is_of_one_version(self) -> bool:
         """Return whether the catalogue's version stayed the same from the first request to the last answer."""
         return is_of_one_version(self.snapshot, self._rounds)
 
-    def _evaluate(self, text: str, merged: MergedQuads, media_type: str) -> bytes:
+    def _evaluate(self, text: str, merged: MergedQuads, media_type: str, at_least: int) -> bytes:
         start = time.perf_counter()
         quads = merged.quads()
         named = self.dataset.named
@@ -221,6 +265,9 @@ class QueryExecution:
             stored_default_graph=self.dataset.given,
             named_graphs=tuple(named or ()) if self.dataset.overrides else None,
             services=self.plan.services,
+            graph_by_graph=self.plan.graph_by_graph,
+            path_ends=self.plan.path_ends,
+            at_least=at_least,
         )
         result = self.backend.workers.evaluate(job, self.budget)
         self.budget.trace.record("evaluate", "", text, len(merged), len(quads), start)

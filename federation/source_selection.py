@@ -43,6 +43,9 @@ class Snapshot:
             where no better copy can be read.
         fingerprints: For each graph whose changes are known: a number that stands for its content.
         untracked: All other graphs that nodes list; ``None`` where nodes are not asked for lists.
+        contents: For each placed graph: the digest of the newest content that a node has acknowledged.
+        unlisted: Ids of nodes without which graphs may be missing from the answer that neither ``contents`` nor other nodes
+            have.
     """
 
     sources: tuple[Source, ...]
@@ -56,6 +59,8 @@ class Snapshot:
     unconfirmed: frozenset[str] = frozenset()
     fingerprints: Mapping[str, int] = field(default_factory=dict)
     untracked: frozenset[str] | None = None
+    contents: Mapping[str, str] = field(default_factory=dict, compare=False)
+    unlisted: tuple[str, ...] = ()
 
     def reads(self, graph: str, source: str) -> bool:
         """Return whether queries read a graph from a node.

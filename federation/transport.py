@@ -7,13 +7,12 @@ libcurl, by pycurl: requests' own adapter, over urllib3, takes three times the p
 from __future__ import annotations
 
 import io
-import ipaddress
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -23,7 +22,9 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from catena_core.errors import CatenaError
+from catena_core.text import bounded, redacted, split_credentials, without_credentials
 from catena_core.version import __version__
+from federation.networks import ANY, Networks
 
 USER_AGENT = f"catena/{__version__}"
 _MAX_REDIRECTS = 5
@@ -34,10 +35,29 @@ _MAX_IDLE_CONNECTIONS = 512
 
 _URI_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
 _NO_ADDRESS = (pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT)
+_LONGEST_SHOWN = 300
 
 
 class UnsafeError(CatenaError):
     """A request, or its answer, is refused; trying again would not help."""
+
+
+def _no_headers(_url: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Access:
+    """The servers that a session may ask, and its credentials for them.
+
+    Attributes:
+        networks: The networks in which they may stand.
+        headers: Returns the headers that authorize a request to a URL. The session asks again for each redirect, so no
+            server gets the credentials of another one.
+    """
+
+    networks: Networks = ANY
+    headers: Callable[[str], Mapping[str, str]] = _no_headers
 
 
 class Deadline:
@@ -65,14 +85,16 @@ class Session(requests.Session):
 
     Args:
         max_bytes: The largest body, after decompression; ``None`` for any.
+        access: The servers that it may ask; without it, any that check_address allows.
     """
 
-    def __init__(self, max_bytes: int | None = None) -> None:
+    def __init__(self, max_bytes: int | None = None, access: Access | None = None) -> None:
         super().__init__()
+        self._access = access or Access()
         self.trust_env = False
         self.max_redirects = _MAX_REDIRECTS
         self.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"})
-        transport = TransportAdapter(max_bytes)
+        transport = TransportAdapter(max_bytes, self._access)
         self.mount("http://", transport)
         self.mount("https://", transport)
 
@@ -86,11 +108,11 @@ class Session(requests.Session):
         unused = (request.params, request.json, request.files, request.auth, request.cookies)
         if any(unused) or not isinstance(request.data or b"", bytes):
             raise TypeError("a request has an address, headers and bytes, and nothing else")
-        check_address(request.url)
+        check_address(request.url, self._access.networks)
         prepared = requests.PreparedRequest()
         prepared.method = request.method
-        prepared.url = to_uri(request.url)
-        prepared.headers = CaseInsensitiveDict({**self.headers, **request.headers})
+        prepared.url = to_uri(without_credentials(request.url))
+        prepared.headers = CaseInsensitiveDict({**self.headers, **_authorization(request.url), **request.headers})
         prepared.body = request.data or None
         prepared.hooks = self.hooks
         prepared._cookies = self.cookies  # type: ignore[attr-defined]  # always empty
@@ -103,7 +125,7 @@ class Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return the next address, percent-encoded byte by byte; ``None`` without one, and for other methods than GET."""
         if resp.is_redirect and resp.request.method == "GET":
-            return quote(resp.headers["location"].encode("latin-1"), safe=_URI_CHARACTERS)
+            return without_credentials(quote(resp.headers["location"].encode("latin-1"), safe=_URI_CHARACTERS))
         return None
 
 
@@ -112,11 +134,13 @@ class TransportAdapter(BaseAdapter):
 
     Args:
         max_bytes: The largest body, after decompression; ``None`` for any.
+        access: The servers that it may ask.
     """
 
-    def __init__(self, max_bytes: int | None) -> None:
+    def __init__(self, max_bytes: int | None, access: Access) -> None:
         super().__init__()
         self._max_bytes = max_bytes
+        self._access = access
         # Handles of libcurl by scheme and host, each with one connection; the servers asked last come last.
         self._idle: dict[tuple[str, str], list[Any]] = {}
         self._idle_count = 0
@@ -148,9 +172,9 @@ class TransportAdapter(BaseAdapter):
             requests.exceptions.ConnectionError: No server answers there, or not in HTTP.
         """
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
-        exchange = _Exchange(request, self._max_bytes, deadline)
+        exchange = _Exchange(request, self._max_bytes, deadline, self._access)
         parts = urlsplit(request.url or "")
-        server = parts.scheme, parts.netloc.rpartition("@")[2]
+        server = parts.scheme, parts.netloc
         handle = self._take(server)
         try:
             exchange.perform(handle)
@@ -205,8 +229,11 @@ class TransportAdapter(BaseAdapter):
 class _Exchange:
     """One request, and its answer as it arrives."""
 
-    def __init__(self, request: requests.PreparedRequest, max_bytes: int | None, deadline: Deadline) -> None:
+    def __init__(
+        self, request: requests.PreparedRequest, max_bytes: int | None, deadline: Deadline, access: Access
+    ) -> None:
         self._request = request
+        self._access = access
         self._max_bytes = max_bytes
         self._deadline = deadline
         self._body = io.BytesIO()
@@ -220,7 +247,7 @@ class _Exchange:
         request, left = self._request, self._deadline.left()
         if left <= 0:
             raise requests.exceptions.Timeout("the time for the request is over", request=request)
-        headers = dict(request.headers)
+        headers = {**request.headers, **self._access.headers(request.url or "")}
         encoding = headers.pop("Accept-Encoding", "identity")
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if any("\r" in line or "\n" in line for line in lines):
@@ -275,7 +302,9 @@ class _Exchange:
             if self._deadline.on_data:
                 self._deadline.on_data(len(part))
             if self._max_bytes is not None and self._body.tell() + len(part) > self._max_bytes:
-                raise UnsafeError(f"{self._request.url} has more than the {self._max_bytes} bytes that are read")
+                raise UnsafeError(
+                    f"{shown_url(self._request.url or '')} has more than the {self._max_bytes} bytes that are read"
+                )
         except BaseException as error:
             self._error = error
             return 0
@@ -284,10 +313,8 @@ class _Exchange:
     def _open_socket(self, _purpose: int, address: Any) -> Any:
         """Open a socket for exactly the address that libcurl connects to, unless that is refused."""
         family, kind, protocol, place = address
-        if is_refused(place[0]):
-            self._error = UnsafeError(
-                f"{self._request.url}: {place[0]} is a link-local or multicast address, which is never asked"
-            )
+        if refusal := self._access.networks.refusal(place[0]):
+            self._error = UnsafeError(f"{shown_url(self._request.url or '')}: {refusal}")
             return pycurl.SOCKET_BAD
         return socket.socket(family, kind, protocol)
 
@@ -313,14 +340,23 @@ def to_uri(iri: str) -> str:
     try:
         host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
     except UnicodeError as error:
-        raise UnsafeError(f"{iri[:200]!r} is not an address: {error}") from error
+        raise UnsafeError(f"{shown_url(iri)!r} is not an address: {error}") from error
     return quote(urlunsplit(parts._replace(netloc=host)), safe=_URI_CHARACTERS)
 
 
-def check_address(url: str) -> None:
+def shown_url(url: str) -> str:
+    """Return a URL as errors show it: short, without passwords and tokens, with odd characters escaped."""
+    return bounded(redacted(url), _LONGEST_SHOWN)
+
+
+def check_address(url: str, networks: Networks = ANY) -> None:
     """Refuse an address at which no description and no node can rightly be.
 
     A host name passes; its addresses are checked when they are known.
+
+    Args:
+        url: The address.
+        networks: The networks in which the server may stand.
 
     Raises:
         UnsafeError: The address is not one to ask.
@@ -329,23 +365,14 @@ def check_address(url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise UnsafeError(f"{url[:200]!r} is not an address: {error}") from error
+        raise UnsafeError(f"{shown_url(url)!r} is not an address: {redacted(str(error))}") from error
     if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url:
-        raise UnsafeError(f"{url[:200]!r} is not an http or https address")
-    if is_refused(host):
-        raise UnsafeError(f"{url[:200]!r} is a link-local or multicast address, which is never asked")
+        raise UnsafeError(f"{shown_url(url)!r} is not an http or https address")
+    if refusal := networks.refusal(host):
+        raise UnsafeError(f"{shown_url(url)!r}: {refusal}")
 
 
-@lru_cache(1024)
-def is_refused(host: str) -> bool:
-    """Check whether a host is an IP address that is never asked.
-
-    Private addresses are allowed, since data spaces live on them; link-local ones are not, since clouds keep their
-    machines' credentials there.
-    """
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_link_local or mapped.is_multicast)
+def _authorization(url: str) -> Mapping[str, str]:
+    """Return the header that stands for the user and the password in a URL."""
+    header = split_credentials(url)[1]
+    return {"Authorization": header} if header else {}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
+from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
 from federation.analysis.filter_pushdown import PushedFilter
@@ -50,21 +50,44 @@ def as_triples(subject: Identifier, link: Identifier | Path, object_: Identifier
     return None if isinstance(link, Path) else [(subject, link, object_)]
 
 
+def sample_triples(subject: Identifier, link: Identifier | Path, object_: Identifier) -> list[Triple]:
+    """Write a path as triple patterns that bind some of the same terms: those of one step where it can have any length.
+
+    Args:
+        subject: Its start.
+        link: A predicate, a variable, or a path.
+        object_: Its end.
+    """
+    if isinstance(link, MulPath):
+        return sample_triples(subject, link.path, object_)
+    if isinstance(link, InvPath):
+        return sample_triples(object_, link.arg, subject)
+    if isinstance(link, SequencePath):
+        nodes = [subject, *(BNode() for _ in link.args[1:]), object_]
+        steps = zip(nodes, link.args, nodes[1:], strict=False)
+        return [triple for step in steps for triple in sample_triples(*step)]
+    if isinstance(link, NegatedPath):
+        return [(subject, BNode(), object_)]
+    if isinstance(link, AlternativePath):
+        return as_triples(subject, link, object_) or sample_triples(subject, link.args[0], object_)
+    return [] if isinstance(link, Path) else [(subject, link, object_)]
+
+
 def pushed_bgps(
     graph: str,
     triples: Sequence[Triple],
     filters: Iterable[PushedFilter],
     portable: PortableTerms,
+    always: bool = False,
 ) -> list[tuple[PushedBGP, list[Triple]]]:
     """Split triple patterns that are joined in one graph into basic graph patterns to push down.
-
-    None contains a pattern that is better fetched as it is.
 
     Args:
         graph: As in ``Pattern.graph``.
         triples: The patterns.
         filters: The filters that hold for each of their solutions.
         portable: The constants that all servers read alike.
+        always: Whether to push down also patterns that are better fetched as they are.
 
     Returns:
         Each basic graph pattern with its triple patterns.
@@ -72,7 +95,8 @@ def pushed_bgps(
     return [
         (bgp, group)
         for group in _connected(triples)
-        if len(group) <= _MOST_TRIPLES and (bgp := _pushed_bgp(graph, group, list(filters), portable)) is not None
+        if len(group) <= _MOST_TRIPLES
+        and (bgp := _pushed_bgp(graph, group, list(filters), portable, always)) is not None
     ]
 
 
@@ -81,14 +105,15 @@ def _pushed_bgp(
     triples: Sequence[Triple],
     filters: Sequence[PushedFilter],
     portable: PortableTerms,
+    always: bool,
 ) -> PushedBGP | None:
-    """Build a basic graph pattern, if fetching it is less than fetching each of its triple patterns."""
+    """Build a basic graph pattern; unless ``always``, if fetching it is less than fetching each of its triple patterns."""
     joined = _subjects(triples)
     numbers: dict[object, str] = {}
     values: dict[int, frozenset[str]] = {}
     bound: dict[str, list[str]] = {}
     tests: list[str] = []
-    selective = narrows = False
+    selective, narrows = False, always
 
     def named(term: Identifier, place: object) -> str:
         """Name a variable for a term; a term that may be a literal gets another variable in each place."""

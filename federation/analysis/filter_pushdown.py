@@ -73,7 +73,11 @@ class FilterPushdown:
         if isinstance(node, CompValue) and node.name == "RelationalExpression" and node.op in ("IN", "="):
             variable, terms = (
                 _unwrapped(node.expr),
-                [self._portable.iri(_unwrapped(term)) for term in _items(node.other)],
+                [
+                    self._portable.iri(term) or self._portable.string(term)
+                    for item in _items(node.other)
+                    for term in self._portable.listed(_unwrapped(item))
+                ],
             )
             if not isinstance(variable, Variable) and node.op == "=":
                 variable, terms = _unwrapped(node.other), [self._portable.iri(variable)]
@@ -132,8 +136,13 @@ class FilterPushdown:
         return f"{_marked(left)} {operator} {term}"
 
     def _string_relation(self, left: Any, right: Any, operator: str, variables: set[str]) -> str | None:
-        """Write ``LCASE(?x) = "word"`` and the like."""
+        """Write ``LCASE(?x) = "word"``, ``LANG(?x) = "en"`` and the like."""
         word = self._portable.string(right)
+        node = _unwrapped(left)
+        tagged = _unwrapped(node.arg) if isinstance(node, CompValue) and node.name == "Builtin_LANG" else None
+        if operator == "=" and word and isinstance(tagged, Variable):
+            variables.add(str(tagged))
+            return f"LCASE(LANG({_marked(tagged)})) = {word.lower()}"  # servers write tags in capitals or small letters
         text = self._text(left, variables) if operator == "=" and word else None
         return _tolerant(left, text, f"{text} = {word}") if text and _is_safe(text, word) else None
 

@@ -8,7 +8,7 @@ which terms their IRIs mean. The grammar's terminals: https://www.w3.org/TR/spar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 # The lexer finds no prefix longer than 64 characters, so that it reads a long text without a colon in linear time.
@@ -34,6 +34,11 @@ _TOKEN = re.compile(
 _FORMS = frozenset({"SELECT", "ASK", "CONSTRUCT", "DESCRIBE"})
 _UPDATES = frozenset({"INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH"})
 _VOLATILE = frozenset({"NOW", "RAND", "UUID", "STRUUID"})
+_OF_ALL = frozenset(
+    {"GROUP", "HAVING", "ORDER", "SERVICE", "LATERAL", "COUNT", "SUM", "MIN", "MAX", "AVG", "SAMPLE", "GROUP_CONCAT"}
+)
+_AGAINST_OTHERS = frozenset({"OPTIONAL", "MINUS", "NOT", "EXISTS"})
+_NUMBER = re.compile(r"\s*(\d{1,9})(?![\w.])")
 _AFTER_RESOURCES = frozenset({"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "VALUES"})
 
 
@@ -57,6 +62,28 @@ class Token(NamedTuple):
     def keyword(self) -> str:
         """The word in capitals; empty for any other kind of token."""
         return self.text.upper() if self.kind == "word" else ""
+
+
+class GraphBlock(NamedTuple):
+    """A ``GRAPH name { … }`` in a query.
+
+    Attributes:
+        name: The token after GRAPH.
+        start: The position of GRAPH.
+        body: The position after the opening brace.
+        end: The position of the closing brace.
+        is_select: Whether there is nothing but a sub-select between the braces.
+        by_itself: Whether its text alone tells that it has to be evaluated in each graph by itself.
+        has_values: Whether VALUES stands in it.
+    """
+
+    name: Token
+    start: int
+    body: int
+    end: int
+    is_select: bool
+    by_itself: bool
+    has_values: bool
 
 
 class QueryText:
@@ -96,6 +123,83 @@ class QueryText:
     def body(self) -> list[Token]:
         """The tokens after the prologue."""
         return self.tokens[self._form :] if self._form is not None else []
+
+    def graph_blocks(self) -> list[GraphBlock]:
+        """Return the places of each ``GRAPH name { … }``; an outer one comes before those in it."""
+        blocks = []
+        for n, token in enumerate(self.tokens[:-2]):
+            name, brace = self.tokens[n + 1], self.tokens[n + 2]
+            if token.keyword != "GRAPH" or name.kind not in ("variable", "iri", "name") or brace.text != "{":
+                continue
+            inner = self._within_braces(n + 2)
+            if inner:
+                is_select = inner[0].keyword == "SELECT"
+                by_itself = any(part.keyword == "SELECT" for part in inner) or self._has_idle_minus(n + 3, inner, name)
+                has_values = any(part.keyword == "VALUES" for part in inner)
+                blocks.append(
+                    GraphBlock(name, token.start, brace.end, inner[-1].start, is_select, by_itself, has_values)
+                )
+        return blocks
+
+    def _within_braces(self, first: int) -> list[Token]:
+        """Return the tokens after an opening brace, the closing one included; none where that is missing."""
+        depth = 0
+        for n in range(first, len(self.tokens)):
+            depth += {"{": 1, "}": -1}.get(self.tokens[n].text, 0)
+            if depth == 0:
+                return self.tokens[first + 1 : n + 1]
+        return []
+
+    def _has_idle_minus(self, start: int, inner: list[Token], name: Token) -> bool:
+        """Return whether some MINUS shares no variable with the rest of a group, but for the name of the graph."""
+        for n, token in enumerate(inner):
+            if token.keyword == "MINUS" and (part := self._within_braces(start + n + 1)):
+                rest = inner[:n] + inner[n + 1 + len(part) :]
+                shared = {t.text[1:] for t in part if t.kind == "variable"} & {
+                    t.text[1:] for t in rest if t.kind == "variable"
+                }
+                if shared <= {name.text[1:]}:
+                    return True
+        return False
+
+    def modifier(self, keyword: str) -> int | None:
+        """Return the number in the LIMIT or OFFSET of the whole query; ``None`` when there is none."""
+        after = len(self.tokens) - next((n for n, token in enumerate(reversed(self.tokens)) if token.text == "}"), 0)
+        for token in self.tokens[after:]:
+            if token.keyword == keyword and (number := _NUMBER.match(self.text, token.end)):
+                return int(number[1])
+        return None
+
+    @property
+    def takes_some(self) -> bool:
+        """True when its rows are those of some solutions each, in any order: a filter leaves some of them."""
+        keywords = [token.keyword for token in self.body]
+        return (
+            self.form in ("SELECT", "ASK")
+            and keywords.count("SELECT") <= 1
+            and _OF_ALL.isdisjoint(keywords)
+            and not self.is_volatile
+        )
+
+    @property
+    def is_monotone(self) -> bool:
+        """True when each solution over some of the quads is one over more of them, in any order."""
+        return self.takes_some and _AGAINST_OTHERS.isdisjoint(token.keyword for token in self.body)
+
+    def narrowed(self, variable: str, iris: Iterable[str]) -> str:
+        """Write the query with another filter on its solutions.
+
+        Args:
+            variable: The variable to filter by, without question mark.
+            iris: The terms to let pass, in N-Triples form.
+        """
+        depth = start = 0
+        for token in self.body:
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            if token.text == "{" and not depth:  # others belong to EXISTS in the projection
+                start = token.end
+                break
+        return f"{self.text[:start]} FILTER(?{variable} IN ({', '.join(iris)})) {self.text[start:]}"
 
     def dataset(self) -> tuple[list[Token], list[Token]]:
         """Return the IRIs of the FROM clauses, and those of the FROM NAMED clauses."""

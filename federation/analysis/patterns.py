@@ -8,7 +8,7 @@ parts. The evaluation semantics are those of https://www.w3.org/TR/sparql11-quer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -17,9 +17,9 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, S
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import BNode, Identifier, URIRef, Variable
 
-from federation.analysis.bgp_pushdown import Triple, as_triples, pushed_bgps
+from federation.analysis.bgp_pushdown import Triple, as_triples, pushed_bgps, sample_triples
 from federation.analysis.filter_pushdown import FilterPushdown, PushedFilter
-from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern, PushedBGP
+from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern, PushedBGP, Seed, Walk
 from federation.analysis.portable_terms import PortableTerms
 
 PathPattern = tuple[Identifier, Identifier | Path, Identifier]
@@ -37,11 +37,29 @@ class _Context:
         anchored: Variables whose values count only where other fetched patterns bring them along as nodes: a zero-length path
             from them need not match all nodes of the graph.
         filters: The filters that hold for every solution.
+        outer: Patterns outside of the group, in the same graph, of which each match in the group counts only together with a
+            match of all of them.
+        outer_filters: Filters that hold for these.
+        is_joined: Whether it is no part that is optional, subtracted or tested.
     """
 
     graph: str = DEFAULT_GRAPH
     anchored: frozenset[Identifier] = frozenset()
     filters: tuple[PushedFilter, ...] = ()
+    outer: tuple[PathPattern, ...] = ()
+    outer_filters: tuple[PushedFilter, ...] = ()
+    is_joined: bool = True
+
+    def after(self, steps: Iterable[PathPattern], filters: Iterable[PushedFilter]) -> _Context:
+        """Return the place of a part that is optional, subtracted or tested, after other patterns of its group.
+
+        Patterns further out say nothing about it: a match less of an optional part of an optional part can let a solution
+        appear. Nor does a filter on other variables, which the part may leave unbound.
+        """
+        outer = tuple(steps)
+        bound = {str(term) for step in outer for term in step if isinstance(term, Variable)}
+        holding = tuple(pushed_filter for pushed_filter in filters if pushed_filter.variables <= bound)
+        return replace(self, outer=outer, outer_filters=holding, is_joined=False)
 
 
 @dataclass
@@ -50,21 +68,36 @@ class PatternCollector:
 
     Attributes:
         portable: The constants that all servers read alike; other constants count as variables.
+        takes_some: Whether any solutions may be enough; only then it collects ``samples``.
         patterns: The patterns, in the order of the text; some may repeat.
         bgps: The basic graph patterns to push down.
         joins: Those of the default graph whose patterns narrow each other.
-        others: The patterns that neither contains.
+        walks: Paths that are followed from constants.
+        others: The patterns that none of them contains.
+        samples: Each basic graph pattern, with one step for each path, whether nodes can narrow it or not. None that is
+            optional, subtracted or tested.
+        seed: As in ``Plan.seed``: a subject of the last of these.
+        can_be_sampled: Whether ``samples`` has all of them.
         graph_names: As in ``Plan.graph_names``.
         services: The terms after SERVICE.
+        path_ends: As in ``Plan.path_ends``.
+        sees_any_triple: Whether some pattern matches triples with any predicate.
     """
 
     portable: PortableTerms
+    takes_some: bool = False
     patterns: list[Pattern] = field(default_factory=list)
     bgps: list[PushedBGP] = field(default_factory=list)
     joins: list[PushedBGP] = field(default_factory=list)
+    walks: list[Walk] = field(default_factory=list)
     others: list[Pattern] = field(default_factory=list)
+    samples: list[PushedBGP] = field(default_factory=list)
+    can_be_sampled: bool = True
+    seed: Seed | None = None
     graph_names: set[str] = field(default_factory=set)
     services: frozenset[Identifier] = frozenset()
+    path_ends: set[str] = field(default_factory=set)
+    sees_any_triple: bool = False
 
     def query(self, tree: CompValue, graph: str = DEFAULT_GRAPH) -> None:
         """Collect from a query or a sub-select: nothing outside of it narrows its matches.
@@ -103,16 +136,17 @@ class PatternCollector:
         before: list[PathPattern] = []
         for part in parts:
             if part.name in ("GraphGraphPattern", "GroupOrUnionGraphPattern"):
-                anchored, holding = joined, filters
+                within = replace(context, anchored=joined, filters=filters)
             elif part.name == "Filter":
-                anchored, holding = joined & _nodes(steps), ()
+                within = _Context(context.graph, joined & _nodes(steps)).after(steps, filters)
             else:
-                anchored, holding = _anchored(before, context.anchored) & _nodes(before), ()
+                anchored = _anchored(before, context.anchored) & _nodes(before)
+                within = _Context(context.graph, anchored).after(before, filters)
             if part.name != "TriplesBlock":
-                self._visit(part, _Context(context.graph, anchored, holding))
+                self._visit(part, within)
             before += _steps(part)
         for joined_steps in _joined_steps(parts):
-            self._joined(joined_steps, _Context(context.graph, joined, filters))
+            self._joined(joined_steps, replace(context, anchored=joined, filters=filters))
 
     def _joined(self, steps: list[PathPattern], context: _Context) -> None:
         """Push down the parts of a basic graph pattern that nodes can join or filter; fetch the rest as it is."""
@@ -121,25 +155,58 @@ class PatternCollector:
             parts = as_triples(*step)
             found = len(self.patterns)
             self._step(step, context)
-            if parts is None:
-                self.others += self.patterns[found:]
-            else:
+            if parts is not None:
                 triples += parts
+            elif walk := self._walk(step, context.graph):
+                self.walks.append(walk)
+                self.others += [pattern for pattern in self.patterns[found:] if pattern.predicate is None]
+            else:
+                self.others += self.patterns[found:]
+        sampled = [triple for step in steps for triple in sample_triples(*step)]
+        if not self.takes_some or not context.is_joined:
+            sampled = []
+        samples = pushed_bgps(context.graph, sampled, context.filters, self.portable, always=True)
+        self.samples += [bgp for bgp, _ in samples]
+        self.seed = next((seed for found in samples for seed in _seeds(*found)), self.seed)
+        self.can_be_sampled &= sum(len(members) for _, members in samples) == len(sampled)
         pushed: list[Triple] = []
         for bgp, members in pushed_bgps(context.graph, triples, context.filters, self.portable):
             (self.joins if bgp.graph == DEFAULT_GRAPH and len(bgp.triples) > 1 else self.bgps).append(bgp)
             pushed += members
+        rest = [triple for triple in triples if not any(triple is one for one in pushed)]
+        pushed += self._narrowed_from_outside(rest, context)
         for subject, predicate, object_ in (triple for triple in triples if not any(triple is one for one in pushed)):
             for link in predicate if isinstance(predicate, tuple) else (predicate,):
                 pattern = self._pattern(context.graph, subject, link, object_)
                 self.others += [pattern] if pattern else []
+
+    def _narrowed_from_outside(self, triples: list[Triple], context: _Context) -> list[Triple]:
+        """Let patterns outside of a group narrow patterns in it that nothing else narrows.
+
+        Within GRAPH, a node repeats the matches outside with each of those inside: only where they are few.
+
+        Returns:
+            Those that are narrowed.
+        """
+        outer = [triple for step in context.outer for triple in as_triples(*step) or ()]
+        is_default = context.graph == DEFAULT_GRAPH
+        if not outer or not triples:
+            return []
+        narrowed = []
+        filters = (*context.outer_filters, *context.filters)
+        for bgp, members in pushed_bgps(context.graph, [*outer, *triples], filters, self.portable):
+            mine = [triple for triple in members if any(triple is one for one in triples)]
+            if mine and len(mine) < len(members) and (is_default or _finds_few(bgp)):
+                (self.joins if is_default else self.bgps).append(bgp)
+                narrowed += mine
+        return narrowed
 
     def _graph(self, part: CompValue, context: _Context) -> None:
         """Visit GRAPH: it makes another graph active, and nothing anchors nodes of that yet."""
         for name in self._names(part.term, context.filters):
             if not _needs_a_triple(part.graph):
                 self.graph_names.add(name)
-            self._visit(part.graph, _Context(name, filters=context.filters))
+            self._visit(part.graph, _Context(name, filters=context.filters, is_joined=context.is_joined))
 
     def _names(self, term: Identifier, filters: Iterable[PushedFilter]) -> list[str]:
         """Return the graphs that GRAPH looks into."""
@@ -168,15 +235,30 @@ class PatternCollector:
         ends = self.portable.term(subject), self.portable.term(object_)
         for near, predicate, far in _links(ends[0], link, ends[1]):
             self._add(context.graph, near, self.portable.term(predicate), far)
+            self.sees_any_triple |= not isinstance(predicate, URIRef)
         if not _nullable(link):
             return
+        self.sees_any_triple |= _is_variable(subject) and _is_variable(object_)
         for node, end in zip((subject, object_), ends, strict=True):
             if not _is_variable(node):
+                self.path_ends |= {constant} if (constant := self.portable.constant(node)) else set()
                 # pyoxigraph matches a constant with itself only where it is a node of the graph.
                 self._add(context.graph, end, None, None)
                 self._add(context.graph, None, None, end)
         if _is_variable(subject) and _is_variable(object_) and not {subject, object_} & context.anchored:
             self._add(context.graph, None, None, None)
+
+    def _walk(self, step: PathPattern, graph: str) -> Walk | None:
+        """Return the walk along a path from an end that is a constant; ``None`` where it could go through any triple."""
+        subject, link, object_ = step
+        start = self.portable.iri(subject)
+        links = _directed(link, start is not None)
+        start = start or self.portable.iri(object_)
+        known = [(ahead, self.portable.term(predicate)) for ahead, predicate in links or ()]
+        if start is None or not known or any(predicate is None for _, predicate in known):
+            return None
+        ways = [sorted({term for ahead, term in known if ahead is way and term}) for way in (True, False)]
+        return Walk(graph, start, tuple(ways[0]), tuple(ways[1]))
 
     def _add(self, graph: str, subject: str | None, predicate: str | None, object_: str | None) -> None:
         is_literal = subject is not None and subject.startswith('"')
@@ -197,6 +279,19 @@ _VISITORS: Mapping[str, Callable[[PatternCollector, CompValue, _Context], None]]
         "ServiceGraphPattern": PatternCollector._service,
     }
 )
+
+
+def _finds_few(bgp: PushedBGP) -> bool:
+    """Return whether it names a subject, or the possible terms of a subject or object."""
+    listed = {f"?{number}" for number, _ in bgp.values}
+    return any(not subject.startswith("?") or {subject, object_} & listed for subject, _, object_ in bgp.triples)
+
+
+def _seeds(bgp: PushedBGP, triples: Iterable[Triple]) -> Iterator[Seed]:
+    """Yield the variables by which solutions can be chosen: those that are subjects, and so no literals."""
+    for (subject, _, _), (name, _, _) in zip(triples, bgp.triples, strict=True):
+        if isinstance(subject, Variable):
+            yield Seed(str(subject), bgp, int(name[1:]))
 
 
 def _is_variable(term: Identifier) -> bool:
@@ -291,6 +386,18 @@ def _links(
         yield near, link, far
     else:
         yield near, None, far  # an unknown kind of path
+
+
+def _directed(link: Identifier | Path, ahead: bool) -> list[tuple[bool, URIRef]] | None:
+    """List the predicates of a path, each with whether the path follows it from subject to object; ``None``: any."""
+    if isinstance(link, InvPath):
+        return _directed(link.arg, not ahead)
+    if isinstance(link, MulPath):
+        return _directed(link.path, ahead)
+    if isinstance(link, SequencePath | AlternativePath):
+        parts = [_directed(part, ahead) for part in link.args]
+        return None if None in parts else [one for part in parts if part for one in part]
+    return [(ahead, link)] if isinstance(link, URIRef) else None
 
 
 def _needs_a_triple(group: CompValue) -> bool:

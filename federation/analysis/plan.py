@@ -58,6 +58,36 @@ class PushedBGP(msgspec.Struct, frozen=True, array_like=True):
         return 1 + max(int(term[1:]) for triple in self.triples for term in triple if term.startswith("?"))
 
 
+class Walk(msgspec.Struct, frozen=True, array_like=True):
+    """A path of any length from a constant: it goes through no triple that following its predicates from there does not find.
+
+    Attributes:
+        graph: As in ``Pattern.graph``.
+        start: The constant, an IRI in N-Triples form.
+        forward: The predicates that it follows from subject to object.
+        backward: The predicates that it follows from object to subject.
+    """
+
+    graph: str
+    start: str
+    forward: tuple[str, ...]
+    backward: tuple[str, ...]
+
+
+class Seed(msgspec.Struct, frozen=True, array_like=True):
+    """A variable by which some solutions of a query can be chosen.
+
+    Attributes:
+        variable: Its name.
+        bgp: A basic graph pattern that binds it.
+        number: Its number there.
+    """
+
+    variable: str
+    bgp: PushedBGP
+    number: int
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything that the engine needs to know of a query's text.
 
@@ -65,10 +95,13 @@ class Plan(msgspec.Struct, frozen=True):
         form: The query form.
         patterns: Patterns of all quads on which the answer can depend. A store that holds these quads of a dataset, and any
             others of that dataset, gives the same answer as the whole dataset.
-        bgps: Basic graph patterns to push down. Their matches, with those of ``joins`` and ``others``, are enough for the
-            answer, and fewer than those of ``patterns``.
+        bgps: Basic graph patterns to push down. Their matches, with those of ``joins``, ``walks`` and ``others``, are enough
+            for the answer, and fewer than those of ``patterns``.
         joins: Basic graph patterns of the default graph, whose matches may combine triples of several nodes.
-        others: The patterns that neither contains.
+        walks: Paths that are followed from constants.
+        others: The patterns that none of them contains.
+        samples: Basic graph patterns whose first matches within one graph may give some solutions; none where they cannot.
+        seed: For a query of which any solutions are wanted, but which finds wrong ones over some of the quads.
         graph_names: The named graphs whose mere existence counts: ``ANY_NAMED_GRAPH``, or IRIs of graphs.
         from_default: The IRIs of the FROM clauses.
         from_named: The IRIs of the FROM NAMED clauses.
@@ -77,6 +110,11 @@ class Plan(msgspec.Struct, frozen=True):
         is_volatile: Whether the answer may change with each request: the query depends on the time, on random values, on new
             ones, or on other servers.
         services: The IRIs of the other servers that the query calls.
+        is_monotone: Whether each solution over some of the quads is a solution over all of them, in any order.
+        graph_by_graph: Whether what stands within GRAPH has to be evaluated in each graph by itself: a sub-select, or a group
+            that VALUES can make match without a triple.
+        path_ends: Constants at the ends of paths of any length, in N-Triples form: each has a path of length zero to itself,
+            in the graph or not. None where the query could see the triples that tell the evaluator of them.
         pulls_everything: The reason why the analysis gave up and the patterns match everything; empty when it did not.
     """
 
@@ -84,7 +122,10 @@ class Plan(msgspec.Struct, frozen=True):
     patterns: tuple[Pattern, ...]
     bgps: tuple[PushedBGP, ...] = ()
     joins: tuple[PushedBGP, ...] = ()
+    walks: tuple[Walk, ...] = ()
     others: tuple[Pattern, ...] = ()
+    samples: tuple[PushedBGP, ...] = ()
+    seed: Seed | None = None
     graph_names: frozenset[str] = frozenset()
     from_default: tuple[str, ...] = ()
     from_named: tuple[str, ...] = ()
@@ -92,7 +133,21 @@ class Plan(msgspec.Struct, frozen=True):
     resources: str = ""
     is_volatile: bool = False
     services: tuple[str, ...] = ()
+    is_monotone: bool = False
+    graph_by_graph: bool = False
+    path_ends: tuple[str, ...] = ()
     pulls_everything: str = ""
+
+    @property
+    def is_sampled_whole(self) -> bool:
+        """Whether all matches of ``samples`` within one graph are all that the query can match."""
+        alike = [
+            Pattern(bgp.graph, *(None if term.startswith("?") else term for term in triple))
+            for bgp in self.samples
+            for triple in bgp.triples
+            if not bgp.values and not bgp.filters and len(bgp.triples) == 1
+        ]
+        return not self.joins and not self.walks and (self.bgps, list(self.others)) in ((self.samples, []), ((), alike))
 
     def widened(self, reason: str) -> Plan:
         """Return the plan that fetches everything, which is right for every query.
@@ -106,7 +161,10 @@ class Plan(msgspec.Struct, frozen=True):
             patterns=everything,
             bgps=(),
             joins=(),
+            walks=(),
             others=everything,
+            samples=(),
+            seed=None,
             graph_names=frozenset({ANY_NAMED_GRAPH}),
             pulls_everything=reason,
         )

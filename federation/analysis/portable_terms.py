@@ -7,10 +7,12 @@ has to match the same terms with it. A constant with which a node may match othe
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyoxigraph
-from rdflib.term import Literal, URIRef
+from rdflib.term import Identifier, Literal, URIRef
 
 from federation.analysis.plan import is_portable
 from federation.skolem import PREFIX
@@ -29,10 +31,16 @@ class PortableTerms:
     Args:
         texts: The IRIs and the texts of the literals that the evaluator reads in the query. One of the two parsers misread any
             other constant, so none of the methods returns it.
+        lists: The terms of long lists, by the IRI that stands for each list in the syntax tree.
     """
 
-    def __init__(self, texts: frozenset[str]) -> None:
+    def __init__(self, texts: frozenset[str], lists: Mapping[str, Sequence[Identifier]] = MappingProxyType({})) -> None:
         self._texts = texts
+        self._lists = lists
+
+    def listed(self, term: Any) -> list[Any]:
+        """Return the terms that one stands for in a list: itself, or those of the list that it replaces."""
+        return list(self._lists.get(str(term), [term]))
 
     def term(self, term: Any) -> str | None:
         """Return a term that all nodes know by the same name, in N-Triples form; ``None`` for one that can match several.
@@ -47,6 +55,18 @@ class PortableTerms:
             own = datatype in self._texts and not datatype.startswith(XSD)
             if own or datatype in _KEPT_AS_WRITTEN:
                 return str(pyoxigraph.Literal(str(term), datatype=pyoxigraph.NamedNode(datatype)))
+        return None
+
+    def constant(self, term: Any) -> str | None:
+        """Return any constant in N-Triples form, as the evaluator reads it; ``None`` where the two parsers may differ."""
+        if isinstance(term, URIRef) and str(term) in self._texts:
+            return str(pyoxigraph.NamedNode(str(term)))
+        if isinstance(term, Literal) and (str(term) in self._texts or _PLAIN_NUMBER.fullmatch(str(term))):
+            if term.language:
+                return str(pyoxigraph.Literal(str(term), language=term.language))
+            return str(
+                pyoxigraph.Literal(str(term), datatype=pyoxigraph.NamedNode(str(term.datatype or XSD + "string")))
+            )
         return None
 
     def iri(self, term: Any) -> str | None:

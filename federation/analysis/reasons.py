@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from federation.analysis.plan import DEFAULT_GRAPH, Plan
-from federation.trace import CACHE
+from federation.trace import VIEW
 
 
 def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
@@ -13,10 +13,8 @@ def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
         plan: The plan of the query.
         tier: As in ``Answer.tier``.
     """
-    if tier == CACHE and plan.form == "DESCRIBE":
-        return ("all triples are kept from earlier queries",)
-    if tier == CACHE:
-        return (f"the triples that its {len(plan.patterns)} patterns match are kept from earlier queries",)
+    if tier == VIEW:
+        return ("the gateway has every graph in a store of its own, its view",)
     if plan.pulls_everything:
         return (f"everything is pulled: {plan.pulls_everything}",)
     found = []
@@ -33,6 +31,8 @@ def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
             f"{_number(len(join.triples), 'pattern')} of the default graph are pulled in rounds: what the narrow ones find "
             "narrows the others"
         )
+    for walk in plan.walks:
+        found.append(f"a path is followed from {walk.start}, step by step")
     if plan.others:
         found.append(
             f"{_number(len(plan.others), 'pattern')} {'are' if len(plan.others) > 1 else 'is'} pulled as "

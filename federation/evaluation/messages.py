@@ -19,7 +19,7 @@ class Analyse(msgspec.Struct, frozen=True, tag=True):
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
-    """Evaluate a query over a new store. The answer is ``Evaluated``.
+    """Evaluate a query over a new store, or over that of a view in an evaluator of the view. The answer is ``Evaluated``.
 
     Attributes:
         text: The query.
@@ -29,8 +29,10 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
         max_bytes: The largest acceptable result.
         stored_default_graph: Whether the store's default graph replaces the graphs of FROM clauses.
         named_graphs: The graphs that replace those of FROM NAMED clauses; ``None``: as the query says.
-        over_cache: Whether to evaluate it over the cached quads in place of ``quads``.
         services: The IRIs of the other servers that the query calls.
+        graph_by_graph: As in ``Plan.graph_by_graph``.
+        path_ends: As in ``Plan.path_ends``.
+        at_least: The rows, or 1 for a true ASK, without which the answer is ``NotEnoughError``.
     """
 
     text: str
@@ -40,24 +42,10 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     max_bytes: int
     stored_default_graph: bool = False
     named_graphs: tuple[str, ...] | None = None
-    over_cache: bool = False
     services: tuple[str, ...] = ()
-
-
-class UpdateCache(msgspec.Struct, frozen=True, tag=True):
-    """Change the cached quads. The answer is ``Done``.
-
-    Attributes:
-        reset: Whether to begin with an empty store.
-        removed: IRIs of graphs to remove.
-        quads: N-Quads to add; their triples go into the default graph as well.
-        graphs: IRIs of named graphs that exist, whether they have quads or not.
-    """
-
-    reset: bool
-    removed: tuple[str, ...]
-    quads: bytes
-    graphs: tuple[str, ...]
+    graph_by_graph: bool = False
+    path_ends: tuple[str, ...] = ()
+    at_least: int = 0
 
 
 class Planned(msgspec.Struct, frozen=True, tag=True):
@@ -70,10 +58,6 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     """The answer to ``Evaluate``: the result, serialised."""
 
     body: bytes
-
-
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """The answer to ``UpdateCache``."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -106,5 +90,5 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         return kind(self.message)
 
 
-Job = Analyse | Evaluate | UpdateCache
-Reply = Planned | Evaluated | Done | Failed
+Job = Analyse | Evaluate
+Reply = Planned | Evaluated | Failed

@@ -18,17 +18,29 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
+from itertools import islice
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import msgspec
 import pyoxigraph
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Plan
-from federation.errors import FederationError, NotAcceptableError, QueryRefusedError, ServiceFailedError, TooLargeError
-from federation.evaluation.cached_store import CachedStore, add_graphs, read_quads
-from federation.evaluation.messages import Analyse, Done, Evaluate, Evaluated, Failed, Job, Planned, Reply, UpdateCache
+from federation.errors import (
+    FederationError,
+    NotAcceptableError,
+    NotEnoughError,
+    QueryRefusedError,
+    ServiceFailedError,
+    TooLargeError,
+)
+from federation.evaluation.corrections import graph_by_graph, path_ends
+from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
+from federation.evaluation.quads import add_graphs, read_quads
 
 # Seconds of processor time, which does not pass faster on a busy machine.
 _ANALYSIS_SECONDS = 5.0
@@ -41,29 +53,39 @@ def main() -> None:
     descriptor, memory, files = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
     logging.disable()  # rdflib warns of every odd literal in a query
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     analyse("SELECT * { ?s ?p ?o }")  # the first use builds the grammar
-    _confine(memory, files)
-    cached = CachedStore()
+    serve(Connection(descriptor), memory, files)
+
+
+def serve(connection: Connection, memory: int, files: int = 0, store: pyoxigraph.Store | None = None) -> None:
+    """Do jobs until the other end closes the connection, or this process's parent has ended.
+
+    Args:
+        connection: Brings the jobs.
+        memory: Bytes of address space to grow by; 0: no bound.
+        files: Files and connections that may be open besides this one.
+        store: The store to evaluate all queries over; ``None``: a new one for each, of the quads in the job.
+    """
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    _confine(memory, files, shared=store is not None)
     decoder = msgspec.msgpack.Decoder(Job)
     encoder = msgspec.msgpack.Encoder()
-    with Connection(descriptor) as connection:
+    with connection:
         while True:
             try:
                 job = decoder.decode(connection.recv_bytes())
             except EOFError:
                 return
-            connection.send_bytes(encoder.encode(_do(job, cached)))
+            connection.send_bytes(encoder.encode(_do(job, store)))
 
 
-def _do(job: Job, cached: CachedStore) -> Reply:
+def _do(job: Job, given: pyoxigraph.Store | None) -> Reply:
     try:
         if isinstance(job, Analyse):
             return Planned(_plan(job.text))
-        if isinstance(job, UpdateCache):
-            cached.change(job)
-            return Done()
-        return Evaluated(_evaluate(job, cached.store if job.over_cache else _loaded(job.quads, job.graphs)))
+        store = _loaded(job.quads, job.graphs) if given is None else given
+        with path_ends(store, job.path_ends, job.text):
+            return Evaluated(_evaluate(job, store))
     except FederationError as error:
         return Failed.of(error)
     except MemoryError:
@@ -107,12 +129,19 @@ def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
 
 def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
     """Evaluate a query over a store, and serialise its result."""
+    text = job.text
+    if job.graph_by_graph:
+        text = graph_by_graph(text, [g.value for g in store.named_graphs() if isinstance(g, pyoxigraph.NamedNode)])
+    run = partial(
+        store.query,
+        text,
+        default_graph=[pyoxigraph.DefaultGraph()] if job.stored_default_graph else None,
+        named_graphs=None if job.named_graphs is None else [pyoxigraph.NamedNode(g) for g in job.named_graphs],
+    )
     try:
-        result = store.query(
-            job.text,
-            default_graph=[pyoxigraph.DefaultGraph()] if job.stored_default_graph else None,
-            named_graphs=None if job.named_graphs is None else [pyoxigraph.NamedNode(g) for g in job.named_graphs],
-        )
+        if job.at_least and not _has(run(), job.at_least):
+            raise NotEnoughError(f"these quads give fewer than {job.at_least} rows")
+        result = run()
         output = _Bounded(job.max_bytes)
         if isinstance(result, pyoxigraph.QueryTriples):
             result.serialize(output, pyoxigraph.RdfFormat.from_media_type(job.media_type))
@@ -130,6 +159,13 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
     return output.getvalue()
 
 
+def _has(result: object, rows: int) -> bool:
+    """Return whether a result has so many rows, or is true."""
+    if isinstance(result, pyoxigraph.QuerySolutions):
+        return sum(1 for _ in islice(result, rows)) == rows
+    return bool(result)
+
+
 class _Bounded(io.BytesIO):
     """A buffer that refuses to grow beyond a size."""
 
@@ -144,12 +180,34 @@ class _Bounded(io.BytesIO):
         return super().write(data)
 
 
-def _confine(memory: int, files: int) -> None:
-    """Bound the memory, and the number of files and connections that may be open from now on."""
+def _confine(memory: int, files: int, shared: bool) -> None:
+    """Bound the memory, and the number of files and connections that may be open from now on.
+
+    A bound on the memory comes on top of the memory that is shared with the parent.
+    """
     if memory:
+        memory += memory_taken().total if shared else 0
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     # Descriptors 0 to 2 are taken, and a new one would have a higher number.
     resource.setrlimit(resource.RLIMIT_NOFILE, (3 + files, 3 + files))
+
+
+class MemoryTaken(NamedTuple):
+    """The memory of this process, in bytes.
+
+    Attributes:
+        total: Its address space.
+        resident: The part of it that has been used.
+    """
+
+    total: int
+    resident: int
+
+
+def memory_taken() -> MemoryTaken:
+    """Return the memory that this process takes."""
+    total, resident, *_ = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return MemoryTaken(int(total) * resource.getpagesize(), int(resident) * resource.getpagesize())
 
 
 def _end_with_parent(parent: int) -> None:

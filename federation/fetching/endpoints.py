@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from urllib.parse import urlencode
 
-import pyoxigraph
 import requests
 
+from catena_core.text import bounded, redacted
 from federation.budget import Budget
 from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
+from federation.fetching.result_formats import UnreadableTableError, read_table
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
-from federation.transport import Deadline, Session, UnsafeError
+from federation.transport import Access, Deadline, Session, UnsafeError
 
 _TSV = "text/tab-separated-values"
-_JSON = "application/sparql-results+json"
+_OTHERS = (
+    "application/sparql-results+json;q=0.5, application/json;q=0.4, application/sparql-results+xml;q=0.3, "
+    "application/xml;q=0.2"
+)
 _HEADERS = {
-    "Accept": f"{_TSV}, {_JSON};q=0.5",
+    "Accept": f"{_TSV}, {_OTHERS}",
     "Accept-Encoding": "identity",
     "Content-Type": "application/x-www-form-urlencoded",
 }
+
+# Virtuoso sends these with status 200 where it has cut an answer off, by number of rows or by time.
+_OF_PARTS = ("X-SPARQL-MaxRows", "X-SQL-State")
 
 # A node counts as slow after twice what nine of ten answers took, but within these bounds, in seconds.
 _TIMES_USUAL = 2.0
@@ -37,6 +44,8 @@ _LEAST_OVERDUE = 0.25
 _MOST_OVERDUE = 8
 # Seconds for which others replace a node that did not answer in time.
 _SHUNNED = 5.0
+# Seconds between two reports of one node's failures.
+_QUIET = 60.0
 
 
 class _SilentError(SourceFailedError):
@@ -49,7 +58,9 @@ class _ResponseTimes:
     def __init__(self) -> None:
         self.seconds: deque[float] = deque(maxlen=_ANSWERS_REMEMBERED)
         self.asked_at: dict[int, float] = {}
+        self.heard_at: dict[int, float] = {}
         self.shunned_until = 0.0
+        self.reported_at = -_QUIET
 
     @property
     def patience(self) -> float:
@@ -63,6 +74,11 @@ class _ResponseTimes:
         limit = max(_TIMES_USUAL * self.patience, _LEAST_OVERDUE)
         return [start for start in list(self.asked_at.values()) if now - start > limit]
 
+    def silent(self, now: float) -> int:
+        """Return the number of these requests for which nothing is arriving either."""
+        limit = max(_TIMES_USUAL * self.patience, _LEAST_OVERDUE)
+        return sum(now - max(start, self.heard_at.get(n, 0.0)) > limit for n, start in list(self.asked_at.items()))
+
 
 class Endpoints:
     """Open connections to nodes, and their response times. May be used by many threads.
@@ -70,22 +86,35 @@ class Endpoints:
     Args:
         timeout: Seconds that one node may take for one request.
         connections: The number of connections to keep open to each node.
+        on_failure: Called with a node's id and the reason when queries go on without it, not more often than each minute.
+        access: The nodes that it may ask, and the credentials for them.
     """
 
-    def __init__(self, timeout: float, connections: int) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        connections: int,
+        on_failure: Callable[[str, str], None] = lambda node, reason: None,
+        access: Access | None = None,
+    ) -> None:
         self._timeout = timeout
-        self._session = Session()
+        self._on_failure = on_failure
+        self._without_tsv: set[str] = set()
+        self._session = Session(access=access)
         self._session.headers.update(_HEADERS)
         self._times: dict[str, _ResponseTimes] = defaultdict(_ResponseTimes)
         self._numbers = count()
 
-    def ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
+    def ask(
+        self, source: Source, request: Subquery, budget: Budget, heard: dict[tuple[Source, str], float] | None = None
+    ) -> bytes:
         """Ask one node for quads.
 
         Args:
             source: The node.
             request: The subquery.
             budget: The budget of the query.
+            heard: Takes the time of the last data by node and text, by ``time.monotonic()``.
 
         Returns:
             SPARQL 1.1 Results in TSV, without the header line.
@@ -98,13 +127,20 @@ class Endpoints:
         """
         times = self._times[source.id]
         number, start = next(self._numbers), time.monotonic()
-        if len(times.overdue(start)) >= _MOST_OVERDUE:
+        if times.silent(start) >= _MOST_OVERDUE:
             raise SourceFailedError(
                 f"node {source.id} has not answered {_MOST_OVERDUE} other requests yet", [source.id]
             )
         times.asked_at[number] = start
+
+        def take(size: int) -> None:
+            budget.charge(size)
+            times.heard_at[number] = time.monotonic()
+            if heard is not None:
+                heard[source, request.text] = times.heard_at[number]
+
         try:
-            rows = self._ask(source, request, budget)
+            rows = self._ask(source, request, budget, take)
         except (_SilentError, QueryCancelledError, QueryTimeoutError):
             now = time.monotonic()
             if start in times.overdue(now):  # also when the query went on without it, or ended
@@ -112,6 +148,7 @@ class Endpoints:
             raise
         finally:
             times.asked_at.pop(number, None)
+            times.heard_at.pop(number, None)
         times.seconds.append(time.monotonic() - start)
         times.shunned_until = 0.0
         return rows
@@ -127,56 +164,80 @@ class Endpoints:
             node for node in nodes if self._times[node].shunned_until > now or self._times[node].overdue(now)
         )
 
+    def avoid_tsv(self, nodes: Iterable[str]) -> None:
+        """Ask some nodes for other formats from now on: their TSV cannot be read."""
+        self._without_tsv.update(nodes)
+
+    def report(self, nodes: Iterable[str], reason: str) -> None:
+        """Report that a query goes on without some nodes."""
+        now = time.monotonic()
+        for node in nodes:
+            times = self._times[node]
+            if now - times.reported_at >= _QUIET:
+                times.reported_at = now
+                self._on_failure(node, reason)
+
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
 
-    def _ask(self, source: Source, request: Subquery, budget: Budget) -> bytes:
+    def _ask(self, source: Source, request: Subquery, budget: Budget, take: Callable[[int], None]) -> bytes:
         budget.charge(0)
+        deadline = Deadline(min(budget.deadline - time.monotonic(), self._timeout), on_data=take)
+        accepts = _OTHERS if source.id in self._without_tsv else _HEADERS["Accept"]
+        media_type, body = self._post(source, request, budget, deadline, accepts)
+        try:
+            if media_type == _TSV:
+                if (rows := _from_tsv(request.columns, body)) is not None:
+                    return rows
+                if accepts is not _OTHERS:
+                    media_type, body = self._post(source, request, budget, deadline, _OTHERS)
+                    rows = read_table(media_type, body, request.columns)
+                    self._without_tsv.add(source.id)
+                    return rows
+            return read_table(media_type, body, request.columns)
+        except UnreadableTableError as error:
+            raise SourceFailedError(
+                f"node {source.id} does not answer with a whole table of SPARQL results: {error}", [source.id]
+            ) from error
+
+    def _post(
+        self, source: Source, request: Subquery, budget: Budget, deadline: Deadline, accepts: str
+    ) -> tuple[str, bytes]:
+        """Send a request; return the media type and the body of the answer."""
         try:
             answer = self._session.post(
                 source.sparql_url,
                 data=urlencode({"query": request.text}).encode(),
-                timeout=Deadline(  # type: ignore[arg-type]
-                    min(budget.deadline - time.monotonic(), self._timeout), on_data=budget.charge
-                ),
+                headers={"Accept": accepts},
+                timeout=deadline,  # type: ignore[arg-type]
             )
         except requests.exceptions.Timeout:
             if time.monotonic() >= budget.deadline:
                 raise QueryTimeoutError(f"waited for node {source.id}") from None
             raise _SilentError(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
         except (requests.RequestException, ValueError, UnsafeError) as error:
-            raise SourceFailedError(f"node {source.id} does not answer: {error}", [source.id]) from error
+            raise SourceFailedError(f"node {source.id} does not answer: {redacted(str(error))}", [source.id]) from error
         if answer.status_code != 200:
-            said = answer.content[:200].decode(errors="replace")
+            said = bounded(redacted(answer.content[:1000].decode(errors="replace")), 200)
             raise SourceFailedError(f"node {source.id} answers with status {answer.status_code}: {said}", [source.id])
-        return _rows(source, request.columns, answer.content, answer.headers.get("Content-Type", ""))
+        if any(header in answer.headers for header in _OF_PARTS):
+            raise SourceFailedError(
+                f"node {source.id} sends only a part of its rows: raise the limits that its server sets for answers",
+                [source.id],
+            )
+        return answer.headers.get("Content-Type", "").split(";")[0].strip().lower(), answer.content
 
 
-def _rows(source: Source, columns: Sequence[str], body: bytes, content_type: str) -> bytes:
-    media_type = content_type.split(";")[0].strip().lower()
-    if media_type == _JSON:
-        return _from_json(source, columns, body)
+def _from_tsv(columns: Sequence[str], body: bytes) -> bytes | None:
+    """Return the rows of a table in TSV; ``None`` where another format may be whole.
+
+    Some servers write the names of columns without question marks, or IRIs without angle brackets.
+    """
     header, _, rows = body.partition(b"\n")
-    if media_type != _TSV or header.rstrip(b"\r") != b"\t".join(b"?%b" % column.encode() for column in columns):
-        raise SourceFailedError(
-            f"node {source.id} answers with {media_type or 'no content type'}, not with {_TSV}", [source.id]
-        )
-    if rows and not rows.endswith(b"\n"):
-        raise SourceFailedError(f"node {source.id} broke off in the middle of its answer", [source.id])
+    names = [name.removeprefix(b"?") for name in header.rstrip(b"\r").split(b"\t")]
+    graph = rows.partition(b"\n")[0].rstrip(b"\r").rpartition(b"\t")[2]
+    is_whole = not rows or (rows.endswith(b"\n") and graph.startswith(b"<"))
+    if names != [column.encode() for column in columns] or not is_whole:
+        return None
     return rows.replace(b"\r\n", b"\n")
-
-
-def _from_json(source: Source, columns: Sequence[str], body: bytes) -> bytes:
-    """Convert the JSON of servers without TSV; three times slower."""
-    try:
-        solutions = pyoxigraph.parse_query_results(body, pyoxigraph.QueryResultsFormat.JSON)
-        assert isinstance(solutions, pyoxigraph.QuerySolutions)
-        lines = [
-            "\t".join("" if term is None else str(term) for term in (row[c] for c in columns)) for row in solutions
-        ]
-    except (SyntaxError, ValueError, KeyError) as error:
-        raise SourceFailedError(
-            f"node {source.id} does not answer with SPARQL results: {error}", [source.id]
-        ) from error
-    return "".join(f"{line}\n" for line in lines).encode()

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from federation.budget import Budget
-from federation.errors import QueryTimeoutError, SourceFailedError
+from federation.errors import QueryTimeoutError, SourceFailedError, UnreadableRowsError
 from federation.fetching import staleness
 from federation.fetching.endpoints import Endpoints
 from federation.fetching.subquery import Subquery
@@ -67,6 +67,7 @@ class HedgedRequests:
         self._snapshot_for = snapshot_for
         self._answers: dict[tuple[Source, str], Future[bytes]] = {}
         self._since: dict[Future[bytes], float] = {}
+        self._heard: dict[tuple[Source, str], float] = {}
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
@@ -91,6 +92,8 @@ class HedgedRequests:
         except SourceFailedError as error:
             if not error.sources or not self.snapshot().sources:
                 raise
+            if isinstance(error, UnreadableRowsError):
+                self._endpoints.avoid_tsv(error.sources)
             self._exclude(error.sources, str(error))
 
     def snapshot(self) -> Snapshot:
@@ -184,7 +187,7 @@ class HedgedRequests:
 
     def _ask_one(self, source: Source, request: Subquery, took: dict[tuple[Source, str], float]) -> bytes:
         start = time.perf_counter()
-        body = self._endpoints.ask(source, request, self._budget)
+        body = self._endpoints.ask(source, request, self._budget, self._heard)
         took[source, request.text] = time.perf_counter() - start
         self._budget.trace.record("ask", source.id, request.text, body.count(b"\n"), len(body), start)
         return body
@@ -215,6 +218,7 @@ class HedgedRequests:
         """
         if failed <= self._failed:
             raise SourceFailedError(reason, failed)
+        self._endpoints.report(failed, reason)
         self._failed |= failed
         self._slow -= failed
         self._spared = frozenset()
@@ -251,18 +255,22 @@ class HedgedRequests:
         self._spared = frozenset()
         if not nothing_lost:
             self._given_up |= overdue
+            self._endpoints.report(overdue, "it is too slow, and no other node has all of its graphs")
         return True
 
     def _due(self, source: Source, future: Future[bytes]) -> float:
         return self._since[future] + self._endpoints.patience(source.id)
 
     def _last_moment(self, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str) -> float:
-        """Return when to go on without pending nodes that others cannot replace: never before any node has answered."""
+        """Return when to go on without pending nodes that others cannot replace.
+
+        Never before any node has answered, nor while they keep sending.
+        """
         took = [self._took[source, text] for future, source in waiting.items() if future not in pending]
         if not took:
             return math.inf
         usual = max(self._endpoints.patience(waiting[future].id) for future in pending)
-        begun = max(self._since[future] for future in pending)
+        begun = max(max(self._since[future], self._heard.get((waiting[future], text), 0.0)) for future in pending)
         longer = min(max(_LEAST_WAIT_FOR_THE_ONLY_ONE, _TIMES_USUAL * usual), _MOST_WAIT_FOR_THE_ONLY_ONE)
         return begun + max(took) + longer
 

@@ -13,19 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pyoxigraph
 
 from federation.analysis.plan import PushedBGP
-from federation.errors import SourceFailedError, TooLargeError
+from federation.errors import SourceFailedError, TooLargeError, UnreadableRowsError
+from federation.fetching.terms import in_full, is_iri, is_name, is_plain, readable
 from federation.source_selection import Source
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
-_WRITTEN_IN_FULL = (b"<", b'"', b"_")
-_FORBIDDEN = re.compile(rb'[<>"{}|^`\x00-\x20]')
-_XSD = b"http://www.w3.org/2001/XMLSchema#"
-_SHORT_FORMS = (
-    (re.compile(rb"[+-]?\d+"), b"integer"),
-    (re.compile(rb"[+-]?\d*\.\d*"), b"decimal"),
-    (re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+"), b"double"),
-    (re.compile(rb"true|false"), b"boolean"),
-)
+_WRITTEN_IN_FULL = (b"<", b'"', b"_", b"")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
@@ -43,6 +36,7 @@ class MergedQuads:
         default: Triples of the default graph: N-Triples lines without the final dot.
         named: Quads of named graphs: N-Quads lines without the final dot.
         graphs: IRIs of named graphs that are known to exist.
+        is_cut: Whether a node may have had more to send.
         terms: The terms of each variable of the watched patterns, as the nodes know them.
     """
 
@@ -62,6 +56,7 @@ class MergedQuads:
         self.named: list[bytes] = []
         self.graphs: set[str] = set()
         self.terms: dict[PushedBGP, dict[int, set[str]]] = {}
+        self.is_cut = False
         self._watched = frozenset(watched)
         self._origins: list[tuple[Source, int, int]] = []
 
@@ -83,7 +78,7 @@ class MergedQuads:
             bgps: As in ``Subquery.bgps``.
 
         Raises:
-            SourceFailedError: The rows are invalid.
+            UnreadableRowsError: The rows are invalid.
             TooLargeError: The quads are too many.
         """
         try:
@@ -92,27 +87,32 @@ class MergedQuads:
             else:
                 self._add_quads(_Places(self, counts), number, body)
         except (ValueError, LookupError) as error:
-            raise SourceFailedError(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
+            raise UnreadableRowsError(f"node {source.id} sends rows that are no quads: {error}", [source.id]) from error
         self._origins.append((source, len(self.default), len(self.named)))
         self._check_size()
 
     def _add_quads(self, places: _Places, number: int, body: bytes) -> None:
         default, named = self.default, self.named
         has_blank = b"_:" in body or self._skolem in body
+        predicates: set[bytes] = set()
         for line in filter(None, body.split(b"\n")):
             graph = line[line.rfind(b"\t") + 1 :]
             place = places[graph]
             if not place:
                 continue
             subject, predicate, object_, _ = line.split(b"\t")
-            if object_[:1] not in _WRITTEN_IN_FULL:
-                if not subject:
+            if predicate not in predicates:
+                if not subject and not predicate and not object_:
                     self.graphs.add(iri(graph))
                     continue
-                object_ = in_full(object_)
-                line = b"\t".join((subject, predicate, object_, graph))
-            if has_blank and (b"_:" in line or self._skolem in line):
-                subject, object_ = self._labelled(subject, number), self._labelled(object_, number)
+                if is_iri(predicate):
+                    predicates.add(predicate)
+            odd = predicate not in predicates or not is_name(subject) or not is_plain(object_) or graph in places.odd
+            if odd or (has_blank and (b"_:" in line or self._skolem in line)):
+                graph = places.odd.get(graph, graph)
+                subject, object_ = self._readable(subject, number), self._readable(object_, number)
+                if predicate not in predicates:
+                    predicate = readable(predicate, _unchanged)
                 line = b"\t".join((subject, predicate, object_, graph))
             if place & _TO_DEFAULT:
                 default.append(line[: -len(graph) - 1])
@@ -121,7 +121,6 @@ class MergedQuads:
 
     def _add_matches(self, places: _Places, number: int, body: bytes, bgps: Mapping[bytes, PushedBGP]) -> None:
         """Add rows of quads, and matches of basic graph patterns, each of which stands for several quads."""
-        has_blank = b"_:" in body or self._skolem in body
         as_sent = {
             b"": _template((("?0", "?1", "?2"),)),
             **{kind: _template(bgp.triples) for kind, bgp in bgps.items()},
@@ -136,24 +135,33 @@ class MergedQuads:
         watched: dict[bytes, list[set[bytes]]] = {
             kind: [set() for _ in range(bgp.width)] for kind, bgp in bgps.items() if bgp in self._watched
         }
+        numbers = (
+            part for triples in templates.values() for triple in triples for part in triple if isinstance(part, int)
+        )
+        width = 1 + max(numbers)
+        written: dict[bytes, bytes] = {b"": b""}
         found: dict[bytes, int] = {}
         for line in filter(None, body.split(b"\n")):
             kind, *terms, graph = line.split(b"\t")
             place = places[graph]
             if not place:
                 continue
-            if not terms[0] and not kind:
+            if len(terms) != width:
+                raise ValueError(f"a row has {len(terms) + 2} columns, not {width + 2}")
+            if not kind and not any(terms):
                 self.graphs.add(iri(graph))
                 continue
-            terms = [term if not term or term[:1] in _WRITTEN_IN_FULL else in_full(term) for term in terms]
             if kind in watched:
                 for column, term in zip(watched[kind], terms, strict=False):
-                    column.add(term)
-            if has_blank:
-                terms = [self._labelled(term, number) for term in terms]
+                    column.add(term if term[:1] in _WRITTEN_IN_FULL else in_full(term))
+            for term in terms:
+                if term not in written:
+                    written[term] = self._readable(term, number)
             for triple in templates[kind]:
-                parts = [terms[part] if isinstance(part, int) else part for part in triple]
-                found[b"\t".join((*parts, graph))] = place
+                parts = [written[terms[part]] if isinstance(part, int) else part for part in triple]
+                if not all(parts):
+                    raise ValueError("a row lacks a term of a triple")
+                found[b"\t".join((*parts, places.odd.get(graph, graph)))] = place
         for kind, columns in watched.items():
             known = self.terms.setdefault(bgps[kind], {})
             for variable, values in enumerate(columns):
@@ -163,6 +171,11 @@ class MergedQuads:
                 self.default.append(line[: line.rfind(b"\t")])
             if place & _TO_NAMED:
                 self.named.append(line)
+
+    def _readable(self, term: bytes, number: int) -> bytes:
+        if is_plain(term):
+            return self._labelled(term, number)
+        return readable(term, lambda inner: self._labelled(inner, number))
 
     def retain(self, subjects: Iterable[str]) -> None:
         """Drop the triples of the default graph about anything else, which a wider subquery brought along.
@@ -183,19 +196,17 @@ class MergedQuads:
         """Return all quads as N-Quads, with labels that tell all blank nodes apart."""
         return _document([*self.default, *self.named])
 
-    def escape_iris(self) -> None:
-        """Escape characters in IRIs that N-Quads forbids there, but some servers send.
+    def check(self) -> None:
+        """Find the node that sends invalid RDF.
 
         Raises:
-            SourceFailedError: A node sends invalid RDF all the same.
+            SourceFailedError: There is one.
         """
         starts = (0, 0)
         for source, *ends in self._origins:
             for lines, start, end in zip((self.default, self.named), starts, ends, strict=True):
-                if _unreadable(lines[start:end]):
-                    lines[start:end] = map(_escaped, lines[start:end])
-                    if problem := _unreadable(lines[start:end]):
-                        raise SourceFailedError(f"node {source.id} sends what is no RDF: {problem}", [source.id])
+                if problem := _unreadable(lines[start:end]):
+                    raise SourceFailedError(f"node {source.id} sends what is no RDF: {problem}", [source.id])
             starts = (ends[0], ends[1])
 
     def blank_objects(self) -> Iterator[str]:
@@ -228,6 +239,10 @@ class MergedQuads:
         return term
 
 
+def _unchanged(term: bytes) -> bytes:
+    return term
+
+
 def _template(triples: Iterable[tuple[str, str, str]]) -> list[tuple[bytes | int, ...]]:
     """Replace the variables of triple patterns by their columns."""
     return [tuple(int(term[1:]) if term.startswith("?") else term.encode() for term in triple) for triple in triples]
@@ -239,16 +254,23 @@ def _subject(line: bytes) -> bytes:
 
 
 class _Places(dict[bytes, int]):
-    """The places of each graph's rows, found once for each."""
+    """The places of each graph's rows, found once for each.
+
+    Attributes:
+        odd: For names that N-Quads does not allow: what to write in their place.
+    """
 
     def __init__(self, rows: MergedQuads, counts: Callable[[str], bool]) -> None:
         super().__init__()
+        self.odd: dict[bytes, bytes] = {}
         self._rows = rows
         self._counts = counts
 
     def __missing__(self, graph: bytes) -> int:
         name = iri(graph)
         place = self[graph] = self._rows.place(name) if self._counts(name) else 0
+        if not is_iri(graph):
+            self.odd[graph] = readable(graph, _unchanged)
         return place
 
 
@@ -264,13 +286,6 @@ def _unreadable(lines: list[bytes]) -> str:
     except SyntaxError as error:
         return str(error)
     return ""
-
-
-def _escaped(line: bytes) -> bytes:
-    return b"\t".join(
-        b"<%b>" % _FORBIDDEN.sub(lambda found: b"\\u%04X" % found[0][0], term[1:-1]) if term.startswith(b"<") else term
-        for term in line.split(b"\t")
-    )
 
 
 def skolem_label(suffix: bytes) -> bytes:
@@ -299,18 +314,6 @@ def iri(term: bytes) -> str:
     if not (term.startswith(b"<") and term.endswith(b">")):
         raise ValueError(f"{term[:100]!r} is no graph")
     return _ESCAPE.sub(_character, term[1:-1].decode())
-
-
-def in_full(term: bytes) -> bytes:
-    """Write a number or boolean with its datatype, which Turtle and so TSV may leave out.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    for form, datatype in _SHORT_FORMS:
-        if form.fullmatch(term):
-            return b'"%b"^^<%b%b>' % (term, _XSD, datatype)
-    raise ValueError(f"{term[:100]!r} is no term")
 
 
 def _character(escape: re.Match[str]) -> str:

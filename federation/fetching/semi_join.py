@@ -14,13 +14,17 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import quote_plus
 
 import pyoxigraph
 
-from federation.analysis.plan import DEFAULT_GRAPH, Pattern, PushedBGP
+from federation.analysis.plan import DEFAULT_GRAPH, Pattern, PushedBGP, Walk
 
-MOST_TERMS = 300
+MOST_TERMS = 1000
+# Bytes in a form of 190,000, where a term stands once for each pattern that it narrows.
+_MOST_SENT = 150_000
 _MOST_ROUNDS = 4
+_MOST_STEPS = 16
 _REMEMBERED = 2000
 _MARKED = re.compile(r"\0(\d+)\0")
 
@@ -65,10 +69,12 @@ class SemiJoin:
     Attributes:
         join: The patterns, joined in the default graph.
         wide: Patterns to begin with only when there are no others.
+        room: The number of bytes that terms may take in a request.
     """
 
     join: PushedBGP
     wide: WidePatterns
+    room: int = _MOST_SENT
     _asked: dict[int, tuple[Narrowed, Found]] = field(default_factory=dict)
     _known: dict[int, frozenset[str]] = field(default_factory=dict)
     _hopeless: set[int] = field(default_factory=set)
@@ -101,9 +107,9 @@ class SemiJoin:
             iris &= self._known.get(number, iris)
             if any(term.startswith("_:") for term in terms):  # subqueries cannot name these
                 self._give_up(number)
-            elif len(iris) > MOST_TERMS:
+            elif len(iris) > MOST_TERMS or not self._has_room_for(number, iris):
                 self.wide.add(narrowed.bgp)
-            elif all(map(_can_be_asked_for, iris)):
+            elif all(map(can_be_asked_for, iris)):
                 self._known[number] = iris
             else:
                 self._give_up(number)
@@ -136,6 +142,15 @@ class SemiJoin:
             Pattern(DEFAULT_GRAPH, *(None if term.startswith("?") else term for term in triple))
             for triple in self.join.triples
         ]
+
+    def _has_room_for(self, number: int, terms: Set[str]) -> bool:
+        """Return whether a request can name some terms of a variable, besides those of other variables."""
+        known = {**self._known, number: terms}
+        return self.room >= sum(
+            _sent(iris)
+            * sum(f"?{variable}" in triple for n, triple in enumerate(self.join.triples) if n not in self._asked)
+            for variable, iris in known.items()
+        )
 
     def _give_up(self, number: int) -> None:
         """Narrow nothing more by a variable."""
@@ -177,17 +192,101 @@ class SemiJoin:
         return Narrowed(PushedBGP(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, filters), numbers)
 
 
+class FollowedPath:
+    """The progress of one path that is followed from a constant, a step in each round.
+
+    Args:
+        walk: The path.
+        room: As in ``SemiJoin``.
+    """
+
+    def __init__(self, walk: Walk, room: int) -> None:
+        self._walk = walk
+        self._room = room
+        self._reached = frozenset({walk.start})
+        self._next = self._reached
+        self._rounds = 0
+        self._is_hopeless = False
+
+    def next_round(self) -> dict[int, Narrowed]:
+        """Return the patterns of the next steps; none at its end, or when it goes too far."""
+        self._is_hopeless |= self._rounds == _MOST_STEPS and bool(self._next)
+        if self._is_hopeless or not self._next:
+            return {}
+        self._rounds += 1
+        asked, self._next = self._steps_from(self._next), frozenset()
+        return dict(enumerate(asked))
+
+    def found(self, place: int, narrowed: Narrowed, found: Found) -> None:
+        """Take in the terms at the ends of a step; see :meth:`SemiJoin.found`."""
+        ends = self._ends(narrowed, found)
+        self._is_hopeless |= ends is None
+        self._next |= (ends or frozenset()) - self._reached
+        self._reached |= self._next
+        self._is_hopeless |= len(self._reached) > MOST_TERMS or _sent(self._reached) > self._room
+
+    def all(self) -> list[Narrowed]:
+        """Return the patterns of all steps."""
+        return self._steps_from(None if self._is_hopeless else self._reached)
+
+    def finders(self) -> list[PushedBGP]:
+        """Return the patterns that have to lead nowhere else in the end."""
+        return [] if self._is_hopeless else [narrowed.bgp for narrowed in self.all()]
+
+    def holds(self, found: Mapping[PushedBGP, Found]) -> bool:
+        """Return whether the steps lead nowhere else by now; see :meth:`SemiJoin.holds`."""
+        return self._is_hopeless or all(
+            narrowed.bgp in found
+            and (ends := self._ends(narrowed, found[narrowed.bgp])) is not None
+            and ends <= self._reached
+            for narrowed in self.all()
+        )
+
+    def plainly(self) -> list[Pattern]:
+        """Return the patterns as they are fetched without following the path."""
+        return [Pattern(self._walk.graph, None, term) for term in (*self._walk.forward, *self._walk.backward)]
+
+    def _steps_from(self, terms: frozenset[str] | None) -> list[Narrowed]:
+        """Return the patterns of the steps from some terms; ``None``: any."""
+        ways = ((0, self._walk.forward), (2, self._walk.backward))
+        return [
+            Narrowed(
+                PushedBGP(
+                    self._walk.graph,
+                    (("?0", "?1", "?2"),),
+                    tuple(sorted(((1, predicates), *([] if terms is None else [(place, tuple(sorted(terms)))])))),
+                ),
+                (2 - place,),
+            )
+            for place, predicates in ways
+            if predicates
+        ]
+
+    def _ends(self, narrowed: Narrowed, found: Found) -> frozenset[str] | None:
+        """Return the terms to go on from; ``None`` where nodes cannot be asked for one of them."""
+        (far,) = narrowed.numbers
+        terms = found.get(far, frozenset())
+        ends = _iris(terms)
+        if len(ends) < len(terms) and (self._walk.backward or any(term.startswith("_:") for term in terms)):
+            return None  # backwards, the path goes on from literals too
+        return ends if all(map(can_be_asked_for, ends)) else None
+
+
 class SemiJoins:
-    """The semi-joins of one query, fetched together.
+    """The semi-joins and followed paths of one query, fetched together.
 
     Args:
         joins: The patterns of each, joined in the default graph.
         wide: As in ``SemiJoin``.
+        walks: As in ``Plan.walks``.
     """
 
-    def __init__(self, joins: Iterable[PushedBGP], wide: WidePatterns) -> None:
-        self._joins = [SemiJoin(join, wide) for join in joins]
-        self._asked: list[tuple[SemiJoin, int, Narrowed]] = []
+    def __init__(self, joins: Iterable[PushedBGP], wide: WidePatterns, walks: Iterable[Walk] = ()) -> None:
+        joins, walks = tuple(joins), tuple(walks)
+        room = _MOST_SENT // max(len(joins) + len(walks), 1)
+        self._joins: list[SemiJoin | FollowedPath] = [SemiJoin(join, wide, room) for join in joins]
+        self._joins += [FollowedPath(walk, room) for walk in walks]
+        self._asked: list[tuple[SemiJoin | FollowedPath, int, Narrowed]] = []
 
     def next_round(self) -> list[PushedBGP]:
         """Return the patterns to find more terms with; none when it is time to fetch all of them."""
@@ -224,9 +323,14 @@ def _iris(terms: Set[str]) -> frozenset[str]:
     return frozenset(term for term in terms if term.startswith("<"))
 
 
-def _can_be_asked_for(term: str) -> bool:
-    """Return whether an IRI is valid: some servers hold invalid ones, which would break the syntax of a subquery."""
+def _sent(terms: Iterable[str]) -> int:
+    """Return the number of bytes that terms take in a form."""
+    return sum(len(quote_plus(term)) + 1 for term in terms)
+
+
+def can_be_asked_for(term: str) -> bool:
+    """Return whether a term is a valid IRI: some servers hold invalid ones, which would break the syntax of a subquery."""
     try:
-        return bool(pyoxigraph.NamedNode(term[1:-1]))
+        return term.startswith("<") and bool(pyoxigraph.NamedNode(term[1:-1]))
     except ValueError:
         return False

@@ -6,8 +6,7 @@ whole if its copies neither came nor went from before the request until after th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from federation.fetching.subquery import Subquery
@@ -22,17 +21,28 @@ class Round(NamedTuple):
         asked: The subquery.
         now: Another snapshot, from after the last answer.
         moved: The graphs to request again: the query drops all their rows.
+        unlisted: The first node to send rows of each graph that no list names.
     """
 
     before: Snapshot
     asked: Subquery
     now: Snapshot
     moved: frozenset[str]
+    unlisted: dict[str, str]
 
     def counts(self, source: Source) -> Callable[[str], bool]:
-        """Return a test for graphs, by IRI, of whether the query reads them from a node's answer."""
+        """Return a test for graphs, by IRI, of whether the query reads them from a node's answer.
+
+        A graph that no list names yet may be on several nodes: the query reads it from the first that sends it.
+        """
         before, graphs, moved, node = self.before, self.asked.graphs, self.moved, source.id
-        return lambda graph: before.reads(graph, node) and graph not in moved and (graphs is None or graph in graphs)
+
+        def test(graph: str) -> bool:
+            if not before.reads(graph, node) or graph in moved or not (graphs is None or graph in graphs):
+                return False
+            return graph in before.source_of or self.unlisted.setdefault(graph, node) == node
+
+        return test
 
     def missing(self) -> set[str]:
         """Return the ids of nodes whose graphs the answer may lack: unavailable before, or since.
@@ -53,32 +63,6 @@ class Round(NamedTuple):
 def is_of_one_version(snapshot: Snapshot, rounds: Iterable[Round]) -> bool:
     """Return whether the catalogue had a snapshot's version before each of some rounds and after it."""
     return all(done.before.version == done.now.version == snapshot.version for done in rounds)
-
-
-def as_read(snapshot: Snapshot, rounds: Sequence[Round]) -> Snapshot:
-    """Return a snapshot with the fingerprints of the graphs as they were read, where these still hold after the last round.
-
-    Later rounds may have read an older copy than the snapshot shows, or one that it does not know.
-
-    Args:
-        snapshot: The snapshot with which the first round began.
-        rounds: All rounds since, in their order.
-    """
-    if is_of_one_version(snapshot, rounds):
-        return snapshot
-    fingerprints = dict(snapshot.fingerprints)
-    for done in rounds:
-        for graph in (
-            done.before.fingerprints.keys() | fingerprints.keys() if done.asked.graphs is None else done.asked.graphs
-        ):
-            fingerprint = done.before.fingerprints.get(graph)
-            if graph in done.moved or fingerprint is None or rounds[-1].now.fingerprints.get(graph) != fingerprint:
-                fingerprints.pop(graph, None)
-            else:
-                fingerprints[graph] = fingerprint
-    if fingerprints == snapshot.fingerprints:
-        return snapshot
-    return replace(snapshot, fingerprints=fingerprints, version=f"{snapshot.version} in part")
 
 
 def moved(before: Snapshot, now: Snapshot, graphs: frozenset[str] | None) -> frozenset[str]:

@@ -18,8 +18,9 @@ QUAD = ("s", "p", "o")
 _KIND, _GRAPH = "k", "g"
 _MARKED = re.compile(r"\0(\d+)\0")
 _MOST_BRANCHES = 200
+_MOST_COMBINATIONS = 20
 # Servers bound the size of a form; Jetty, below Fuseki, at 200,000 bytes unless configured otherwise.
-_MOST_TEXT = 100_000
+_MOST_TEXT = 150_000
 _MOST_SENT = 190_000
 
 Terms = frozenset[str] | None
@@ -60,6 +61,7 @@ def subquery(
     bgps: Iterable[PushedBGP] = (),
     watched: Container[PushedBGP] = (),
     only: frozenset[str] | None = None,
+    most_rows: int = 0,
 ) -> Subquery | None:
     """Build the subquery for the quads of a dataset that match any of some patterns.
 
@@ -70,13 +72,14 @@ def subquery(
         bgps: As in ``Plan.bgps``.
         watched: The basic graph patterns whose rows have to be told from others.
         only: The only graphs of the dataset to look into; ``None``: all.
+        most_rows: The number of rows of each pattern after which a node may stop; 0: none.
 
     Returns:
         The subquery, or ``None`` when no quads can match. Nodes may send more than it looks into.
     """
     patterns, graph_names, bgps = tuple(patterns), tuple(graph_names), tuple(bgps)
     within = dataset if only is None else dataset.within(only)
-    exact = _subquery(patterns, graph_names, within, bgps, watched)
+    exact = _subquery(patterns, graph_names, within, bgps, watched, most_rows)
     if exact is None or not _is_too_long(exact.text):
         return exact
     # The list of graphs alone can make it too long.
@@ -95,6 +98,7 @@ def _subquery(
     dataset: Dataset,
     bgps: Iterable[PushedBGP],
     watched: Container[PushedBGP],
+    most_rows: int = 0,
 ) -> Subquery | None:
     bgps = [bgp for bgp in bgps if dataset.graphs_of(bgp) != frozenset()]
     plain = [bgp for bgp in bgps if bgp not in watched and _is_plain(bgp)]
@@ -108,6 +112,8 @@ def _subquery(
     kinds = {f"<urn:block:{n}>": bgp for n, bgp in enumerate(bgps)}
     texts = [_text(branch) for branch in branches]
     texts += [_bgp_text(kind, bgp, dataset.graphs_of(bgp)) for kind, bgp in kinds.items()]
+    if most_rows:
+        texts = [f"{{ SELECT * WHERE {text} LIMIT {most_rows} }}" for text in texts]
     columns = _columns(max((bgp.width for bgp in bgps), default=0))
     text = _query(columns, texts, names)
     return Subquery(text, columns, {kind.encode(): bgp for kind, bgp in kinds.items()}, graphs)
@@ -138,13 +144,18 @@ def _query(columns: Iterable[str], texts: Iterable[str], names: frozenset[str] |
 
 
 def _bgp_text(kind: str, bgp: PushedBGP, graphs: frozenset[str] | None) -> str:
-    values = "".join(_values(_variable(number), frozenset(terms)) for number, terms in bgp.values)
+    subjects, predicates = ({triple[place] for triple in bgp.triples} for place in (0, 1))
+    values, tests = _narrowed(
+        (_variable(number), frozenset(terms), 0 if f"?{number}" in subjects else 2 if f"?{number}" in predicates else 1)
+        for number, terms in bgp.values
+    )
     triples = " . ".join(
         " ".join(f"?{_variable(int(term[1:]))}" if term.startswith("?") else term for term in triple)
         for triple in bgp.triples
     )
-    filters = "".join(f" FILTER({_MARKED.sub(_named, pushed_filter)})" for pushed_filter in bgp.filters)
-    return f"{{ {_values(_GRAPH, _terms(graphs))}{values}GRAPH ?g {{ {triples}{filters} }} BIND({kind} AS ?{_KIND}) }}"
+    tests += "".join(f" FILTER({_MARKED.sub(_named, pushed_filter)})" for pushed_filter in bgp.filters)
+    # Within GRAPH: pyoxigraph joins VALUES from outside of a group with a filter only after matching the whole group.
+    return f"{{ {_values(_GRAPH, _terms(graphs))}GRAPH ?g {{ {values}{triples}{tests} }} BIND({kind} AS ?{_KIND}) }}"
 
 
 def _branch(pattern: Pattern, dataset: Dataset) -> _Branch:
@@ -180,8 +191,30 @@ def _merged(branches: Iterable[_Branch]) -> list[_Branch]:
 
 
 def _text(branch: _Branch) -> str:
-    values = "".join(_values(column, terms) for column, terms in zip((*QUAD, _GRAPH), branch, strict=True))
-    return f"{{ {values}GRAPH ?g {{ ?s ?p ?o }} }}"
+    values, tests = _narrowed(zip(QUAD, branch[:3], (0, 2, 1), strict=True))
+    return f"{{ {_values(_GRAPH, branch.graph)}GRAPH ?g {{ {values}?s ?p ?o{tests} }} }}"
+
+
+def _narrowed(places: Iterable[tuple[str, Terms, int]]) -> tuple[str, str]:
+    """Write the possible terms of some columns as tables and as tests: servers try all combinations of two tables.
+
+    Args:
+        places: Each column, its terms, and how little these narrow: subjects (0) have few triples, predicates (2) many.
+
+    Returns:
+        Tables to stand before the patterns, and tests to stand after them.
+    """
+    tables, tests, combinations = "", "", 1
+    known = [
+        (column, terms, rank) for column, terms, rank in places if terms is not None and all(map(is_portable, terms))
+    ]
+    for column, terms, rank in sorted(known, key=lambda place: (place[2], len(place[1]))):
+        combinations *= len(terms)
+        if tables and (rank == 2 or combinations > _MOST_COMBINATIONS):
+            tests += f" FILTER(?{column} IN ({', '.join(sorted(terms))}))"
+        else:
+            tables += _values(column, terms)
+    return tables, tests
 
 
 def _values(column: str, terms: Terms) -> str:

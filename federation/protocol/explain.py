@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from catena_core.text import printable
-from federation.trace import CACHE, PULL, PUSH_DOWN
+from federation.trace import PULL, PUSH_DOWN, VIEW
 
 if TYPE_CHECKING:  # a client shows explanations of a gateway without loading the engine
     from federation.engine import Answer
@@ -19,12 +19,11 @@ if TYPE_CHECKING:  # a client shows explanations of a gateway without loading th
 _TIERS = {
     PUSH_DOWN: "the patterns are joined and filtered at the nodes, and what they find is put together here (push-down)",
     PULL: "the triples that the patterns can match are pulled from the nodes, and the query runs here over one copy of each",
-    CACHE: "the query runs here over quads that were kept from earlier queries",
+    VIEW: "the query runs here over the view, the gateway's own store of every graph",
 }
 _STEPS = {
     "ask": "a node answers a query",
     "sift": "of its rows, one copy of each graph is taken",
-    "keep": "quads are stored for later queries",
     "evaluate": "the query runs here",
 }
 _MOST_STEPS = 60
@@ -42,7 +41,7 @@ class ExplainedStep(TypedDict):
     """One step.
 
     Attributes:
-        what: ``ask``, ``sift``, ``keep``, ``evaluate``, or another word of the engine's.
+        what: ``ask``, ``sift``, ``evaluate``, or another word of the engine's.
         node: The node's id; ``None`` for steps of the gateway.
         query: The exact query that the node or the gateway evaluated; ``None`` where there was none.
         rows: The number of rows; ``None`` where nothing is counted.
@@ -83,7 +82,7 @@ class Explanation(TypedDict):
 
     Attributes:
         form: ``SELECT``, ``ASK``, ``CONSTRUCT`` or ``DESCRIBE``.
-        tier: ``A``, ``B`` or ``kept``.
+        tier: ``A``, ``B`` or ``view``.
         meaning: The tier in words.
         reasons: The reasons for the tier.
         completeness: ``complete``, or ``partial`` when graphs may be missing.

@@ -8,7 +8,7 @@ cannot set a header, as in the address bar of a browser, a parameter names the f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from werkzeug.http import parse_accept_header
@@ -35,8 +35,14 @@ GRAPHS = {
     "application/rdf+xml": "application/rdf+xml",
     "application/xml": "application/rdf+xml",
     "text/xml": "application/rdf+xml",
+    "text/n3": "text/turtle",
+    "text/rdf+n3": "text/turtle",
+    "application/turtle": "text/turtle",
+    "application/x-turtle": "text/turtle",
+    "application/n-quads": "application/n-quads",
+    "application/trig": "application/trig",
 }
-"""The formats of graphs, in the same way."""
+"""The formats of graphs, in the same way; Turtle is valid N3, and names of graphs are optional in N-Quads and TriG."""
 SOLUTION_NAMES = {
     "json": "application/sparql-results+json",
     "xml": "application/sparql-results+xml",
@@ -53,7 +59,13 @@ GRAPH_NAMES = {
     "jsonld": JSON_LD,
     "json-ld": JSON_LD,
     "json": JSON_LD,
+    "n3": "text/n3",
+    "nquads": "application/n-quads",
+    "n-quads": "application/n-quads",
+    "nq": "application/n-quads",
+    "trig": "application/trig",
     "rdfxml": "application/rdf+xml",
+    "rdf+xml": "application/rdf+xml",
     "rdf": "application/rdf+xml",
     "xml": "application/rdf+xml",
 }
@@ -101,44 +113,44 @@ def choose_for_graph(accept: str, first: str = "text/turtle") -> Format:
     return _chosen({first: GRAPHS[first]} | GRAPHS, accept, "this")
 
 
-def media_type_named(form: Form, name: str) -> str:
-    """Return the media type of a format that a parameter names.
+def media_type_named(form: Form, names: Iterable[str]) -> str:
+    """Return the media type of the first known format among those that parameters name; empty when none is known.
+
+    Links and libraries bring along names of other servers, such as ``auto``.
 
     Args:
         form: The query form.
-        name: A short name such as ``csv`` or ``ttl``, or a media type.
-
-    Raises:
-        NotAcceptableError: There is no such format for this form.
+        names: Short names such as ``csv`` or ``ttl``, or media types.
     """
-    names, media_types = (SOLUTION_NAMES, SOLUTIONS) if form in ("SELECT", "ASK") else (GRAPH_NAMES, GRAPHS)
-    # An unescaped plus in a media type has become a space.
-    wanted = name.strip().lower().replace(" ", "+")
-    if wanted in names:
-        return names[wanted]
-    if wanted in media_types:
-        return wanted
-    raise NotAcceptableError(
-        f"{form} is answered in the formats {', '.join(names)}, or a media type; not {name[:100]!r}"
-    )
+    short, media_types = (SOLUTION_NAMES, SOLUTIONS) if form in ("SELECT", "ASK") else (GRAPH_NAMES, GRAPHS)
+    for name in names:
+        # An unescaped plus in a media type has become a space.
+        wanted = name.strip().lower().replace(" ", "+")
+        if wanted in short or wanted in media_types:
+            return short.get(wanted, wanted)
+    return ""
 
 
 def _chosen(formats: Mapping[str, str], accept: str, what: str) -> Format:
     """Choose by quality, then by how exactly Accept names the format, then the first."""
-    qualities: dict[str, float] = {}
-    for media_range, quality in parse_accept_header(_BARE_FRACTION.sub(r"\g<1>0", accept)):
-        # Formats have no variants, so parameters such as a charset make no difference.
-        wanted = media_range.partition(";")[0].strip().lower()
-        wanted = "*/*" if wanted == "*" else wanted
-        qualities[wanted] = max(quality, qualities.get(wanted, 0))
-    if not qualities:
-        qualities = {"*/*": 1}
+    qualities = _qualities(accept)
     quality, _, chosen = max(
         ((*_liking(media_type, qualities), media_type) for media_type in formats), key=lambda item: item[:2]
     )
     if quality == 0:
         raise NotAcceptableError(f"{what} is answered in {', '.join(formats)}; none of them matches {accept[:200]!r}")
     return Format(formats[chosen], chosen)
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    """Return the quality of each media range that an Accept header names; without any, everything is welcome."""
+    qualities: dict[str, float] = {}
+    for media_range, quality in parse_accept_header(_BARE_FRACTION.sub(r"\g<1>0", accept)):
+        # Formats have no variants, so parameters such as a charset make no difference.
+        wanted = media_range.partition(";")[0].strip().lower()
+        wanted = "*/*" if wanted == "*" else wanted
+        qualities[wanted] = max(quality, qualities.get(wanted, 0))
+    return qualities or {"*/*": 1}
 
 
 def _liking(media_type: str, qualities: Mapping[str, float]) -> tuple[float, int]:

@@ -14,27 +14,32 @@ from federation.errors import QuerySyntaxError
 
 _QUERY = "query="
 _WHITE_SPACE = re.compile(r"[ \t\r\n]")
-_PARAMETER = re.compile(r'(?:default-graph-uri|named-graph-uri|format|output|explain)=[^\s{}<>"]*')
+_PARAMETER = re.compile(r'(?:default-graph-uri|named-graph-uri|format|output|results|explain|timeout)=[^\s{}<>"]*')
+_FORMATS = ("format", "output", "results")
+# Jena and RDF4J count seconds; with a unit it is clear.
+_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|)")
 
 
 class Parameters(NamedTuple):
-    """The parameters of a request, and two that many endpoints take besides.
+    """The parameters of a request, and three that many endpoints take besides.
 
     Attributes:
         query: The query; ``None`` when there is none.
         default_graphs: The values of ``default-graph-uri``.
         named_graphs: The values of ``named-graph-uri``.
         is_update: Whether there is an ``update`` parameter.
-        format: The value of ``format`` or ``output``; empty when there is none.
+        formats: The values of ``format``, ``output`` and ``results``.
         explain: The value of ``explain``; empty when there is none.
+        timeout: The value of ``timeout`` in seconds; ``None`` when there is none, or 0.
     """
 
     query: str | None
     default_graphs: tuple[str, ...] = ()
     named_graphs: tuple[str, ...] = ()
     is_update: bool = False
-    format: str = ""
+    formats: tuple[str, ...] = ()
     explain: str = ""
+    timeout: float | None = None
 
 
 def read_form(raw: bytes) -> Parameters:
@@ -82,9 +87,25 @@ def _read_escaped(pieces: list[str]) -> Parameters:
         raise QuerySyntaxError("there must be one query parameter, not several")
     return Parameters(
         queries[0] if queries else None,
-        tuple(value for name, value in pairs if name == "default-graph-uri"),
-        tuple(value for name, value in pairs if name == "named-graph-uri"),
+        # Forms send empty fields along; they name no graph.
+        tuple(value for name, value in pairs if name == "default-graph-uri" and value),
+        tuple(value for name, value in pairs if name == "named-graph-uri" and value),
         any(name == "update" for name, _ in pairs),
-        next((value for name, value in pairs if name in ("format", "output") and value), ""),
+        tuple(value for name, value in pairs if name in _FORMATS and value),
         next((value for name, value in pairs if name == "explain"), ""),
+        next((seconds(value) for name, value in pairs if name == "timeout"), None),
     )
+
+
+def seconds(timeout: str) -> float | None:
+    """Read a time such as ``2.5``, ``10s`` or ``500ms``; ``None`` where it is empty or 0.
+
+    Raises:
+        QuerySyntaxError: It is no time.
+    """
+    if not timeout.strip():
+        return None
+    found = _SECONDS.fullmatch(timeout.strip().lower())
+    if not found:
+        raise QuerySyntaxError(f"timeout is a number of seconds such as 2.5, or 500ms, not {timeout[:100]!r}")
+    return float(found[1]) / (1000 if found[2] == "ms" else 1) or None

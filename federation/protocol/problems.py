@@ -9,6 +9,7 @@ import msgspec
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
+from catena_core.text import redacted
 from federation.errors import (
     FederationError,
     NotAcceptableError,
@@ -65,7 +66,7 @@ def problem(status: HTTPStatus, detail: str, **members: object) -> flask.Respons
         detail: The error, and what to do about it.
         members: Further members for programs.
     """
-    content = {"title": status.phrase, "status": status.value, "detail": detail, **members}
+    content = {"title": status.phrase, "status": status.value, "detail": redacted(detail), **members}
     response = flask.Response(msgspec.json.encode(content), status=status.value, content_type=CONTENT_TYPE)
     response.headers["Cache-Control"] = "no-store"
     if status is HTTPStatus.SERVICE_UNAVAILABLE:

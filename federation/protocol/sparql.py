@@ -33,7 +33,7 @@ COMPLETENESS = "Catena-Completeness"
 
 _UPDATE_REFUSED = "this is a query endpoint: updates go to the ledger, not here"
 _FORM = "application/x-www-form-urlencoded"
-_FORMAT = {"format", "output"}
+_FORMAT = {"format", "output", "results"}
 _NOT_EXPLAINED = ("", "0", "false", "no")
 
 
@@ -43,21 +43,27 @@ def sparql_blueprint(
     *,
     max_request_bytes: int = 1024 * 1024,
     partial_answers: bool = True,
+    refresh: Callable[[], None] = lambda: None,
 ) -> flask.Blueprint:
     """Make endpoints that answer queries, at ``PATHS``.
 
     Every answer says in the header ``Catena-Completeness`` whether it is ``complete``, or ``partial; missing=<nodes>``. Errors
     are RFC 9457 problem details, in JSON.
 
-    Besides the protocol's own parameters, ``format`` (or ``output``) names the format of the answer in place of the Accept
-    header. ``explain`` asks for an explanation in place of the result: ``text``, ``json``, or ``1`` for the one of the two that
-    Accept prefers.
+    Besides the protocol's own parameters, ``format`` (``output``, ``results``) names the format of the answer in place of the
+    Accept header; unknown names are passed over. ``timeout`` shortens the time for the answer, to a second at least.
+    ``explain`` asks for an explanation in place of the result: ``text``, ``json``, or ``1`` for the one of the two that Accept
+    prefers.
+
+    For an application that counts queries, ``flask.g.query_form`` is the form of the query, once it is analysed, and
+    ``flask.g.query_answer`` the answer.
 
     Args:
         engine: Answers the queries.
         snapshot_for: See ``Engine.answer``.
         max_request_bytes: The largest acceptable request body.
         partial_answers: Whether to answer when graphs may be missing; if not, the status is 503.
+        refresh: Brings ``snapshot_for`` up to date before a query that bypasses all caches.
     """
     blueprint = flask.Blueprint("sparql", __name__)
 
@@ -70,16 +76,21 @@ def sparql_blueprint(
         if given.query is None:
             if request.method == "POST" or not set(request.args) <= _FORMAT:
                 raise QuerySyntaxError("there is no query parameter")
-            return _described(engine, given.format)
+            return _described(engine, given.formats)
         explain = _explained_as(given.explain)
         query = engine.prepare(
             given.query,
             default_graphs=given.default_graphs,
             named_graphs=given.named_graphs,
+            base=request.base_url,
+            timeout=given.timeout,
             cancelled=request.environ.get("waitress.client_disconnected"),
         )
-        chosen = _format_for(query.plan.form, given.format, explained=bool(explain))
-        answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=wants_fresh(request))
+        flask.g.query_form = query.plan.form
+        chosen = _format_for(query.plan.form, given.formats, explained=bool(explain))
+        if fresh := wants_fresh(request):
+            refresh()
+        answer = flask.g.query_answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=fresh)
         if answer.missing and not partial_answers:
             raise SourceFailedError(
                 f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing
@@ -122,7 +133,8 @@ def _parameters(request: flask.Request, max_bytes: int) -> Parameters:
         return address._replace(query=read_text(body))
     if request.mimetype == "application/sparql-update":
         raise UpdateRefusedError(_UPDATE_REFUSED)
-    if request.mimetype == _FORM or body.startswith(b"query=") or not body:
+    # Web pages that post a string say that it is plain text.
+    if request.mimetype == _FORM or (request.mimetype and body.startswith(b"query=")) or not body:
         return _both(address, read_form(body))
     raise problems.UnsupportedMediaTypeError("send application/x-www-form-urlencoded or application/sparql-query")
 
@@ -136,14 +148,15 @@ def _both(address: Parameters, form: Parameters) -> Parameters:
         address.default_graphs + form.default_graphs,
         address.named_graphs + form.named_graphs,
         address.is_update or form.is_update,
-        form.format or address.format,
+        form.formats + address.formats,
         form.explain or address.explain,
+        form.timeout or address.timeout,
     )
 
 
-def _format_for(form: Form, name: str, *, explained: bool) -> Format:
-    """Choose the format of an answer, by the parameter that names one or by the Accept header."""
-    accept = media_type_named(form, name) if name else flask.request.headers.get("Accept", "")
+def _format_for(form: Form, names: tuple[str, ...], *, explained: bool) -> Format:
+    """Choose the format of an answer, by the parameters that name one or by the Accept header."""
+    accept = media_type_named(form, names) or flask.request.headers.get("Accept", "")
     try:
         return choose(form, accept)
     except NotAcceptableError:
@@ -175,8 +188,8 @@ def _explained(told: Explanation, how: Literal["json", "text"]) -> flask.Respons
     return response
 
 
-def _described(engine: Engine, name: str) -> flask.Response:
-    chosen = choose_for_graph(media_type_named("CONSTRUCT", name) if name else flask.request.headers.get("Accept", ""))
+def _described(engine: Engine, names: tuple[str, ...]) -> flask.Response:
+    chosen = choose_for_graph(media_type_named("CONSTRUCT", names) or flask.request.headers.get("Accept", ""))
     body = service_description(
         flask.request.base_url,
         chosen,

@@ -18,7 +18,7 @@ def ask(
 ) -> Answer:
     """The federation's answer to a query, over the dataset that goes with it."""
     return engine.query_with_failover(
-        PROLOGUE + query.text,
+        PROLOGUE + query.text + ("" if query.limit is None else f" LIMIT {query.limit}"),
         snapshot_for,
         default_graphs=query.default if query.by_request else (),
         named_graphs=query.named if query.by_request else (),
@@ -42,7 +42,10 @@ def expected(reference: Reference, query: Query) -> Result | None:
 def same(answer: Answer, reference: Reference, query: Query) -> bool:
     """Whether an answer is that of one store."""
     truth = expected(reference, query)
-    return truth is None or Result.read(answer.body, answer.media_type).same(truth, ordered=query.ordered)
+    if truth is None:
+        return True
+    found = Result.read(answer.body, answer.media_type)
+    return found.some_of(truth, query.limit) if query.limit is not None else found.same(truth, ordered=query.ordered)
 
 
 def compare(answer: Answer, reference: Reference, query: Query, before: Sequence[str] = ()) -> None:
@@ -53,7 +56,7 @@ def compare(answer: Answer, reference: Reference, query: Query, before: Sequence
     asked = "\n".join(["", *before, ""])
     asked += "\n".join(f"{step.what} {step.source}: {step.text}" for step in answer.steps)
     raise AssertionError(
-        f"\n{PROLOGUE}{query.text}\ndefault graph: {query.default}, named graphs: {query.named}"
+        f"\n{PROLOGUE}{query.text} LIMIT {query.limit}\ndefault graph: {query.default}, named graphs: {query.named}"
         f"\nmissing: {answer.missing}, tier {answer.tier}: {'; '.join(answer.reasons)}"
         f"\nthe federation answers {found}\none store answers {truth}\n{asked}"
     )

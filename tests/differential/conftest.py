@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from federation.engine import Engine
-from tests.differential.catalogue import Catalogue, sandbox_nodes
+from tests.differential.catalogue import Catalogue, over_view, sandbox_nodes
 from tests.differential.worlds import FEATURES, World
 from tests.servers import Fuseki, fuseki_server
 
@@ -72,8 +72,7 @@ def engine(nodes: list[str]) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def keeping_engine(nodes: list[str]) -> Iterator[Engine]:
-    """One that keeps quads for later queries."""
-    engine = Engine(cache_ttl=600)
-    yield engine
-    engine.close()
+def viewing_engine(catalogue: Catalogue) -> Iterator[Engine]:
+    """One that answers from a view."""
+    with over_view(catalogue) as engine:
+        yield engine

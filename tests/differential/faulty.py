@@ -88,7 +88,7 @@ class Exchange(BaseHTTPRequestHandler):
         headers = {name: self.headers[name] for name in ("Accept", "Content-Type") if name in self.headers}
         self.proxy.requests += 1
         url = self.proxy.node + self.path
-        answer = self.proxy.session.request(self.command, url, data=body, headers=headers, timeout=30)
+        answer = self.proxy.session.request(self.command, url, data=body, headers=headers, timeout=120)
         self.answer, self.content_type = answer.content, answer.headers.get("Content-Type", "")
         if self.proxy.fault:
             self.proxy.fault(self)

@@ -34,6 +34,7 @@ class Query:
         named: The graphs that GRAPH reaches, the same.
         by_request: Whether it is the request that names them.
         ordered: Whether the order of the solutions counts.
+        limit: How many of the solutions are asked for, whichever; the text does not say it.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Query:
     named: tuple[str, ...] = ()
     by_request: bool = False
     ordered: bool = False
+    limit: int | None = None
 
     @property
     def has_dataset(self) -> bool:
@@ -146,9 +148,12 @@ def queries(draw: Draw) -> Query:
         text = f"DESCRIBE {draw(st.sampled_from(['?x', '*', ':a ?y', '?g']))} {body}"
     else:
         text = f"SELECT * {body}"
-    if kind in ("usual", "all", "distinct") and draw(st.integers(0, 9)) == 9:
-        text += f" VALUES {draw(_data)}"
-    return Query(text, default, named, by_request=dataset in ("request", "both"), ordered=kind == "top")
+    limit = None
+    if kind in ("usual", "all", "distinct"):
+        limit = draw(st.sampled_from([None, None, None, 1, 2, 5, 1000]))
+        if limit is None and draw(st.integers(0, 9)) == 9:
+            text += f" VALUES {draw(_data)}"
+    return Query(text, default, named, dataset in ("request", "both"), kind == "top", limit)
 
 
 class _Writer:

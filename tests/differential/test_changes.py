@@ -1,10 +1,8 @@
-"""Graphs that are replaced, deleted and added between queries: what is kept of earlier queries never shows."""
+"""Graphs that are replaced, deleted and added between queries: the view never shows earlier ones."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 
 from federation.engine import Answer, Engine
 from federation.source_selection import Snapshot
-from tests.differential.catalogue import Catalogue, put
+from tests.differential.catalogue import Catalogue, over_view, put
 from tests.differential.comparison import ask, compare, same
 from tests.differential.grammar import Query, queries
 from tests.differential.graphs import EX, PREFIXES
@@ -23,6 +21,8 @@ from tests.differential.worlds import TANGLED, World
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
 SnapshotFor = Callable[[frozenset[str]], Snapshot]
+
+_UNTIL_IT_IS = 1_000_000
 
 PLACES = [f"{EX}g/{n}" for n in range(1, 9)]
 TEXTS = [
@@ -66,24 +66,24 @@ def catalogue(five_sandbox_nodes: list[str]) -> Catalogue:
     return Catalogue(five_sandbox_nodes[:3], TANGLED)
 
 
-@contextmanager
-def keeper(answers: bool = False) -> Iterator[Engine]:
-    """An engine that keeps quads, or whole answers as well."""
-    engine = Engine(cache_ttl=600, workers=1, store=Memory() if answers else None)
-    try:
-        yield engine
-    finally:
-        engine.close()
+@pytest.fixture(scope="module")
+def viewers(catalogue: Catalogue) -> Iterator[list[Engine]]:
+    """Engines with a view: one keeps whole answers as well."""
+    with (
+        over_view(catalogue, cache_ttl=600, workers=1) as one,
+        over_view(catalogue, cache_ttl=600, workers=1, store=Memory()) as other,
+    ):
+        yield [one, other]
 
 
-def asked_again(engine: Engine, query: Query, snapshot_for: SnapshotFor) -> Iterator[Answer]:
-    """Answers, until one comes from what is kept; most queries are kept when they are asked for the second time."""
-    for _ in range(5):
+def asked_again(engine: Engine, query: Query, snapshot_for: SnapshotFor, times: int = 5) -> Iterator[Answer]:
+    """Answers, until one comes from the view."""
+    for _ in range(times):
         answer = ask(engine, query, snapshot_for)
         yield answer
-        if answer.tier == "kept" or answer.plan.form == "DESCRIBE" or query.has_dataset:
+        assert engine.view is not None and engine.view.state != "off", engine.view
+        if answer.tier == "view" or query.has_dataset:
             return
-        time.sleep(0.01)
 
 
 changes = st.one_of(
@@ -101,14 +101,18 @@ steps = st.lists(
 @few_rounds
 @given(steps=steps, down=st.sampled_from([None, None, None, 0, 1, 2]), answers=st.booleans())
 def test_answers_are_those_of_the_graphs_as_they_are_by_now(
-    steps: list[Query | tuple[str, str, str]], down: int | None, answers: bool, catalogue: Catalogue
+    steps: list[Query | tuple[str, str, str]],
+    down: int | None,
+    answers: bool,
+    catalogue: Catalogue,
+    viewers: list[Engine],
 ) -> None:
     """A graph that has been written, of which the gateway does not know yet, may be seen as it was, or as it is."""
     avoided = frozenset[str]() if down is None else frozenset({f"node{down}"})
     told: list[str] = []
     before: Catalogue | None = None
     _put_back(catalogue)
-    with keeper(answers) as engine:
+    for engine in viewers[answers : answers + 1]:
         for step in steps:
             if isinstance(step, Query):
                 for answer in asked_again(engine, step, lambda failed: catalogue.snapshot(avoided | failed)):
@@ -139,25 +143,24 @@ def _put_back(catalogue: Catalogue) -> None:
             catalogue.place(name, TANGLED.placed[name])
 
 
-def test_a_graph_that_was_withdrawn_does_not_exist_any_more(catalogue: Catalogue) -> None:
-    """Also when nothing of it was kept but its name."""
+def test_a_graph_that_was_withdrawn_does_not_exist_any_more(catalogue: Catalogue, viewers: list[Engine]) -> None:
     _put_back(catalogue)
     names = Query("SELECT ?g { GRAPH ?g { } }")
     nothing = Query("SELECT * { GRAPH ?g { OPTIONAL { ?x :nothing ?y } } }")
     one = Query("SELECT * { GRAPH g:4 { } }")
-    with keeper() as engine:
+    for engine in viewers[:1]:
         for withdrawn in ([], [f"{EX}g/4"]):
             for name in withdrawn:
                 catalogue.withdraw(name)
             for query in (nothing, names, one):
-                for answer in asked_again(engine, query, catalogue.snapshot):
+                for answer in asked_again(engine, query, catalogue.snapshot, _UNTIL_IT_IS):
                     compare(answer, catalogue.reference(), query)
-                assert answer.tier == "kept"
+                assert answer.tier == "view"
 
 
 @pytest.mark.parametrize("whose", ["placed", "a provider's"])
-def test_what_was_kept_at_different_times_is_not_mixed(whose: str, five_sandbox_nodes: list[str]) -> None:
-    """The node has the new content already when more is kept of a graph, and the gateway does not know of that."""
+def test_two_states_of_a_graph_are_not_mixed(whose: str, five_sandbox_nodes: list[str]) -> None:
+    """The nodes have the new content already, and the gateway does not know of that."""
     name = f"{EX}g/changing"
     texts = [PREFIXES + f":s :left {n} ; :right {n} ; :other 1 ." for n in (1, 2)]
     world = World(
@@ -167,8 +170,8 @@ def test_what_was_kept_at_different_times_is_not_mixed(whose: str, five_sandbox_
     )
     catalogue = Catalogue(five_sandbox_nodes[:3], world)
     left, both = Query("SELECT * { ?s :left ?l }"), Query("SELECT * { ?s :left ?l ; :right ?r }")
-    with keeper() as engine:
-        assert [answer.tier for answer in asked_again(engine, left, catalogue.snapshot)][-1] == "kept"
+    with over_view(catalogue, workers=1) as engine:
+        assert [answer.tier for answer in asked_again(engine, left, catalogue.snapshot, _UNTIL_IT_IS)][-1] == "view"
         for node in five_sandbox_nodes[:3]:
             if whose == "placed" or node == five_sandbox_nodes[2]:
                 put(node, name, texts[1])

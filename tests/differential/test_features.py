@@ -23,13 +23,13 @@ def is_cheap(nodes: list[str], five_sandbox_nodes: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_answer_is_that_of_one_store(
-    name: str, engine: Engine, keeping_engine: Engine, catalogue: Catalogue, is_cheap: bool
-) -> None:
+def test_answer_is_that_of_one_store(name: str, engine: Engine, viewing_engine: Engine, catalogue: Catalogue) -> None:
     text = PROLOGUE + QUERIES[name]
     expected = catalogue.reference().answer(text)
-    for asked in (engine, keeping_engine, keeping_engine, keeping_engine)[: 4 if is_cheap else 2]:
+    for asked in (engine, viewing_engine):
         answer = asked.query_with_failover(text, catalogue.snapshot)
+        while asked is viewing_engine and answer.tier != "view":  # after a pause it fetches providers' graphs again
+            answer = asked.query_with_failover(text, catalogue.snapshot)
         found = Result.read(answer.body, answer.media_type)
         assert found.same(expected, ordered=name in ORDERED), (answer.tier, text, found, expected)
         assert bool(answer.plan.pulls_everything) == (name in ANALYSIS_GIVES_UP), answer.plan.pulls_everything

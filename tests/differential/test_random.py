@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
@@ -22,11 +24,19 @@ def world(request: pytest.FixtureRequest) -> World:
     return world
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_rows() -> Iterator[None]:
+    """These worlds are small: let nodes have more than the first rows that they are asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("federation.execution._FIRST_ROWS", 1)
+        yield
+
+
 @rounds
 @given(
     query=queries(),
     down=st.sampled_from([None, None, 0, 1, 2, 3, 4]),
-    times=st.sampled_from([1, 1, 3]),
+    times=st.sampled_from([1, 1, 2]),
     fill=st.integers(0, 3),
 )
 def test_answer_is_that_of_one_store(
@@ -36,15 +46,15 @@ def test_answer_is_that_of_one_store(
     fill: int,
     catalogue: Catalogue,
     engine: Engine,
-    keeping_engine: Engine,
+    viewing_engine: Engine,
 ) -> None:
-    """The first time from what the nodes say, and when it is asked again, from what has been kept by then."""
+    """From what the nodes say, or over the view."""
     avoided = frozenset[str]() if down is None else frozenset({catalogue.sources[down % len(catalogue.sources)].id})
     truth = expected(catalogue.reference(avoided), query)
     if truth is None or (truth.empty and fill):  # most that come to mind find nothing: few of these are asked
         reject()
     for _ in range(times):
-        asked = engine if times == 1 else keeping_engine
+        asked = engine if times == 1 else viewing_engine
         answer = ask(asked, query, lambda failed: catalogue.snapshot(avoided | failed))
         # On a machine with too much to do, a node may be given up although nobody else has its graphs.
         missing = avoided | frozenset(answer.missing)

@@ -19,7 +19,7 @@ EVERYTHING = (None, None, None)
 
 
 def seen(text: str) -> set[tuple[str | None, ...]]:
-    """The patterns of a query of the default graph, as subject, predicate, object."""
+    """Return the patterns of a query of the default graph, as subject, predicate, object."""
     plan = analyse(PREFIX + text)
     assert not plan.pulls_everything
     assert {pattern.graph for pattern in plan.patterns} <= {DEFAULT_GRAPH}
@@ -201,3 +201,57 @@ def test_a_constant_that_the_parsers_read_differently_is_any() -> None:
     assert all(
         pattern.subject in (None, "<urn:a:b#c>") and pattern.object in (None, "<http:d>") for pattern in patterns
     )
+
+
+def test_a_long_list_is_pushed_down_as_a_short_one_is() -> None:
+    iris = [f"<urn:s{n}>" for n in range(100)] + [f'"text {n}"' for n in range(20)]
+    for text in ("?s IN ({})", "?s IN (\n{} )", "?s in ({}) && ?o > 1"):
+        plan = analyse(f"SELECT * {{ ?s <urn:p> ?o FILTER({text.format(', '.join(iris))}) }}")
+        [(number, terms)] = plan.bgps[0].values
+        assert (number, set(terms)) == (0, set(iris))
+
+
+@pytest.mark.parametrize("items", [["<urn:a>"] * 50 + ["'text'@en"], ["1"] * 50, ["?x"] * 50])
+def test_a_long_list_of_other_terms_narrows_nothing(items: list[str]) -> None:
+    plan = analyse(f"SELECT * {{ ?s <urn:p> ?o FILTER(?o IN ({', '.join(items)})) }}")
+    assert plan.bgps == ()
+    assert not plan.pulls_everything
+
+
+def joined(text: str) -> list[set[str]]:
+    """Return the predicates of each join."""
+    return [{triple[1] for triple in join.triples} for join in analyse(text).joins]
+
+
+@pytest.mark.parametrize(
+    ("text", "predicates"),
+    [
+        ("<urn:x> <urn:a> ?s OPTIONAL { ?s <urn:b>/<urn:c> ?o }", {"<urn:a>", "<urn:b>", "<urn:c>"}),
+        ("?s <urn:a> ?x OPTIONAL { ?s <urn:b> ?o } VALUES ?s { <urn:x> }", {"<urn:a>", "<urn:b>"}),
+        ("<urn:x> <urn:a> ?s MINUS { ?s <urn:b> ?o }", {"<urn:a>", "<urn:b>"}),
+        ("FILTER NOT EXISTS { ?s <urn:b> ?o } <urn:x> <urn:a> ?s", {"<urn:a>", "<urn:b>"}),
+        ("<urn:x> <urn:a> ?s OPTIONAL { { ?s <urn:b> ?o } UNION { ?s <urn:b> 1 } }", {"<urn:a>", "<urn:b>"}),
+    ],
+)
+def test_what_is_outside_narrows_optional_subtracted_and_tested_patterns(text: str, predicates: set[str]) -> None:
+    assert predicates in joined(f"SELECT * {{ {text} }}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("OPTIONAL { ?s <urn:b> ?o } <urn:x> <urn:a> ?s", id="what comes after an optional part"),
+        pytest.param("<urn:x> <urn:a> ?s OPTIONAL { ?t <urn:c> ?u OPTIONAL { ?s <urn:b> ?o } }", id="two levels"),
+        pytest.param(
+            "?s <urn:a> ?x OPTIONAL { ?s <urn:b> ?o } VALUES ?o { 'x' }", id="a condition on the optional part"
+        ),
+        pytest.param("<urn:x> <urn:a> ?s OPTIONAL { SELECT * { ?s <urn:b> ?o } }", id="a sub-select"),
+        pytest.param("<urn:x> <urn:a> ?s OPTIONAL { GRAPH ?g { ?s <urn:b> ?o } }", id="another graph"),
+        pytest.param("<urn:x> <urn:a> ?s OPTIONAL { ?t <urn:b> ?o }", id="nothing in common"),
+        pytest.param("?s <urn:a> ?x OPTIONAL { ?s <urn:b> ?o }", id="nothing narrow"),
+    ],
+)
+def test_what_might_count_without_a_match_outside_is_pulled_whole(text: str) -> None:
+    plan = analyse(f"SELECT * {{ {text} }}")
+    assert not any("<urn:b>" in predicates for predicates in joined(f"SELECT * {{ {text} }}"))
+    assert any(pattern.predicate == "<urn:b>" for pattern in plan.others)

@@ -44,15 +44,16 @@ STORE = store()
 
 
 def kept(filter_: str) -> set[str]:
-    """What a node sends for a query with a filter, or VALUES."""
+    """Return the answer of a node to a query with a filter, or VALUES."""
     plan = analyse(f"{PROLOGUE} SELECT * {{ GRAPH :g {{ ?s :p ?x {filter_} }} }}")
     asked = subquery(plan.others, (), Dataset(None, None), plan.bgps)
     assert asked and len(asked.bgps) <= 1
     rows = STORE.query(asked.text)
     assert isinstance(rows, pyoxigraph.QuerySolutions)
-    variables = [bgp.triples[0][2] for bgp in asked.bgps.values()] or ["?2"]
-    columns = [asked.columns.index("spo"[int(variable[1:])]) for variable in variables]
-    return {str(row[columns[0]]) for row in rows}
+    found = list(rows)
+    objects = {kind.decode(): bgp.triples[0][2] for kind, bgp in asked.bgps.items()}
+    kinds = [str(row["k"]) if asked.bgps else "" for row in found]
+    return {str(row["spo"[int(objects.get(kind, "?2")[1:])]]) for row, kind in zip(found, kinds, strict=True)}
 
 
 def right(filter_: str) -> set[str]:
@@ -65,6 +66,7 @@ LEFT_TO_NODES = [
     "FILTER(?x = :a)",
     "FILTER(:a = ?x)",
     "FILTER(?x IN (:a, :b))",
+    "FILTER(?x IN ('abc', :a, 'none'))",
     "FILTER(?x = 'abc')",
     "FILTER(?x > 5)",
     "FILTER(5 <= ?x)",
@@ -79,6 +81,8 @@ LEFT_TO_NODES = [
     "FILTER(REGEX(?x, 'bc'))",
     "FILTER(REGEX(STR(?x), 'abc', 'i'))",
     "FILTER(LANGMATCHES(LANG(?x), 'en'))",
+    "FILTER(LANG(?x) = 'en')",
+    "FILTER('' = LANG(?x))",
     "FILTER(CONTAINS(?x, 'a') || LANGMATCHES(LANG(?x), '*'))",
     "VALUES ?x { :a 'abc' }",
     "VALUES (?x ?y) { (:a 1) (:b 2) }",

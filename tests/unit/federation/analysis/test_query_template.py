@@ -35,7 +35,7 @@ ODD = [
 
 
 def comparable(plan: Plan) -> Plan:
-    """The plan, sorted: its order may follow from the parameters."""
+    """Return the plan, sorted: its order may follow from the parameters."""
 
     def in_order(bgps: tuple[PushedBGP, ...]) -> tuple[PushedBGP, ...]:
         ordered = [

@@ -39,6 +39,6 @@ def test_descriptions_say_what_else_is_asked_for() -> None:
     assert "DESCRIBE asks for" in told("DESCRIBE ?s { ?s :p ?o }", "B")
 
 
-def test_kept_triples_are_told_to_be_kept() -> None:
-    (sentence,) = reasons(analyse(PREFIX + "SELECT * { ?s :p ?o ; :q ?z }"), "kept")
-    assert "kept from earlier queries" in sentence
+def test_answers_over_the_view_say_so() -> None:
+    (sentence,) = reasons(analyse(PREFIX + "SELECT * { ?s :p ?o ; :q ?z }"), "view")
+    assert "its view" in sentence

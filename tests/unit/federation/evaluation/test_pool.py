@@ -9,12 +9,13 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from federation.errors import QueryRefusedError, QuerySyntaxError, QueryTimeoutError, TooLargeError
+from federation.budget import Budget, Limits
+from federation.errors import QueryCancelledError, QueryRefusedError, QuerySyntaxError, QueryTimeoutError, TooLargeError
 from federation.evaluation.pool import WorkerPool
 from tests.helpers.evaluation import ENDLESS, QUADS, job, soon
 from tests.helpers.waiting import eventually
@@ -53,24 +54,25 @@ def test_blank_nodes_keep_their_labels(workers: WorkerPool) -> None:
 
 
 def test_an_endless_query_is_ended(workers: WorkerPool) -> None:
-    begin = time.monotonic()
     with pytest.raises(QueryTimeoutError, match="evaluation"):
         workers.evaluate(job(ENDLESS, QUADS), soon(1))
-    assert time.monotonic() - begin < 3
     assert works(workers)
 
 
 def test_waiting_for_a_worker_ends_too(workers: WorkerPool) -> None:
-    def endless() -> None:
-        with pytest.raises(QueryTimeoutError):
-            workers.evaluate(job(ENDLESS, QUADS), soon(3))
+    gone = threading.Event()
 
-    thread = threading.Thread(target=endless)
-    thread.start()
-    time.sleep(0.3)
-    with pytest.raises(QueryTimeoutError, match="other queries"):
-        workers.analyse("ASK {}", soon(0.5))
-    thread.join()
+    def endless() -> None:
+        with pytest.raises(QueryCancelledError):
+            workers.evaluate(job(ENDLESS, QUADS), Budget(300, Limits(), gone.is_set))
+
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(endless)
+        eventually(workers._idle.empty)
+        with pytest.raises(QueryTimeoutError, match="other queries"):
+            workers.analyse("ASK {}", soon(0.5))
+        gone.set()
+        ended.result()
     assert works(workers)
 
 
@@ -94,7 +96,7 @@ def test_a_result_that_is_too_large_is_refused(workers: WorkerPool) -> None:
 
 def test_a_query_that_rdflib_takes_too_long_for_is_answered_with_a_wide_plan(workers: WorkerPool) -> None:
     values = " ".join(f"<urn:{n}>" for n in range(500_000))
-    plan = workers.analyse(f"SELECT * {{ ?s ?p ?o VALUES ?s {{ {values} }} }}", soon(60))
+    plan = workers.analyse(f"SELECT * {{ ?s ?p ?o VALUES ?s {{ {values} }} }}", soon())
     assert "too long" in plan.pulls_everything
     assert not workers.analyse("SELECT * { ?s <urn:p> ?o }", soon()).pulls_everything
 
@@ -104,10 +106,10 @@ def test_time_in_which_a_worker_does_not_run_is_not_its_analysis() -> None:
     workers = WorkerPool(1, 0)
     try:
         process = workers._all[0]._process
-        assert process
+        assert isinstance(process, subprocess.Popen)
         os.kill(process.pid, signal.SIGSTOP)
         threading.Timer(7, os.kill, (process.pid, signal.SIGCONT)).start()
-        assert not workers.analyse("SELECT * { ?s <urn:p> ?o }", soon(60)).pulls_everything
+        assert not workers.analyse("SELECT * { ?s <urn:p> ?o }", soon()).pulls_everything
     finally:
         workers.close()
 
@@ -117,7 +119,7 @@ def test_a_worker_that_died_while_idle_is_replaced() -> None:
     try:
         assert works(workers)
         process = workers._all[0]._process
-        assert process
+        assert isinstance(process, subprocess.Popen)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert works(workers)
@@ -168,13 +170,14 @@ def test_processes_end_with_their_server() -> None:
     script = textwrap.dedent("""
         import threading, time
         from tests.helpers.evaluation import ENDLESS, QUADS, job, soon
+        from tests.helpers.waiting import eventually
         from federation.evaluation.pool import WorkerPool
         workers = WorkerPool(2, 0)
-        workers.analyse("ASK {}", soon(30))
-        threading.Thread(target=lambda: workers.evaluate(job(ENDLESS, QUADS), soon(60)), daemon=True).start()
-        time.sleep(0.5)
+        workers.analyse("ASK {}", soon())
+        threading.Thread(target=lambda: workers.evaluate(job(ENDLESS, QUADS), soon()), daemon=True).start()
+        eventually(lambda: workers._idle.qsize() == 1)
         print(*(worker._process.pid for worker in workers._all), flush=True)
-        time.sleep(60)
+        time.sleep(600)
     """)
     server = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     try:

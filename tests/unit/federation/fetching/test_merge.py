@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from federation.analysis.plan import DEFAULT_GRAPH, PushedBGP
 from federation.errors import SourceFailedError, TooLargeError
-from federation.fetching.merge import MergedQuads, in_full, iri, skolem_label, skolem_suffix
+from federation.fetching.merge import MergedQuads, iri, skolem_label, skolem_suffix
+from federation.fetching.terms import in_full
 from federation.source_selection import Source
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
@@ -269,7 +270,7 @@ def test_what_is_mended_is_the_node_s_that_sent_it() -> None:
     pulled.add(A, 0, row(object_="<urn:no iri>"), anything)
     pulled.add(B, 1, row(object_='"\\q"'), anything)
     with pytest.raises(SourceFailedError, match="node b sends what is no RDF"):
-        pulled.escape_iris()
+        pulled.check()
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=0x21, exclude_categories=["Cs"]), max_size=20))

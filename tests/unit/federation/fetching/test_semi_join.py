@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pyoxigraph
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, PushedBGP
+from federation.analysis.analyse import analyse
+from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, PushedBGP, Walk
 from federation.fetching.merge import MergedQuads
 from federation.fetching.semi_join import MOST_TERMS, Found, Narrowed, SemiJoin, SemiJoins, WidePatterns
 from federation.fetching.subquery import subquery
@@ -27,7 +29,7 @@ def join(bgp: PushedBGP = CHAIN, wide: WidePatterns | None = None) -> SemiJoin:
 
 
 def values(narrowed: Narrowed) -> dict[int, set[str]]:
-    """The terms that the variables of a pattern are narrowed to, by their numbers in the join."""
+    """Return the terms that the variables of a pattern are narrowed to, by their numbers in the join."""
     return {narrowed.numbers[local]: set(terms) for local, terms in narrowed.bgp.values}
 
 
@@ -100,6 +102,12 @@ def test_too_many_terms_narrow_nothing_and_are_remembered() -> None:
     assert join(wide=wide).next_round() == {}
 
 
+def test_terms_that_fill_a_request_narrow_nothing() -> None:
+    semi_join = join()
+    semi_join.found(0, semi_join.next_round()[0], {0: {f"<urn:{'x' * 400}{n}>" for n in range(MOST_TERMS // 2)}})
+    assert values(semi_join.all()[1]) == {}
+
+
 def test_nothing_found_leaves_nothing_to_look_for() -> None:
     semi_join = join()
     semi_join.found(0, semi_join.next_round()[0], {0: set()})
@@ -153,9 +161,14 @@ ENDS = st.sampled_from(["?0", "?1", "?2", "<urn:a>", "<urn:K>"])
 PATTERNS = st.tuples(ENDS, st.sampled_from([LINKS, KIND]), ENDS)
 
 
-def pull(store: pyoxigraph.Store, bgps: Sequence[PushedBGP], watched: Sequence[PushedBGP]) -> MergedQuads:
+def pull(
+    store: pyoxigraph.Store,
+    bgps: Sequence[PushedBGP],
+    watched: Sequence[PushedBGP],
+    patterns: Sequence[Pattern] = (),
+) -> MergedQuads:
     rows = MergedQuads(None, frozenset(), "urn:skolem:", 1000, watched)
-    asked = subquery((), (), ALL, bgps, watched)
+    asked = subquery(patterns, (), ALL, bgps, watched)
     if asked:
         found = store.query(asked.text)
         assert isinstance(found, pyoxigraph.QuerySolutions)
@@ -190,3 +203,69 @@ def test_what_is_pulled_in_rounds_has_every_match(
     assert joins.hold(rows.terms) or not joins.finders()
     whole = document.replace(b" <urn:g> .", b" .")
     assert matches(rows.quads(), bgp) == matches(whole, bgp)
+
+
+def shown(solutions: pyoxigraph.QuerySolutions) -> list[str]:
+    """Blank nodes look all alike: their labels differ."""
+    return sorted(re.sub(r"_:\S+", "_:", " ".join(map(str, solution))) for solution in solutions)
+
+
+def paths(path: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds("^({})".format, path),
+        st.builds("({}){}".format, path, st.sampled_from("*+?")),
+        st.builds("({}/{})".format, path, path),
+        st.builds("({}|{})".format, path, path),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(TRIPLES, max_size=12),
+    st.recursive(st.sampled_from([LINKS, KIND]), paths, max_leaves=4),
+    st.sampled_from(["<urn:a> {} ?x", "?x {} <urn:a>", "<urn:a> {} <urn:b>"]),
+)
+def test_a_path_that_is_followed_finds_every_end(triples: list[tuple[str, str, str]], path: str, pattern: str) -> None:
+    text = f"SELECT * {{ <urn:a> <urn:root> ?root . {pattern.format(path)} }}"
+    plan = analyse(text)
+    document = "".join(
+        f"{' '.join(triple)} <urn:g> .\n" for triple in [*triples, ("<urn:a>", "<urn:root>", '"root"')]
+    ).encode()
+    nodes, whole, pulled = pyoxigraph.Store(), pyoxigraph.Store(), pyoxigraph.Store()
+    nodes.extend(pyoxigraph.parse(document, pyoxigraph.RdfFormat.N_QUADS, rename_blank_nodes=False))
+    whole.load(document.replace(b" <urn:g> .", b" ."), pyoxigraph.RdfFormat.N_QUADS)
+    joins = SemiJoins(plan.joins, WidePatterns(), plan.walks)
+    while asked := joins.next_round():
+        joins.found(pull(nodes, asked, asked).terms)
+    rows = pull(nodes, [*joins.narrowed(), *plan.bgps], joins.finders(), plan.others)
+    assert joins.hold(rows.terms)
+    pulled.load(rows.quads(), pyoxigraph.RdfFormat.N_QUADS)
+    found, right = pulled.query(text), whole.query(text)
+    assert isinstance(found, pyoxigraph.QuerySolutions) and isinstance(right, pyoxigraph.QuerySolutions)
+    assert shown(found) == shown(right)
+
+
+@pytest.mark.parametrize("term", ["_:b", "<urn: >"])
+def test_a_path_through_what_nodes_cannot_be_asked_for_is_pulled_whole(term: str) -> None:
+    walk = Walk(DEFAULT_GRAPH, "<urn:a>", (LINKS,), (KIND,))
+    joins = SemiJoins((), WidePatterns(), [walk])
+    first = joins.next_round()
+    joins.found({first[0]: {0: {"<urn:a>"}, 2: {term}}})
+    assert joins.next_round() == [] == joins.finders()
+    assert all(not any(number != 1 for number, _ in bgp.values) for bgp in joins.narrowed())
+    assert joins.hold({})
+
+
+def test_a_path_that_leads_elsewhere_by_now_does_not_hold() -> None:
+    joins = SemiJoins((), WidePatterns(), [Walk(DEFAULT_GRAPH, "<urn:a>", (LINKS,), ())])
+    (first,) = joins.next_round()
+    joins.found({first: {0: {"<urn:a>"}, 2: {"<urn:b>", '"literal"'}}})
+    (second,) = joins.next_round()
+    assert dict(second.values)[0] == ("<urn:b>",)
+    joins.found({second: {}})
+    assert joins.next_round() == []
+    (last,) = joins.narrowed()
+    assert joins.hold({last: {2: {"<urn:b>"}}})
+    assert not joins.hold({last: {2: {"<urn:b>", "<urn:new>"}}})
+    assert not joins.hold({})
+    assert joins.patterns() == [Pattern(DEFAULT_GRAPH, None, LINKS)]

@@ -169,3 +169,16 @@ def test_a_form_that_servers_would_refuse_is_not_sent() -> None:
     asked = subquery((), (), ALL, [PushedBGP(DEFAULT_GRAPH, (("?0", "?1", "?2"),), ((0, names),))])
     assert asked and len(quote_plus(asked.text)) < 200_000
     assert len(rows(asked.text)) == 81
+
+
+def test_listed_subjects_are_looked_up_and_other_terms_are_tests() -> None:
+    subjects = tuple(f"<urn:{name}>" for name in "abcdefghijklmnopqrstuvwxyz")
+    values = ((0, subjects), (1, ("<urn:a>", "<urn:b>")))
+    for watched in (False, True):  # on its own, and among other patterns
+        bgp = PushedBGP(DEFAULT_GRAPH, (("?0", "?1", "<urn:c>"),), values)
+        asked = subquery([], [], ALL, [bgp], [bgp] if watched else [])
+        assert asked
+        assert asked.text.count("VALUES") == 1 and "VALUES ?s { <urn:a> <urn:b> <urn:c> <urn:d>" in asked.text
+        assert "FILTER(?p IN (<urn:a>, <urn:b>))" in asked.text
+        assert {row[-1] for row in rows(asked.text)} == {"<urn:g>", "<urn:h>", "<urn:i>"}
+        assert len(rows(asked.text)) == 3 * 2 * 3

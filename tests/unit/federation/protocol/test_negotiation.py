@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from federation.analysis.plan import Form
 from federation.errors import NotAcceptableError
-from federation.protocol.negotiation import GRAPHS, SOLUTIONS, choose, choose_for_graph, media_type_named
+from federation.protocol.negotiation import (
+    GRAPHS,
+    SOLUTIONS,
+    choose,
+    choose_for_graph,
+    media_type_named,
+)
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -91,19 +97,25 @@ def test_a_graph_that_no_query_asked_for() -> None:
         ("DESCRIBE", "ttl", "text/turtle"),
         ("CONSTRUCT", "nt", "application/n-triples"),
         ("CONSTRUCT", "rdf", "application/rdf+xml"),
+        ("CONSTRUCT", "rdf+xml", "application/rdf+xml"),
+        ("DESCRIBE", "rdf xml", "application/rdf+xml"),
+        ("CONSTRUCT", "n3", "text/n3"),
+        ("CONSTRUCT", "nq", "application/n-quads"),
+        ("CONSTRUCT", "trig", "application/trig"),
     ],
 )
 def test_a_format_by_its_name(form: Form, name: str, media_type: str) -> None:
-    assert media_type_named(form, name) == media_type
+    assert media_type_named(form, ["auto", name, "json"]) == media_type
     assert choose(form, media_type).content_type == media_type
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [("SELECT", "turtle"), ("CONSTRUCT", "csv"), ("ASK", "html"), ("ASK", "*/*")]
+    ("form", "name"),
+    [("SELECT", "turtle"), ("SELECT", "rdf+xml"), ("CONSTRUCT", "csv"), ("ASK", "html"), ("ASK", "*/*"), ("ASK", "")],
 )
-def test_a_name_without_a_format(form: Form, name: str) -> None:
-    with pytest.raises(NotAcceptableError, match="csv" if form in ("SELECT", "ASK") else "turtle"):
-        media_type_named(form, name)
+def test_a_name_without_a_format_is_passed_over(form: Form, name: str) -> None:
+    assert media_type_named(form, [name]) == ""
+    assert media_type_named(form, []) == ""
 
 
 @given(st.text(), st.sampled_from(["", *SOLUTIONS, *GRAPHS]), st.text())

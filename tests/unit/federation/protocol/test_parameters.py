@@ -57,7 +57,8 @@ def test_other_parameters_of_an_escaped_form_are_no_part_of_the_query() -> None:
 
 @given(st.text())
 def test_what_is_escaped_rightly_is_read_rightly(query: str) -> None:
-    assert read_form(urlencode({"query": query, "named-graph-uri": query}).encode()) == Parameters(query, (), (query,))
+    named = (query,) if query else ()
+    assert read_form(urlencode({"query": query, "named-graph-uri": query}).encode()) == Parameters(query, (), named)
 
 
 def test_parameters() -> None:
@@ -71,9 +72,34 @@ def test_parameters() -> None:
         ("output", "csv"),
         ("explain", "1"),
     ]
-    assert read_form(urlencode(form).encode()) == Parameters("ASK {}", ("a", "b"), ("c",), False, "csv", "1")
+    assert read_form(urlencode(form).encode()) == Parameters("ASK {}", ("a", "b"), ("c",), False, ("csv",), "1")
     assert read_form(b"") == Parameters(None)
     assert read_form(b"update=DROP+ALL") == Parameters(None, is_update=True)
+
+
+def test_empty_fields_are_passed_over() -> None:
+    form = b"query=ASK+%7B%7D&default-graph-uri=&named-graph-uri=&format=&timeout=&explain="
+    assert read_form(form) == Parameters("ASK {}")
+    assert read_form(b"query=ASK { }&default-graph-uri=&named-graph-uri=&timeout=") == Parameters("ASK { }")
+
+
+def test_every_name_of_a_format_is_read() -> None:
+    form = b"query=ASK+%7B%7D&format=auto&output=rdf%2Bxml&results=n3"
+    assert read_form(form).formats == ("auto", "rdf+xml", "n3")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "found"),
+    [("5", 5.0), ("2.5", 2.5), ("10s", 10.0), ("500 ms", 0.5), ("0", None), ("", None), (" 7 ", 7.0)],
+)
+def test_a_timeout_is_read_in_seconds(timeout: str, found: float | None) -> None:
+    assert read_form(urlencode({"query": "ASK {}", "timeout": timeout}).encode()).timeout == found
+
+
+@pytest.mark.parametrize("timeout", ["x", "-1", "1e9", "5m", "nan", "inf", "9" * 50])
+def test_a_timeout_that_is_none_is_an_error(timeout: str) -> None:
+    with pytest.raises(QuerySyntaxError, match="timeout is a number of seconds"):
+        read_form(urlencode({"query": "ASK {}", "timeout": timeout}).encode())
 
 
 @pytest.mark.parametrize(

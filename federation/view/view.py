@@ -1,0 +1,458 @@
+"""A view: every graph in one store at the gateway.
+
+The descriptions of offerings come from a topic, so the store needs no nodes for them. It follows a snapshot's ``contents``: it
+shows of each graph the description that a node has acknowledged, as the federation does. Graphs that providers put on
+nodes themselves are fetched from these, and again from time to time while queries come.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Literal, NamedTuple, Protocol
+
+from federation.budget import Budget
+from federation.errors import FederationError, NotCachedError, TooLargeError
+from federation.evaluation.corrections import may_read_named_graphs
+from federation.evaluation.messages import Evaluate, Evaluated
+from federation.evaluation.pool import Worker, do, take
+from federation.fetching.merge import MergedQuads, iri, skolem_label
+from federation.source_selection import Snapshot
+from federation.view.messages import Change
+from federation.view.template import ForkedProcess, Template
+
+MIN_SECONDS = 5.0
+"""Seconds for which graphs without fingerprints count as current, at least."""
+# The same in times of one fetch, whichever is longer.
+_TIMES_FETCH = 20
+# Graphs without fingerprints are refetched when this part of their time is left, so that no query waits.
+_AHEAD = 0.3
+# A query updates at most this many graphs itself; more are updated in the background.
+_MAX_AT_ONCE = 50
+_WAIT_FOR_ANOTHER = 0.05
+_WAIT_FOR_FORK = 1.0
+_LOOK_EVERY = 0.25
+_BYTES_AT_ONCE = 8 * 1024 * 1024
+# The store's process may end so often before the view gives up.
+_MOST_ENDS = 3
+# Attempts in a row that may fail before it does.
+_MOST_FAILURES = 5
+_WAIT_AFTER_FAILURE = 0.5
+
+SnapshotFor = Callable[[frozenset[str]], Snapshot]
+Fetch = Callable[[frozenset[str]], MergedQuads]
+
+
+class Contents(Protocol):
+    """The descriptions that were placed."""
+
+    def content(self, graph: str, digest: str) -> str | None:
+        """Return the content of a graph.
+
+        Args:
+            graph: The graph's IRI.
+            digest: The digest of the content.
+
+        Returns:
+            Canonical N-Triples; ``None`` if that content is not known any more.
+        """
+
+
+class Progress(NamedTuple):
+    """The state of a view.
+
+    Attributes:
+        state: ``complete``, ``building`` or ``off``.
+        graphs: The number of graphs in it.
+        of: The number of graphs that it should have.
+        reason: The reason for being off.
+    """
+
+    state: Literal["complete", "building", "off"]
+    graphs: int
+    of: int
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.state == "building":
+            return f"the view is being built, {self.graphs} of {self.of} graphs are in it"
+        return f"the view is off: {self.reason}" if self.reason else "the view is up to date"
+
+
+class View:
+    """A store of all graphs. May be used by many threads.
+
+    Args:
+        contents: The descriptions that were placed.
+        max_bytes: The most memory that the store may take; beyond it the view is off.
+        seconds: For how long graphs without fingerprints count as current at most.
+        workers: The number of queries to evaluate at the same time, each in a process of its own.
+        worker_memory: Bytes of address space that each of these processes may take besides the store; 0: no bound.
+        skolem: The prefix of IRIs that stand for blank nodes.
+        fetch: Fetches all triples of some graphs from the nodes.
+        on_off: Called with the reason when the view goes off.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        max_bytes: int,
+        seconds: float,
+        workers: int,
+        worker_memory: int,
+        skolem: str,
+        fetch: Fetch,
+        on_off: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._contents = contents
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._skolem = b"<" + skolem.encode()
+        self._fetch = fetch
+        self._on_off = on_off
+        self._changing = threading.Lock()
+        self._template = Template(worker_memory)
+        self._all = [_Evaluator(self._template) for _ in range(workers)]
+        self._idle: queue.LifoQueue[_Evaluator] = queue.LifoQueue()
+        for evaluator in self._all:
+            self._idle.put(evaluator)
+        self._loaded: dict[str, str] = {}
+        self._fetched: frozenset[str] = frozenset()
+        self._until, self._lasts = 0.0, seconds
+        self._generation = 0
+        self._shown: Snapshot | None = None
+        self._is_built = False
+        self._not_before = 0.0
+        self._wanted = 0
+        self._ends = 0
+        self._off = ""
+        self._demand, self._stop = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def follow(self, snapshot_for: SnapshotFor) -> None:
+        """Build the store and keep it up to date, in a thread.
+
+        Args:
+            snapshot_for: Returns a snapshot without the nodes of these ids.
+        """
+        self._thread = threading.Thread(target=self._follow, args=(snapshot_for,), name="view", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End all processes; queries under way fail."""
+        self._stop.set()
+        self._demand.set()
+        for evaluator in self._all:
+            evaluator.end()
+        self._template.kill()  # so that the thread gets no answer from it
+        if self._thread is not None:
+            self._thread.join()
+        self._template.end()
+
+    @property
+    def progress(self) -> Progress:
+        """The number of graphs that are in it by now."""
+        graphs = len(self._loaded) + len(self._fetched)
+        if self._off or self._stop.is_set():
+            return Progress("off", 0, self._wanted, self._off or "the gateway is stopping")
+        return Progress("complete" if self._is_built else "building", graphs, self._wanted)
+
+    def showing(self, snapshot: Snapshot) -> int:
+        """Return the generation of the store that shows what a snapshot shows; later ones may show more.
+
+        A query updates a few graphs itself. For more of them, and for graphs of nodes, it goes on without the view.
+
+        Raises:
+            NotCachedError: There is none yet; the message says why.
+        """
+        if not self._shows(snapshot):
+            if self._is_built and 0 < self._distance(snapshot) <= _MAX_AT_ONCE:
+                with self._lock(_WAIT_FOR_ANOTHER) as mine:
+                    if mine:
+                        self._load(snapshot)
+            if not self._shows(snapshot):
+                self._demand.set()
+                raise NotCachedError(self._why_not(snapshot))
+        if self._fetched and time.monotonic() > self._until - _AHEAD * self._lasts:
+            self._demand.set()
+        return self._generation
+
+    def seconds_left(self) -> float:
+        """Return for how long an answer from it may be cached."""
+        return self._until - time.monotonic() if self._fetched else self._seconds
+
+    def evaluate(self, job: Evaluate, generation: int, budget: Budget) -> tuple[bytes, int]:
+        """Evaluate a query over the store.
+
+        Args:
+            job: The query; its quads do not count.
+            generation: The generation that it needs, or a later one.
+            budget: The query's budget.
+
+        Returns:
+            The result, and the generation that it comes from.
+
+        Raises:
+            NotCachedError: The store has changed meanwhile, or is gone.
+            QueryRefusedError: The query cannot be evaluated, or not within the limits.
+            QueryTimeoutError: The evaluation took too long.
+        """
+        evaluator = take(self._idle, budget, "the query's evaluation")
+        ends = self._ends
+        try:
+            if evaluator.generation < generation or not evaluator.is_alive():
+                self._fork(evaluator)
+            generation = evaluator.generation
+            reply = do(evaluator, job, budget, "the query's evaluation")
+            assert isinstance(reply, Evaluated)
+            return reply.body, generation
+        except TooLargeError:
+            if ends == self._ends and self._template.is_alive():
+                raise
+            raise NotCachedError("the view's process has ended") from None  # and its evaluators with it
+        finally:
+            if job.path_ends and may_read_named_graphs(job.text):
+                evaluator.end()  # its store has grown by triples in every graph
+            self._idle.put(evaluator)
+
+    def _fork(self, evaluator: _Evaluator) -> None:
+        with self._lock(_WAIT_FOR_FORK) as mine:
+            if not mine or self._shown is None or self._stop.is_set():
+                raise NotCachedError("the view is changing")
+            try:
+                evaluator.fork(self._generation)
+            except (OSError, EOFError):
+                self._begin_again()
+                raise NotCachedError("the view's process has ended") from None
+
+    @contextmanager
+    def _lock(self, seconds: float = -1) -> Iterator[bool]:
+        mine = self._changing.acquire(timeout=seconds)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._changing.release()
+
+    # What it shows
+
+    def _shows(self, snapshot: Snapshot) -> bool:
+        if self._off or snapshot.untracked is None or self._stop.is_set():
+            return False
+        if snapshot.untracked and time.monotonic() >= self._until:
+            return False
+        shown = self._shown
+        if shown is None:
+            return False
+        return shown is snapshot or (shown.contents == snapshot.contents and self._fetched == snapshot.untracked)
+
+    def _distance(self, snapshot: Snapshot) -> int:
+        """Return the number of placed graphs that differ."""
+        return len(snapshot.contents.items() ^ self._loaded.copy().items())
+
+    def _why_not(self, snapshot: Snapshot) -> str:
+        if self._off or not self._is_built:
+            return str(self.progress)
+        if snapshot.untracked is None:
+            return "a node that has just come up has not listed its graphs yet"
+        if self._fetched != snapshot.untracked or (self._fetched and time.monotonic() >= self._until):
+            return "graphs that providers put on nodes themselves are being fetched again"
+        return "descriptions have changed that the view does not have yet"
+
+    # The thread
+
+    def _follow(self, snapshot_for: SnapshotFor) -> None:
+        failures = 0
+        while not self._stop.is_set() and not self._off:
+            began = time.monotonic()
+            is_demanded = self._demand.is_set()
+            self._demand.clear()
+            try:
+                snapshot = snapshot_for(frozenset())
+                if not self._shows(snapshot):
+                    with self._lock():
+                        self._load(snapshot)
+                if is_demanded or not (snapshot.untracked or frozenset()) <= self._fetched:
+                    self._fetch_others(snapshot)
+                failures = 0
+            except Exception as error:
+                failures += 1
+                if failures == _MOST_FAILURES:
+                    self._give_up(f"it cannot be kept up to date: {type(error).__name__}: {error}")
+                    return
+                self._stop.wait(_WAIT_AFTER_FAILURE)
+            self._demand.wait(max(_LOOK_EVERY, 2 * (time.monotonic() - began)))
+
+    def _load(self, snapshot: Snapshot) -> None:
+        """Load the placed graphs that have changed, and remove those that are gone."""
+        contents, untracked = snapshot.contents, snapshot.untracked or frozenset()
+        self._wanted = len(contents) + len(untracked)
+        changed = [graph for graph, digest in contents.items() if self._loaded.get(graph) != digest]
+        gone = [graph for graph in self._loaded if graph not in contents] + [
+            graph for graph in self._fetched if graph not in untracked and graph not in contents
+        ]
+        try:
+            self._remove(gone)
+            for portion in self._portions(changed, contents):
+                if self._off or self._stop.is_set():
+                    return
+                self._change(Change(tuple(portion), b"".join(portion.values())))
+                self._loaded.update({graph: contents[graph] for graph in portion})
+                self._fetched -= portion.keys()
+        except (OSError, EOFError):
+            self._begin_again()
+        self._compare(snapshot)
+
+    def _compare(self, snapshot: Snapshot) -> None:
+        """Note whether it shows what a snapshot shows."""
+        complete = self._loaded == snapshot.contents and self._fetched == snapshot.untracked
+        self._shown = snapshot if complete and not self._off else None
+        self._is_built |= self._shown is not None
+
+    def _portions(self, changed: Iterable[str], contents: Mapping[str, str]) -> Iterator[dict[str, bytes]]:
+        """Read contents, some graphs at a time."""
+        portion: dict[str, bytes] = {}
+        size = 0
+        for graph in changed:
+            text = self._contents.content(graph, contents[graph])
+            if text is None:
+                continue  # a newer description is on its way to the nodes
+            portion[graph] = self._as_quads(graph, text)
+            size += len(portion[graph])
+            if size > _BYTES_AT_ONCE:
+                yield portion
+                portion, size = {}, 0
+        if portion:
+            yield portion
+
+    def _as_quads(self, graph: str, triples: str) -> bytes:
+        """Write N-Triples as N-Quads, with blank nodes in place of the IRIs that stand for them."""
+        document, end = triples.encode(), b" <%b> .\n" % graph.encode()
+        if self._skolem not in document:
+            return document.replace(b" .\n", end)
+        return b"".join(self._shown_line(line) + end for line in document.split(b" .\n") if line)
+
+    def _shown_line(self, line: bytes) -> bytes:
+        if self._skolem not in line:
+            return line
+        subject, predicate, object_ = line.split(b" ", 2)
+        return b" ".join((self._shown_term(subject), predicate, self._shown_term(object_)))
+
+    def _shown_term(self, term: bytes) -> bytes:
+        return b"_:" + skolem_label(term[len(self._skolem) : -1]) if term.startswith(self._skolem) else term
+
+    def _fetch_others(self, snapshot: Snapshot) -> None:
+        """Fetch graphs that providers put on nodes themselves: new ones, and from time to time all of them."""
+        untracked, began = snapshot.untracked, time.monotonic()
+        if untracked is None or began < self._not_before:
+            return
+        is_ageing = began > self._until - _AHEAD * self._lasts
+        wanted = untracked if is_ageing else untracked - self._fetched
+        if not wanted:
+            return
+        try:
+            merged = self._fetch(wanted)
+            merged.check()
+        except TooLargeError as error:
+            self._give_up(f"graphs that providers put on nodes themselves are too large for it: {error}")
+            return
+        except FederationError:  # a query meets the same error, and reports it
+            self._not_before = time.monotonic() + MIN_SECONDS
+            return
+        with self._lock():
+            placed = self._loaded.keys()
+            quads = {graph: lines for graph, lines in by_graph(merged).items() if graph in wanted - placed}
+            try:
+                self._change(Change(tuple(wanted - placed), b"".join(quads.values())))
+            except (OSError, EOFError):
+                self._begin_again()
+                return
+            self._fetched |= wanted - placed
+            if is_ageing:
+                took = time.monotonic() - began
+                self._lasts = min(self._seconds, max(MIN_SECONDS, _TIMES_FETCH * took))
+                self._until = began + self._lasts
+            self._compare(snapshot)
+
+    # The store
+
+    def _remove(self, graphs: Iterable[str]) -> None:
+        removed = tuple(graphs)
+        if removed:
+            self._change(Change((), b"", removed))
+            for graph in removed:
+                self._loaded.pop(graph, None)
+            self._fetched -= set(removed)
+
+    def _change(self, change: Change) -> None:
+        self._shown = None
+        self._generation += 1
+        memory = self._template.change(change)
+        if memory > self._max_bytes:
+            self._give_up(
+                f"it takes more than GATEWAY_VIEW_BYTES, {self._max_bytes}, with {len(self._loaded)} of {self._wanted} graphs"
+            )
+
+    def _begin_again(self) -> None:
+        """Build the store again: its process has ended."""
+        self._loaded, self._fetched, self._shown, self._is_built = {}, frozenset(), None, False
+        self._until = 0.0
+        self._generation += 1
+        self._ends += 1
+        if self._ends >= _MOST_ENDS and not self._stop.is_set():
+            self._give_up(f"its process has ended {self._ends} times")
+
+    def _give_up(self, reason: str) -> None:
+        self._off = reason
+        self._template.end()
+        self._loaded, self._fetched, self._shown = {}, frozenset(), None
+        self._on_off(reason)
+
+
+class _Evaluator(Worker):
+    """One of the processes that evaluate queries over the store.
+
+    Args:
+        template: Forks it.
+
+    Attributes:
+        generation: The generation of the store that it shows; -1: none.
+    """
+
+    def __init__(self, template: Template) -> None:
+        super().__init__(self._forked)
+        self.generation = -1
+        self._template = template
+        self._may_fork = False
+
+    def fork(self, generation: int) -> None:
+        """Replace the process by one that shows the store as it is now; the caller holds the view's lock."""
+        self.end()
+        self._may_fork = True
+        try:
+            self.connection()
+        finally:
+            self._may_fork = False
+        self.generation = generation
+
+    def end(self) -> None:
+        """End the process."""
+        self.generation = -1
+        super().end()
+
+    def _forked(self) -> tuple[ForkedProcess, Connection]:
+        if not self._may_fork:
+            raise EOFError("the evaluator has ended")
+        return self._template.fork()
+
+
+def by_graph(merged: MergedQuads) -> dict[str, bytes]:
+    """Return the N-Quads of each graph."""
+    lines: dict[bytes, list[bytes]] = {}
+    for line in merged.named:
+        lines.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
+    return {iri(graph): b" .\n".join([*those, b""]) for graph, those in lines.items()}
