@@ -6,8 +6,7 @@ Run it alone with ``python links/address_generator.py -k localhost:9092``; start
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from catena_core import Electron
 from topology import records, topics
@@ -16,19 +15,23 @@ from topology.clients.http import UnsafeError, WebClient, WebError
 from topology.clients.ledger import Ledger
 from topology.records import AddressEvent
 
-# Seconds until an address without an offering is emitted again, doubled each time up to the refresh interval. Its provider may
-# have been away for longer than the fetcher's retries.
-_FIRST_RETRY = 30.0
-
 # The least time-out of a listing, in seconds; a longer OFFERING_FETCH_INTERVAL raises it.
 _LEDGER_TIMEOUT = 10.0
+
+# Seconds for which a listing may be compared: within the session timeout of the consumer group, after which other instances
+# have the partitions of one that was paused.
+_LISTING_HOLDS = 10.0
+
+# A sudden loss of nearly everything is believed after so many looks.
+_MOST_LOOKS = 10
 
 
 class AddressGenerator(CatalogueLink):
     """Polls the ledger's listing and emits addresses that are new, due for a refresh, or gone.
 
     Each address belongs to one partition of the output topic, and each partition to one instance. So several instances share
-    the addresses, and none is emitted twice. Earlier events are read back from the topic itself.
+    the addresses, and none is emitted twice. Earlier events are read back from the topic itself. Each event carries the rank of
+    its address in the listing, which decides between two addresses that describe the same offering.
 
     Settings: DLT_BASE_URL, OFFERING_FETCH_INTERVAL (60 s), OFFERING_REFRESH_INTERVAL (3600 s).
     """
@@ -38,17 +41,20 @@ class AddressGenerator(CatalogueLink):
     replay = True
 
     def setup(self) -> None:
-        """Make the client of the ledger, and follow the topic of offerings."""
+        """Make the client of the ledger, and follow the events of all instances."""
         super().setup()
         self._ledger = Ledger(
-            self.settings.dlt_base_url, WebClient(timeout=max(_LEDGER_TIMEOUT, self.settings.offering_fetch_interval))
+            self.settings.dlt_base_url,
+            WebClient(max(_LEDGER_TIMEOUT, self.settings.offering_fetch_interval), access=self.access.ledger),
         )
         self._partitions = self.partition_count(self._topic)
         self._known: dict[int, dict[str, AddressEvent]] = {}
         self._complete: set[int] = set()
         self._doubted: set[str] | None = None
+        self._doubted_at = self._doubtful_looks = 0
+        self._listed_before = 0
         self._junk = 0
-        self._described = self.table(topics.OFFERINGS, decode=lambda _address, _value: True)
+        self._events = self.table(self._topic, decode=lambda _address, value: records.from_text(value, AddressEvent))
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Take over the addresses of these partitions."""
@@ -85,7 +91,7 @@ class AddressGenerator(CatalogueLink):
             self.wait(min(5.0, self.settings.offering_fetch_interval))
             return
         self._warn_of_junk(listing.junk)
-        self.submit(self._compare, listing.addresses, asked_at)
+        self.submit(self._compare_fresh, listing.addresses, asked_at, time.monotonic())
         self.wait(max(0.05, self.settings.offering_fetch_interval - (time.monotonic() - started)))
 
     def _warn_of_junk(self, junk: int) -> None:
@@ -94,6 +100,13 @@ class AddressGenerator(CatalogueLink):
                 f"{junk} entries of the ledger's listing are no addresses; they are left out", level="warning"
             )
         self._junk = junk
+
+    def _compare_fresh(self, listed: list[str], asked_at: int, received: float) -> None:
+        """Compare a listing, unless it is old: this process was paused, and others have the partitions by now."""
+        if time.monotonic() - received < _LISTING_HOLDS:
+            self._compare(listed, asked_at)
+        else:
+            self.logger.log("the ledger's listing has become old; asking for it again", level="warning")
 
     def _compare(self, listed: list[str], asked_at: int) -> None:
         """Emit the addresses of this instance that are new, due or gone.
@@ -104,7 +117,7 @@ class AddressGenerator(CatalogueLink):
         """
         now = now_in_milliseconds()
         events: list[tuple[str, AddressEvent]] = []
-        for address in listed:
+        for address, rank in self._ranked(listed):
             partition = self._partition(address)
             if partition not in self._complete:
                 continue
@@ -112,10 +125,9 @@ class AddressGenerator(CatalogueLink):
             if last is not None and last.at > asked_at:
                 continue
             if last is None or last.kind == "delisted":
-                events.append((address, AddressEvent("listed", now)))
-            elif now - last.at >= 1000 * self._seconds_until_due(address, last):
-                failures = 0 if address in self._described else last.failures + 1
-                events.append((address, AddressEvent("refresh", now, failures)))
+                events.append((address, AddressEvent("listed", now, order=rank)))
+            elif now - last.at >= 1000 * self.settings.offering_refresh_interval:
+                events.append((address, AddressEvent("refresh", now, order=rank)))
         events += [(address, AddressEvent("delisted", now)) for address in self._gone(set(listed), asked_at)]
         for address, event in events:
             partition = self._partition(address)
@@ -128,10 +140,17 @@ class AddressGenerator(CatalogueLink):
             )
             self.logger.log(f"{len(listed)} offerings on the ledger; emitted {counts}")
 
-    def _seconds_until_due(self, address: str, last: AddressEvent) -> float:
-        """Return the seconds between the last event of an address and the next."""
-        refresh = self.settings.offering_refresh_interval
-        return refresh if address in self._described else min(refresh, _FIRST_RETRY * 2.0 ** min(last.failures, 30))
+    def _ranked(self, listed: list[str]) -> Iterator[tuple[str, int]]:
+        """Give each address its rank in the listing.
+
+        An address keeps the rank that it got first, though entries before it may go. So ranks never fall.
+        """
+        last = 0
+        for address in listed:
+            event = self._known.get(self._partition(address), {}).get(address) or self._events.get(address)
+            rank = event.order if event is not None and event.kind != "delisted" and event.order else last + 1
+            last = max(last, rank)
+            yield address, rank
 
     def _gone(self, listed: set[str], asked_at: int) -> set[str]:
         """Return the addresses that the listing has lost."""
@@ -142,24 +161,42 @@ class AddressGenerator(CatalogueLink):
             if event.kind != "delisted" and event.at <= asked_at
         }
         gone = standing - listed
-        # A ledger with a bad moment must not empty the catalogue, however small.
-        if gone and 2 * len(gone) >= len(standing) and (self._doubted is None or not gone <= self._doubted):
-            self.logger.log(
-                f"{len(gone)} of {len(standing)} offerings are gone from the listing at once; "
-                "they are removed if the next listing says the same",
-                level="warning",
-            )
-            self._doubted = gone
+        # A ledger with a bad moment must not empty the catalogue, however small. Half a listing may lack less than half of this
+        # instance's share.
+        is_doubtful = 2 * len(gone) >= len(standing) or 5 * len(listed) < 3 * self._listed_before
+        if gone and is_doubtful and not self._is_confirmed(gone, standing, asked_at):
             return set()
-        self._doubted = None
+        self._doubted, self._listed_before = None, len(listed)
         return gone
 
+    def _is_confirmed(self, gone: set[str], standing: set[str], asked_at: int) -> bool:
+        """Count the looks that find the same sudden loss, and tell whether they are enough."""
+        needed = _looks_to_believe(len(gone), len(standing))
+        if self._doubted is None or not gone <= self._doubted:
+            self.logger.log(
+                f"{len(gone)} of {len(standing)} offerings are gone from the listing at once; "
+                f"they are removed if {needed} listings in a row say the same",
+                level="warning",
+            )
+            self._doubtful_looks = 0
+        elif asked_at - self._doubted_at < 500 * self.settings.offering_fetch_interval:
+            return False  # after a slow answer the next look follows at once
+        self._doubted, self._doubted_at = gone, asked_at
+        self._doubtful_looks += 1
+        return self._doubtful_looks >= needed
+
     def _partition(self, address: str) -> int:
-        return zlib.crc32(address.encode()) % self._partitions
+        return topics.address_partition(address, self._partitions)
 
     @property
     def _topic(self) -> str:
         return self.output_topics[0]
+
+
+def _looks_to_believe(gone: int, before: int) -> int:
+    """Return the number of listings that must lack the same addresses: two if half is gone, four if three quarters are."""
+    shrunk = -(-before // (before - gone)) if gone < before else _MOST_LOOKS
+    return max(2, min(shrunk, gone, _MOST_LOOKS))
 
 
 if __name__ == "__main__":

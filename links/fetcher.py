@@ -5,211 +5,285 @@ Run it alone with ``python links/fetcher.py -k localhost:9092``; start more of i
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from pathlib import Path
-from typing import Any
-
-import msgspec
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from catena_core import Electron
-from catena_core.errors import RejectedError, UsageError
+from catena_core.errors import RejectedError, StoppedError
 from topology import records, topics
-from topology.catalogue_link import CatalogueLink, now_in_milliseconds
-from topology.clients.http import Response, UnsafeError, WebClient
-from topology.clients.ledger import Ledger, LedgerEntry, NotListedError
-from topology.clients.redis_cache import Cache
-from topology.json_errors import NOT_JSON
-from topology.rdf.offering_graph import Description, read_description
-from topology.records import AddressEvent, Offering, OfferingHead
+from topology.catalogue_link import CatalogueLink
+from topology.clients.http import NoAnswerInTimeError, Response, UnsafeError, WebClient, WebError, shown_url
+from topology.clients.ledger import Ledger
+from topology.fetching.advice import retry_after
+from topology.fetching.emitted import EmittedOfferings
+from topology.fetching.followed import Followed, FollowedAddresses, digest
+from topology.fetching.outcomes import Outcomes
+from topology.fetching.queue import LEDGER_HOST, Fetch, FetchQueue, host_of
+from topology.fetching.reader import DescriptionReader
+from topology.records import AddressEvent, AddressStatus
+
+Answer = TypeVar("Answer")
 
 _ACCEPT = "application/ld+json, application/json;q=0.9"
-_VALIDATORS_KEPT = 7 * 24 * 3600.0
+
+# The longest time that a provider may ask for, in seconds.
+_LONGEST_RETRY_AFTER = 24 * 3600.0
+_TOO_MANY_REQUESTS_PAUSE = 60.0
+_REPLAY_PAUSE = 300.0
 
 
 class Fetcher(CatalogueLink):
     """Fetches the description of each address, and emits its canonical graph where it has changed.
 
-    It asks the ledger for the address, and the provider for the description, unless its entity tag is still current. It parses
+    It asks the ledger for the address, and the provider for the description, unless the one it has is still current. It parses
     the JSON-LD, takes the graph of its one sedimark:Offering, names blank nodes after their canonical labels, and emits the
-    result to the compacted topic. A delisted address gets a tombstone. An unreadable description goes to the dead letters with
-    its reason.
+    result to the compacted topic. A delisted address gets a tombstone, and so does one whose provider has taken it down.
 
-    Settings: DLT_BASE_URL, OFFERING_DESC_TIMEOUT (60 s), OFFERING_MAX_BYTES, VERIFY_DESCRIPTION_HASH (warn),
-    WORKER_POOL_SIZE (10 at a time), JSONLD_CONTEXTS,
-    REDIS_HOST, REDIS_PORT, REDIS_DB.
+    Whatever fails is tried again after a pause that grows; the topic of statuses says when and why. An unreadable description,
+    and one that failed four times in a row, go to the dead letters with the reason.
+
+    Settings: DLT_BASE_URL, OFFERING_DESC_TIMEOUT (60 s), OFFERING_MAX_BYTES, OFFERING_GONE_AFTER (21600 s), OFFERING_OWN_HOSTS,
+    OFFERING_REFRESH_INTERVAL (3600 s), VERIFY_DESCRIPTION_HASH (warn), WORKER_POOL_SIZE (10 at a time), JSONLD_CONTEXTS.
     """
 
     inputs = (topics.ADDRESSES,)
-    outputs = (topics.OFFERINGS,)
-    batch_size = 50
-    backoff = (1.0, 20.0)
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.lanes = 10
+    outputs = (topics.OFFERINGS, topics.STATUSES)
+    replay = True
 
     def setup(self) -> None:
-        """Make the clients, and read back the offerings emitted before."""
+        """Make the clients, and read back the offerings and the statuses emitted before."""
         super().setup()
         settings = self.settings
-        self.lanes = settings.worker_pool_size
-        web = WebClient(settings.offering_desc_timeout, settings.offering_max_bytes)
-        self._web = web
-        self._ledger = Ledger(settings.dlt_base_url, web)
-        self._contexts = read_contexts(settings.jsonld_contexts)
-        self._validators = Cache(settings.redis_host, settings.redis_port, settings.redis_db, self.logger)
-        self._partitions = self.partition_count(self.output_topics[0])
-        self._emitted: dict[str, OfferingHead | None] = {}
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
-        self._offerings = self.table(
-            self.output_topics[0],
-            decode=records.read_head,
-            accept=records.is_newer_claim,
-            on_change=self._read_back,
+        seconds, most = settings.offering_desc_timeout, settings.offering_max_bytes
+        self._web = WebClient(seconds, most, self.access.providers)
+        self._ledger = Ledger(settings.dlt_base_url, WebClient(seconds, most, self.access.ledger))
+        self._reader = DescriptionReader(settings.jsonld_contexts, settings.verify_description_hash, self.logger)
+        self._queue = FetchQueue(settings.worker_pool_size, self._is_own, self.now)
+        self._replaying: dict[int, dict[str, AddressEvent]] = {}
+        self._followed = FollowedAddresses()
+        self._lock = self._followed.lock
+        self._emitted = EmittedOfferings(self, self.output_topics[0])
+        self._status_topic = next(iter(self.output_topics[1:]), topics.STATUSES)
+        self._statuses = self.table(
+            self._status_topic, decode=lambda _address, value: records.from_text(value, AddressStatus)
+        )
+        self._outcomes = Outcomes(
+            self, self._status_topic, self._reader.digest, self._followed, self._emitted, self._plan
         )
 
-    def transform(self, electron: Electron) -> list[Electron] | None:
-        """Update the offering of one address."""
-        event = records.from_text(electron.value, AddressEvent)
-        address = str(electron.key)
-        if event.kind == "delisted":
-            return self._withdraw(address)
-        try:
-            entry = self._ledger.entry(address)
-            known = self._known(address)
-            response = self._fetch(entry, known)
-        except NotListedError:
-            # Delisted since the listing; the next listing will lack it.
-            self.logger.log(f"{address} is listed, but the ledger has no entry for it", level="warning")
-            raise
-        except UnsafeError as error:
-            raise RejectedError(str(error)) from error
-        if response is None:
-            return None
-        self._verify(address, entry, response.body)
-        # Parsing threads that compete for the interpreter lock take twice the processor time.
-        with self._turn:
-            description = read_description(response.body, response.url, self._contexts)
-        return self._emit(address, entry, description, response.headers.get("etag", ""))
+    def generator(self) -> None:
+        """Fetch, in as many threads as there may be requests at a time."""
+        for _ in range(self.settings.worker_pool_size):
+            self.launch_thread(self._work)
+        while True:
+            self.wait(3600)
 
-    def _fetch(self, entry: LedgerEntry, known: OfferingHead | None) -> Response | None:
-        """Fetch the description; return ``None`` if it has not changed."""
-        source = entry.description_uri
+    # Events of addresses
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Take over the addresses of these partitions, with the statuses that their former owner has written."""
+        for _, partition in partitions:
+            self._replaying[partition] = {}
+        self._emitted.catch_up()
+        self._statuses.catch_up()
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Leave the addresses of these partitions to another instance."""
+        numbers = {number for _, number in partitions}
+        with self._lock:
+            for number in numbers:
+                self._replaying.pop(number, None)
+            self._followed.leave(numbers)
+
+    def replayed(self, partition: tuple[str, int]) -> None:
+        """Go on where the last owner of a partition stopped."""
+        with self._lock:
+            for address, event in self._replaying.pop(partition[1], {}).items():
+                status = self._statuses.get(address)
+                if event.kind == "delisted":
+                    self._withdraw_delisted(address)
+                    continue
+                followed = self._followed[address] = Followed(partition[1], event, status)
+                if status is None or self._is_lost(address, status):
+                    self._plan(address, followed)
+                elif status.next_try:
+                    self._plan(address, followed, status.next_try)
+                elif event.at > max(status.event_at, self._followed.answered_at.get(address, 0)):
+                    # A refresh without news leaves no record, so this one may be done already: in no hurry, not all at once.
+                    pause = random.uniform(0, min(_REPLAY_PAUSE, self.settings.offering_refresh_interval))
+                    hurries = event.kind == "listed"
+                    self._plan(
+                        address, followed, 0 if hurries else max(status.not_before, self._now() + int(1000 * pause))
+                    )
+
+    def transform(self, electron: Electron) -> None:
+        """Plan the fetch of an address, or withdraw its offering if it was delisted."""
+        event = records.from_text(electron.value, AddressEvent)
+        address, partition = str(electron.key), electron.partition or 0
+        with self._lock:
+            if partition in self._replaying:
+                self._replaying[partition][address] = event
+            elif event.kind == "delisted":
+                self._withdraw_delisted(address)
+            else:
+                self._heed(address, partition, event)
+
+    def _heed(self, address: str, partition: int, event: AddressEvent) -> None:
+        followed = self._followed.setdefault(address, Followed(partition, event, self._statuses.get(address)))
+        status = followed.status
+        # A replayed dead letter is older than the status, and wants a fetch at once.
+        is_due = event.kind == "listed" or (status is not None and event.at <= status.event_at)
+        followed.event = event
+        if not is_due and (followed.fetch or (status is not None and self._now() < status.not_before)):
+            return
+        self._plan(address, followed, afresh=is_due)
+
+    def _plan(self, address: str, followed: Followed, due: int = 0, afresh: bool = False) -> None:
+        """Plan the next fetch of an address; one that waits or is under way counts no more."""
+        status = followed.status
+        failures, timeouts = (status.failures, status.timeouts) if status else (0, 0)
+        fetch = Fetch(address, LEDGER_HOST, failures, timeouts, afresh)
+        followed.fetch = fetch
+        self._queue.put(fetch, due / 1000)
+
+    def _is_lost(self, address: str, status: AddressStatus) -> bool:
+        return status.state in ("fetched", "stale") and self._emitted.known(address) is None
+
+    def _withdraw_delisted(self, address: str) -> None:
+        followed = self._followed.pop(address, None)
+        self._followed.answered_at.pop(address, None)
+        self._emitted.withdraw(address)
+        if (followed is not None and followed.status is not None) or address in self._statuses:
+            self.send(Electron(address, None, topic=self._status_topic))
+
+    # Requests
+
+    def _work(self) -> None:
+        while not self.stopping:
+            self._work_once(wait=0.5)
+
+    def _work_once(self, wait: float = 0.0) -> bool:
+        """Make the next request, and return whether there was one."""
+        fetch = self._queue.take()
+        self._outcomes.confirm_offerings(at_once=fetch is None)
+        fetch = fetch or self._queue.take(wait)
+        if fetch is None:
+            return False
+        with self._lock:
+            followed = self._followed.get(fetch.address)
+        if followed is None or followed.fetch is not fetch or self._fetch(fetch, followed):
+            self._queue.done(fetch)
+        return True
+
+    def _fetch(self, fetch: Fetch, followed: Followed) -> bool:
+        """Ask the ledger, and then the provider; return false if the request has to wait for the provider's turn."""
+        try:
+            if fetch.host == LEDGER_HOST:
+                followed.entry = self._timed(fetch, lambda timeout: self._ledger.entry(fetch.address, timeout))
+                if not self._queue.move(fetch, host_of(followed.entry.description_uri)):
+                    return False
+            self._describe(fetch, followed, self._timed(fetch, lambda timeout: self._ask(fetch, followed, timeout)))
+        except (RejectedError, UnsafeError) as error:
+            self._outcomes.rejected(fetch, followed, error, digest(str(error)))
+        except StoppedError:
+            pass
+        except Exception as error:  # whatever it is, it must not end the thread, nor lose the address
+            self._outcomes.failed(fetch, followed, error)
+        return True
+
+    def _timed(self, fetch: Fetch, request: Callable[[float], Answer]) -> Answer:
+        """Make a request, and note whether its host was quick."""
+        started = time.monotonic()
+        try:
+            return request(self._queue.timeout(fetch, self.settings.offering_desc_timeout))
+        except NoAnswerInTimeError:
+            self._queue.timed_out(fetch)
+            started = 0.0
+            raise
+        finally:
+            if started:
+                self._queue.answered(fetch, time.monotonic() - started)
+
+    def _ask(self, fetch: Fetch, followed: Followed, timeout: float) -> Response:
+        """Ask the provider for the description, or for a change of it."""
         headers = {"Accept": _ACCEPT}
-        if known is not None and (known.owner, known.name, known.source) == (entry.owner, entry.name, source):
-            etag = self._validators.get(_validator_key(source, known.digest)) or known.etag
-            if etag:
-                headers["If-None-Match"] = etag
-        response = self._web.request("GET", source, headers=headers)
-        if response.status == 304 and "If-None-Match" in headers:
-            return None
-        if response.status != 200:
-            raise DescriptionMissingError(f"{source} answers with status {response.status}")
+        status = followed.status
+        if status is not None and self._can_stay(fetch, followed, status):
+            if status.etag:
+                headers["If-None-Match"] = status.etag
+            if status.last_modified:
+                headers["If-Modified-Since"] = status.last_modified
+        response = self._web.request("GET", followed.entry.description_uri, headers=headers, timeout=timeout)
+        self._outcomes.last_answer = self._now()
+        if response.status == 304 and len(headers) == 1:
+            raise DescriptionMissingError(
+                f"{shown_url(response.url)} answers with status 304, though without being asked for a change"
+            )
         return response
 
-    def _verify(self, address: str, entry: LedgerEntry, body: bytes) -> None:
-        """Compare a description, as its provider serves it, with the SHA-256 that the ledger has of it.
-
-        Raises:
-            RejectedError: It is another one, and the settings refuse that.
-        """
-        if not entry.description_hash or self.settings.verify_description_hash == "off":
-            return
-        found = hashlib.sha256(body).hexdigest()
-        if found == entry.description_hash.strip().lower():
-            return
-        problem = (
-            f"{entry.description_uri} of {address} has the hash {found}, but the ledger says "
-            f"{entry.description_hash[:100]!r}: its provider has changed it since it was listed"
+    def _can_stay(self, fetch: Fetch, followed: Followed, status: AddressStatus) -> bool:
+        """Tell whether the outcome of the last description holds as long as that description does."""
+        if status.judged != followed.judged(self._reader.digest):
+            return False
+        # A failure after a refusal has hidden the reason of the refusal.
+        return (
+            not (fetch.afresh or status.next_try) if status.rejected else self._emitted.known(fetch.address) is not None
         )
-        if self.settings.verify_description_hash == "enforce":
-            raise RejectedError(f"{problem}; VERIFY_DESCRIPTION_HASH=enforce refuses it")
-        self.logger.log(problem, level="warning")
 
-    def _emit(self, address: str, entry: LedgerEntry, description: Description, etag: str) -> list[Electron]:
-        known = self._known(address)
-        if etag:
-            self._validators.put(_validator_key(entry.description_uri, description.digest), etag, _VALIDATORS_KEPT)
-        found = OfferingHead(
-            graph=description.graph,
-            digest=description.digest,
-            claimed_at=known.claimed_at if known and known.graph == description.graph else now_in_milliseconds(),
-            owner=entry.owner,
-            name=entry.name,
-            source=entry.description_uri,
-            etag=etag,
+    # Outcomes
+
+    def _describe(self, fetch: Fetch, followed: Followed, response: Response) -> None:
+        """Emit the offering that a provider's answer describes."""
+        status, entry = followed.status, followed.entry
+        if response.status == 410:
+            self._outcomes.failed(
+                fetch,
+                followed,
+                DescriptionMissingError(f"{shown_url(response.url)} answers with status 410"),
+                gone=True,
+            )
+            return
+        if response.status not in (200, 304):
+            pause = retry_after(response.headers, self.now(), _LONGEST_RETRY_AFTER)
+            if response.status == 429:
+                self._queue.pause(fetch, pause or _TOO_MANY_REQUESTS_PAUSE)
+                pause = pause or _TOO_MANY_REQUESTS_PAUSE
+            error = DescriptionMissingError(f"{shown_url(response.url)} answers with status {response.status}")
+            self._outcomes.failed(fetch, followed, error, pause)
+            return
+        content = digest(response.url, response.body) if response.status == 200 else ""
+        if status is not None and self._can_stay(fetch, followed, status) and content in ("", status.content):
+            if status.rejected:
+                self._outcomes.rejected(fetch, followed, RejectedError(status.error), status.content, status.hash_check)
+            else:
+                self._outcomes.succeeded(fetch, followed, response, status.graph, status.content, status.hash_check)
+            return
+        check = self._reader.compare_hash(entry, response.body)
+        try:
+            description = self._reader.read(fetch.address, entry, response, check)
+        except RejectedError as error:
+            self._outcomes.rejected(fetch, followed, error, content, check, response)
+            return
+        with self._lock:
+            if self._followed.is_current(fetch, followed):
+                etag = response.headers.get("etag", "")
+                electrons = self._emitted.changes(fetch.address, followed, description, etag)
+                self._outcomes.succeeded(fetch, followed, response, description.graph, content, check, electrons)
+
+    def _is_own(self, host: str) -> bool:
+        own = self.settings.offering_own_hosts
+        return (
+            host in (LEDGER_HOST, host_of(self.settings.dlt_base_url)) or host in own or host.rpartition(":")[0] in own
         )
-        if known is not None and msgspec.structs.replace(known, etag=etag) == found:
-            return []
-        electrons = []
-        if known is not None and known.graph != description.graph:
-            electrons.append(self._tombstone(address, known.graph))
-        offering = Offering(triples=description.triples, **msgspec.structs.asdict(found))
-        electrons.append(Electron(address, records.to_text(offering), partition=self._partition(description.graph)))
-        self._remember(address, found)
-        return electrons
 
-    def _withdraw(self, address: str) -> list[Electron]:
-        known = self._known(address)
-        if known is None:
-            return []
-        self._remember(address, None)
-        return [self._tombstone(address, known.graph)]
-
-    def _tombstone(self, address: str, graph: str) -> Electron:
-        return Electron(address, None, partition=self._partition(graph))
-
-    def _partition(self, graph: str) -> int:
-        return topics.graph_partition(graph, self._partitions)
-
-    # The offerings emitted so far: those read back from the topic, and newer ones of this instance.
-
-    def _known(self, address: str) -> OfferingHead | None:
-        with self._lock:
-            if address in self._emitted:
-                return self._emitted[address]
-            return self._offerings.get(address)
-
-    def _remember(self, address: str, known: OfferingHead | None) -> None:
-        with self._lock:
-            self._emitted[address] = known
-
-    def _read_back(self, address: str, _old: OfferingHead | None, new: OfferingHead | None) -> None:
-        with self._lock:
-            if address in self._emitted and self._emitted[address] == new:
-                del self._emitted[address]
+    def _now(self) -> int:
+        return int(1000 * self.now())
 
 
-class DescriptionMissingError(Exception):
+class DescriptionMissingError(WebError):
     """The provider does not serve the description now, but may later."""
-
-
-def read_contexts(path: str) -> dict[str, Any]:
-    """Read the JSON-LD contexts that the operator provides.
-
-    Args:
-        path: A JSON file ``{"https://example.org/context": "file.jsonld", …}``, files relative to it; empty for none.
-
-    Raises:
-        UsageError: One of the files cannot be read.
-    """
-    if not path:
-        return {}
-    folder = Path(path).parent
-    try:
-        files = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, str])
-        return {url: msgspec.json.decode((folder / name).read_bytes()) for url, name in files.items()}
-    except (OSError, *NOT_JSON) as error:
-        raise UsageError(
-            f'JSONLD_CONTEXTS="{path}" should be a JSON file that maps the URLs of contexts to JSON files: {error}'
-        ) from error
-
-
-def _validator_key(source: str, digest: str) -> str:
-    """Return the cache key of an entity tag, which is valid only for its own provider."""
-    return f"etag {digest} {source}"
 
 
 if __name__ == "__main__":

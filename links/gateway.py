@@ -8,22 +8,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from catena_core import Electron
 from catena_core.errors import UsageError
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.gateway.api.app import create_app
-from topology.gateway.api.server import make_server
+from topology.gateway.api.metrics import CatalogueMetrics, QueryMetrics
+from topology.gateway.api.server import GatewayServer, make_server, port_of
 from topology.gateway.engine_factory import make_engine
 from topology.gateway.fixed.catalogue import FixedCatalogue
+from topology.gateway.guarding.guard import on_admin_port
+from topology.gateway.guarding.guard_factory import make_guard
 from topology.gateway.replicas.inventory import GraphInventory
+from topology.gateway.replicas.lost import LossReports
 from topology.gateway.replicas.ranking import decode_replica
 from topology.gateway.replicas.selector import ReplicaSelector
 from topology.membership import CatalogueList
+from topology.records import AddressEvent, AddressStatus, Inspection
 from topology.ring import RingView
 from topology.settings import Mode
 
 if TYPE_CHECKING:
     import flask
+    from _typeshed.wsgi import WSGIApplication
+
+
+# Seconds between two looks at the graphs that nodes have lost.
+_LOSS_INTERVAL = 2.0
+_ADMIN_THREADS = 4
 
 
 class Gateway(CatalogueLink):
@@ -38,25 +50,26 @@ class Gateway(CatalogueLink):
 
     Settings: HOST_ADDRESS (0.0.0.0), HOST_PORT (3030), SPARQL_TIMEOUT (60 s), NODE_TIMEOUT (10 s), SPARQL_PARTIAL (1),
     SPARQL_CACHE_TTL (60 s; without Kafka 0), SPARQL_WORKERS (2), SPARQL_MEMORY (4096 MiB), SPARQL_RESULT_MAX_BYTES,
-    SPARQL_SERVICES; for a fixed set of nodes OPERATOR_PROVIDED, CATALOGUE_LIST, NODE_HEALTH_CHECK_INTERVAL (30 s).
+    SPARQL_SERVICES, GATEWAY_VIEW (1), GATEWAY_VIEW_BYTES (1 GiB); for clients GATEWAY_URL, GATEWAY_API_KEYS_FILE,
+    GATEWAY_OIDC_ISSUER, GATEWAY_OIDC_AUDIENCE, GATEWAY_OPEN_READING (1), GATEWAY_RATE_LIMIT (0), GATEWAY_TRUSTED_PROXIES,
+    GATEWAY_ADMIN_PORT; for a fixed set of nodes OPERATOR_PROVIDED, CATALOGUE_LIST, NODE_HEALTH_CHECK_INTERVAL (30 s).
     """
-
-    inputs = (topics.RING, topics.OFFERINGS, topics.PLACEMENTS)
 
     def setup(self) -> None:
         """Follow the nodes and their graphs, and take the port."""
         super().setup()
         settings = self.settings
         self._is_fixed = self.kafka_endpoint is None and settings.mode is Mode.OPERATOR
-        self._engine = make_engine(settings, self.logger, has_topics=not self._is_fixed)
         self._app = self._over_fixed_nodes() if self._is_fixed else self._over_catalogue()
-        try:
-            self._server = make_server(self._app, settings.host_address, settings.host_port)
-        except OSError as error:
-            raise UsageError(
-                f"cannot listen on {settings.host_address}:{settings.host_port} ({error.strerror}); "
-                "choose another with HOST_ADDRESS and HOST_PORT, for instance HOST_PORT=8080"
-            ) from error
+        make_guard(settings, self.logger).protect(self._app)
+        QueryMetrics(self.metrics_registry).observe(self._app)
+        self._servers = [self._listen(self._app, settings.host_port, "HOST_PORT")]
+        if settings.gateway_admin_port is not None:
+            self._servers.append(
+                self._listen(
+                    on_admin_port(self._app), settings.gateway_admin_port, "GATEWAY_ADMIN_PORT", _ADMIN_THREADS
+                )
+            )
 
     def generator(self) -> None:
         """Serve until the link stops."""
@@ -67,15 +80,19 @@ class Gateway(CatalogueLink):
             self._selector.snapshot()  # the first one takes longest
             self._polls_nodes = True  # all earlier placements are known now
             self._inventory.follow(self.ring)
-        port = getattr(self._server, "effective_port", self.settings.host_port)  # HOST_PORT=0 takes any free port
-        self.logger.log(f"serving on {self.settings.host_address}:{port}")
-        self._server.run()
+            self._engine.follow(self._selector.snapshot)
+        host = self.settings.host_address
+        self.logger.log(f"serving on {host}:{port_of(self._servers[0])}")
+        for server in self._servers[1:]:
+            self.logger.log(f"serving the admin part on {host}:{port_of(server)}")
+            self.launch_thread(server.run)
+        self._servers[0].run()
 
     def finish(self) -> None:
         """Let requests under way end, and stop serving."""
-        if hasattr(self, "_server"):
-            self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
-            self._server.close()
+        for server in getattr(self, "_servers", ()):
+            server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
+            server.close()
         if hasattr(self, "_fixed"):
             self._fixed.close()
         if hasattr(self, "_inventory"):
@@ -83,14 +100,25 @@ class Gateway(CatalogueLink):
         if hasattr(self, "_engine"):
             self._engine.close()
 
+    def _listen(self, app: WSGIApplication, port: int, setting: str, threads: int = 32) -> GatewayServer:
+        try:
+            return make_server(app, self.settings.host_address, port, threads=threads)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {self.settings.host_address}:{port} ({error.strerror}); "
+                f"choose another with HOST_ADDRESS and {setting}, for instance {setting}=8080"
+            ) from error
+
     # The two catalogues: that of the topics, and that of fixed nodes
 
     def _over_catalogue(self) -> flask.Flask:
         """Follow the topics, which say where graphs were placed; ask the nodes only for unmanaged and lost graphs."""
-        _ring_topic, offerings, placements = self.input_topics
         selector = ReplicaSelector(lambda: self.ring, lambda: inventory.graphs_by_node())
-        inventory = GraphInventory(self.settings.node_timeout, self.logger, on_change=selector.nodes_changed)
+        inventory = GraphInventory(
+            self.settings.node_timeout, self.logger, on_change=selector.nodes_changed, access=self.access.nodes
+        )
         self._selector, self._inventory, self._polls_nodes = selector, inventory, False
+        has_view = self.settings.gateway_view
 
         def changed(ring: RingView) -> None:
             if self._polls_nodes:
@@ -105,13 +133,41 @@ class Gateway(CatalogueLink):
                 "OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json (examples/catalogue_list.json shows one)"
             ) from error
         selector.claims = self.table(
-            offerings,
-            decode=records.read_head,
+            topics.OFFERINGS,
+            decode=records.read_compressed if has_view else records.read_head,
             accept=records.is_newer_claim,
             on_change=selector.claim_changed,
         )
-        selector.replicas = self.table(placements, decode=decode_replica, on_change=selector.replica_changed)
-        return create_app(self._engine, selector, lambda: self.ring, partial_answers=self.settings.sparql_partial)
+        selector.replicas = self.table(topics.PLACEMENTS, decode=decode_replica, on_change=selector.replica_changed)
+        selector.statuses = self.table(
+            topics.STATUSES,
+            decode=lambda _address, value: records.from_text(value, AddressStatus),
+            on_change=selector.status_changed,
+        )
+        selector.events = self.table(
+            topics.ADDRESSES,
+            decode=lambda _address, value: records.from_text(value, AddressEvent),
+            on_change=selector.status_changed,
+        )
+        inspections = self.table(topics.INSPECTIONS, decode=lambda _key, value: records.from_text(value, Inspection))
+        reports = LossReports(lambda loss: self.send(Electron(loss.node, records.to_text(loss), topic=topics.LOSSES)))
+        self.loop(lambda: reports.report(selector.lost_by_node()), interval=_LOSS_INTERVAL, wait=True)
+        self._engine = make_engine(
+            self.settings,
+            self.logger,
+            has_topics=True,
+            access=self.access.nodes,
+            contents=selector if has_view else None,
+        )
+        self.metrics_registry.register(CatalogueMetrics(selector, lambda: self.ring))
+        return create_app(
+            self._engine,
+            selector,
+            lambda: self.ring,
+            partial_answers=self.settings.sparql_partial,
+            inspections=inspections,
+            url=self.settings.gateway_url,
+        )
 
     def _over_fixed_nodes(self) -> flask.Flask:
         """Ask the nodes of a list for their health and graphs."""
@@ -121,8 +177,17 @@ class Gateway(CatalogueLink):
             settings.node_health_check_interval,
             settings.node_timeout,
             self.logger,
+            self.access,
         )
-        return create_app(self._engine, fixed.selector, lambda: fixed.ring, partial_answers=settings.sparql_partial)
+        self._engine = make_engine(settings, self.logger, has_topics=False, access=self.access.nodes)
+        return create_app(
+            self._engine,
+            fixed.selector,
+            lambda: fixed.ring,
+            partial_answers=settings.sparql_partial,
+            refresh=fixed.refresh,
+            url=settings.gateway_url,
+        )
 
 
 if __name__ == "__main__":

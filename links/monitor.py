@@ -5,29 +5,42 @@ Run it alone with ``python links/monitor.py -k localhost:9092``; start more of i
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import msgspec
+
 from catena_core import Electron
+from catena_core.errors import CatenaError
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.clients.http import WebClient
+from topology.hold_down import HoldDown
 from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes
 from topology.node_health import NodeHealth
-from topology.records import RING_KEY, Node, OfferingHead, Ring
+from topology.records import RING_KEY, Endpoints, Node, OfferingHead, Ring
+from topology.ring_publisher import FencedError, NotPublishedError, RingPublisher
 from topology.settings import Mode
 
 _MOST_AT_ONCE = 64
 
 
-class Watch:
-    """A node's health, and the schedule of its checks."""
+# Seconds until a monitor that could not publish takes over once more. One that was relieved knows it by then.
+_AGAIN_AFTER_FAILURE, _AGAIN_AFTER_FENCING = 1.0, 15.0
 
-    def __init__(self, health: NodeHealth) -> None:
+
+class Watch:
+    """A node's health, the schedule of its checks, and its hold-down."""
+
+    def __init__(self, health: NodeHealth, hold_down: HoldDown) -> None:
         self.health = health
+        self.hold_down = hold_down
+        self.shown_until = hold_down.until
+        self.silent_since: float | None = None
         self.check: Future[None] | None = None
         self.next_check = 0.0
 
@@ -36,8 +49,11 @@ class Monitor(CatalogueLink):
     """Checks every node's health and publishes the ring, with a new epoch for each change.
 
     A node that falls silent becomes suspect and keeps its place for a grace period. After that it is down, and its graphs move
-    to others. The checks run side by side, so a hung node delays no other. The one partition of the ring's topic belongs to one
-    instance at a time: that instance watches.
+    to others. A node that comes and goes repeatedly is taken up again only after growing pauses. A draining node keeps its
+    graphs until others hold them. The checks run side by side, so a hung node delays no other.
+
+    The one partition of the ring's topic belongs to one instance at a time: that instance watches. It publishes in transactions
+    of one name, so Kafka refuses the ring of an instance that was relieved and does not know it.
 
     Settings: OPERATOR_PROVIDED with CATALOGUE_LIST, CENTRALISED with GC_URL and GC_PORT, or NODE_URL_TEMPLATE;
     NODE_HEALTH_CHECK_INTERVAL (30 s), NODE_TIMEOUT (10 s), NODE_GRACE_PERIOD (60 s), NODE_PROTOCOL,
@@ -52,16 +68,34 @@ class Monitor(CatalogueLink):
         """Prepare the source of the nodes that the settings name."""
         super().setup()
         settings = self.settings
-        self._web = WebClient(settings.node_timeout)
+        self._web = WebClient(settings.node_timeout, access=self.access.nodes)
         self._workers = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="check")
         self._ring: Ring | None = None
         self._leading = threading.Event()
-        self._watches: dict[Member, Watch] = {}
+        self._watches: dict[tuple[str, str, Endpoints], Watch] = {}
         self._last_error = ""
+        self._lead_again_at = math.inf
+        self._published = self.table(
+            topics.RING, decode=lambda _, value: records.from_text(value, Ring), accept=records.is_newer_ring
+        )
+        self._drains = self.table(topics.DRAINS)
+        self._publisher = (
+            RingPublisher(
+                self.kafka_endpoint,
+                f"{self.consumer_group}.{topics.RING}",
+                topics.RING,
+                self.logger,
+                self.options.properties,
+            )
+            if self.kafka_endpoint
+            else None
+        )
         if settings.mode is Mode.OPERATOR:
             self._list = CatalogueList(settings.catalogue_list)
+            self._list.credentials = self.access.credentials
+            self._list.members()  # a list that is broken from the start ends the link
         elif settings.mode is Mode.OWNERS:
-            self._owners = OwnersNodes(settings, self._web)
+            self._owners = OwnersNodes(settings, WebClient(settings.node_timeout, access=self.access.providers))
             self._sources = self.table(topics.OFFERINGS, decode=_owner_and_source)
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
@@ -70,38 +104,64 @@ class Monitor(CatalogueLink):
     def replayed(self, partition: tuple[str, int]) -> None:
         """Start to watch, now that the last published ring is known."""
         self._watches = {}
-        self._leading.set()
-        self.logger.log("watching the nodes")
+        self._lead()
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Leave the watch to another instance."""
         self._leading.clear()
+        self._lead_again_at = math.inf
+
+    def _lead(self) -> None:
+        """Become the only instance that can publish, and read what others published before."""
+        self._lead_again_at = math.inf
+        try:
+            if self._publisher is not None:
+                self._publisher.take_over()
+            self._published.catch_up()
+        except CatenaError as error:
+            self._stand_by(error, _AGAIN_AFTER_FAILURE)
+            return
+        self._remember(self._published.get(RING_KEY))
+        self._leading.set()
+        self.logger.log("watching the nodes")
+
+    def _stand_by(self, error: CatenaError, seconds: float) -> None:
+        self._leading.clear()
+        self._lead_again_at = time.monotonic() + seconds
+        self.logger.log(f"{error}; standing by", level="warning")
+
+    def _remember(self, ring: Ring | None) -> None:
+        if ring is not None and (self._ring is None or ring.epoch > self._ring.epoch):
+            self._ring = ring
 
     def transform(self, electron: Electron) -> None:
         """Remember a published ring."""
         if electron.key == RING_KEY and electron.value is not None:
-            ring = records.from_text(electron.value, Ring)
-            if self._ring is None or ring.epoch > self._ring.epoch:
-                self._ring = ring
+            self._remember(records.from_text(electron.value, Ring))
 
     def generator(self) -> None:
         """Start the checks that are due, and publish the ring if it has changed."""
         if not self._leading.wait(0.2):
+            if time.monotonic() >= self._lead_again_at:
+                self._lead_again_at = math.inf
+                self.submit(self._lead)
             return
         members = self._members()
+        self.access.credentials.follow(members)
         now = time.monotonic()
         for member in members:
-            watch = self._watches.get(member)
+            watch = self._watches.get(_watched(member))
             if watch is None:
-                watch = self._watches[member] = Watch(
-                    NodeHealth(member, self._web, self.logger, self.settings.node_protocol)
+                watch = self._watches[_watched(member)] = Watch(
+                    NodeHealth(member, self._web, self.logger, self.settings.node_protocol),
+                    HoldDown(self.settings.node_health_check_interval, now, self._held_down_until(member, now)),
                 )
             if watch.check is None and now >= watch.next_check:
                 watch.next_check = now + self.settings.node_health_check_interval
                 watch.check = self._workers.submit(watch.health.check)
             elif watch.check is not None and watch.check.done():
                 watch.check = None
-        for gone in self._watches.keys() - set(members):
+        for gone in self._watches.keys() - set(map(_watched, members)):
             del self._watches[gone]
         self.submit(self._publish, members)
         self.wait(min(0.1, self.settings.node_health_check_interval / 4))
@@ -117,7 +177,7 @@ class Monitor(CatalogueLink):
         mode = self.settings.mode
         if mode is Mode.CENTRALISED:
             return (Member("global-catalogue", self.settings.global_catalogue_url),)
-        on_ring = tuple(Member(node.id, node.url) for node in self._ring.nodes) if self._ring else ()
+        on_ring = tuple(Member(node.id, node.url, node.weight) for node in self._ring.nodes) if self._ring else ()
         if mode is Mode.OWNERS:
             members = self._owners.members(self._sources.copy().values())
             # No node leaves the ring only because its owner's provider has not named its address yet.
@@ -129,10 +189,20 @@ class Monitor(CatalogueLink):
             if str(error) != self._last_error:
                 self._last_error = str(error)
                 self.logger.log(f"{error}; the nodes stay as they are", level="error")
-            return on_ring
+            return (
+                tuple(Member(node.id, node.url, node.weight, node.endpoints) for node in self._ring.nodes)
+                if self._ring
+                else ()
+            )
         return members
 
     # The ring
+
+    def _held_down_until(self, member: Member, now: float) -> float:
+        """Return when a hold-down ends that another monitor began, on the monotonic clock; 0 if there is none."""
+        ends = [node.held_down_until for node in self._ring.nodes if node.id == member.id] if self._ring else []
+        seconds = ends[0] / 1000 - time.time() if ends else 0.0
+        return now + seconds if seconds > 0 else 0.0
 
     def _publish(self, members: tuple[Member, ...]) -> None:
         """Publish the ring if it differs from the last one."""
@@ -153,28 +223,66 @@ class Monitor(CatalogueLink):
             return  # the first ring waits for every node's first check, or the quickest node would get everything
         if self._ring is not None and _same(ring, self._ring):
             return
+        try:
+            if self._publisher is None:
+                self.send(Electron(RING_KEY, records.to_text(ring)))
+            else:
+                self._publisher.publish(ring)
+        except FencedError as error:
+            self._stand_by(error, _AGAIN_AFTER_FENCING)
+            return
+        except NotPublishedError as error:
+            self._stand_by(error, _AGAIN_AFTER_FAILURE)
+            return
         self._ring = ring
-        self.send(Electron(RING_KEY, records.to_text(ring)))
-        states = ", ".join(f"{node.id} {node.state}" for node in nodes)
+        states = ", ".join(f"{node.id} {node.state}{' (draining)' * node.draining}" for node in nodes)
         self.logger.log(f"ring epoch {epoch}: {states or 'no nodes'}")
 
     def _next_state(self, member: Member, before: Node | None, epoch: int) -> Node | None:
         """Return the node as the ring should show it; ``None`` for a new node before its first check."""
-        health = self._watches[member].health if member in self._watches else None
-        if health is None or health.is_healthy is None:
-            return before
-        if before is not None and before.url != member.url:
-            before = None
-        if health.is_healthy:
-            returned = before is None or before.state != "up"
-            protocol = health.protocol or (before.protocol if before else "sedimark")
-            since = epoch if returned or before is None else before.since
-            return Node(member.id, member.url, "up", since, protocol)
-        if before is None:
-            return Node(member.id, member.url, "down")
-        silent_for = time.monotonic() - health.last_answer
-        over = before.state == "down" or silent_for >= self.settings.node_grace_period
-        return Node(member.id, member.url, "down" if over else "suspect", before.since, before.protocol)
+        watch = self._watches.get(_watched(member))
+        draining = member.id in self._drains
+        if watch is None or watch.health.is_healthy is None:
+            return before and msgspec.structs.replace(before, weight=member.weight, draining=draining)
+        is_new = before is None or before.url != member.url
+        node = Node(member.id, member.url, "down") if before is None or is_new else before
+        node = msgspec.structs.replace(
+            node,
+            weight=member.weight,
+            draining=draining,
+            protocol=watch.health.protocol or node.protocol,
+            endpoints=watch.health.endpoints if watch.health.is_healthy else node.endpoints,
+            problem=watch.health.problem,
+        )
+        if is_new:
+            return msgspec.structs.replace(node, state="up", since=epoch) if watch.health.is_healthy else node
+        return self._judge(watch, node, epoch)
+
+    def _judge(self, watch: Watch, node: Node, epoch: int) -> Node:
+        """Return a known node in the state that follows from its checks."""
+        now = time.monotonic()
+        health, hold_down = watch.health, watch.hold_down
+        if health.is_healthy and node.state == "up":
+            return node
+        if health.is_healthy and hold_down.may_return(now):
+            watch.silent_since = None
+            return msgspec.structs.replace(node, state="up", since=epoch, held_down_until=0)
+        if health.is_healthy and hold_down.until != watch.shown_until:
+            watch.shown_until = hold_down.until
+            until = int((time.time() + hold_down.until - now) * 1000)
+            node = msgspec.structs.replace(node, held_down_until=until)
+        elif not health.is_healthy:
+            if node.state == "up":
+                hold_down.leave(now)
+            hold_down.fail()
+        if watch.silent_since is None:
+            watch.silent_since = health.last_answer
+        over = node.state == "down" or now - watch.silent_since >= self.settings.node_grace_period
+        return msgspec.structs.replace(node, state="down" if over else "suspect")
+
+
+def _watched(member: Member) -> tuple[str, str, Endpoints]:
+    return member.id, member.url, member.endpoints
 
 
 def _same(one: Ring, other: Ring) -> bool:

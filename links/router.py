@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from catena_core import Electron
+from catena_core.text import printable
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.records import REFUSED_DELETE, Offering, Placement, Write
@@ -27,6 +28,7 @@ class Claim:
     """An address's claim to a graph, with the graph's content compressed, since a router holds many."""
 
     digest: str
+    order: int
     claimed_at: int
     triples: bytes
 
@@ -54,8 +56,9 @@ class GraphState:
     pending: dict[str, Pending] = field(default_factory=dict)
 
     def winning_claim(self) -> tuple[str, Claim] | None:
-        """Return the address that claimed the graph first, with its claim."""
-        return min(self.claims.items(), key=lambda item: (item[1].claimed_at, item[0])) if self.claims else None
+        """Return the address that stands first in the ledger's listing, with its claim."""
+        address = records.first_claim(self.claims)
+        return None if address is None else (address, self.claims[address])
 
     def is_under_way(self, node: str, digest: str) -> bool:
         """Tell whether the same write to a node is pending and may still be acknowledged in time."""
@@ -150,13 +153,24 @@ class Router(CatalogueLink):
         if offering is not None:
             state.graph_of[address] = offering.graph
             state.graphs.setdefault(offering.graph, GraphState()).claims[address] = Claim(
-                offering.digest, offering.claimed_at, zlib.compress(offering.triples.encode(), 1)
+                offering.digest, offering.order, offering.claimed_at, zlib.compress(offering.triples.encode(), 1)
             )
             touched.add(offering.graph)
+            if before != offering.graph:
+                self._warn_of_rivals(state.graphs[offering.graph], offering.graph)
         assert electron.offset is not None
         for iri in touched:
             state.graphs[iri].version = max(state.graphs[iri].version, electron.offset)
         return touched
+
+    def _warn_of_rivals(self, graph: GraphState, iri: str) -> None:
+        owner = records.first_claim(graph.claims)
+        for rival in sorted(graph.claims.keys() - {owner}):
+            self.logger.log(
+                f"{printable(iri)} is described by {printable(str(owner))} and by {printable(rival)}: the first one owns it, "
+                "since it stands first in the ledger's listing; the description of the other one is not placed",
+                level="warning",
+            )
 
     def _apply_placement(self, state: PartitionState, electron: Electron) -> set[str]:
         node, iri = records.split_placement_key(str(electron.key))

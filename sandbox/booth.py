@@ -6,7 +6,7 @@ python -m sandbox.booth --port 8085 --count 100
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -25,33 +25,28 @@ MEBIBYTE = 1024 * 1024
 class LedgerRecord(msgspec.Struct, frozen=True):
     """The ledger's entry of an offering, as `GET /api/offerings/<address>` returns it."""
 
-    address: str
-    descriptionUri: str
-    descriptionHash: str
-    """SHA-256 of the description's bytes, in hexadecimal."""
     owner: str
+    """The EVM address of its provider."""
     name: str
+    """The last segment of its IRI."""
+    descriptionUri: str
+    description_hash: str
+    """SHA-256 of the description's bytes, in lower-case hexadecimal."""
 
 
 class Registration(msgspec.Struct, frozen=True):
     """The JSON body of `POST /api/offerings`, for an offering whose description another provider serves."""
 
     descriptionUri: str
-    owner: str
-    name: str
     descriptionHash: str = ""
-
-
-@dataclass(frozen=True)
-class ServedDocument:
-    """A JSON-LD document with its entity tag."""
-
-    document: bytes
-    etag: str
+    owner: str = made_up_offerings.owner_of("did:sandbox:booth")
+    name: str = ""
 
 
 class Booth:
-    """The ledger's records and the provider's descriptions, by ledger address, as bytes ready to send.
+    """The ledger's records and the provider's descriptions, as bytes ready to send.
+
+    Addresses are found in any case, as those of an EVM are.
 
     Args:
         listed: The offerings to list at first.
@@ -60,8 +55,9 @@ class Booth:
 
     def __init__(self, listed: list[SandboxOffering], url: str) -> None:
         self._url = url
-        self._records: dict[str, bytes] = {}
-        self._descriptions: dict[str, ServedDocument] = {}
+        self._addresses: dict[str, str] = {}
+        self._records: dict[str, LedgerRecord] = {}
+        self._descriptions: dict[str, bytes] = {}
         self._listing: bytes | None = None
         for offering in listed:
             self.list_offering(offering)
@@ -69,7 +65,7 @@ class Booth:
     def listing(self) -> bytes:
         """Return `{"addresses": […]}` in the order of listing."""
         if self._listing is None:
-            self._listing = msgspec.json.encode({"addresses": list(self._records)})
+            self._listing = msgspec.json.encode({"addresses": list(self._addresses.values())})
         return self._listing
 
     def record(self, address: str) -> bytes:
@@ -78,92 +74,111 @@ class Booth:
         Raises:
             KeyError: Nothing is listed at the address.
         """
-        return self._records[address]
+        return msgspec.json.encode(self._records[address.lower()])
 
-    def description(self, address: str) -> ServedDocument:
+    def description(self, address: str) -> bytes:
         """Return the description at the address.
 
         Raises:
             KeyError: There is none.
         """
-        return self._descriptions[address]
+        return self._descriptions[address.lower()]
 
     def list_offering(self, offering: SandboxOffering) -> str:
         """List an offering, serve its description, and return its address."""
-        digest = self._serve(offering.address, offering.description)
+        self._descriptions[offering.address.lower()] = offering.description
         uri = f"{self._url}/descriptions/{offering.address}"
-        return self._list(LedgerRecord(offering.address, uri, digest, offering.owner, offering.name))
+        return self._list(
+            offering.address, LedgerRecord(offering.owner, offering.name, uri, _sha256(offering.description))
+        )
 
     def register(self, registration: Registration) -> str:
         """List an offering that is described elsewhere, and return its address."""
+        uri = registration.descriptionUri
+        name = registration.name or made_up_offerings.name_of(uri)
         return self._list(
-            LedgerRecord(
-                self.free_address(registration.descriptionUri),
-                registration.descriptionUri,
-                registration.descriptionHash,
-                registration.owner,
-                registration.name,
-            )
+            self.free_address(uri), LedgerRecord(registration.owner, name, uri, registration.descriptionHash)
         )
 
     def free_address(self, iri: str) -> str:
         """Return the first free address for `iri`; a ledger lists the same thing twice under two addresses."""
         listing = 0
-        while (address := made_up_offerings.address_of(iri, listing)) in self._records:
+        while (address := made_up_offerings.address_of(iri, listing)).lower() in self._records:
             listing += 1
         return address
 
+    def take_down(self, address: str) -> None:
+        """Stop serving a description; the ledger lists its address for ever.
+
+        Raises:
+            KeyError: No description was served at the address.
+        """
+        del self._descriptions[address.lower()]
+
     def delist(self, address: str) -> None:
-        """Take an offering off the ledger, with its description.
+        """Take an offering off the ledger, with its description, which no real ledger does.
 
         Raises:
             KeyError: Nothing is listed at the address.
         """
-        del self._records[address]
-        self._descriptions.pop(address, None)
+        del self._records[address.lower()], self._addresses[address.lower()]
+        self._descriptions.pop(address.lower(), None)
         self._listing = None
 
     def replace_description(self, address: str, document: bytes) -> None:
-        """Serve another document, valid or not, and record its hash.
+        """Serve another document, valid or not, at the same address, and record its hash, which no real ledger does.
 
         Raises:
             KeyError: No description was served at the address.
         """
         self.description(address)
-        digest = self._serve(address, document)
-        record = msgspec.json.decode(self._records[address], type=LedgerRecord)
-        self._list(msgspec.structs.replace(record, descriptionHash=digest))
+        self._descriptions[address.lower()] = document
+        record = self._records[address.lower()]
+        self._records[address.lower()] = msgspec.structs.replace(record, description_hash=_sha256(document))
 
-    def _serve(self, address: str, document: bytes) -> str:
-        digest = hashlib.sha256(document).hexdigest()
-        self._descriptions[address] = ServedDocument(document, digest[:32])
-        return digest
-
-    def _list(self, record: LedgerRecord) -> str:
-        self._records[record.address] = msgspec.json.encode(record)
+    def _list(self, address: str, record: LedgerRecord) -> str:
+        self._addresses[address.lower()] = address
+        self._records[address.lower()] = record
         self._listing = None
-        return record.address
+        return address
+
+
+def _sha256(document: bytes) -> str:
+    return hashlib.sha256(document).hexdigest()
 
 
 class BoothApi:
-    """The booth's HTTP endpoints."""
+    """The booth's HTTP endpoints.
 
-    def __init__(self, booth: Booth, provider: str, catalogue_url: str | None) -> None:
+    Args:
+        booth: The records and descriptions.
+        provider: The provider's name.
+        catalogue_url: The provider's own catalogue node, if it has one.
+        lenient: Whether it delists, replaces descriptions in place, and sends entity tags, unlike real ones.
+    """
+
+    def __init__(self, booth: Booth, provider: str, catalogue_url: str | None, lenient: bool) -> None:
         self._booth = booth
+        self._lenient = lenient
         self._profile = {"name": provider} | ({"catalogue_url": catalogue_url} if catalogue_url else {})
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        return [
+        routes = [
             web.get("/api/offerings", self._list),
             web.post("/api/offerings", self._add),
             web.get("/api/offerings/{address}", self._look_up),
-            web.delete("/api/offerings/{address}", self._delist),
             web.get("/descriptions/{address}", self._describe),
-            web.put("/descriptions/{address}", self._replace),
+            web.delete("/descriptions/{address}", self._take_down),
             web.get("/profile", self._show_profile),
             web.get("/health", self._health),
         ]
+        if self._lenient:
+            routes += [
+                web.delete("/api/offerings/{address}", self._delist),
+                web.put("/descriptions/{address}", self._replace),
+            ]
+        return routes
 
     async def _list(self, request: web.Request) -> web.Response:
         return web.Response(body=self._booth.listing(), content_type="application/json")
@@ -173,7 +188,9 @@ class BoothApi:
         try:
             return web.Response(body=self._booth.record(address), content_type="application/json")
         except KeyError:
-            raise _unknown(address)
+            # As the DLT-Booth answers where the contract's call fails.
+            body = msgspec.json.encode({"error": f"Other error: nothing is listed at {address}"})
+            return web.Response(status=500, body=body, content_type="text/html", charset="utf-8")
 
     async def _describe(self, request: web.Request) -> web.Response:
         address = request.match_info["address"]
@@ -181,10 +198,21 @@ class BoothApi:
             description = self._booth.description(address)
         except KeyError:
             raise _unknown(address)
-        headers = {"ETag": f'"{description.etag}"'}
-        if _has_current(request.if_none_match, description.etag):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=description.document, content_type="application/ld+json", headers=headers)
+        headers = {}
+        if self._lenient:
+            etag = _sha256(description)[:32]
+            headers["ETag"] = f'"{etag}"'
+            if _has_current(request.if_none_match, etag):
+                return web.Response(status=304, headers=headers)
+        return web.Response(body=description, content_type="application/json", headers=headers)
+
+    async def _take_down(self, request: web.Request) -> web.Response:
+        address = request.match_info["address"]
+        try:
+            self._booth.take_down(address)
+        except KeyError:
+            raise _unknown(address)
+        return web.Response(status=204)
 
     async def _add(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -250,6 +278,7 @@ def create_app(
     provider: str = "Sandbox provider",
     catalogue_url: str | None = None,
     body_limit: int = MEBIBYTE,
+    lenient: bool = False,
 ) -> web.Application:
     """Make the booth's aiohttp application.
 
@@ -258,10 +287,11 @@ def create_app(
         provider: The provider's name.
         catalogue_url: The provider's own catalogue node, if it has one.
         body_limit: The largest request body, in bytes; larger ones are refused with 413.
+        lenient: Whether it delists, replaces descriptions in place, and sends entity tags, unlike real ones.
     """
     faults = FaultInjection(_is_followed)
     app = web.Application(middlewares=[errors_as_json, faults.middleware()], client_max_size=body_limit)
-    app.add_routes(BoothApi(booth, provider, catalogue_url).routes())
+    app.add_routes(BoothApi(booth, provider, catalogue_url, lenient).routes())
     app.add_routes(faults.routes())
     return app
 
@@ -290,6 +320,7 @@ def _is_followed(request: web.Request) -> bool:
 @click.option("--provider", default="Sandbox provider", help="The provider's name, for /profile.")
 @click.option("--catalogue-url", help="The provider's own catalogue node, for /profile.")
 @click.option("--body-limit", default=MEBIBYTE, type=click.IntRange(1), help="Largest description to accept, in bytes.")
+@click.option("--lenient", is_flag=True, help="Delist, replace descriptions in place, and send ETags: no real ones do.")
 def main(
     host: str,
     port: int,
@@ -300,23 +331,28 @@ def main(
     provider: str,
     catalogue_url: str | None,
     body_limit: int,
+    lenient: bool,
 ) -> None:
     """Run a small DLT-Booth and provider that lists offerings and serves their descriptions.
+
+    It answers as real ones do: the listing only grows, and an address that is not listed gives status 500. To edit an offering,
+    take the old one down and list the new one.
 
     \b
     GET    /api/offerings            {"addresses": [...]}
     GET    /api/offerings/ADDRESS    the ledger's entry of one
-    GET    /descriptions/ADDRESS     its JSON-LD description, with ETag
+    GET    /descriptions/ADDRESS     its JSON-LD description
     GET    /profile, /health
 
     \b
     To try it:
     POST   /api/offerings            lists a JSON-LD description; or, as application/json,
-                                     {"descriptionUri", "owner", "name"} of one served elsewhere
-    DELETE /api/offerings/ADDRESS    delists
-    PUT    /descriptions/ADDRESS     replaces a description
+                                     {"descriptionUri", "descriptionHash", "owner", "name"} of one served elsewhere
+    DELETE /descriptions/ADDRESS     takes a description down; the ledger goes on listing it
+    DELETE /api/offerings/ADDRESS    delists (only with --lenient)
+    PUT    /descriptions/ADDRESS     replaces a description (only with --lenient)
     PUT    /faults                   {"delay": seconds, "error_rate": 0..1, "status": 503,
-                                      "hang": false, "paths": ["/"]}
+                                      "hang": false, "paths": ["/"], "methods": []}
     """
     try:
         listed = made_up_offerings.load(file) if file else made_up_offerings.generate(count, seed)
@@ -324,7 +360,7 @@ def main(
         raise click.BadParameter(str(error), param_hint="--offerings")
     listening = listen(host, port)
     url = (public_url or url_of(listening)).rstrip("/")
-    run(create_app(Booth(listed, url), provider, catalogue_url, body_limit), listening, f"booth {url}/api")
+    run(create_app(Booth(listed, url), provider, catalogue_url, body_limit, lenient), listening, f"booth {url}/api")
 
 
 if __name__ == "__main__":

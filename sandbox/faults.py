@@ -22,11 +22,14 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Seconds that each request waits before it is served."""
     error_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0
     """The share of requests that get `status` as their answer."""
-    status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 503
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)] = 503
+    """A status below 400 pretends success: the request does nothing."""
     hang: bool = False
     """Requests get no answer until the faults are changed."""
     paths: tuple[str, ...] = ("/",)
     """The beginnings of the paths that the faults apply to."""
+    methods: tuple[str, ...] = ()
+    """The HTTP methods that they apply to; none means all."""
 
 
 class FaultInjection:
@@ -59,8 +62,13 @@ class FaultInjection:
         return inject
 
     def _is_hit(self, request: web.Request) -> bool:
-        path = request.path
-        return path != "/faults" and path.startswith(self._faults.paths) and self._applies_to(request)
+        path, methods = request.path, self._faults.methods
+        return (
+            path != "/faults"
+            and path.startswith(self._faults.paths)
+            and (not methods or request.method in methods)
+            and self._applies_to(request)
+        )
 
     async def _suffer(self, faults: Faults) -> None:
         if faults.hang:

@@ -42,7 +42,7 @@ class GraphStore:
     async def _put(self, request: web.Request) -> web.Response:
         graph, rdf_format, body = _graph(request), media.sent(request), await request.read()
         quick = rdf.is_quick(body, rdf_format)
-        if graph is not None and quick and format in SIMPLE_FORMATS:
+        if graph is not None and quick and rdf_format in SIMPLE_FORMATS:
             with _refusing_malformed(rdf_format):
                 if await self._storage.write(lambda: self._load_new(graph, body, rdf_format), quick):
                     return _stored(existed=isinstance(graph, DefaultGraph))

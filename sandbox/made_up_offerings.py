@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -14,6 +16,7 @@ import msgspec
 from pyoxigraph import BlankNode, Literal, NamedNode, RdfFormat, Triple, serialize
 
 from sandbox import rdf
+from sandbox.evm_address import with_checksum
 from sandbox.subjects import CITIES, LICENCES, ORGANISATIONS, SUBJECTS, City, Subject
 
 Json = dict[str, Any]
@@ -33,7 +36,6 @@ CONTEXT: Json = {
 OFFERINGS_PER_PROVIDER = 4
 FIRST_ISSUED = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
-_TITLE = NamedNode("http://purl.org/dc/terms/title")
 _ACCOUNT = NamedNode("https://schema.org/accountId")
 
 
@@ -42,10 +44,11 @@ class SandboxOffering:
     """An offering, with its ledger entry and its description."""
 
     address: str
-    """Its ledger address: `0x` and 40 hexadecimal digits, as an EVM address."""
+    """Its ledger address: that of a contract on an EVM, with the checksum of EIP-55."""
     owner: str
-    """The DID of its provider."""
+    """The EVM address of its provider."""
     name: str
+    """The last segment of its IRI."""
     iri: str
     description: bytes
     """Its JSON-LD document."""
@@ -66,7 +69,18 @@ def address_of(iri: str, listing: int = 0) -> str:
         iri: Its IRI.
         listing: The number of earlier listings of the same offering.
     """
-    return "0x" + _digest("address", iri, listing)[:40]
+    return with_checksum("0x" + _digest("address", iri, listing)[:40])
+
+
+@lru_cache(1024)
+def owner_of(did: str) -> str:
+    """Return the EVM address of a provider."""
+    return with_checksum("0x" + _digest("owner", did)[:40])
+
+
+def name_of(iri: str) -> str:
+    """Return the name that the ledger gives an offering: the last segment of its IRI, or all of it if it has none."""
+    return re.split("[/#:]", iri.rstrip("/#:"))[-1] or iri
 
 
 def generate(count: int, seed: int = 1) -> list[SandboxOffering]:
@@ -109,8 +123,8 @@ def split(document: bytes) -> list[SandboxOffering]:
 def _cut_out(iri: NamedNode, statements: list[rdf.Statement]) -> SandboxOffering:
     return SandboxOffering(
         address=address_of(iri.value),
-        owner=_literal(statements, _ACCOUNT) or "did:sandbox:unknown",
-        name=_literal((said for said in statements if said[0] == iri), _TITLE) or iri.value,
+        owner=owner_of(_literal(statements, _ACCOUNT) or "did:sandbox:unknown"),
+        name=name_of(iri.value),
         iri=iri.value,
         description=cast(bytes, serialize(_labelled(statements), format=RdfFormat.JSON_LD)),
     )
@@ -154,7 +168,7 @@ def _offering(provider: _Provider, index: int, seed: int) -> SandboxOffering:
     iri = f"{provider.origin}/offerings/{subject.slug}-{_digest('offering', seed, index)[:12]}"
     title = f"{subject.titles['en']} in {provider.city.name}"
     document = {"@context": CONTEXT, **_description(iri, title, subject, provider, random)}
-    return SandboxOffering(address_of(iri), provider.did, title, iri, msgspec.json.encode(document))
+    return SandboxOffering(address_of(iri), owner_of(provider.did), name_of(iri), iri, msgspec.json.encode(document))
 
 
 def _description(iri: str, title: str, subject: Subject, provider: _Provider, random: Random) -> Json:

@@ -89,7 +89,7 @@ def main(host: str, port: int, store: Path | None, body_limit: int, query_thread
     any        /catalogue/data                Graph Store Protocol: ?graph=IRI, ?default, or the whole dataset
     GET        /catalogue/health
     PUT        /faults                        {"delay": seconds, "error_rate": 0..1, "status": 503, "hang": false,
-                                               "paths": ["/"]}
+                                               "paths": ["/"], "methods": []}
     """
     listening = listen(host, port)
     try:

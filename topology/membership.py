@@ -6,19 +6,28 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Annotated, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
 from catena_core.errors import CatenaError
+from catena_core.text import split_credentials, without_credentials
 from topology.clients.http import UnsafeError, WebClient, WebError, check_address
+from topology.credentials import Credentials
 from topology.json_errors import NOT_JSON
+from topology.json_file import misspelt, read_json_object
+from topology.records import Endpoints
 from topology.settings import Settings
 
 _PROFILES_AT_ONCE = 32
 # Seconds until a provider that did not answer is asked again.
 _ASK_AGAIN_AFTER = 60.0
+# A stranger's address becomes a node's id: in topics, metrics and answers.
+_LONGEST_URL = 500
+
+
+_LONGEST_ID = 200
 
 
 class Member(NamedTuple):
@@ -27,10 +36,14 @@ class Member(NamedTuple):
     Attributes:
         id: Its name on the ring.
         url: Its endpoint.
+        weight: Its share of the graphs, beside a node of weight 1.
+        endpoints: Its endpoints, as far as they are given.
     """
 
     id: str
     url: str
+    weight: float = 1.0
+    endpoints: Endpoints = Endpoints()
 
 
 class MembershipError(CatenaError):
@@ -41,16 +54,27 @@ class _Entry(msgspec.Struct):
     catalogue_url: str = ""
     base_url: str = ""
     id: str = ""
+    weight: Annotated[float, msgspec.Meta(ge=0.01, le=100)] = 1.0
+    sparql: str = ""
+    graph_store: str = ""
+    update: str = ""
 
 
 class CatalogueList:
-    """The nodes that an operator names in a file: ``{"node_1": {"base_url", "catalogue_url", "id"}, …}``.
+    """The nodes that an operator names in a file: ``{"node_1": {"base_url", "catalogue_url", "id", "weight"}, …}``.
+
+    An entry may name paths that cannot be found by asking: ``sparql``, ``graph_store`` and ``update``, absolute or relative to
+    its ``catalogue_url``.
 
     Args:
         path: The file, which is read again after each change.
+
+    Attributes:
+        credentials: It gets the users and passwords that stand in the addresses; ``None`` drops them.
     """
 
     def __init__(self, path: str) -> None:
+        self.credentials: Credentials | None = None
         self._path = Path(path)
         self._seen: tuple[int, int] | None = None
         self._members: tuple[Member, ...] = ()
@@ -65,26 +89,29 @@ class CatalogueList:
             status = self._path.stat()
             seen = (status.st_mtime_ns, status.st_size)
             if seen != self._seen:
-                self._members = read_catalogue_list(self._path.read_bytes(), str(self._path))
+                self._members = read_catalogue_list(self._path.read_bytes(), str(self._path), self.credentials)
+                if self.credentials:
+                    self.credentials.follow(self._members)
                 self._seen = seen
         except OSError as error:
             raise MembershipError(f"the list of nodes {self._path} cannot be read: {error.strerror}") from error
         return self._members
 
 
-def read_catalogue_list(content: bytes, name: str) -> tuple[Member, ...]:
+def read_catalogue_list(content: bytes, name: str, credentials: Credentials | None = None) -> tuple[Member, ...]:
     """Read a list of nodes.
 
     Args:
         content: The file's content.
         name: Its name in error messages.
+        credentials: It gets the users and passwords that stand in the addresses.
 
     Raises:
         MembershipError: The content is no such list, repeats an id or an address, or lacks a usable address.
     """
     try:
-        entries = msgspec.json.decode(content, type=dict[str, _Entry])
-    except NOT_JSON as error:
+        entries = {key: _read_entry(key, value) for key, value in read_json_object(content).items()}
+    except (ValueError, RecursionError) as error:
         raise MembershipError(
             f"{name} is not a list of nodes: {error}; examples/catalogue_list.json shows one"
         ) from error
@@ -92,18 +119,70 @@ def read_catalogue_list(content: bytes, name: str) -> tuple[Member, ...]:
         raise MembershipError(f"{name} names no node; examples/catalogue_list.json shows how")
     members: dict[str, Member] = {}
     for key, entry in entries.items():
-        url = (entry.catalogue_url or (f"{entry.base_url.rstrip('/')}/catalogue" if entry.base_url else "")).rstrip("/")
-        member = Member(entry.id or key, url)
+        given = entry.catalogue_url or (f"{entry.base_url.rstrip('/')}/catalogue" if entry.base_url else "")
         try:
-            check_address(url)
+            check_address(given)
         except UnsafeError as error:
             raise MembershipError(f"{name}: {key} has no usable catalogue_url: {error}") from error
+        url, authorization = split_credentials(given.rstrip("/"))
+        if credentials:
+            credentials.add(url, authorization)
+        endpoints = _endpoints(entry, url, f"{name}: {key}")
+        if credentials:
+            for endpoint in filter(None, (endpoints.sparql, endpoints.graph_store, endpoints.update)):
+                if urlsplit(endpoint)[:2] == urlsplit(url)[:2]:
+                    credentials.add(endpoint, authorization)
+        member = Member(entry.id or key, url, entry.weight, endpoints)
         if member.id in members:
             raise MembershipError(f"{name} has two nodes with the id {member.id}; each needs its own")
-        if url in {other.url for other in members.values()}:
+        if _same_place(url) in {_same_place(other.url) for other in members.values()}:
             raise MembershipError(f"{name} has two nodes at {url}; they would be one, and two copies there only one")
         members[member.id] = member
     return tuple(members.values())
+
+
+def _read_entry(key: str, value: object) -> _Entry:
+    """Read one node.
+
+    Raises:
+        ValueError: It is none, or its id is no name.
+    """
+    try:
+        entry = msgspec.convert(value, _Entry)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{key}: {error}") from error
+    node = entry.id or key
+    if not node.strip() or not node.isprintable() or len(node) > _LONGEST_ID:
+        raise ValueError(f"{node[:_LONGEST_ID]!r} is no id; take one of 1 to {_LONGEST_ID} printable characters")
+    if isinstance(value, dict) and (typo := misspelt(value, _Entry.__struct_fields__)):
+        raise ValueError(f"{key}: there is no {typo[0]!r}; did you mean {typo[1]!r}?")
+    return entry
+
+
+def _same_place(url: str) -> str:
+    """Return a URL as its other spellings are written: the host in lower case, without the usual port."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port not in (None, {"http": 80, "https": 443}[parts.scheme]) else ""
+    return parts._replace(netloc=f"{parts.hostname}{port}").geturl()
+
+
+def _endpoints(entry: _Entry, url: str, where: str) -> Endpoints:
+    """Return the endpoints that an entry names, as absolute addresses without users and passwords.
+
+    Raises:
+        MembershipError: One of them is not an address.
+    """
+    found = {}
+    for name in ("sparql", "graph_store", "update"):
+        given = getattr(entry, name)
+        if given:
+            try:
+                address = urljoin(f"{url}/", given)
+                check_address(address)
+            except (UnsafeError, ValueError) as error:
+                raise MembershipError(f"{where} has no usable {name}: {error}") from error
+            found[name] = without_credentials(address).rstrip("/")
+    return Endpoints(**found)
 
 
 class _Owner:
@@ -143,7 +222,7 @@ class OwnersNodes:
         """
         for owner, source in sources:
             if owner and owner not in self._owners and _is_usable(source):
-                self._owners[owner] = _Owner(source)
+                self._owners[owner] = _Owner(without_credentials(source))
         for known in self._owners.values():
             self._follow_up(known)
         # The address is the id, so that all instances agree, whichever owner they met first.
@@ -194,9 +273,9 @@ class OwnersNodes:
             profile = msgspec.json.decode(response.body, type=dict[str, object])
             for name in ("catalogue_url", "catalogueUrl", "catalogue_endpoint", "catalogueEndpoint", "catalogue"):
                 url = profile.get(name)
-                if isinstance(url, str) and url:
+                if isinstance(url, str) and 0 < len(url) <= _LONGEST_URL:
                     check_address(url)
-                    return url.rstrip("/")
+                    return without_credentials(url).rstrip("/")
         except (UnsafeError, *NOT_JSON):
             return None
         return None

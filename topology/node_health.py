@@ -8,6 +8,7 @@ from typing import Literal
 from catena_core.monitoring.logs import LinkLogger
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient
+from topology.clients.node_discovery import UndetectedError, discover
 from topology.membership import Member
 from topology.records import NodeProtocol
 
@@ -19,12 +20,14 @@ class NodeHealth:
         member: The node.
         web: The HTTP client, whose time-out bounds a check.
         logger: Logs changes.
-        protocol: How the node is written to; ``auto`` detects it at the first healthy check, ``None`` leaves it open.
+        protocol: How the node is written to; ``auto`` asks the node, ``None`` leaves it open.
 
     Attributes:
         is_healthy: The result of the last check; ``None`` before the first.
         last_answer: When the node was last healthy, by ``time.monotonic()``; before that, when this object was made.
         protocol: How the node is written to, once known.
+        endpoints: The node's endpoints, once found. They are looked for again after each silence.
+        problem: The reason why the node cannot be used although it answers; empty if there is none.
         is_abandoned: Set it to discard the result of a check under way.
     """
 
@@ -34,28 +37,52 @@ class NodeHealth:
         self.is_healthy: bool | None = None
         self.last_answer = time.monotonic()
         self.protocol: NodeProtocol | None = None if protocol == "auto" else protocol
+        self.endpoints = member.endpoints
+        self.problem = ""
         self.is_abandoned = False
-        self._detects_protocol = protocol == "auto"
+        self._wanted = protocol
+        self._member = member
         self._id = member.id
-        self._client = NodeClient(member.url, web)
+        self._web = web
+        self._client: NodeClient | None = None
         self._logger = logger
 
     def check(self) -> None:
         """Check the node once; no behaviour of a node raises an error."""
-        problem = "it says that it is not well"
+        problem, undetected = "it says that it is not well", ""
         try:
-            is_healthy = self._client.is_healthy()
-            if is_healthy and self._detects_protocol:
-                self.protocol = self._client.detect_protocol()
-                self._detects_protocol = False
+            is_healthy = self._is_healthy()
+        except UndetectedError as error:
+            is_healthy, undetected = False, str(error)
         except Exception as error:  # a node may break the client in any way, and is unhealthy then
             is_healthy, problem = False, str(error)
         if self.is_abandoned:
             return
-        if not is_healthy and self.is_healthy is not False:
+        if undetected and undetected != self.problem:
+            self._logger.log(f"{self._id} cannot be used: {undetected}", level="error")
+        elif not is_healthy and not undetected and self.is_healthy is not False:
             self._logger.log(f"{self._id} does not answer: {problem}", level="warning")
         elif is_healthy and self.is_healthy is False:
             self._logger.log(f"{self._id} answers again")
-        self.is_healthy = is_healthy
+        self.is_healthy, self.problem = is_healthy, undetected
         if is_healthy:
             self.last_answer = time.monotonic()
+        else:
+            self._client = None  # another server may answer at its address next time
+
+    def _is_healthy(self) -> bool:
+        said = (self._client or NodeClient(self._member.url, self._web)).says_healthy()
+        if said is False:
+            return False
+        if self._client is None:
+            self._discover()
+            return True
+        return said or self._client.takes_queries()
+
+    def _discover(self) -> None:
+        member = self._member
+        found = discover(member.url, self._web, member.endpoints, self._wanted)
+        self.endpoints = found.endpoints
+        if self._wanted is not None:
+            self.protocol = found.protocol
+        self._client = NodeClient(member.url, self._web, found.protocol, found.endpoints)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+import zlib
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
+
+from catena_core.text import without_credentials
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -15,12 +19,65 @@ class AddressEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         kind: ``listed`` when it is new, ``refresh`` when its description is due, ``delisted`` when it is gone.
         at: The time of the event, in milliseconds since the Unix epoch.
-        failures: The number of earlier events in a row that led to no offering.
+        failures: Always 0; earlier versions counted the events that led to no offering.
+        order: The rank of the address in the ledger's listing, from 1, which stays when other entries go; 0: unknown.
     """
 
     kind: Literal["listed", "refresh", "delisted"]
     at: int
     failures: int = 0
+    order: int = 0
+
+
+AddressState = Literal["fetched", "stale", "failing", "gone"]
+HashCheck = Literal["", "same", "differs"]
+
+
+class AddressStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """``catena.statuses``: the outcome of the last fetch; the key is the address, and a delisted one gets a tombstone.
+
+    Times are in milliseconds since the Unix epoch.
+
+    Attributes:
+        state: ``fetched``; ``stale`` while an earlier description stands though its source fails; ``failing`` where none
+            stands; ``gone`` once it was withdrawn, since its source has taken it down.
+        event_at: The time of the event that it answers.
+        since: When the state began.
+        graph: The IRI of the offering that its last description describes.
+        source: The URI of its description.
+        owner: The owner that the ledger names.
+        name: The name that the ledger gives.
+        error: The last error; empty when all is well.
+        rejected: Whether a description came that cannot be used.
+        failures: The number of failures in a row.
+        timeouts: The number of time-outs in a row.
+        next_try: When the next fetch is due; 0: with the next refresh.
+        not_before: Refreshes before this time are skipped.
+        hash_check: Whether the description had the hash that the ledger has of it; empty: not compared.
+        etag: The entity tag of the last description.
+        last_modified: Its date of change, as its provider wrote it.
+        content: A digest of the last description and its URL.
+        judged: A digest of all else that decided its outcome.
+    """
+
+    state: AddressState
+    event_at: int
+    since: int
+    graph: str = ""
+    source: str = ""
+    owner: str = ""
+    name: str = ""
+    error: str = ""
+    rejected: bool = False
+    failures: int = 0
+    timeouts: int = 0
+    next_try: int = 0
+    not_before: int = 0
+    hash_check: HashCheck = ""
+    etag: str = ""
+    last_modified: str = ""
+    content: str = ""
+    judged: str = ""
 
 
 class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -34,6 +91,8 @@ class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         name: The name that the ledger gives.
         source: The URI of its description.
         etag: The entity tag of that description.
+        order: The rank of the address in the ledger's listing, from 1; 0: unknown.
+        dropped: The number of its statements that were left out, since a term of theirs is not well-formed.
     """
 
     graph: str
@@ -43,6 +102,8 @@ class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     name: str = ""
     source: str = ""
     etag: str = ""
+    order: int = 0
+    dropped: int = 0
 
 
 class Offering(OfferingHead, frozen=True, omit_defaults=True, kw_only=True):
@@ -53,6 +114,26 @@ class Offering(OfferingHead, frozen=True, omit_defaults=True, kw_only=True):
     """
 
     triples: str
+
+
+class CompressedOffering(OfferingHead, frozen=True, kw_only=True):
+    """An offering with its content compressed to about a tenth, for a process that holds many.
+
+    Attributes:
+        compressed: Its graph.
+    """
+
+    compressed: bytes
+
+    def triples(self) -> str:
+        """Return its graph as canonical N-Triples."""
+        return zlib.decompress(self.compressed).decode()
+
+
+def read_compressed(_address: str, value: Any) -> CompressedOffering:
+    """Decode a row of a table of ``catena.offerings`` that holds the contents as well."""
+    fields = msgspec.structs.asdict(from_text(value, Offering))
+    return CompressedOffering(compressed=zlib.compress(fields.pop("triples").encode(), 1), **fields)
 
 
 def read_head(_address: str, value: Any) -> OfferingHead:
@@ -69,8 +150,50 @@ def is_newer_claim(_address: str, old: OfferingHead | None, new: OfferingHead) -
     return old is None or new.claimed_at >= old.claimed_at
 
 
+class Claim(Protocol):
+    """The part of an offering that decides to whom its graph belongs."""
+
+    @property
+    def order(self) -> int:
+        """The rank of its address in the ledger's listing, from 1; 0: unknown."""
+
+    @property
+    def claimed_at(self) -> int:
+        """When its address first claimed the graph, in milliseconds since the Unix epoch."""
+
+
+def first_claim(claims: Mapping[str, Claim]) -> str | None:
+    """Return the address that owns a graph: the first one in the ledger's listing; ``None`` without claims.
+
+    Offerings of earlier versions have no rank. While one of the claims lacks it, the time of the claims decides.
+
+    Args:
+        claims: The claims to one graph, by address.
+    """
+    ranked = all(claim.order for claim in claims.values())
+    return min(
+        claims,
+        key=lambda address: (claims[address].order if ranked else 0, claims[address].claimed_at, address),
+        default=None,
+    )
+
+
 NodeState = Literal["up", "suspect", "down"]
 NodeProtocol = Literal["sedimark", "graph-store"]
+
+
+class Endpoints(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The addresses of a node's protocols; an empty one is not known.
+
+    Attributes:
+        sparql: Takes SPARQL 1.1 queries.
+        graph_store: Takes whole graphs, by the node's :data:`NodeProtocol`.
+        update: Takes SPARQL 1.1 updates.
+    """
+
+    sparql: str = ""
+    graph_store: str = ""
+    update: str = ""
 
 
 class Node(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +205,12 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
         state: ``up``; ``suspect`` while it is silent within its grace period; ``down`` after that.
         since: The epoch in which it last came up; the writer then compares its graphs with the placements.
         protocol: The protocol for writing to it.
+        weight: Its share of the graphs, beside a node of weight 1.
+        draining: Whether it is to be emptied: it keeps its graphs until other nodes hold them, and gets no others.
+        held_down_until: When it may be taken up again at the earliest, in milliseconds since the Unix epoch, since it came and
+            went repeatedly; 0: it is not held down.
+        endpoints: Its endpoints, as far as they were found.
+        problem: The reason why it cannot be used although it answers; empty if there is none.
     """
 
     id: str
@@ -89,6 +218,21 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     state: NodeState = "up"
     since: int = 0
     protocol: NodeProtocol = "sedimark"
+    weight: float = 1.0
+    draining: bool = False
+    held_down_until: int = 0
+    endpoints: Endpoints = Endpoints()
+    problem: str = ""
+
+    def __post_init__(self) -> None:
+        """Drop a user and a password in the address; earlier versions published them."""
+        if "@" in self.url:
+            msgspec.structs.force_setattr(self, "url", without_credentials(self.url))
+
+    @property
+    def sparql_url(self) -> str:
+        """The endpoint for queries."""
+        return self.endpoints.sparql or f"{self.url}/sparql"
 
 
 class Ring(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,8 +256,25 @@ class Ring(msgspec.Struct, frozen=True, omit_defaults=True):
 RING_KEY = "ring"
 
 
-class Write(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``catena.writes.<node>``: a graph to put on a node or to delete from it; the key is the graph's IRI.
+def is_newer_ring(_key: str, old: Ring | None, new: Ring) -> bool:
+    """Tell whether a row of a table of ``catena.ring`` replaces the old one: the first record of each epoch counts."""
+    return old is None or new.epoch > old.epoch
+
+
+class Drain(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``catena.drains``: a node that is to be emptied; the key is the node's id, and a tombstone takes it back.
+
+    Attributes:
+        node: The node's id.
+        at: When it was asked for, in milliseconds since the Unix epoch.
+    """
+
+    node: str
+    at: int
+
+
+class WriteHead(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A write without the content.
 
     Attributes:
         kind: ``put`` replaces the whole graph, ``delete`` removes it.
@@ -124,7 +285,6 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
         epoch: The epoch of the ring that it was routed by.
         partition: The partition of ``catena.placements`` for the acknowledgement.
         digest: For ``put``, the digest of the new content.
-        triples: For ``put``, the new content as canonical N-Triples.
     """
 
     kind: Literal["put", "delete"]
@@ -135,6 +295,15 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
     epoch: int
     partition: int
     digest: str = ""
+
+
+class Write(WriteHead, frozen=True, omit_defaults=True):
+    """``catena.writes.<node>``: a graph to put on a node or to delete from it; the key is the graph's IRI.
+
+    Attributes:
+        triples: For ``put``, the new content as canonical N-Triples.
+    """
+
     triples: str = ""
 
 
@@ -151,6 +320,10 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
         digest: The digest of the node's content; empty if it is unknown, since the node refused a write or failed on it. A
             graph that the node does not hold has no placement.
         refused: The digest of a refused put, or :data:`REFUSED_DELETE` for a refused delete.
+        foreign: True if the node holds a graph of this name that Catena did not put there. It stays as it is.
+        in_doubt: True if the node holds a copy of it, whose content an inspection found to be another.
+        by_value: The digest of the content with literals by value, see :func:`~topology.rdf.by_value.digest_by_value`; empty
+            if it is the same as ``digest``.
     """
 
     node: str
@@ -161,6 +334,62 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     partition: int
     digest: str = ""
     refused: str = ""
+    foreign: bool = False
+    in_doubt: bool = False
+    by_value: str = ""
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """``catena.intents``: graphs that a writer is about to put on a node for the first time.
+
+    The key is the topic of the node's writes and a partition of it. A record replaces the one before, whose graphs have
+    placements by then.
+
+    Attributes:
+        node: The node's id.
+        graphs: The graphs' IRIs.
+    """
+
+    node: str
+    graphs: tuple[str, ...]
+
+
+class Inspection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``catena.inspections``: the last inspection of a node; the key is the node's id.
+
+    Attributes:
+        node: The node's id.
+        at: Its time, in milliseconds since the Unix epoch.
+        graphs: The number of graphs that the node had acknowledged.
+        lost: How many of them it did not hold.
+        altered: How many of them had other content, among those whose content was read.
+        own_form: How many of them the node shows in a form of its own, even after they were sent again.
+        repair_at: When lost graphs are sent again, in milliseconds since the Unix epoch; 0: they were sent at once.
+        problem: The reason why the node could not be inspected.
+    """
+
+    node: str
+    at: int
+    graphs: int = 0
+    lost: int = 0
+    altered: int = 0
+    own_form: int = 0
+    repair_at: int = 0
+    problem: str = ""
+
+
+class Loss(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``catena.losses``: a gateway misses graphs on a node; the key is the node's id.
+
+    Attributes:
+        node: The node's id.
+        at: The time, in milliseconds since the Unix epoch.
+        graphs: The number of graphs.
+    """
+
+    node: str
+    at: int
+    graphs: int
 
 
 REFUSED_DELETE = "delete"

@@ -7,23 +7,67 @@ compares the two.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from catena_core.errors import UsageError
-from catena_core.extras import not_installed
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.text import conceal, redacted, split_credentials
+from federation.networks import KINDS, Network
+from topology.env_file import env_file, mistakes, read_env_file
 
-try:
-    from dotenv import dotenv_values
-except ImportError as error:  # every link and command of the catalogue comes by here first
-    raise not_installed(error, "what the catalogue needs", "catalogue") from error
-
+_OTHER_VARIABLES = {"KAFKA_ENDPOINT", "METRICS_PORT"}
+_KUBERNETES = (
+    "; Kubernetes sets such variables for its services: write enableServiceLinks: false into the pod, or set this one"
+)
 _HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
+
+
+class Secret:
+    """A text that no message, log line or representation shows.
+
+    Args:
+        text: The text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        conceal(text)
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***" if self._text else "''"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class RedisSecurity(NamedTuple):
+    """How Redis is protected.
+
+    Attributes:
+        user: The user; empty for the default one.
+        password: That user's password; empty for none.
+        uses_tls: Whether it speaks TLS.
+        ca_file: A file of certificates to trust; empty: the system's.
+    """
+
+    user: str = ""
+    password: Secret = Secret("")
+    uses_tls: bool = False
+    ca_file: str = ""
 
 
 class Mode(Enum):
@@ -110,14 +154,47 @@ def _host_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _url_or_none(text: str) -> str:
+    return _url(text) if text else ""
+
+
+def _port_or_none(text: str) -> int | None:
+    return _whole(0, 65535)(text) if text else None
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("addresses and CIDR blocks with commas between them: 127.0.0.1,10.2.0.0/16")
+
+
 def _template(text: str) -> str:
     try:
-        _url(text.format(scheme="http", host="host"))
+        url = _url(text.format(scheme="http", host="host"))
     except (ValueError, KeyError, IndexError, AttributeError):
         raise ValueError(
             "an address in which {scheme} and {host} may stand, for instance {scheme}://{host}:3030/catalogue"
         )
+    if "@" in urlsplit(url).netloc:
+        raise ValueError(
+            "without a user and a password, since every owner's host would get them; NODE_CREDENTIALS holds those of a node"
+        )
     return text
+
+
+def _provider_networks(text: str) -> tuple[str | Network, ...]:
+    parts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    known = {"public", *KINDS}
+    try:
+        found = tuple(part if part in known else ipaddress.ip_network(part) for part in parts if part != "auto")
+    except ValueError:
+        found = ()
+    if parts == ["auto"]:
+        return ("auto",)
+    if not found or "auto" in parts:
+        raise ValueError(f"auto, or some of {', '.join(sorted(known))} and networks such as 10.2.0.0/16, by comma")
+    return found
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -152,14 +229,31 @@ class Settings:
     node_protocol: Literal["auto", "sedimark", "graph-store"] = _setting(
         "auto", _one_of("auto", "sedimark", "graph-store"), "how nodes are written to: auto, sedimark or graph-store"
     )
+    node_credentials: str = _setting(
+        "", _any_text, "JSON file of credentials by node's id, or by URL; read again when it changes; empty: none"
+    )
     gc_url: str = _setting("http://global-catalogue", _host_url, "the Global Catalogue, without port and path")
     gc_port: int = _setting("3030", _whole(1, 65535), "its port; its path is /catalogue")
 
     # The ledger and the descriptions
     dlt_base_url: str = _setting("http://dlt-booth:8085/api", _url, "the DLT-Booth")
+    provider_networks: tuple[str | Network, ...] = _setting(
+        "auto",
+        _provider_networks,
+        "networks in which providers may stand: public, private, loopback, shared, unique-local, or CIDR blocks; "
+        "auto: public, and private ones if DLT_BASE_URL is in one",
+    )
     offering_fetch_interval: float = _setting("60", _seconds, "seconds between two looks at the ledger's listing")
     offering_refresh_interval: float = _setting("3600", _seconds, "seconds after which a description is fetched again")
     offering_desc_timeout: float = _setting("60", _seconds, "seconds that one request for a description may take")
+    offering_gone_after: float = _setting(
+        "21600",
+        _seconds,
+        "seconds of failures after which an offering is withdrawn; a provider's 410 withdraws it at once",
+    )
+    offering_own_hosts: tuple[str, ...] = _setting(
+        "", _hosts, "hosts that may get WORKER_POOL_SIZE requests at a time, beside the DLT-Booth's; others get one"
+    )
     offering_max_bytes: int = _setting("4194304", _whole(1024, 2**30), "bytes that a description may have")
     verify_description_hash: Literal["off", "warn", "enforce"] = _setting(
         "warn", _one_of("off", "warn", "enforce"), "whether a description must have the hash that the ledger has of it"
@@ -171,9 +265,12 @@ class Settings:
 
     # Placement
     offering_replica_count: int = _setting("2", _whole(1, 100), "nodes that hold each offering")
-    hash_ring_virtual_nodes: int = _setting("150", _whole(1, 10000), "points of each node on the hash ring")
+    hash_ring_virtual_nodes: int = _setting("150", _whole(1, 10000), "points of a node of weight 1 on the hash ring")
     node_health_check_interval: float = _setting("30", _seconds, "seconds between two checks of a node")
     node_grace_period: float = _setting("60", _seconds, "seconds that a silent node keeps its place on the ring")
+    node_inspection_interval: float = _setting(
+        "60", _seconds, "seconds between two comparisons of a node's graphs with those that it acknowledged"
+    )
     node_timeout: float = _setting("10", _seconds, "seconds that a node may take to answer")
 
     # The gateway
@@ -186,7 +283,17 @@ class Settings:
     sparql_cache_ttl: float | None = _setting(
         "auto",
         _seconds_or_auto,
-        "seconds that answers, and quads of unmanaged graphs, are cached; 0: not; auto: 60 with Kafka, without it not",
+        "seconds that answers are cached; 0: not; auto: 60 with Kafka, without it not",
+    )
+    gateway_view: bool = _setting(
+        "1",
+        _switch,
+        "1: a gateway with Kafka holds every graph in a store of its own and answers from it; 0: it asks nodes",
+    )
+    gateway_view_bytes: int = _setting(
+        "1073741824",
+        _whole(2**20, 2**50),
+        "bytes of memory that this store may take; beyond them the gateway asks nodes",
     )
     sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
     sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")
@@ -195,12 +302,42 @@ class Settings:
         "", _hosts, "hosts that SERVICE may call, with commas between them; empty: none"
     )
 
+    # Who may use the gateway
+    gateway_url: str = _setting(
+        "", _url_or_none, "the gateway's public address, which stands in catalogues; empty: the one that clients use"
+    )
+    gateway_api_keys_file: str = _setting(
+        "", _any_text, "JSON file of the keys of clients; read again when it changes; empty: none"
+    )
+    gateway_oidc_issuer: str = _setting(
+        "", _url_or_none, "issuer of the tokens of clients (OpenID Connect); empty: none"
+    )
+    gateway_oidc_audience: str = _setting("", _any_text, "audience that these tokens must name")
+    gateway_open_reading: bool = _setting(
+        "1", _switch, "1: reading needs no key; 0: everything but pages and health needs one"
+    )
+    gateway_rate_limit: int = _setting(
+        "0", _whole(0, 1_000_000), "requests that a client may send in a minute; 0: any number"
+    )
+    gateway_trusted_proxies: tuple[Network, ...] = _setting(
+        "", _networks, "addresses and networks of proxies whose X-Forwarded-For counts, by comma; empty: none"
+    )
+    gateway_admin_port: int | None = _setting(
+        "", _port_or_none, "port of its own for the admin part; empty: none, it is on HOST_PORT; 0: any free one"
+    )
+    gateway_key: Secret = _setting("", Secret, "key that the catena command sends to gateways; empty: none")  # noqa: RUF009
+
     # Redis, a shared cache that may be missing
     redis_host: str = _setting(
         "catalogue-coordinator-redis", _any_text, "host of Redis; empty: none, each process for itself"
     )
     redis_port: int = _setting("6379", _whole(1, 65535), "its port")
     redis_db: int = _setting("0", _whole(0, 1000000), "its database number")
+    redis_user: str = _setting("", _any_text, "user of Redis; empty: its default user")
+    redis_password: Secret = _setting("", Secret, "that user's password; empty: none")  # noqa: RUF009 (immutable, too)
+    redis_password_file: str = _setting("", _any_text, "file that holds it instead; empty: none")
+    redis_tls: bool = _setting("0", _switch, "1: Redis speaks TLS")
+    redis_ca_file: str = _setting("", _any_text, "file of the certificates to trust then; empty: the system's")
 
     # The local runner and its sandbox
     subprocess_health_check_interval: float = _setting(
@@ -208,6 +345,38 @@ class Settings:
     )
     sandbox_offerings: str = _setting("100", _text, "offerings that the sandbox lists: how many, or a JSON-LD file")
     sandbox_seed: int = _setting("1", _whole(0, 2**31), "seed of the offerings that it makes up")
+
+    def __post_init__(self) -> None:
+        """Part the addresses of the operator's servers from the credentials in them."""
+        found = {}
+        for name in ("dlt_base_url", "gc_url"):
+            url, authorization = split_credentials(getattr(self, name))
+            object.__setattr__(self, name, url)
+            if authorization:
+                found[self.global_catalogue_url if name == "gc_url" else url] = authorization
+        self.__dict__["_url_credentials"] = found
+
+    @property
+    def url_credentials(self) -> Mapping[str, str]:
+        """The ``Authorization`` headers that stood as user and password in addresses, by address."""
+        return cast("Mapping[str, str]", self.__dict__["_url_credentials"])
+
+    @property
+    def redis_security(self) -> RedisSecurity:
+        """How Redis is protected.
+
+        Raises:
+            UsageError: The file of its password cannot be read.
+        """
+        password = self.redis_password
+        if self.redis_password_file:
+            try:
+                password = Secret(Path(self.redis_password_file).read_text(encoding="utf-8").rstrip("\r\n"))
+            except (OSError, ValueError) as error:
+                raise UsageError(
+                    f"REDIS_PASSWORD_FILE={self.redis_password_file} should be a file that holds a password: {error}"
+                ) from error
+        return RedisSecurity(self.redis_user, password, self.redis_tls, self.redis_ca_file)
 
     @property
     def mode(self) -> Mode:
@@ -227,23 +396,39 @@ class Settings:
         return f"{self.gc_url}:{self.gc_port}/catalogue"
 
 
-def kafka_endpoint(file: str | Path = ".env") -> str | None:
+def kafka_endpoint() -> str | None:
     """Return the address of Kafka in the environment or in ``.env``; ``None`` if neither names one."""
-    return os.environ.get("KAFKA_ENDPOINT") or dotenv_values(file).get("KAFKA_ENDPOINT") or None
+    return os.environ.get("KAFKA_ENDPOINT") or read_env_file(env_file()).get("KAFKA_ENDPOINT") or None
 
 
-def load(environment: Mapping[str, str] | None = None, file: str | Path = ".env") -> Settings:
+def known_variables() -> set[str]:
+    """Return the names of the variables that Catena reads."""
+    return {field.name.upper() for field in dataclasses.fields(Settings)} | _OTHER_VARIABLES
+
+
+def variables_in_force() -> dict[str, str]:
+    """Return the variables of ``.env`` and of the environment, which wins; warn of mistakes in the file.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    file = env_file()
+    for mistake in mistakes(file, known_variables()):
+        LinkLogger("settings").log(mistake, level="warning")
+    return {**read_env_file(file), **os.environ}
+
+
+def load(environment: Mapping[str, str] | None = None, file: str | Path = "") -> Settings:
     """Read the settings.
 
     Args:
-        environment: Variables by name; ``None``: those of this process.
-        file: A file with further variables, which need not exist.
+        environment: Variables by name; ``None``: those in force.
+        file: A file with further variables, which need not exist; empty: none.
 
     Raises:
         UsageError: Values are wrong, or settings contradict each other; the message names them all.
     """
-    given = os.environ if environment is None else environment
-    variables = {**{name: value for name, value in dotenv_values(file).items() if value is not None}, **given}
+    variables = variables_in_force() if environment is None else {**read_env_file(file), **environment}
     values: dict[str, Any] = {}
     problems = []
     for field in dataclasses.fields(Settings):
@@ -255,7 +440,9 @@ def load(environment: Mapping[str, str] | None = None, file: str | Path = ".env"
         except ValueError as error:
             example = field.metadata["default"]
             problems.append(
-                f'{name}="{variables[name]}" should be {error}' + (f" (default: {example})" if example else "")
+                f'{name}="{redacted(variables[name])}" should be {error}'
+                + (f" (default: {example})" if example else "")
+                + (_KUBERNETES if variables[name].startswith("tcp://") else "")
             )
     if not problems:
         settings = Settings(**values)
@@ -274,6 +461,17 @@ def _contradictions(settings: Settings, variables: Mapping[str, str]) -> list[st
         )
     if "CATALOGUE_LIST" in variables and not settings.operator_provided:
         problems.append("CATALOGUE_LIST is set but not used; set OPERATOR_PROVIDED=1 with it, or leave it out")
+    if bool(settings.gateway_oidc_issuer) != bool(settings.gateway_oidc_audience):
+        problems.append("GATEWAY_OIDC_ISSUER and GATEWAY_OIDC_AUDIENCE belong together; set both, or none")
+    if not settings.gateway_open_reading and not (settings.gateway_api_keys_file or settings.gateway_oidc_issuer):
+        problems.append(
+            "GATEWAY_OPEN_READING=0 shuts all clients out, since none has a key; set GATEWAY_API_KEYS_FILE or "
+            "GATEWAY_OIDC_ISSUER with it"
+        )
+    if settings.redis_ca_file and not settings.redis_tls:
+        problems.append("REDIS_CA_FILE is set but not used; set REDIS_TLS=1 with it, or leave it out")
+    if settings.redis_password.reveal() and settings.redis_password_file:
+        problems.append("REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set; leave one of them out")
     if settings.operator_provided and not settings.centralised and not Path(settings.catalogue_list).is_file():
         problems.append(
             f"OPERATOR_PROVIDED=1 needs the file CATALOGUE_LIST={settings.catalogue_list}, and there is none; "

@@ -8,25 +8,53 @@ from catena_core.dead_letters.cli import dead_letters
 from catena_core.errors import UsageError
 from catena_core.extras import not_installed
 from catena_core.version import __version__
+from topology.cli.completion import completion
+from topology.cli.new import new
+from topology.cli.topics import topics
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def main() -> None:
-    """Catena, the coordinator of a distributed data catalogue."""
+    """Catena, the coordinator of a distributed data catalogue, and Kafka links in Python.
+
+    Settings come from options, the environment and .env, in this order. Each command has its own --help, with examples.
+
+    \b
+    Examples:
+      catena up                      # everything on this machine, to try it out
+      catena status                  # offerings, nodes, links and dead letters at a glance
+      catena query 'SELECT (COUNT(*) AS ?n) { ?s ?p ?o }'
+      catena doctor                  # when something does not work
+      catena new link shout          # a link of your own, with its test
+
+    \b
+    The status is
+      0  when all is well
+      1  when something failed; the message says what, and what to do
+      2  when the command line is wrong
+      3  for an incomplete answer, of catena query --complete
+    """
 
 
 def _catalogue_commands() -> list[click.Command]:
     """Return the commands of the catalogue; where it is not installed, commands that say how to install it."""
     try:
+        from topology.cli.doctor import doctor
         from topology.cli.explain import explain
+        from topology.cli.nodes import nodes
+        from topology.cli.offerings import offerings
+        from topology.cli.query import query
+        from topology.cli.ring import ring
+        from topology.cli.status import status
         from topology.cli.up import up
     except (ImportError, UsageError) as error:
         reason = (
             error if isinstance(error, UsageError) else not_installed(error, "what the catalogue needs", "catalogue")
         )
-        return [_refuse("explain", reason), _refuse("up", reason)]
-    return [explain, up]
+        names = ("doctor", "explain", "nodes", "offerings", "query", "ring", "status", "up")
+        return [_refuse(name, reason) for name in names]
+    return [doctor, explain, nodes, offerings, query, ring, status, up]
 
 
 def _refuse(name: str, reason: UsageError) -> click.Command:
@@ -38,5 +66,5 @@ def _refuse(name: str, reason: UsageError) -> click.Command:
     return refuse
 
 
-for command in (dead_letters, *_catalogue_commands()):
+for command in (completion, dead_letters, new, topics, *_catalogue_commands()):
     main.add_command(command)

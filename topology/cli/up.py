@@ -7,6 +7,7 @@ import sys
 import click
 
 from catena_core.errors import CatenaError
+from catena_core.kafka.client import check_properties
 from catena_core.monitoring import logs
 from catena_core.options import split_properties
 from topology import settings
@@ -41,7 +42,13 @@ def _read_scale(_context: click.Context, _parameter: click.Parameter, values: tu
     callback=_read_scale,
     help=f"Run N processes of a link; may be repeated. Links: {', '.join(LINKS)}.",
 )
-@click.option("-X", "properties", multiple=True, metavar="NAME=VALUE", help="Any librdkafka property; may be repeated.")
+@click.option(
+    "-X",
+    "properties",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any librdkafka property; may be repeated. KAFKA_SASL_PASSWORD and the like keep secrets off the command line.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show every line that the links log, not warnings and errors only.")
 def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], verbose: bool) -> None:
     """Run the whole topology on this machine until Ctrl-C.
@@ -58,7 +65,9 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
     """
     logs.configure("warning")
     try:
-        clean = Runner(kafka or settings.kafka_endpoint(), scale, split_properties(properties), verbose).run()
+        given = split_properties(properties)
+        check_properties(given)
+        clean = Runner(kafka or settings.kafka_endpoint(), scale, given, verbose).run()
     except CatenaError as error:
         raise click.ClickException(str(error))
     sys.exit(0 if clean else 1)

@@ -8,10 +8,14 @@ from urllib.parse import quote, urljoin
 
 import msgspec
 
+from catena_core.text import bounded
 from topology.clients.http import Response, UnsafeError, WebClient, WebError
 from topology.json_errors import NOT_JSON
 
 _LONGEST_ADDRESS = 256
+_LONGEST_URI = 4096
+# Strangers write the names and owners, which stand in every record and page.
+_LONGEST_NAME = 500
 _JSON = {"Accept": "application/json"}
 
 Answer = TypeVar("Answer")
@@ -24,8 +28,8 @@ class LedgerEntry:
     Attributes:
         description_uri: The absolute URI of its description.
         description_hash: The hash of the description at listing.
-        owner: The owner who listed it.
-        name: The name that the owner gave it.
+        owner: The owner who listed it, cut to 500 characters.
+        name: The name that the owner gave it, cut to 500 characters.
     """
 
     description_uri: str
@@ -63,6 +67,10 @@ class _Entry(msgspec.Struct, rename="camel"):
     name: str | None = None
 
 
+class _Refusal(msgspec.Struct):
+    error: str
+
+
 class NotListedError(WebError):
     """The ledger does not know the address."""
 
@@ -94,8 +102,12 @@ class Ledger:
             raise WebError(f"{url} answers with something else than expected: no entry of its listing is an address")
         return Listing(list(dict.fromkeys(addresses)), len(found) - len(addresses))
 
-    def entry(self, address: str) -> LedgerEntry:
+    def entry(self, address: str, timeout: float | None = None) -> LedgerEntry:
         """Return the entry of one address.
+
+        Args:
+            address: The address.
+            timeout: Seconds that the booth may take; ``None``: as long as the HTTP client allows.
 
         Raises:
             NotListedError: The ledger does not know the address.
@@ -103,17 +115,37 @@ class Ledger:
             UnsafeError: The answer is too large, or its description URI is unusable.
         """
         url = f"{self._base_url}/offerings/{quote(address, safe='')}"
-        response = self._web.request("GET", url, headers=_JSON)
+        response = self._web.request("GET", url, headers=_JSON, timeout=timeout)
         if response.status == 404:
             raise NotListedError(f"{url} is not known to the ledger")
+        if (reason := _reason_of(response)) is not None:
+            raise NotListedError(f"{url} is not known to the ledger, or the ledger does not answer: {reason}")
         entry = _read(response, _Entry)
         try:
             uri = urljoin(f"{self._base_url}/", entry.description_uri)
+            if len(uri) > _LONGEST_URI:
+                raise ValueError(f"it has more than {_LONGEST_URI} characters")
         except ValueError as error:
             raise UnsafeError(f"{entry.description_uri[:200]!r} is not an address: {error}") from error
         return LedgerEntry(
-            uri, entry.description_hash or entry.returned_hash or "", entry.owner or "", entry.name or ""
+            uri,
+            entry.description_hash or entry.returned_hash or "",
+            (entry.owner or "")[:_LONGEST_NAME],
+            (entry.name or "")[:_LONGEST_NAME],
         )
+
+
+def _reason_of(response: Response) -> str | None:
+    """Return the reason that a DLT-Booth gives where the ledger has no entry: 500, ``text/html``, ``{"error": …}``.
+
+    It says the same of every error of the ledger.
+    """
+    if response.status != 500 or not response.headers.get("content-type", "").startswith("text/html"):
+        return None
+    try:
+        return bounded(msgspec.json.decode(response.body, type=_Refusal).error, _LONGEST_NAME)
+    except NOT_JSON:
+        return None
 
 
 def _read(response: Response, kind: type[Answer]) -> Answer:

@@ -13,12 +13,41 @@ from typing import TYPE_CHECKING
 from catena_core.errors import UsageError
 from catena_core.extras import import_client
 from catena_core.monitoring.logs import LinkLogger
+from topology.settings import RedisSecurity
 
 if TYPE_CHECKING:
     import redis
 
 _RETRY_AFTER = 5.0
 _TIMEOUT = 0.5
+_OPEN = RedisSecurity()
+
+
+def connect(
+    host: str, port: int, database: int, security: RedisSecurity = _OPEN, timeout: float = _TIMEOUT
+) -> redis.Redis[bytes]:
+    """Make a client of Redis, which connects when it is first used.
+
+    Args:
+        host: The host of Redis.
+        port: Its port.
+        database: Its database number.
+        security: The way past its door.
+        timeout: Seconds that it may take to answer.
+
+    Raises:
+        UsageError: The client's library is not installed.
+    """
+    library = import_client("catena_core.stores.redis_client", "redis", "redis")
+    named = f"[{host}]" if ":" in host else host
+    client: redis.Redis[bytes] = library.redis_client(
+        f"{'rediss' if security.uses_tls else 'redis'}://{named}:{port}/{database}",
+        timeout,
+        username=security.user or None,
+        password=security.password.reveal() or None,
+        **({"ssl_ca_certs": security.ca_file} if security.uses_tls and security.ca_file else {}),
+    )
+    return client
 
 
 class Cache:
@@ -30,9 +59,18 @@ class Cache:
         database: Its database number.
         logger: Logs when Redis goes and when it is back.
         capacity: The number of entries in the process's own cache; the least recently used one goes first.
+        security: The way past Redis' door.
     """
 
-    def __init__(self, host: str, port: int, database: int, logger: LinkLogger, capacity: int = 10_000) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        database: int,
+        logger: LinkLogger,
+        capacity: int = 10_000,
+        security: RedisSecurity = _OPEN,
+    ) -> None:
         self._logger = logger
         self._capacity = capacity
         self._own: OrderedDict[str, tuple[float, str]] = OrderedDict()
@@ -43,11 +81,9 @@ class Cache:
         if host:
             try:
                 self._library = import_client("catena_core.stores.redis_client", "redis", "redis")
+                self._redis = connect(host, port, database, security)
             except UsageError as error:  # a missing client is a missing Redis
                 self._away(error)
-                return
-            named = f"[{host}]" if ":" in host else host
-            self._redis = self._library.redis_client(f"redis://{named}:{port}/{database}", _TIMEOUT)
 
     def get(self, key: str) -> str | None:
         """Return the text under a key; ``None`` if there is none, or if its time is over."""

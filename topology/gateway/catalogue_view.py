@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from federation.source_selection import Snapshot
 from topology.gateway.offering_list import ListedOffering
+from topology.gateway.replicas.missing import MissingCopies
 
 
 class CatalogueView(Protocol):
@@ -18,5 +19,17 @@ class CatalogueView(Protocol):
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         """Return the nodes and graphs for one query, without the nodes to avoid."""
 
+    def conflicts(self) -> Mapping[str, Sequence[str]]:
+        """Return the graphs of nodes' owners that keep offerings of their names out, sorted, by node."""
+
     def offerings(self) -> Sequence[ListedOffering]:
         """Return the offerings, sorted by graph."""
+
+    def missing(self) -> MissingCopies:
+        """Return the number of copies that the catalogue lacks."""
+
+    def ledger_listing(self) -> Sequence[ListedOffering]:
+        """Return all addresses on the ledger, with or without an offering; those with one first, sorted by graph."""
+
+    def owner_of(self, address: str) -> str | None:
+        """Return the address that owns the graph that an address claims; ``None`` if it claims none."""

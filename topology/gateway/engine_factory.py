@@ -5,6 +5,8 @@ from __future__ import annotations
 from catena_core.monitoring.logs import LinkLogger
 from federation.budget import Limits
 from federation.engine import Engine
+from federation.view.view import Contents
+from topology.clients.http import Access
 from topology.clients.redis_cache import Cache
 from topology.settings import Settings
 
@@ -17,7 +19,13 @@ _CACHE_TTL = 60.0
 _CACHED_RESULTS = 256
 
 
-def make_engine(settings: Settings, logger: LinkLogger, has_topics: bool) -> Engine:
+def make_engine(
+    settings: Settings,
+    logger: LinkLogger,
+    has_topics: bool,
+    access: Access | None = None,
+    contents: Contents | None = None,
+) -> Engine:
     """Make the engine for a gateway.
 
     Args:
@@ -25,9 +33,18 @@ def make_engine(settings: Settings, logger: LinkLogger, has_topics: bool) -> Eng
         logger: Logs when Redis goes and when it is back.
         has_topics: Whether topics announce changes. If not, results are cached only if the settings ask for it, and only in
             this process.
+        access: The nodes that it may ask, and the credentials for them.
+        contents: The contents of placed graphs, for a view of all graphs; ``None``: have no view.
     """
     host = settings.redis_host if has_topics else ""
     seconds = settings.sparql_cache_ttl
+
+    def log_failure(node: str, reason: str) -> None:
+        logger.log(f"queries go on without {node}: {reason}", level="warning")
+
+    def log_view_off(reason: str) -> None:
+        logger.log(f"the view is off, queries go to the nodes: {reason}", level="warning")
+
     return Engine(
         timeout=settings.sparql_timeout,
         source_timeout=settings.node_timeout,
@@ -38,6 +55,18 @@ def make_engine(settings: Settings, logger: LinkLogger, has_topics: bool) -> Eng
         workers=settings.sparql_workers,
         worker_memory=settings.sparql_memory * _MEBIBYTE,
         cache_ttl=seconds if seconds is not None else _CACHE_TTL if has_topics else 0.0,
-        store=Cache(host, settings.redis_port, settings.redis_db, logger, capacity=_CACHED_RESULTS),
+        store=Cache(
+            host,
+            settings.redis_port,
+            settings.redis_db,
+            logger,
+            capacity=_CACHED_RESULTS,
+            security=settings.redis_security,
+        ),
         services=frozenset(settings.sparql_services),
+        access=access,
+        on_node_failure=log_failure,
+        contents=contents,
+        view_bytes=settings.gateway_view_bytes,
+        on_view_off=log_view_off,
     )

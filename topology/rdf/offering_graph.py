@@ -21,14 +21,20 @@ import pyoxigraph as ox
 
 from catena_core.errors import RejectedError
 from federation import skolem
+from topology.rdf.graph_name import check_graph_name
+from topology.rdf.iri import may_have_risks, risk_of
 from topology.rdf.json_ld import read_json_ld
+from topology.rdf.statements import DEFAULT_GRAPH
 
-OFFERING = ox.NamedNode("https://w3id.org/sedimark/ontology#Offering")
-_DEFAULT_GRAPH = ox.DefaultGraph()
+Row = tuple[str, str, str]
+"""A subject, a predicate and an object, as N-Triples writes them."""
+
+_OFFERING = "https://w3id.org/sedimark/ontology#Offering"
+_IS_OFFERING = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>", f"<{_OFFERING}>"
+_FORGED = f"<{skolem.PREFIX}"
 # Only a line of N-Triples with a blank subject begins so, and only one with a blank object ends so.
-_BLANK_SUBJECT = re.compile(r"^_:(c14n\d+)", re.MULTILINE)
-_BLANK_OBJECT = re.compile(r"(?<=> )_:(c14n\d+)(?= \.$)", re.MULTILINE)
-_TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+_BLANK_SUBJECT = re.compile(r"^_:c14n(\d+)", re.MULTILINE)
+_BLANK_OBJECT = re.compile(r"(?<=> )_:c14n(\d+)(?= \.$)", re.MULTILINE)
 
 # RDFC-1.0 tries every order of blank nodes that look alike to their neighbours. With crafted graphs that takes years
 # (https://www.w3.org/TR/rdf-canon/#security-considerations).
@@ -36,6 +42,8 @@ _MOST_ORDERS = 20_000
 # So few nodes with so few statements are canonicalised in milliseconds, even if they all look alike.
 _FEW = 6
 _LITTLE = 200
+_FEW_STATEMENTS = 2000
+_MOST_RISKS = 5
 _MOST_CHARACTERS = 10_000_000  # one Kafka message carries a whole graph, within JSON
 
 
@@ -47,11 +55,17 @@ class Description:
         graph: The offering's IRI.
         triples: Its canonical N-Triples, one per line, sorted.
         digest: SHA-256 of that text, in hexadecimal.
+        dropped: The number of the document's statements that were left out, since a term of theirs is not well-formed.
+        reasons: The reasons for that, the first few of them.
+        risks: IRIs that some nodes change or drop, each with the reason, the first few of them.
     """
 
     graph: str
     triples: str
     digest: str
+    dropped: int = 0
+    reasons: tuple[str, ...] = ()
+    risks: tuple[str, ...] = ()
 
 
 def read_description(document: bytes, source: str, contexts: Mapping[str, Any] | None = None) -> Description:
@@ -64,40 +78,62 @@ def read_description(document: bytes, source: str, contexts: Mapping[str, Any] |
 
     Raises:
         RejectedError: The document is not JSON-LD, refers to an unknown context, does not describe exactly one offering, or
-            would take too long to canonicalise.
+            would take too long to canonicalise. Or the offering's IRI must not name a graph.
     """
-    quads = read_json_ld(document, source, contexts or {})
-    triples = [quad.triple for quad in quads if quad.graph_name == _DEFAULT_GRAPH]
-    offerings = {triple.subject for triple in triples if triple.object == OFFERING and triple.predicate == _TYPE}
+    read = read_json_ld(document, source, contexts or {})
+    rows = [row[:3] for row in read.rows if row[3] == DEFAULT_GRAPH]
+    offerings = {row[0] for row in rows if row[1:] == _IS_OFFERING}
     if len(offerings) != 1:
-        raise RejectedError(
-            f"the description holds {len(offerings)} resources of type {OFFERING.value}, not exactly one"
-        )
+        raise RejectedError(f"the description holds {len(offerings)} resources of type {_OFFERING}, not exactly one")
     (offering,) = offerings
-    if not isinstance(offering, ox.NamedNode):
+    if offering.startswith("_:"):
         raise RejectedError("the offering has no IRI: give it an @id")
-    text = canonical_text(reachable(triples, offering), offering.value)
-    if len(text) > _MOST_CHARACTERS:
-        raise RejectedError(f"the description's graph has {len(text)} characters, more than {_MOST_CHARACTERS}")
-    return Description(offering.value, text, digest(text))
+    name = offering[1:-1]
+    check_graph_name(name)
+    graph = reachable(rows, offering)
+    # Canonicalisation takes most of the time of a large graph, and makes it no smaller.
+    if len(graph) > _FEW_STATEMENTS:
+        _check_size(_least_characters(graph, name))
+    text = canonical_text(graph, name)
+    _check_size(len(text))
+    return Description(name, text, digest(text), read.dropped, tuple(read.reasons), _risks(text, graph))
 
 
-def reachable(triples: Iterable[ox.Triple], start: ox.NamedNode) -> list[ox.Triple]:
-    """Return the triples that are reachable from a resource, from subjects to objects."""
-    by_subject: dict[Any, list[ox.Triple]] = defaultdict(list)
-    for triple in triples:
-        by_subject[triple.subject].append(triple)
-    found: list[ox.Triple] = []
-    waiting: list[Any] = [start]
+def reachable(rows: Iterable[Row], start: str) -> list[Row]:
+    """Return the rows that are reachable from a resource, from subjects to objects, each once."""
+    by_subject: dict[str, list[Row]] = defaultdict(list)
+    for row in dict.fromkeys(rows):
+        by_subject[row[0]].append(row)
+    found: list[Row] = []
+    waiting = [start]
     while waiting:
-        for triple in by_subject.pop(waiting.pop(), ()):
-            found.append(triple)
-            if triple.object in by_subject:
-                waiting.append(triple.object)
+        rows_of_subject = by_subject.pop(waiting.pop(), [])
+        found += rows_of_subject
+        waiting += [row[2] for row in rows_of_subject if row[2] in by_subject]
     return found
 
 
-def canonical_text(triples: Iterable[ox.Triple], graph: str) -> str:
+def _risks(text: str, graph: Iterable[Row]) -> tuple[str, ...]:
+    """Return the IRIs of a graph that some nodes change or drop."""
+    if not may_have_risks(text):
+        return ()
+    iris = {term[1:-1] for row in graph for term in row if term.startswith("<")}
+    found = [f"<{iri[:200]}>: {risk}" for iri in sorted(iris) if (risk := risk_of(iri))]
+    return tuple(found[:_MOST_RISKS])
+
+
+def _least_characters(graph: Iterable[Row], name: str) -> int:
+    """Return the length of a graph's canonical text, but for the digits of blank nodes' labels."""
+    blank = len(f"<{skolem.skolem_iri(name, 'c14n0')}>")
+    return sum(sum(blank if _is_blank(term) else len(term) for term in row) + len("  .\n") for row in graph)
+
+
+def _check_size(characters: int) -> None:
+    if characters > _MOST_CHARACTERS:
+        raise RejectedError(f"the description's graph has {characters} characters or more, over {_MOST_CHARACTERS}")
+
+
+def canonical_text(triples: Iterable[ox.Triple] | Iterable[Row], graph: str) -> str:
     """Write a graph as canonical N-Triples, with IRIs for blank nodes.
 
     Args:
@@ -107,24 +143,75 @@ def canonical_text(triples: Iterable[ox.Triple], graph: str) -> str:
     Raises:
         RejectedError: Too many of its blank nodes look alike, or it uses the IRIs that stand for blank nodes.
     """
-    dataset = ox.Dataset(ox.Quad(*triple) for triple in triples)
+    rows = {(str(subject), str(predicate), str(value)) for subject, predicate, value in triples}
+    lines = {_line(*row) for row in rows}
+    if any(skolem.PREFIX in line for line in lines) and any(map(_is_forged, rows)):
+        raise RejectedError(f"the description uses IRIs below {skolem.PREFIX}, which stand for blank nodes here")
+    with_blank = [row for row in rows if _is_blank(row[0]) or _is_blank(row[2])]
+    if with_blank:
+        numbers = _numbers_by_own_statements(with_blank)
+        if numbers is None:
+            return _text_by_all_statements(lines, graph)
+        prefix = skolem.skolem_iri(graph, "c14n")
+        names = {label: f"<{prefix}{number}>" for label, number in numbers.items()}
+        lines.difference_update(_line(*row) for row in with_blank)
+        lines.update(_line(names.get(row[0], row[0]), row[1], names.get(row[2], row[2])) for row in with_blank)
+    return "".join(sorted(lines))
+
+
+def _numbers_by_own_statements(rows: Iterable[Row]) -> dict[str, int] | None:
+    """Return the canonical numbers of blank nodes; ``None`` if their own statements do not tell all of them apart.
+
+    It is the first half of RDFC-1.0: it hashes the statements of each blank node (section 4.6, Hash First Degree Quads), and
+    numbers them in the order of the hashes (section 4.4.3, step 4), unless hashes are alike.
+    """
+    mentions: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for label in {term for term in (row[0], row[2]) if _is_blank(term)}:
+            subject, value = (
+                "_:a" if term == label else "_:z" if _is_blank(term) else term for term in (row[0], row[2])
+            )
+            mentions[label].append(_line(subject, row[1], value))
+    hashes = {hashlib.sha256("".join(sorted(lines)).encode()).hexdigest(): label for label, lines in mentions.items()}
+    if len(hashes) < len(mentions):
+        return None
+    return {hashes[key]: number for number, key in enumerate(sorted(hashes))}
+
+
+def _text_by_all_statements(lines: Iterable[str], graph: str) -> str:
+    """Write a graph of which some blank nodes differ only by the blank nodes around them."""
+    parsed = ox.parse("".join(lines), format=ox.RdfFormat.N_TRIPLES, lenient=True)
+    dataset = ox.Dataset(parsed)
     check_symmetry(dataset)
     dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
-    serialized = ox.serialize((quad.triple for quad in dataset), format=ox.RdfFormat.N_TRIPLES)
+    text = sorted_text(quad.triple for quad in dataset)
+    named = rf"<{skolem.skolem_iri(graph, 'c14n')}\1>"
+    return _sort(_BLANK_OBJECT.sub(named, _BLANK_SUBJECT.sub(named, text)))
+
+
+def _line(subject: str, predicate: str, value: str) -> str:
+    return f"{subject} {predicate} {value} .\n"
+
+
+def _is_blank(term: str) -> bool:
+    return term.startswith("_:")
+
+
+def sorted_text(triples: Iterable[ox.Triple]) -> str:
+    """Write triples as N-Triples, one a line, sorted: the canonical text of a graph without blank nodes."""
+    serialized = ox.serialize(triples, format=ox.RdfFormat.N_TRIPLES)
     assert serialized is not None
-    text = serialized.decode()
-    if skolem.PREFIX in text and any(map(_is_forged, dataset)):
-        raise RejectedError(f"the description uses IRIs below {skolem.PREFIX}, which stand for blank nodes here")
-    if "_:" in text:
-        named = rf"<{skolem.skolem_iri(graph, '')}\1>"
-        text = _BLANK_OBJECT.sub(named, _BLANK_SUBJECT.sub(named, text))
+    return _sort(serialized.decode())
+
+
+def _sort(text: str) -> str:
     # splitlines() would also split at the Unicode line breaks that a literal may hold.
     return "".join(f"{line}\n" for line in sorted(text.split("\n")[:-1]))
 
 
-def _is_forged(quad: ox.Quad) -> bool:
-    terms = (term.datatype if isinstance(term, ox.Literal) else term for term in quad.triple)
-    return any(isinstance(term, ox.NamedNode) and term.value.startswith(skolem.PREFIX) for term in terms)
+def _is_forged(row: Row) -> bool:
+    terms = (term[term.rindex('"') + 3 :] if term.startswith('"') and term.endswith(">") else term for term in row)
+    return any(term.startswith(_FORGED) for term in terms)
 
 
 def digest(triples: str) -> str:
@@ -152,23 +239,23 @@ def check_symmetry(quads: Iterable[ox.Quad]) -> None:
     Raises:
         RejectedError: It would try more than 20,000 orders.
     """
+    said = [(subject, predicate, value) for subject, predicate, value, _ in quads]
+    blank_ends = [end for subject, _, value in said for end in (subject, value) if isinstance(end, ox.BlankNode)]
+    if len(blank_ends) <= _LITTLE and len(set(blank_ends)) <= _FEW:
+        return
     mentions: dict[Any, list[str]] = defaultdict(list)
     edges: list[tuple[Any, str, Any]] = []
-    for quad in quads:
-        ends = quad.subject, quad.object
+    for subject, predicate, value in said:
+        ends = subject, value
         blank = [isinstance(end, ox.BlankNode) for end in ends]
-        if not any(blank):
-            continue
         if all(blank):
-            edges.append((quad.subject, quad.predicate.value, quad.object))
+            edges.append((subject, predicate.value, value))
         for place, end in enumerate(ends):
             if blank[place]:
-                subject, object_ = (
+                first, last = (
                     "_" if other == end else "?" if isinstance(other, ox.BlankNode) else str(other) for other in ends
                 )
-                mentions[end].append(f"{place} {subject} {quad.predicate} {object_}")
-    if len(mentions) <= _FEW and sum(map(len, mentions.values())) <= _LITTLE:
-        return
+                mentions[end].append(f"{place} {first} {predicate} {last}")
     known: dict[str, int] = {}
     look_of = {node: known.setdefault("\n".join(sorted(lines)), len(known)) for node, lines in mentions.items()}
     looks = Counter(look_of.values())

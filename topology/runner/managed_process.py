@@ -109,7 +109,8 @@ class ManagedProcess:
             self._restart_at = now + self._wait
             again = f"again in {self._wait:.0f} s" if self._wait else "starting it again"
             self._wait = min(max(1.0, 2 * self._wait), _LONGEST_WAIT)
-            self._on_line(self.name, f"WARNING died with {_describe_status(self._process.returncode)}, {again}")
+            last = f" ({self._lines[-1]})" if self._lines and self._process.returncode > 0 else ""
+            self._on_line(self.name, f"WARNING died with {_describe_status(self._process.returncode)}{last}, {again}")
         if now >= self._restart_at:
             self.restarts += 1
             self.start()

@@ -70,7 +70,7 @@ class ProgressReader:
         self._ring = table(
             topics.RING,
             lambda _, value: records.from_text(value, Ring),
-            accept=lambda _, old, new: old is None or new.epoch > old.epoch,
+            accept=records.is_newer_ring,
         )
 
     def read(self) -> Progress:
@@ -81,7 +81,7 @@ class ProgressReader:
         view = self._view
         placements = self._placements.copy()
         offerings = self._offerings.copy()
-        wanted = min(ring.replicas, sum(node.state != "down" for node in ring.nodes)) if ring else 0
+        wanted = len(view.owners(""))
         placed = 0
         for offering in offerings.values():
             owners = view.owners(offering.graph)

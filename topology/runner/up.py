@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import tempfile
@@ -14,15 +13,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
 
+from catena_core.cli import environment_properties, variable_name
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
-from catena_core.errors import UsageError
+from catena_core.errors import CatenaError, UsageError
+from catena_core.text import is_secret
 from catena_core.topics import ensure
-from topology import settings, topics
+from topology import env_file, settings, topics
+from topology.access import LinkAccess
+from topology.membership import CatalogueList
+from topology.runner.embedded_limits import TruncationWatch, check_count, count_listed, warning
 from topology.runner.managed_process import ManagedProcess
 from topology.runner.progress import Progress, ProgressReader
 
@@ -68,15 +71,16 @@ class Runner:
         verbose: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        given = os.environ if environment is None else environment
-        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-        self._environment = {**from_file, **given}
+        self._environment = dict(settings.variables_in_force() if environment is None else environment)
+        self._environment[env_file.FILE] = ""  # the processes get its variables, and need not warn of its mistakes
         self._kafka = kafka
         self._scale = {link: scale.get(link, 1) for link in LINKS}
         self._properties = properties or {}
         self._verbose = verbose
         self._console = Console(stderr=False, highlight=False, soft_wrap=True)
         self._stop = threading.Event()
+        self._failure: CatenaError | None = None
+        self._warned = False
         self._servers: list[ManagedProcess] = []
         self._links: list[ManagedProcess] = []
 
@@ -87,7 +91,7 @@ class Runner:
             Whether every process ended by itself when asked to.
 
         Raises:
-            CatenaError: A part did not start; the message names it and the reason.
+            CatenaError: A part did not start, or the embedded broker is too small; the message names it and the reason.
         """
         self._started = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,14 +106,24 @@ class Runner:
             if endpoint is None:
                 endpoint = stack.enter_context(EmbeddedBroker(topics.SPECS)).endpoint
                 properties = {**CLIENT_PROPERTIES, **properties}
-            ensure(endpoint, topics.SPECS, self._properties, patience=10)
+            # Links read those of the environment themselves.
+            own = {**environment_properties(self._environment), **self._properties} if self._kafka else self._properties
+            ensure(endpoint, topics.SPECS, own, patience=10)
             self._start_links(endpoint, properties)
             stack.callback(lambda: clean.append(self._end(self._links, _STOP_WITHIN)))
-            progress = ProgressReader(endpoint, self._properties)
+            progress = ProgressReader(endpoint, own)
             stack.callback(progress.close)
+            if self._kafka is None:
+                stack.callback(TruncationWatch(endpoint, self._fail).close)
             self._follow(progress)
             self._say("stopping …")
+        if self._failure is not None:
+            raise self._failure
         return all(clean)
+
+    def _fail(self, error: CatenaError) -> None:
+        self._failure = error
+        self._stop.set()
 
     # Starting
 
@@ -126,7 +140,9 @@ class Runner:
                 variables.setdefault(name, value)
             nodes = [self._server(f"node_{n + 1}", "sandbox.node") for n in range(SANDBOX_NODES)]
         if own_booth:
-            offerings = settings.load(variables, file=os.devnull).sandbox_offerings
+            offerings = settings.load(variables).sandbox_offerings
+            if self._kafka is None and offerings.isdigit():
+                check_count(int(offerings))
             option = ["--count", offerings] if offerings.isdigit() else ["--offerings", offerings]
             seed = ["--seed", variables.get("SANDBOX_SEED", "1")]
             booth = self._server("booth", "sandbox.booth", *option, *seed)
@@ -143,7 +159,14 @@ class Runner:
         if own_booth:
             variables["DLT_BASE_URL"] = booth.wait_for_line("booth ", _START_WITHIN)
             self._say(f"sandbox ledger: {variables['DLT_BASE_URL']}/offerings")
-        self._settings = settings.load(variables, file=os.devnull)
+        self._settings = settings.load(variables)
+        if self._settings.mode is settings.Mode.OPERATOR:
+            CatalogueList(
+                self._settings.catalogue_list
+            ).members()  # a broken list is refused before anything waits for it
+        if self._kafka is None:
+            ledger = LinkAccess(self._settings).ledger
+            self._warn(check_count(count_listed(self._settings.dlt_base_url, ledger)))
         self._ports = list(self._gateway_ports())
 
     def _server(self, name: str, module: str, *arguments: str) -> ManagedProcess:
@@ -173,10 +196,13 @@ class Runner:
                 yield probe.getsockname()[1]
 
     def _start_links(self, endpoint: str, properties: Mapping[str, str]) -> None:
-        extra = [item for name, value in properties.items() for item in ("-X", f"{name}={value}")]
+        # Every user of this machine can list the arguments of processes, so secrets go by the environment.
+        secrets = {variable_name(name): value for name, value in properties.items() if is_secret(name)}
+        shown = {name: value for name, value in properties.items() if not is_secret(name)}
+        extra = [item for name, value in shown.items() for item in ("-X", f"{name}={value}")]
         for link in LINKS:
             for number in range(self._scale[link]):
-                environment = dict(self._environment)
+                environment = {**self._environment, **secrets}
                 if link == "gateway":
                     environment["HOST_PORT"] = str(self._ports[number])
                 name = link if self._scale[link] == 1 else f"{link}_{number + 1}"
@@ -209,6 +235,8 @@ class Runner:
         while not self._stop.is_set():
             progress = reader.read()
             show(progress)
+            if self._kafka is None:
+                self._warn(warning(progress.listed))
             if progress.complete and not announced:
                 announced = True
                 self._announce(progress)
@@ -238,6 +266,12 @@ class Runner:
         )
         url = f"{self._url(self._ports[0])}/sparql"
         self._say(f"ask for instance:\n\ncurl {url} -H 'Accept: text/csv' --data-urlencode 'query={_QUERY}'\n")
+
+    def _warn(self, text: str) -> None:
+        """Say that the embedded broker is nearly full, once."""
+        if text and not self._warned:
+            self._warned = True
+            self._say(text)
 
     def _restarts(self) -> int:
         return sum(process.restarts for process in [*self._servers, *self._links])

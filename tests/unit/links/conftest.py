@@ -9,8 +9,11 @@ from typing import Protocol
 
 import pytest
 
+from links import writer as writer_module
+from links.writer import Writer
 from tests.helpers.odd_server import OddServer, odd_server
 from tests.helpers.sandbox_servers import Sandbox, running_booth, running_node
+from topology import comparison
 from topology.settings import Settings
 
 
@@ -64,6 +67,16 @@ def node(nodes: tuple[Sandbox, Sandbox]) -> Sandbox:
 
 @pytest.fixture
 def booth() -> Iterator[Sandbox]:
-    """A booth of the sandbox that lists three offerings."""
+    """Give a booth of the sandbox that lists three offerings."""
     with running_booth(3) as booth:
         yield booth
+
+
+@pytest.fixture
+def quick_writer(monkeypatch: pytest.MonkeyPatch, environment: Environment) -> None:
+    """Writers wait hardly at all, and do nothing by themselves."""
+    environment(NODE_TIMEOUT="2")
+    monkeypatch.setattr(Writer, "loop", lambda *_, **__: None)
+    monkeypatch.setattr(writer_module, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(writer_module, "_LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(comparison, "_SECOND_LOOK", 0.01)

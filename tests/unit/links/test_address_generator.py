@@ -12,10 +12,11 @@ import pytest
 
 from catena_core import Electron
 from catena_core.testing import LinkDriver
+from links import address_generator
 from links.address_generator import AddressGenerator
 from tests.helpers.odd_server import Handler, OddServer, saying, saying_json
-from tests.helpers.records import milliseconds_ago, offering
-from tests.helpers.sandbox_servers import Sandbox
+from tests.helpers.records import milliseconds_ago
+from tests.helpers.sandbox_servers import running_booth
 from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.records import AddressEvent
@@ -50,12 +51,6 @@ class Instance:
     def look(self) -> dict[str, str]:
         """Look at the listing once; what was told of each address."""
         return told(self.driver.generate())
-
-    def described(self, *addresses: str) -> Instance:
-        """Offerings came of these addresses."""
-        for address in addresses:
-            self.driver.put(topics.OFFERINGS, address, records.to_text(offering(f"urn:{address}")))
-        return self
 
 
 def told(electrons: Iterable[Electron]) -> dict[str, str]:
@@ -94,19 +89,20 @@ def test_what_is_new_is_listed_once() -> None:
     assert instance.look() == {}
 
 
-def test_a_booth_s_listing(environment: Environment, booth: Sandbox) -> None:
-    environment(DLT_BASE_URL=booth.url)
-    instance = Instance().replay()
+def test_a_booth_s_listing(environment: Environment) -> None:
+    with running_booth(3, lenient=True) as booth:
+        environment(DLT_BASE_URL=booth.url)
+        instance = Instance().replay()
 
-    first = instance.look()
-    booth.ask("DELETE", f"/api/offerings/{next(iter(first))}")
+        first = instance.look()
+        booth.ask("DELETE", f"/api/offerings/{next(iter(first))}")
 
-    assert set(first.values()) == {"listed"}
-    assert instance.look() == {next(iter(first)): "delisted"}
+        assert set(first.values()) == {"listed"}
+        assert instance.look() == {next(iter(first)): "delisted"}
 
 
 def test_what_was_emitted_before_is_not_emitted_again_after_a_replay() -> None:
-    assert Instance().replay(listed("a", "b")).described("a", "b").look() == {"c": "listed"}
+    assert Instance().replay(listed("a", "b")).look() == {"c": "listed"}
 
 
 def test_the_newest_event_of_an_address_counts_in_a_replay() -> None:
@@ -117,7 +113,7 @@ def test_the_newest_event_of_an_address_counts_in_a_replay() -> None:
     for partition in ALL:
         instance.link.replayed(partition)
 
-    assert "a" not in instance.described("a").look()
+    assert "a" not in instance.look()
 
 
 def test_what_is_gone_is_delisted_once(ledger: OddServer) -> None:
@@ -138,7 +134,6 @@ class TestRefresh:
     def test_when_it_is_due(self, environment: Environment) -> None:
         environment(OFFERING_REFRESH_INTERVAL="100")
         instance = Instance().replay(listed("a", seconds_ago=99) | listed("b", "c", seconds_ago=101))
-        instance.described("a", "b", "c")
 
         assert instance.look() == {"b": "refresh", "c": "refresh"}
         assert instance.look() == {}
@@ -146,28 +141,51 @@ class TestRefresh:
     def test_an_hour_by_default(self) -> None:
         instance = Instance().replay(listed("a", seconds_ago=3500) | listed("b", "c", seconds_ago=3700))
 
-        assert instance.described("a", "b", "c").look() == {"b": "refresh", "c": "refresh"}
-
-    def test_what_nothing_came_of_is_tried_sooner_and_then_less_and_less_often(self) -> None:
-        recent, old, failing = (
-            milliseconds_ago(20),
-            milliseconds_ago(40),
-            AddressEvent("refresh", milliseconds_ago(40), 1),
-        )
-        instance = Instance().replay(
-            {"a": AddressEvent("listed", recent), "b": AddressEvent("listed", old), "c": failing}
-        )
-
-        (electron,) = instance.driver.generate()
-
-        assert electron.key == "b"
-        assert records.from_text(electron.value, AddressEvent).failures == 1
+        assert instance.look() == {"b": "refresh", "c": "refresh"}
 
     def test_a_listed_address_that_is_gone_is_not_refreshed(self, ledger: OddServer) -> None:
-        instance = Instance().replay(listed("a", "b", "c", seconds_ago=4000)).described("a", "b", "c")
+        instance = Instance().replay(listed("a", "b", "c", seconds_ago=4000))
         lists(ledger, "a", "b")
 
         assert instance.look() == {"a": "refresh", "b": "refresh", "c": "delisted"}
+
+
+class TestRanks:
+    """The rank in the ledger's listing decides between two addresses that describe the same offering."""
+
+    def ranks(self, instance: Instance) -> dict[str, int]:
+        return {one.key: records.from_text(one.value, AddressEvent).order for one in instance.driver.generate()}
+
+    def test_ranks_follow_the_listing(self, ledger: OddServer) -> None:
+        lists(ledger, "c", "a", "b")
+
+        assert self.ranks(Instance().replay()) == {"c": 1, "a": 2, "b": 3}
+
+    def test_an_address_keeps_its_rank_when_others_before_it_go(self, ledger: OddServer) -> None:
+        instance = Instance().replay()
+        self.ranks(instance)
+        lists(ledger, "b", "c", "new")
+
+        assert self.ranks(instance) == {"a": 0, "new": 4}
+
+    def test_an_address_that_is_listed_again_comes_last(self, ledger: OddServer) -> None:
+        gone = {"a": AddressEvent("delisted", milliseconds_ago(5), order=1)}
+        kept = {name: AddressEvent("listed", milliseconds_ago(5), order=rank) for name, rank in (("b", 2), ("c", 3))}
+        lists(ledger, "b", "c", "a")
+
+        assert self.ranks(Instance().replay(gone | kept)) == {"a": 4}
+
+    def test_a_refresh_carries_the_rank(self, environment: Environment) -> None:
+        environment(OFFERING_REFRESH_INTERVAL="100")
+        old = {name: AddressEvent("listed", milliseconds_ago(200), order=rank) for name, rank in (("a", 7), ("c", 9))}
+
+        assert self.ranks(Instance().replay(old)) == {"a": 7, "b": 8, "c": 9}
+
+    def test_instances_that_share_the_addresses_rank_them_alike(self, ledger: OddServer) -> None:
+        lists(ledger, *names(50))
+        one, other = Instance().replay(partitions=ALL[:2]), Instance().replay(partitions=ALL[2:])
+
+        assert self.ranks(one) | self.ranks(other) == {name: rank for rank, name in enumerate(names(50), 1)}
 
 
 class TestSharing:
@@ -206,7 +224,7 @@ class TestSharing:
         lists(ledger, "a", "b", "c", "new")
 
         instance.replay(listed("a", "b", "c", "new"))
-        thread.join(5)
+        thread.join(120)
 
         assert told(instance.driver.sent) == {}
         assert not thread.is_alive()
@@ -266,13 +284,35 @@ class TestTrouble:
 
         assert Instance().replay().look() == {"a": "listed"}
 
-    @pytest.mark.parametrize(("before", "left"), [(1, 0), (2, 1), (8, 0), (30, 0), (30, 5), (40, 20)])
-    def test_a_sudden_loss_is_believed_the_second_time(self, ledger: OddServer, before: int, left: int) -> None:
+    @pytest.mark.parametrize(
+        ("before", "left", "looks"),
+        [(1, 0, 2), (2, 1, 2), (8, 0, 8), (30, 0, 10), (30, 5, 6), (40, 20, 2), (40, 10, 4)],
+    )
+    def test_a_sudden_loss_is_believed_after_the_more_looks_the_larger_it_is(
+        self, ledger: OddServer, before: int, left: int, looks: int
+    ) -> None:
         instance = Instance().replay(listed(*names(before)))
         lists(ledger, *names(left))
 
-        assert instance.look() == {}
+        assert [instance.look() for _ in range(looks - 1)] == [{}] * (looks - 1)
         assert instance.look() == dict.fromkeys(names(before)[left:], "delisted")
+
+    def test_looks_at_a_sudden_loss_count_only_in_a_row(self, ledger: OddServer) -> None:
+        instance = Instance().replay(listed(*names(40)))
+        for left in (10, 10, 10, 40, 10, 10, 10):
+            lists(ledger, *names(left))
+            assert instance.look() == {}
+
+    def test_a_listing_that_has_become_old_is_not_compared(
+        self, ledger: OddServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The process was paused after it had the listing."""
+        monkeypatch.setattr(address_generator, "_LISTING_HOLDS", 0.0)
+        instance = Instance().replay()
+        assert instance.look() == {}
+
+        monkeypatch.setattr(address_generator, "_LISTING_HOLDS", 600.0)
+        assert set(instance.look()) == {"a", "b", "c"}
 
     def test_junk_costs_only_itself_and_is_logged_once(
         self, ledger: OddServer, caplog: pytest.LogCaptureFixture
@@ -284,6 +324,34 @@ class TestTrouble:
         assert [one for one in caplog.messages if "no addresses" in one] == [
             "4 entries of the ledger's listing are no addresses; they are left out"
         ]
+
+    def test_half_a_listing_is_doubted_though_less_than_half_of_the_share_is_gone(self, ledger: OddServer) -> None:
+        """One instance may own a part of the addresses that the other half of the listing happens to spare."""
+        share = [name for name in names(60) if partition_of(name) in (0, 1)]
+        others = [name for name in names(60) if name not in share]
+        instance = Instance().replay(listed(*share), ALL[:2])
+        lists(ledger, *share, *others)
+        assert instance.look() == {}
+
+        left = [*share[: len(share) * 2 // 3], *others][:31]
+        lists(ledger, *left)
+
+        assert 0 < len(set(share) - set(left)) < len(share) / 2
+        assert instance.look() == {}
+        assert instance.look() == dict.fromkeys(set(share) - set(left), "delisted")
+
+    def test_second_listing_that_follows_at_once_is_not_believed(
+        self, ledger: OddServer, environment: Environment
+    ) -> None:
+        environment(OFFERING_FETCH_INTERVAL="60")
+        instance = Instance().replay(listed(*names(30)))
+        _ = instance.link.settings
+        now = int(time.time() * 1000)
+
+        left, gone = set(names(15)), set(names(30)[15:])
+        assert instance.link._gone(left, now) == set()
+        assert instance.link._gone(left, now + 1000) == set()
+        assert instance.link._gone(left, now + 60_000) == gone
 
     def test_a_sudden_loss_that_passes_was_none(self, ledger: OddServer) -> None:
         instance = Instance().replay(listed(*names(30)))

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
@@ -17,10 +18,12 @@ from links.gateway import Gateway
 from tests.helpers.gateway import G, same_graph
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
+from tests.helpers.waiting import eventually
 from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient
+from topology.gateway.api.server import port_of
 from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
 
 WriteList = Callable[..., Path]
@@ -28,7 +31,7 @@ WriteList = Callable[..., Path]
 
 @pytest.fixture
 def listed(tmp_path: Path) -> WriteList:
-    """Writes a list of nodes, called a, b, c, …"""
+    """Write a list of nodes, called a, b, c, …"""
 
     def write(*urls: str) -> Path:
         path = tmp_path / "nodes.json"
@@ -56,22 +59,51 @@ class TestLink:
     def test_it_serves_what_the_topics_say_until_it_is_told_to_stop(
         self, environment: Environment, rows: dict[str, dict[str, str]]
     ) -> None:
-        environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0")
+        environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0", GATEWAY_ADMIN_PORT="0")
         link = Gateway()
         LinkDriver(link, tables=rows)
-        url = f"http://127.0.0.1:{link._server.effective_port}"  # type: ignore[union-attr]
+        url, admin = (f"http://127.0.0.1:{port_of(server)}" for server in link._servers)
         serving = threading.Thread(target=link.generator, daemon=True)
         serving.start()
         try:
-            with urlopen(f"{url}/health", timeout=10) as answer:
-                assert json.load(answer) == {"status": "healthy", "epoch": 1, "nodes": {"a b": "up"}}
-            with urlopen(f"{url}/offerings", json.dumps({"offerings_id": "0xa"}).encode(), timeout=20) as answer:
+            with urlopen(f"{url}/health", timeout=60) as answer:
+                assert json.load(answer) == {"status": "healthy", "epoch": 1}
+            with urlopen(f"{admin}/health", timeout=60) as answer:
+                health = json.load(answer)
+            assert health.pop("view")["state"] in ("building", "complete")
+            assert health == {"status": "healthy", "epoch": 1, "nodes": {"a b": "up"}}
+            with urlopen(f"{url}/offerings", json.dumps({"offerings_id": "0xa"}).encode(), timeout=60) as answer:
                 assert same_graph(answer.read(), described(G))
         finally:
             link.finish()
-            serving.join(5)
+            serving.join(60)
 
         assert not serving.is_alive()
+
+    def test_it_answers_from_its_view_once_that_is_complete(
+        self, environment: Environment, rows: dict[str, dict[str, str]]
+    ) -> None:
+        environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0", SPARQL_CACHE_TTL="0")
+        link = Gateway()
+        LinkDriver(link, tables=rows)
+        url = f"http://127.0.0.1:{port_of(link._servers[0])}"
+        serving = threading.Thread(target=link.generator, daemon=True)
+        serving.start()
+        query = urlencode({"query": "SELECT ?g { GRAPH ?g { ?s a ?type } }", "explain": "json"})
+
+        def is_over_the_view() -> bool:
+            with urlopen(f"{url}/sparql?{query}", timeout=120) as answer:
+                explained = json.load(answer)
+            assert explained["completeness"] == "complete"
+            return bool(explained["tier"] == "view")
+
+        try:
+            eventually(is_over_the_view, timeout=300)
+            with urlopen(f"{url}/health", timeout=120) as answer:
+                assert json.load(answer)["view"] == {"state": "complete", "graphs": 1, "of": 1}
+        finally:
+            link.finish()
+            serving.join(60)
 
     def test_a_port_that_is_taken_is_told_with_what_to_do(self, environment: Environment) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -91,7 +123,7 @@ class TestStarting:
         link = Gateway()
         with pytest.raises(CatenaError) as refusal:
             link.start(embedded=True)
-        link.join(5)
+        link.join(120)
         return str(refusal.value)
 
     def test_without_kafka_and_without_a_list(self, environment: Environment) -> None:

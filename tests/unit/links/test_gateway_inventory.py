@@ -18,7 +18,7 @@ from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient
-from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
+from topology.records import RING_KEY, Loss, Node, Offering, Placement, Ring, placement_key
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ GRAPHS = "SELECT DISTINCT ?g { GRAPH ?g { ?s ?p ?o } } ORDER BY ?g"
 
 @pytest.fixture
 def gateway(environment: Environment, nodes: tuple[Sandbox, Sandbox]) -> Iterator[Gateway]:
-    """A gateway over two nodes that hold one offering, and the second one a graph of its provider's besides."""
+    """Give a gateway over two nodes that hold one offering, and the second one a graph of its provider's besides."""
     environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0", NODE_TIMEOUT="1")
     what = described(G)
     for node in nodes:
@@ -37,7 +37,7 @@ def gateway(environment: Environment, nodes: tuple[Sandbox, Sandbox]) -> Iterato
     offered = Offering(graph=G, triples=what.triples, digest=what.digest, claimed_at=1)
     on_ring = tuple(Node(name, node.url, "up", 1) for name, node in zip("ab", nodes, strict=True))
     link = Gateway()
-    LinkDriver(
+    link._driver = LinkDriver(  # type: ignore[attr-defined]
         link,
         tables={
             topics.RING: {RING_KEY: records.to_text(Ring(1, on_ring, 50, 2))},
@@ -53,7 +53,7 @@ def gateway(environment: Environment, nodes: tuple[Sandbox, Sandbox]) -> Iterato
     eventually(lambda: len(link._inventory.graphs_by_node()) == 2 and link._inventory.is_complete())
     yield link
     link.finish()
-    serving.join(5)
+    serving.join(120)
 
 
 def ask(link: Gateway) -> tuple[list[str], str]:
@@ -86,3 +86,16 @@ def test_a_node_that_has_lost_what_it_acknowledged_is_not_read_for_it(
     eventually(lambda: gateway._selector.snapshot().source_of[G] == "ab"[1 - emptied])
 
     assert ask(gateway) == ([G, "urn:own"], "complete")
+
+
+def test_loss_is_told_in_health_and_reported_to_the_writer(gateway: Gateway, nodes: tuple[Sandbox, Sandbox]) -> None:
+    driver: Any = gateway._driver  # type: ignore[attr-defined]
+    client: Any = gateway._app.test_client()
+    assert client.get("/health").json["status"] == "healthy"
+    nodes[0].ask("DELETE", f"/catalogue/data?graph={quote(G, safe='')}")
+
+    health = eventually(lambda: (found := client.get("/health").json)["status"] == "degraded" and found)
+    (loss, *_) = eventually(lambda: [one for one in driver.sent if one.topic == topics.LOSSES])
+
+    assert health["copies_missing"] == 1
+    assert (loss.key, records.from_text(loss.value, Loss).graphs) == ("a", 1)

@@ -49,7 +49,7 @@ class Routing:
         return self._read(self.driver.assign(*INPUTS))
 
     def change(self, *nodes: Node) -> list[Write]:
-        """A new ring."""
+        """Publish a new ring."""
         self.epoch += 1
         self.nodes = nodes
         return self._read(self.driver.put(topics.RING, RING_KEY, records.to_text(self.ring)))
@@ -61,7 +61,7 @@ class Routing:
         return self.take(topics.OFFERINGS, address, None)
 
     def acknowledge(self, *writes: Write, refused: bool = False) -> list[Write]:
-        """The nodes did what they were asked, or refused to."""
+        """Have the nodes do as they were asked, or refuse."""
         found = []
         for write in writes:
             answer = {"refused": write.digest or REFUSED_DELETE} if refused else {"digest": write.digest}
@@ -69,7 +69,7 @@ class Routing:
             found += self.place(write.node, write.graph, None if is_gone else answer, write.version)
         return found
 
-    def place(self, name: str, graph: str, answer: dict[str, str] | None, version: int = 0) -> list[Write]:
+    def place(self, name: str, graph: str, answer: dict[str, Any] | None, version: int = 0) -> list[Write]:
         placement = None if answer is None else Placement(name, graph, "0xa", version, self.epoch, 0, **answer)
         return self.take(topics.PLACEMENTS, placement_key(name, graph), placement)
 

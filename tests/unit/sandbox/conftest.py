@@ -60,8 +60,15 @@ def started(module: str, *arguments: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def booth() -> Iterator[Server]:
-    """A booth with 12 made-up offerings; a test that changes something changes what it listed itself."""
+    """Give a booth with 12 made-up offerings; a test that changes something changes what it listed itself."""
     with started("booth", "--count", "12", "--seed", "7") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def lenient_booth() -> Iterator[Server]:
+    """Give a booth that does what real ones do not: it delists, replaces descriptions, and sends entity tags."""
+    with started("booth", "--count", "3", "--seed", "7", "--lenient") as server:
         yield server
 
 
@@ -73,7 +80,7 @@ def shared_node() -> Iterator[Server]:
 
 @pytest.fixture
 def node(shared_node: Server) -> Server:
-    """A catalogue node that is empty and well."""
+    """Give a catalogue node that is empty and well."""
     assert shared_node.put("/faults", json={}).status_code == 200
     emptied = shared_node.put("data", data=b"", headers={"Content-Type": "application/n-quads"})
     assert emptied.status_code == 204

@@ -15,8 +15,8 @@ N_QUADS = {"Content-Type": "application/n-quads", "Accept": "application/n-quads
 G = "data?graph=https://x.example/g"
 
 
-def canonical(document: bytes | str, format: RdfFormat) -> Dataset:
-    dataset = Dataset(parse(document, format))
+def canonical(document: bytes | str, rdf_format: RdfFormat) -> Dataset:
+    dataset = Dataset(parse(document, rdf_format))
     dataset.canonicalize(CanonicalizationAlgorithm.UNSTABLE)
     return dataset
 
@@ -97,13 +97,13 @@ _:shared <a:p> "named" <a:h> .
 """
 
 
-@pytest.mark.parametrize("format", [RdfFormat.N_QUADS, RdfFormat.TRIG, RdfFormat.JSON_LD])
-def test_a_whole_dataset_is_loaded_and_read(node: Server, format: RdfFormat) -> None:
-    body = serialize(parse(DATASET, RdfFormat.N_QUADS), format=format)
-    assert node.post("data", data=body, headers={"Content-Type": format.media_type}).status_code == 204
-    answer = node.get("data", headers={"Accept": format.media_type})
-    assert answer.headers["Content-Type"] == format.media_type
-    assert canonical(answer.content, format) == canonical(DATASET, RdfFormat.N_QUADS)
+@pytest.mark.parametrize("rdf_format", [RdfFormat.N_QUADS, RdfFormat.TRIG, RdfFormat.JSON_LD])
+def test_a_whole_dataset_is_loaded_and_read(node: Server, rdf_format: RdfFormat) -> None:
+    body = serialize(parse(DATASET, RdfFormat.N_QUADS), format=rdf_format)
+    assert node.post("data", data=body, headers={"Content-Type": rdf_format.media_type}).status_code == 204
+    answer = node.get("data", headers={"Accept": rdf_format.media_type})
+    assert answer.headers["Content-Type"] == rdf_format.media_type
+    assert canonical(answer.content, rdf_format) == canonical(DATASET, RdfFormat.N_QUADS)
 
 
 def test_posted_quads_are_added_and_put_quads_replace(node: Server) -> None:

@@ -29,8 +29,8 @@ def graph(node: Server, iri: str) -> set[Triple]:
     return triples(answer.content, RdfFormat.N_TRIPLES)
 
 
-def triples(document: bytes, format: RdfFormat) -> set[Triple]:
-    return {quad.triple for quad in parse(document, format)}
+def triples(document: bytes, rdf_format: RdfFormat) -> set[Triple]:
+    return {quad.triple for quad in parse(document, rdf_format)}
 
 
 def graphs(node: Server) -> list[str]:
@@ -79,9 +79,9 @@ def test_a_skolemised_offering_is_kept_whole_in_whatever_format_it_comes(node: S
         Triple(skolem(t.subject), t.predicate, skolem(t.object))
         for t in triples(offering().description, RdfFormat.JSON_LD)
     }
-    for format in (RdfFormat.N_TRIPLES, RdfFormat.TURTLE, RdfFormat.JSON_LD, RdfFormat.RDF_XML):
-        body = serialize(described, format=format)
-        assert node.put("manager", data=body, headers={"Content-Type": format.media_type}).status_code == 200
+    for rdf_format in (RdfFormat.N_TRIPLES, RdfFormat.TURTLE, RdfFormat.JSON_LD, RdfFormat.RDF_XML):
+        body = serialize(described, format=rdf_format)
+        assert node.put("manager", data=body, headers={"Content-Type": rdf_format.media_type}).status_code == 200
         assert graph(node, offering().iri) == described
         node.delete(f"manager?graph={quote(offering().iri)}")
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_stored_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("accept", "content_type", "format"),
+    ("accept", "content_type", "rdf_format"),
     [
         (None, "application/ld+json", RdfFormat.JSON_LD),
         ("*/*", "application/ld+json", RdfFormat.JSON_LD),
@@ -152,12 +152,12 @@ def test_what_cannot_be_stored_is_refused(
     ],
 )
 def test_a_graph_is_read_in_the_format_asked_for(
-    node: Server, accept: str | None, content_type: str, format: RdfFormat
+    node: Server, accept: str | None, content_type: str, rdf_format: RdfFormat
 ) -> None:
     put(node, 'x:o a s:Offering ; x:p "é" .')
     answer = node.get("manager?graph=https://x.example/o", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, content_type)
-    assert triples(answer.content, format) == graph(node, "https://x.example/o")
+    assert triples(answer.content, rdf_format) == graph(node, "https://x.example/o")
 
 
 def test_a_deleted_graph_is_gone(node: Server) -> None:

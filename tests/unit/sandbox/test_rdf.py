@@ -75,12 +75,12 @@ def test_offerings_are_quick_to_parse() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "format"),
+    ("document", "rdf_format"),
     [
         (b'{"@context": {"p": {"@id": "a:p", "@context": {}}}}', RdfFormat.JSON_LD),
         (b'{"@context": {"p": {"@id": "a:p", "@cont\\u0065xt": {}}}}', RdfFormat.JSON_LD),
         (b" " * (SMALL + 1), RdfFormat.TURTLE),
     ],
 )
-def test_what_may_take_long_to_parse_is_not_quick(document: bytes, format: RdfFormat) -> None:
-    assert not is_quick(document, format)
+def test_what_may_take_long_to_parse_is_not_quick(document: bytes, rdf_format: RdfFormat) -> None:
+    assert not is_quick(document, rdf_format)

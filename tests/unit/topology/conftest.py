@@ -24,7 +24,7 @@ def _shared_node() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def node(_shared_node: Sandbox) -> Sandbox:
-    """A catalogue node of the sandbox, empty and well."""
+    """Give a catalogue node of the sandbox, empty and well."""
     _shared_node.faults()
     _shared_node.ask("PUT", "/catalogue/data", b"", "application/n-quads")
     return _shared_node
@@ -32,6 +32,6 @@ def node(_shared_node: Sandbox) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def booth() -> Iterator[Sandbox]:
-    """A booth of the sandbox that lists three offerings."""
+    """Give a booth of the sandbox that lists three offerings."""
     with running_booth(3) as booth:
         yield booth

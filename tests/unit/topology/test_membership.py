@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,12 @@ import pytest
 
 from tests.helpers.odd_server import OddServer, closed_port, odd_server, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
+from tests.helpers.waiting import eventually
 from topology import membership
 from topology.clients.http import WebClient
+from topology.credentials import Credentials
 from topology.membership import CatalogueList, Member, MembershipError, OwnersNodes, read_catalogue_list
+from topology.records import Endpoints
 from topology.settings import Settings
 
 TEMPLATE = "{scheme}://{host}:3030/catalogue"
@@ -43,11 +45,72 @@ class TestList:
             Member("beta", "http://b:3030/catalogue"),
         )
 
+    @pytest.mark.parametrize("name", ["catalogue_url", "base_url"])
+    def test_a_password_in_an_address_is_no_part_of_the_member(self, name: str) -> None:
+        credentials = Credentials()
+        content = json.dumps({"a": {name: "http://catena:pw-of-a-node@a:80/"}}).encode()
+
+        (member,) = read_catalogue_list(content, "nodes.json", credentials)
+
+        assert "pw-of-a-node" not in repr(member)
+        assert credentials.headers(f"{member.url}/data")["Authorization"].startswith("Basic ")
+
+    @pytest.mark.parametrize(
+        "url",
+        ["ftp://catena:pw-of-a-node@a/c", "http://catena:pw-of-a-node@a b/c", "http://catena:pw-of-a-node@[::1/c"],
+    )
+    def test_a_bad_address_is_named_without_its_password(self, url: str) -> None:
+        assert "pw-of-a-node" not in problem({"a": {"catalogue_url": url}})
+
+    def test_two_users_of_one_address_are_one_node(self) -> None:
+        content = {
+            "a": {"catalogue_url": "http://ada:pw-of-ada@n/c"},
+            "b": {"catalogue_url": "http://bob:pw-of-bob@n/c"},
+        }
+
+        assert "two nodes at http://n/c" in problem(content)
+
     def test_the_base_alone_is_enough(self) -> None:
         assert listed({"a": {"base_url": "http://a:80/"}}) == (Member("a", "http://a:80/catalogue"),)
 
     def test_without_an_id_a_node_is_called_as_its_entry(self) -> None:
         assert listed({"a": {"catalogue_url": "http://a/c"}}) == (Member("a", "http://a/c"),)
+
+    def test_endpoints_of_an_entry_are_absolute_or_relative_to_its_address(self) -> None:
+        (member,) = listed(
+            {
+                "a": {
+                    "catalogue_url": "http://a/c/",
+                    "sparql": "query",
+                    "graph_store": "/store?db=1",
+                    "update": "http://user:secret@b:8080/update/",
+                }
+            }
+        )
+
+        assert member.endpoints == Endpoints("http://a/c/query", "http://a/store?db=1", "http://b:8080/update")
+
+    def test_credentials_of_an_address_hold_for_endpoints_of_its_server_alone(self) -> None:
+        credentials = Credentials()
+        entry = {"catalogue_url": "http://user:secret@a/c", "graph_store": "/store", "update": "http://b/update"}
+        read_catalogue_list(json.dumps({"a": entry}).encode(), "nodes.json", credentials)
+
+        assert credentials.headers("http://a/store?graph=g")
+        assert not credentials.headers("http://b/update")
+
+    @pytest.mark.parametrize("address", ["ftp://a/x", "http://169.254.169.254/x", "http://[::1/x"])
+    @pytest.mark.parametrize("name", ["sparql", "graph_store", "update"])
+    def test_endpoint_that_is_no_address_is_refused_with_its_name(self, name: str, address: str) -> None:
+        assert f"a has no usable {name}" in problem({"a": {"catalogue_url": "http://a/c", name: address}})
+
+    def test_weight_of_an_entry_is_read_and_1_without_one(self) -> None:
+        members = listed({"a": {"catalogue_url": "http://a/c", "weight": 2.5}, "b": {"catalogue_url": "http://b/c"}})
+
+        assert [member.weight for member in members] == [2.5, 1.0]
+
+    @pytest.mark.parametrize("weight", [0, -1, 1e9, "heavy"])
+    def test_weight_that_is_none_is_refused_with_its_entry(self, weight: Any) -> None:
+        assert "weight" in problem({"a": {"catalogue_url": "http://a/c", "weight": weight}})
 
     def test_what_else_an_entry_says_does_not_matter(self) -> None:
         assert listed({"a": {"catalogue_url": "http://a/c", "owner": {"name": "A"}}})
@@ -87,6 +150,20 @@ class TestList:
     )
     def test_a_node_without_a_usable_address_is_named(self, entry: Any) -> None:
         assert "node_1 has no usable catalogue_url" in problem({"node_1": entry})
+
+    def test_misspelt_member_is_named_with_the_right_one(self) -> None:
+        with pytest.raises(MembershipError, match="a: there is no 'catalog_url'; did you mean 'catalogue_url'"):
+            listed({"a": {"catalog_url": "http://a.example"}})
+
+    @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x1b[2J", "a" * 201])
+    def test_id_that_is_no_name_is_refused(self, name: str) -> None:
+        with pytest.raises(MembershipError, match="is no id"):
+            listed({name: {"catalogue_url": "http://a.example"}})
+
+    @pytest.mark.parametrize("other", ["http://A.example/c", "http://a.example:80/c", "http://a.example/c/"])
+    def test_address_twice_in_another_spelling_is_refused(self, other: str) -> None:
+        with pytest.raises(MembershipError, match="has two nodes at"):
+            listed({"a": {"catalogue_url": "http://a.example/c"}, "b": {"catalogue_url": other}})
 
     def test_an_id_twice(self) -> None:
         said = problem(
@@ -149,20 +226,15 @@ class TestFile:
 class TestOwners:
     @pytest.fixture
     def owners(self) -> Iterator[OwnersNodes]:
-        owners = OwnersNodes(Settings(node_url_template=TEMPLATE), WebClient(1.0, 100_000))
+        owners = OwnersNodes(Settings(node_url_template=TEMPLATE), WebClient(60.0, 100_000))
         yield owners
         owners.close()
 
     @staticmethod
     def urls(owners: OwnersNodes, *sources: tuple[str, str]) -> list[str]:
-        """The addresses, once every provider was asked."""
-        deadline = time.monotonic() + 5
-        while True:
-            found = [member.url for member in owners.members(sources)]
-            if owners.has_asked and time.monotonic() < deadline:
-                return found
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        """Return the addresses, once every provider was asked."""
+        eventually(lambda: (owners.members(sources), owners.has_asked)[1])
+        return [member.url for member in owners.members(sources)]
 
     @pytest.mark.parametrize(
         "name", ["catalogue_url", "catalogueUrl", "catalogue_endpoint", "catalogueEndpoint", "catalogue"]
@@ -171,6 +243,13 @@ class TestOwners:
         server.answers["/profile"] = saying_json({"name": "P", name: "https://nodes.example/p/catalogue/"})
 
         assert self.urls(owners, ("P", f"{server.url}/descriptions/1")) == ["https://nodes.example/p/catalogue"]
+
+    def test_a_password_in_a_profile_or_a_source_is_dropped(self, server: OddServer, owners: OwnersNodes) -> None:
+        server.answers["/profile"] = saying_json({"catalogue_url": "https://ada:pw-of-a-node@nodes.example/p"})
+        source = server.url.replace("//", "//ada:pw-of-a-source@")
+
+        assert self.urls(owners, ("P", f"{source}/descriptions/1")) == ["https://nodes.example/p"]
+        assert "Authorization" not in server.asked[0].headers
 
     def test_the_sandbox_s_profile_is_understood(self, booth: Sandbox, owners: OwnersNodes) -> None:
         assert self.urls(owners, ("P", f"{booth.origin}/descriptions/1")) == ["http://127.0.0.1:3030/catalogue"]
@@ -209,6 +288,7 @@ class TestOwners:
             "http://[::ffff:169.254.169.254]/",
             "nodes.example",
             "http://a b/",
+            f"http://nodes.example/{'x' * 500}",
         ],
     )
     def test_a_profile_that_lies_is_not_believed(self, server: OddServer, owners: OwnersNodes, lie: str) -> None:
@@ -272,19 +352,15 @@ class TestOwners:
         assert owners.members([("P", source), ("", "http://nobody.invalid/")]) == ()
         assert self.urls(owners, ("P", source), ("P", "http://p.invalid/1")) == ["http://p.invalid:3030/catalogue"]
 
-    def test_providers_that_hang_hold_up_nobody(self, server: OddServer, owners: OwnersNodes) -> None:
-        server.answers["/profile"] = server.hang
-        hanging = [(f"P{number}", f"{server.url}/{number}") for number in range(20)]
+    def test_providers_that_hang_hold_up_nobody(self, owners: OwnersNodes) -> None:
         with odd_server() as quick:
             quick.answers["/profile"] = saying_json({"catalogue": "http://quick.example/catalogue"})
-            started = time.monotonic()
-            sources = [*hanging, ("Q", f"{quick.url}/1")]
-            while Member("http://quick.example/catalogue", "http://quick.example/catalogue") not in owners.members(
-                sources
-            ):
-                assert time.monotonic() - started < 0.8, "it was held up"
-                time.sleep(0.01)
-            assert not owners.has_asked
+            with odd_server() as server:
+                server.answers["/profile"] = server.hang
+                sources = [*((f"P{number}", f"{server.url}/{number}") for number in range(20)), ("Q", f"{quick.url}/1")]
+                found = Member("http://quick.example/catalogue", "http://quick.example/catalogue")
+                eventually(lambda: found in owners.members(sources))
+                assert not owners.has_asked
             assert len(self.urls(owners, *sources)) == 2
 
     def test_a_provider_that_does_not_answer_is_taken_at_the_template_and_asked_again(
@@ -298,11 +374,7 @@ class TestOwners:
             assert not owners.is_sure
 
             server.answers["/profile"] = saying_json({"catalogue": "http://p.example/catalogue"})
-            deadline = time.monotonic() + 5
-            while not owners.is_sure:
-                assert time.monotonic() < deadline
-                owners.members([source])
-                time.sleep(0.01)
+            eventually(lambda: (owners.members([source]), owners.is_sure)[1])
 
         assert self.urls(owners, source) == ["http://p.example/catalogue"]
 

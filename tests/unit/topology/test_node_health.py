@@ -23,6 +23,7 @@ def health_of(url: str, protocol: Any = None) -> NodeHealth:
 def well(server: OddServer) -> OddServer:
     server.answers["/health"] = saying()
     server.answers["/graphs"] = saying_json({"offerings": []})
+    server.answers["/sparql"] = saying_json({"boolean": True})
     return server
 
 
@@ -35,7 +36,7 @@ def test_check_of_a_healthy_node_notes_its_answer(well: OddServer) -> None:
 
     assert health.is_healthy is True
     assert health.last_answer >= before
-    assert [one.path for one in well.asked] == ["/health"]
+    assert [one.path.partition("?")[0] for one in well.asked] == ["/health", "/sparql"]
 
 
 def test_check_of_a_closed_port_finds_it_unhealthy() -> None:
@@ -51,7 +52,7 @@ def test_check_of_a_node_that_breaks_the_client_finds_it_unhealthy(monkeypatch: 
     def explode(_client: NodeClient) -> bool:
         raise RuntimeError("no such thing was foreseen")
 
-    monkeypatch.setattr(NodeClient, "is_healthy", explode)
+    monkeypatch.setattr(NodeClient, "says_healthy", explode)
     health = health_of("http://127.0.0.1:1")
 
     health.check()
@@ -66,10 +67,16 @@ def test_check_detects_the_protocol_once(well: OddServer) -> None:
     health.check()
 
     assert health.protocol == "sedimark"
-    assert [one.path for one in well.asked] == ["/health", "/graphs", "/health"]
+    assert [one.path.partition("?")[0] for one in well.asked if one.method == "GET"] == [
+        "/health",
+        "/sparql",
+        "/graphs",
+        "/health",
+    ]
 
 
 def test_check_keeps_a_protocol_that_is_given(well: OddServer) -> None:
+    well.answers["/data"] = saying(b"", 200, Content_Type="application/n-triples")
     health = health_of(well.url, "graph-store")
 
     health.check()
@@ -99,3 +106,31 @@ def test_check_of_an_abandoned_node_changes_nothing(well: OddServer, caplog: pyt
 
     assert health.is_healthy is None
     assert caplog.messages == []
+
+
+def test_check_of_a_node_without_known_paths_says_which_were_asked(
+    server: OddServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = health_of(server.url, "auto")
+
+    health.check()
+    health.check()
+
+    assert health.is_healthy is False
+    assert f"{server.url}/sparql (status 404), {server.url}/query (status 404)" in health.problem
+    assert len(caplog.messages) == 1
+    assert "a cannot be used: none of these paths takes SPARQL queries" in caplog.messages[0]
+
+
+def test_check_looks_again_for_the_endpoints_of_a_node_that_was_silent(well: OddServer) -> None:
+    health = health_of(well.url, "auto")
+    health.check()
+    assert health.endpoints.sparql == f"{well.url}/sparql"
+
+    well.answers["/health"] = saying(status=503)
+    health.check()
+    well.answers |= {"/health": saying(status=404), "/sparql": saying(status=404), "/query": well.answers["/sparql"]}
+    health.check()
+
+    assert health.is_healthy is True
+    assert health.endpoints.sparql == f"{well.url}/query"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from catena_core.errors import UsageError
-from topology.settings import Mode, Settings, load
+from topology.settings import Mode, Secret, Settings, load
 
 DEFAULTS = {
     "subprocess_health_check_interval": 5.0,
@@ -32,6 +33,8 @@ DEFAULTS = {
     "sparql_timeout": 60.0,
     "sparql_partial": True,
     "sparql_cache_ttl": None,
+    "gateway_view": True,
+    "gateway_view_bytes": 2**30,
     "sparql_workers": 2,
     "sparql_memory": 4096,
     "sparql_result_max_bytes": 268435456,
@@ -41,6 +44,10 @@ DEFAULTS = {
     "offering_replica_count": 2,
     "catalogue_list": "./catalogue_list.json",
     "node_url_template": "{scheme}://{host}:3030/catalogue",
+    "node_credentials": "",
+    "provider_networks": ("auto",),
+    "redis_password": Secret(""),
+    "redis_tls": False,
 }
 KINDS = {
     "OPERATOR_PROVIDED": ("maybe", "0 or 1"),
@@ -59,21 +66,25 @@ KINDS = {
     "HOST_PORT": ("-1", "a whole number from 0 to 65535"),
     "SPARQL_PARTIAL": ("some", "0 or 1"),
     "SPARQL_CACHE_TTL": ("-1", "a number of seconds, 0, or auto"),
+    "GATEWAY_VIEW": ("on", "0 or 1"),
+    "GATEWAY_VIEW_BYTES": ("1 GiB", "a whole number from 1048576"),
     "SPARQL_WORKERS": ("0", "a whole number from 1 to 256"),
     "SPARQL_MEMORY": ("4 GiB", "a whole number from 256"),
     "SPARQL_RESULT_MAX_BYTES": ("0", "a whole number from 1024"),
     "SPARQL_SERVICES": ("http://a.example/sparql", "a.example,b.example:8080"),
     "REDIS_DB": ("zero", "a whole number from 0"),
+    "REDIS_TLS": ("rediss", "0 or 1"),
+    "PROVIDER_NETWORKS": ("intranet", "auto, or some of loopback, private"),
 }
 
 
 def given(variables: Mapping[str, str] | None = None, **more: str) -> Settings:
-    """The settings of these variables alone."""
+    """Return the settings of these variables alone."""
     return load({**(variables or {}), **more}, file="/nowhere/.env")
 
 
 def refusal(variables: Mapping[str, str] | None = None, **more: str) -> str:
-    """What is said of variables that cannot be used."""
+    """Return the complaint about variables that cannot be used."""
     with pytest.raises(UsageError) as refused:
         given(variables, **more)
     return str(refused.value)
@@ -226,3 +237,95 @@ def test_the_process_s_own_environment_and_folder_are_the_default(
 
 def test_names_that_are_nobody_s_setting_are_let_be() -> None:
     assert given(PATH="/bin", NODE_TIMEOUTS="x") == Settings()
+
+
+def test_a_variable_that_kubernetes_sets_is_told_of_as_such() -> None:
+    said = refusal(REDIS_PORT="tcp://10.0.0.7:6379")
+
+    assert 'REDIS_PORT="tcp://10.0.0.7:6379" should be a whole number' in said
+    assert "enableServiceLinks: false" in said
+
+
+def test_mistakes_in_the_env_file_are_warned_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text("HOST_PORT=4000\nHOTS_ADDRESS=::\nnot a line\n")
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level("WARNING")
+
+    assert load().host_port == 4000
+    assert [record.getMessage() for record in caplog.records] == [
+        ".env, line 2: there is no setting HOTS_ADDRESS; did you mean HOST_ADDRESS?",
+        ".env, line 3: 'not a line' is no NAME=VALUE; it is left out",
+    ]
+
+
+def test_another_env_file_can_be_named_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("HOST_PORT=4000\n")
+    (tmp_path / "other").write_text("HOST_PORT=5000\n")
+    monkeypatch.chdir(tmp_path)
+
+    for name, port in (("other", 5000), ("", 3030)):
+        monkeypatch.setenv("CATENA_ENV_FILE", name)
+        assert load().host_port == port
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("auto", ("auto",)),
+        ("public", ("public",)),
+        ("Public, private", ("public", "private")),
+        ("public,10.2.0.0/16,fd12::/16", ("public", ip_network("10.2.0.0/16"), ip_network("fd12::/16"))),
+        ("10.2.3.4", (ip_network("10.2.3.4/32"),)),
+    ],
+)
+def test_provider_networks_are_names_and_blocks(text: str, found: tuple[object, ...]) -> None:
+    assert given(PROVIDER_NETWORKS=text).provider_networks == found
+
+
+@pytest.mark.parametrize("text", ["", ",", "auto,public", "10.2.3.4/16", "0.0.0.0/33", "localhost"])
+def test_provider_networks_that_mean_nothing_are_refused(text: str) -> None:
+    assert "PROVIDER_NETWORKS=" in refusal(PROVIDER_NETWORKS=text)
+
+
+def test_a_template_with_a_password_is_refused_since_any_owner_would_get_it() -> None:
+    said = refusal(NODE_URL_TEMPLATE="{scheme}://catena:pw-of-nodes@{host}/catalogue")
+
+    assert "NODE_CREDENTIALS" in said and "pw-of-nodes" not in said
+
+
+def test_a_bad_address_is_named_without_its_password() -> None:
+    assert "pw-of-booth" not in refusal(DLT_BASE_URL="htp://ada:pw-of-booth@host/api")
+
+
+def test_passwords_are_in_no_representation() -> None:
+    read = given(
+        DLT_BASE_URL="http://ada:pw-of-booth@host/api",
+        GC_URL="http://ada:pw-of-gc@host",
+        REDIS_PASSWORD="pw-of-redis",
+        CENTRALISED="1",
+    )
+
+    assert "pw-of" not in repr(read) + str(read.redis_security) + read.global_catalogue_url + read.dlt_base_url
+    assert set(read.url_credentials) == {"http://host/api", "http://host:3030/catalogue"}
+    assert read.redis_security.password.reveal() == "pw-of-redis"
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        (
+            {"REDIS_PASSWORD": "one", "REDIS_PASSWORD_FILE": "two"},
+            "REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set",
+        ),
+        ({"REDIS_CA_FILE": "ca.pem"}, "REDIS_CA_FILE is set but not used"),
+    ],
+)
+def test_settings_of_redis_that_contradict_each_other_are_refused(given_: dict[str, str], said: str) -> None:
+    assert said in refusal(given_)
+
+
+def test_a_file_of_the_password_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="REDIS_PASSWORD_FILE=/nowhere/secret should be a file"):
+        _ = given(REDIS_PASSWORD_FILE="/nowhere/secret").redis_security

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topology import records, topics
-from topology.records import AddressEvent, Node, Offering, OfferingHead, Placement, Ring, Write
+from topology.records import AddressEvent, AddressStatus, Node, Offering, OfferingHead, Placement, Ring, Write
 
 KAFKA_ALLOWS = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
@@ -52,7 +52,7 @@ def test_offerings_and_placements_have_equally_many_partitions() -> None:
 def test_what_is_the_state_is_compacted_and_what_is_not_is_not() -> None:
     compacted = {spec.name for spec in topics.SPECS if spec.compacted}
 
-    assert compacted == {topics.ADDRESSES, topics.OFFERINGS, topics.RING, topics.PLACEMENTS}
+    assert compacted == {spec.name for spec in topics.SPECS} - {topics.DEAD_LETTERS}
     assert not topics.writes_topic("node_1").compacted
 
 
@@ -60,6 +60,8 @@ def test_what_is_the_state_is_compacted_and_what_is_not_is_not() -> None:
     "record",
     [
         AddressEvent("listed", 5),
+        AddressEvent("refresh", 5, order=7),
+        AddressStatus(state="failing", event_at=1, since=2, error="no answer", next_try=3),
         Offering(graph="urn:g", triples='<urn:s> <urn:p> "é\u2028" .\n', digest="d", claimed_at=1, owner="me"),
         Ring(3, (Node("a b", "http://a/catalogue", "suspect", 2, "graph-store"),), 150, 2, (Node("c", "http://c"),)),
         Write("put", "a", "urn:g", "addr", 7, 3, 1, "d", "t"),

@@ -1,7 +1,7 @@
 """Cross-origin requests: pages of any origin may use the gateway (https://fetch.spec.whatwg.org/#http-cors-protocol).
 
-The gateway has no users and no cookies. So a page learns nothing through its visitor's browser that it could not request
-itself.
+The gateway has no cookies, and browsers send no password where any origin may read. So a page learns nothing through its
+visitor's browser that it could not request itself.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import flask
 
 from federation.protocol.sparql import COMPLETENESS
 
-_READABLE = f"{COMPLETENESS}, ETag, Link, Retry-After"
+_READABLE = f"{COMPLETENESS}, ETag, Link, Retry-After, WWW-Authenticate"
 # Old browsers do not know the star, and none of them includes Authorization in it.
-_SENDABLE = "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Pragma, X-Requested-With, *"
+_SENDABLE = "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Pragma, X-API-Key, X-Requested-With, *"
 _SECONDS = "86400"
 
 

@@ -2,47 +2,171 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Literal
 
 import flask
+import msgspec
 
+from catena_core.text import redacted
+from federation.engine import Engine
 from federation.protocol.etag import revalidated
+from federation.protocol.problems import problem
 from topology.gateway.api.json_responses import in_json
-from topology.gateway.api.schemas import Health, NodeList, NodeStatus
+from topology.gateway.api.schemas import Health, NodeCondition, NodeList, NodeStatus, Overview, ViewState
 from topology.gateway.catalogue_view import CatalogueView
+from topology.records import Inspection, Node
 from topology.ring import RingView
 
+_MOST_NAMES = 100
+_MOST_STREAMS = 8
+_LOOK_EVERY = 2.0
+_MOST_LOOKS = 150
+_LOOKS_PER_SIGN = 5
 
-def nodes_blueprint(view: CatalogueView, ring: Callable[[], RingView]) -> flask.Blueprint:
-    """Make the routes ``GET /nodes`` and ``GET /health``.
+
+class State:
+    """The state of the gateway and its nodes, as clients see it.
 
     Args:
+        engine: Answers SPARQL queries.
         view: Finds the offerings, and the node to read each graph from.
         ring: Returns the current ring.
+        inspections: The last inspection of each node, by its id.
     """
+
+    def __init__(
+        self,
+        engine: Engine,
+        view: CatalogueView,
+        ring: Callable[[], RingView],
+        inspections: Mapping[str, Inspection],
+    ) -> None:
+        self._engine = engine
+        self._view = view
+        self._ring = ring
+        self._inspections = inspections
+
+    def health(self, *, details: bool) -> Health:
+        """Return the health, with the names of nodes or without."""
+        now = self._ring()
+        all_up = bool(now.nodes) and all(node.state == "up" for node in now.nodes.values())
+        missing = self._view.missing().total
+        status: Literal["healthy", "degraded"] = "healthy" if all_up and not missing else "degraded"
+        states = {node.id: condition(node) for node in now.nodes.values()}
+        store = ViewState(*self._engine.view) if self._engine.view and details else None
+        return Health(status, now.epoch, states if details else msgspec.UNSET, missing, store)
+
+    def nodes(self) -> NodeList:
+        """Return the nodes, with the numbers of graphs on them."""
+        now, view = self._ring(), self._view
+        read = Counter(view.snapshot().source_of.values())
+        placed = Counter(node for offering in view.offerings() for node in offering.nodes)
+        conflicts = view.conflicts()
+        missing = view.missing().by_node
+        described = [
+            NodeStatus(
+                id=node.id,
+                url=redacted(node.url),
+                state=condition(node),
+                graphs_placed=placed[node.id],
+                graphs_read=read[node.id],
+                graphs_missing=missing.get(node.id, 0),
+                weight=node.weight,
+                held_down_until=node.held_down_until if node.held_down_until > time.time() * 1000 else 0,
+                inspection=_shown(self._inspections.get(node.id)),
+                conflicts=len(conflicts.get(node.id, ())),
+                conflicting_graphs=list(conflicts.get(node.id, ()))[:_MOST_NAMES],
+                problem=redacted(node.problem),
+            )
+            for _, node in sorted(now.nodes.items())
+        ]
+        return NodeList(now.epoch, described)
+
+    def overview(self, *, details: bool) -> Overview:
+        """Return everything at a glance, with the nodes or without."""
+        listed = self._view.ledger_listing()
+        return Overview(
+            health=self.health(details=details),
+            offerings=len(self._view.offerings()),
+            states=dict(sorted(Counter(one.state for one in listed if one.state).items())),
+            nodes=self.nodes().nodes if details else msgspec.UNSET,
+        )
+
+
+def nodes_blueprint(state: State) -> flask.Blueprint:
+    """Make the routes ``GET /nodes``, ``GET /health`` and ``GET /overview``."""
     blueprint = flask.Blueprint("nodes", __name__)
+    streams = threading.BoundedSemaphore(_MOST_STREAMS)
 
     @blueprint.get("/health")
     def health() -> flask.Response:
         """Answer with the health of the gateway and its nodes."""
-        now = ring()
-        states = {node.id: node.state for node in now.nodes.values()}
-        all_up = bool(states) and all(state == "up" for state in states.values())
-        response = in_json(Health("healthy" if all_up else "degraded", now.epoch, states))
+        # Clients that may not see the admin part learn no names of nodes.
+        response = in_json(state.health(details=_sees_details()))
         response.headers["Cache-Control"] = "no-store"
         return response
 
     @blueprint.get("/nodes")
     def nodes() -> flask.Response:
         """Answer with the nodes and the numbers of graphs on them."""
-        now = ring()
-        read = Counter(view.snapshot().source_of.values())
-        placed = Counter(node for offering in view.offerings() for node in offering.nodes)
-        described = [
-            NodeStatus(node.id, node.url, node.state, placed[node.id], read[node.id])
-            for _, node in sorted(now.nodes.items())
-        ]
-        return revalidated(in_json(NodeList(now.epoch, described)), flask.request)
+        return revalidated(in_json(state.nodes()), flask.request)
+
+    @blueprint.get("/overview")
+    def overview() -> flask.Response:
+        """Answer with everything at a glance, or send it again after each change, as server-sent events."""
+        details = _sees_details()
+        if "text/event-stream" not in flask.request.accept_mimetypes.values():
+            response = in_json(state.overview(details=details))
+            response.headers["Vary"] = "Accept"
+            return revalidated(response, flask.request)
+        if not streams.acquire(blocking=False):
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients follow the overview; ask for it in JSON")
+        gone = flask.request.environ.get("waitress.client_disconnected", lambda: False)
+        response = flask.Response(
+            _events(lambda: state.overview(details=details), gone), content_type="text/event-stream"
+        )
+        response.call_on_close(streams.release)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Vary"] = "Accept"
+        response.headers["X-Accel-Buffering"] = "no"  # nginx sends each event at once then
+        return response
 
     return blueprint
+
+
+def _events(overview: Callable[[], Overview], gone: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the overview after each change (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+    A stream takes a thread of the server, so it ends after some time; browsers come again.
+    """
+    last = b""
+    for look in range(_MOST_LOOKS):
+        now = msgspec.json.encode(overview())
+        if now != last:
+            yield b"data: " + now + b"\n\n"
+        elif look % _LOOKS_PER_SIGN == 0:
+            yield b":\n\n"  # a sign of life, by which the server notices that a client has gone
+        last = now
+        if gone():
+            return
+        time.sleep(_LOOK_EVERY)
+
+
+def _sees_details() -> bool:
+    return bool(flask.g.get("shows_details", True))
+
+
+def _shown(inspection: Inspection | None) -> Inspection | msgspec.UnsetType:
+    if inspection is None:
+        return msgspec.UNSET
+    return msgspec.structs.replace(inspection, problem=redacted(inspection.problem))
+
+
+def condition(node: Node) -> NodeCondition:
+    """Return the state of a node as operators see it: up, draining, suspect or down."""
+    return "draining" if node.draining and node.state == "up" else node.state

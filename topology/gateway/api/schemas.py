@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
-from topology.gateway.offering_list import ListedOffering
-from topology.records import NodeState
+from topology.gateway.offering_list import ListedOffering, OfferingState
+from topology.records import Inspection
 
+STATES = frozenset(get_args(OfferingState))
 DEFAULT_LIMIT = 100
 MOST_LIMIT = 1000
 
@@ -45,22 +46,40 @@ class OfferingRequest(msgspec.Struct):
     offerings_id: str
 
 
-class NodeStatus(msgspec.Struct, forbid_unknown_fields=True):
+NodeCondition = Literal["up", "draining", "suspect", "down"]
+
+
+class NodeStatus(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A catalogue node.
 
     Attributes:
         id: Its name on the ring.
         url: Its endpoint.
-        state: Whether it answers its health checks.
+        state: Whether it answers its health checks; ``draining`` if it does and is being emptied.
         graphs_placed: The number of offerings' graphs on it.
         graphs_read: The number of graphs that queries read from it.
+        graphs_missing: The number of graphs that it should hold and does not; left out if there are none.
+        weight: Its share of the graphs, beside a node of weight 1; left out if it is 1.
+        held_down_until: When a node that came and went repeatedly is taken up again, at the earliest, in milliseconds since
+            the Unix epoch; left out if it is not held down.
+        inspection: The last comparison of its graphs with those that it acknowledged; left out before the first one.
+        conflicts: The number of graphs of its owner that keep offerings of their names out; left out if there are none.
+        conflicting_graphs: The first of their names, at most 100; left out if there are none.
+        problem: The reason why it cannot be used although it answers; left out if there is none.
     """
 
     id: str
     url: Uri
-    state: NodeState
+    state: NodeCondition
     graphs_placed: Count
     graphs_read: Count
+    graphs_missing: Count = 0
+    weight: float = 1.0
+    held_down_until: Count = 0
+    inspection: Inspection | msgspec.UnsetType = msgspec.UNSET
+    conflicts: Count = 0
+    conflicting_graphs: list[str] = msgspec.field(default_factory=list)
+    problem: str = ""
 
 
 class NodeList(msgspec.Struct):
@@ -75,18 +94,54 @@ class NodeList(msgspec.Struct):
     nodes: list[NodeStatus]
 
 
-class Health(msgspec.Struct):
+class ViewState(msgspec.Struct, omit_defaults=True):
+    """The state of the gateway's own store of every graph.
+
+    Attributes:
+        state: ``complete`` if queries run over it, ``building`` while it is filled, ``off`` if it has no room.
+        graphs: The number of graphs in it.
+        of: The number of graphs that it should have.
+        reason: The reason for being off; left out otherwise.
+    """
+
+    state: Literal["complete", "building", "off"]
+    graphs: Count
+    of: Count
+    reason: str = ""
+
+
+class Health(msgspec.Struct, omit_defaults=True):
     """The health of the gateway and its nodes.
 
     Attributes:
-        status: ``healthy`` if all nodes are up.
+        status: ``healthy`` if all nodes are up and no copy is missing.
         epoch: Rises with each change of the nodes.
-        nodes: The state of each node, by its id.
+        nodes: The state of each node, by its id; left out for clients that may not use the admin part.
+        copies_missing: The number of copies that offerings lack; left out if there are none.
+        view: The state of the gateway's view; left out if it has none.
     """
 
     status: Literal["healthy", "degraded"]
     epoch: Count
-    nodes: dict[str, NodeState]
+    nodes: dict[str, NodeCondition] | msgspec.UnsetType = msgspec.UNSET
+    copies_missing: Count = 0
+    view: ViewState | None = None
+
+
+class Overview(msgspec.Struct):
+    """The state of the catalogue at a glance.
+
+    Attributes:
+        health: The health of the gateway and its nodes.
+        offerings: The number of offerings.
+        states: The number of addresses on the ledger in each state; empty without a ledger.
+        nodes: The nodes, sorted by id; left out for clients that may not use the admin part.
+    """
+
+    health: Health
+    offerings: Count
+    states: dict[str, int]
+    nodes: list[NodeStatus] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(msgspec.Struct, omit_defaults=True):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import flask
 from waitress.server import BaseWSGIServer, MultiSocketServer, TcpWSGIServer, create_server
 
 from topology.gateway.api.app import MAX_REQUEST_BYTES
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+GatewayServer: TypeAlias = BaseWSGIServer | MultiSocketServer
 
 _MOST_HEADER_BYTES = 128 * 1024  # a URL may hold a query
 _MOST_CONNECTIONS = 1000
 
 
 def make_server(
-    app: flask.Flask, host: str, port: int, *, threads: int = 32, idle_seconds: int = 60
-) -> BaseWSGIServer | MultiSocketServer:
+    app: WSGIApplication, host: str, port: int, *, threads: int = 32, idle_seconds: int = 60
+) -> GatewayServer:
     """Make a server that listens and does not run yet.
 
     Slow clients cost no thread: a thread starts once the whole request was read, and responses are buffered.
@@ -48,6 +52,7 @@ def make_server(
         * MAX_REQUEST_BYTES,  # the application refuses smaller ones already, with a problem document
         # Waitress notices that a client has gone only while it reads from the connection.
         channel_request_lookahead=1,
+        clear_untrusted_proxy_headers=False,  # the guard knows which proxies to trust
         log_socket_errors=False,  # clients may break off at any time
     )
     if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -57,3 +62,9 @@ def make_server(
             if isinstance(listening, TcpWSGIServer) and listening.socket:
                 listening.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, idle_seconds * 1000)
     return server
+
+
+def port_of(server: GatewayServer) -> int:
+    """Return the port that a server listens on."""
+    places: list[tuple[str, int]] = getattr(server, "effective_listen", [])  # of a server on several sockets
+    return places[0][1] if places else int(server.effective_port)  # type: ignore[union-attr]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from catena_core.monitoring.logs import LinkLogger
+from topology.access import LinkAccess
+from topology.clients.http import Access
+from topology.credentials import Credentials
 from topology.gateway.fixed.fixed_nodes import FixedNodes
 from topology.gateway.fixed.fixed_selector import FixedReplicaSelector
 from topology.gateway.replicas.inventory import GraphInventory
@@ -18,6 +21,7 @@ class FixedCatalogue:
         interval: Seconds between two health checks of a node.
         timeout: Seconds that a node may take to answer.
         logger: Logs findings, and nodes and lists that fail.
+        access: The nodes that it may ask, and the credentials for them; without it, any, and those in the list.
 
     Attributes:
         selector: Selects the node to read each graph from.
@@ -26,10 +30,20 @@ class FixedCatalogue:
         MembershipError: The list cannot be read.
     """
 
-    def __init__(self, members: CatalogueList, interval: float, timeout: float, logger: LinkLogger) -> None:
+    def __init__(
+        self,
+        members: CatalogueList,
+        interval: float,
+        timeout: float,
+        logger: LinkLogger,
+        access: LinkAccess | None = None,
+    ) -> None:
         self._logger = logger
-        self._nodes = FixedNodes(members, interval, timeout, logger, self._nodes_changed)
-        self._inventory = GraphInventory(timeout, logger, self._graphs_changed)
+        self._credentials = access.credentials if access else Credentials()
+        members.credentials = self._credentials
+        nodes = access.nodes if access else Access(headers=self._credentials.headers)
+        self._nodes = FixedNodes(members, interval, timeout, logger, self._nodes_changed, nodes)
+        self._inventory = GraphInventory(timeout, logger, self._graphs_changed, access=nodes)
         self.selector = FixedReplicaSelector(
             lambda: self._nodes.ring,
             self._inventory.graphs_by_node,
@@ -46,6 +60,10 @@ class FixedCatalogue:
         """Start to follow the nodes."""
         self._nodes.start()
 
+    def refresh(self) -> None:
+        """List the nodes' graphs once more, for a query that bypasses all caches."""
+        self._inventory.refresh()
+
     def log_findings(self) -> None:
         """Wait until the nodes have been asked, and log the numbers of nodes and graphs."""
         snapshot = self.selector.snapshot()
@@ -60,6 +78,7 @@ class FixedCatalogue:
         self._inventory.close()
 
     def _nodes_changed(self, ring: RingView) -> None:
+        self._credentials.follow(ring.nodes.values())
         self._inventory.follow(ring)
         self.selector.nodes_changed()
 

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 
 from catena_core.monitoring.logs import LinkLogger
-from topology.clients.http import WebClient
+from topology.clients.http import Access, WebClient
+from topology.gateway.fixed.default_graph import DefaultGraphCheck
 from topology.gateway.periodic_task import PeriodicTask
 from topology.membership import CatalogueList, Member, MembershipError
 from topology.node_health import NodeHealth
-from topology.records import Node, Ring
+from topology.records import Node, NodeState, Ring
 from topology.ring import RingView
 
 _LIST_INTERVAL = 1.0  # seconds between two looks at the file
@@ -25,6 +26,7 @@ class FixedNodes:
         timeout: Seconds that a node may take to answer.
         logger: Logs nodes that fall silent or come back, and a list that cannot be read.
         on_change: Called with the nodes when one has changed, one call at a time, in any thread.
+        access: The nodes that it may ask, and the credentials for them.
 
     Raises:
         MembershipError: The list cannot be read.
@@ -37,10 +39,11 @@ class FixedNodes:
         timeout: float,
         logger: LinkLogger,
         on_change: Callable[[RingView], None],
+        access: Access | None = None,
     ) -> None:
         self._list = members
         self._interval = interval
-        self._web = WebClient(timeout)
+        self._web = WebClient(timeout, access=access)
         self._logger = logger
         self._on_change = on_change
         self._lock = threading.RLock()
@@ -87,7 +90,10 @@ class FixedNodes:
                 for member in self._members:
                     if member not in self._checked:
                         health = NodeHealth(member, self._web, self._logger)
-                        self._checked[member] = _CheckedNode(member, health, self._interval, self._publish)
+                        default_graph = DefaultGraphCheck(member.id, self._web, self._logger)
+                        self._checked[member] = _CheckedNode(
+                            member, health, default_graph, self._interval, self._publish
+                        )
         self._publish()
         return _LIST_INTERVAL
 
@@ -110,9 +116,17 @@ class FixedNodes:
 class _CheckedNode:
     """One node, checked periodically."""
 
-    def __init__(self, member: Member, health: NodeHealth, interval: float, on_check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        member: Member,
+        health: NodeHealth,
+        default_graph: DefaultGraphCheck,
+        interval: float,
+        on_check: Callable[[], None],
+    ) -> None:
         self._member = member
         self._health = health
+        self._default_graph = default_graph
         self._interval = interval
         self._on_check = on_check
         self._task = PeriodicTask(self._check, f"health of {member.id}")
@@ -122,9 +136,18 @@ class _CheckedNode:
         """Return the node with its state; ``suspect`` until its first check."""
         is_healthy = self._health.is_healthy
         if not is_healthy:
-            return Node(self._member.id, self._member.url, "suspect" if is_healthy is None else "down")
+            state: NodeState = "suspect" if is_healthy is None else "down"
+            return Node(self._member.id, self._member.url, state, problem=self._health.problem)
         stays = before is not None and before.state == "up" and before.url == self._member.url
-        return Node(self._member.id, self._member.url, "up", before.since if stays and before else epoch)
+        since = before.since if stays and before else epoch
+        return Node(
+            self._member.id,
+            self._member.url,
+            "up",
+            since,
+            endpoints=self._health.endpoints,
+            problem=self._default_graph.problem,
+        )
 
     def stop(self) -> None:
         self._health.is_abandoned = True
@@ -134,4 +157,9 @@ class _CheckedNode:
         self._health.check()
         if not self._task.stopped:
             self._on_check()
+        if self._health.is_healthy and not self._task.stopped:
+            before = self._default_graph.problem
+            self._default_graph.check(self.as_node(None, 0).sparql_url)
+            if self._default_graph.problem != before:
+                self._on_check()
         return self._interval

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from federation.source_selection import Snapshot, Source
 from topology.gateway.offering_list import ListedOffering, OfferingList
 from topology.gateway.replicas.inventory import GraphsByNode
+from topology.gateway.replicas.missing import MissingCopies
 from topology.gateway.replicas.ranking import by_rendezvous, fingerprint
 from topology.gateway.replicas.snapshot_cache import SnapshotCache
 from topology.ring import RingView
@@ -49,7 +50,7 @@ class FixedReplicaSelector:
         self._fingerprints: dict[str, int] = {}
         self._choices: dict[str, tuple[str, ...]] = {}  # the nodes that list a graph, in reading order
         self._snapshots = SnapshotCache()
-        self._offering_list = OfferingList(self.snapshot, self._list_offerings, rest=0.0)
+        self._offering_list = OfferingList(lambda: (self.snapshot(),), self._list_offerings, rest=0.0)
 
     def nodes_changed(self, *_: Any) -> None:
         """Note that a node or its graphs have changed."""
@@ -72,6 +73,22 @@ class FixedReplicaSelector:
         """Return the graphs that the nodes list, sorted by name."""
         return self._offering_list()
 
+    def conflicts(self) -> Mapping[str, Sequence[str]]:
+        """Return none: Catena places nothing on fixed nodes."""
+        return {}
+
+    def missing(self) -> MissingCopies:
+        """Return that no copy is missing: nothing is placed on fixed nodes."""
+        return MissingCopies()
+
+    def ledger_listing(self) -> Sequence[ListedOffering]:
+        """Return the same: there is no ledger."""
+        return self.offerings()
+
+    def owner_of(self, address: str) -> str | None:
+        """Return ``None``: there is no ledger."""
+        return None
+
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         """Return the nodes and graphs that one query sees.
 
@@ -87,7 +104,10 @@ class FixedReplicaSelector:
 
     def _list_offerings(self) -> list[ListedOffering]:
         with self._lock:
-            return [ListedOffering(graph, tuple(sorted(nodes))) for graph, nodes in sorted(self._choices.items())]
+            return [
+                ListedOffering(graph=graph, nodes=tuple(sorted(nodes)))
+                for graph, nodes in sorted(self._choices.items())
+            ]
 
     def _refresh_and_take(self, avoid: frozenset[str], changes: int) -> Snapshot:
         ring = self._ring()
@@ -129,7 +149,7 @@ class FixedReplicaSelector:
             fingerprint("missing", node) for node in missing
         )
         return Snapshot(
-            sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
+            sources=tuple(Source(node, ring.nodes[node].sparql_url) for node in sorted(usable)),
             source_of=holders,
             unavailable=tuple(sorted(missing)),
             version=f"fixed-{marks % _WRAP:016x}",

@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import quote
-
-import pyoxigraph
 
 from catena_core.monitoring.logs import LinkLogger
-from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.node import FailedError
+from federation.fetching.merge import iri
+from federation.fetching.result_formats import read_table
+from federation.fetching.terms import readable
+from topology.clients.http import Access, UnsafeError, WebClient, WebError
+from topology.clients.node import FailedError, with_parameter
 from topology.gateway.periodic_task import PeriodicTask
 from topology.records import Node
 from topology.ring import RingView
@@ -25,11 +25,18 @@ _QUERIES = (
     "SELECT DISTINCT ?g WHERE { GRAPH ?g {} FILTER EXISTS { GRAPH ?g { ?s ?p ?o } } }",
     "SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }",
 )
-_ACCEPT = "text/tab-separated-values, application/sparql-results+json;q=0.9, application/sparql-results+xml;q=0.5"
+_TSV = "text/tab-separated-values"
+_OTHERS = (
+    "application/sparql-results+json;q=0.9, application/json;q=0.8, application/sparql-results+xml;q=0.5, "
+    "application/xml;q=0.4"
+)
 _MOST_BYTES = 64 * 1024 * 1024
 _SHORTEST_PAUSE = 5.0
 _PAUSE_FACTOR = 20
 _PAUSE_WHILE_DOWN = 3600.0
+# Queries that bypass all caches wait for a list from nodes that have made the last one in this time, in seconds, and so long.
+_QUICK = 0.25
+_LONGEST_REFRESH = 1.0
 
 
 class NodeGraphs(NamedTuple):
@@ -62,6 +69,7 @@ class GraphInventory:
         on_change: Called, in the node's thread, after the graphs of a node have changed and after the first list since it
             came up.
         shortest_pause: Seconds between two lists of a node, at least.
+        access: The nodes that it may ask, and the credentials for them.
     """
 
     def __init__(
@@ -70,8 +78,9 @@ class GraphInventory:
         logger: LinkLogger,
         on_change: Callable[[], None] = lambda: None,
         shortest_pause: float = _SHORTEST_PAUSE,
+        access: Access | None = None,
     ) -> None:
-        self._web = WebClient(timeout, _MOST_BYTES)
+        self._web = WebClient(timeout, _MOST_BYTES, access)
         self._logger = logger
         self._on_change = on_change
         self._shortest_pause = shortest_pause
@@ -87,7 +96,7 @@ class GraphInventory:
             self._epoch = ring.epoch
             for node in ring.nodes.values():
                 polled = self._nodes.get(node.id)
-                if polled is None or polled.url != node.url:
+                if polled is None or polled.sparql_url != node.sparql_url:
                     if polled is not None:
                         polled.stop()
                     polled = self._nodes[node.id] = _PolledNode(
@@ -101,6 +110,16 @@ class GraphInventory:
         """Return the graphs on each node."""
         with self._lock:
             return {name: polled.node_graphs for name, polled in self._nodes.items()}
+
+    def refresh(self) -> None:
+        """Ask all nodes that are up and list their graphs quickly once more, and wait for their answers."""
+        with self._lock:
+            polled_nodes = [polled for polled in self._nodes.values() if polled.is_up and polled.is_quick]
+        started = time.monotonic()
+        for polled in polled_nodes:
+            polled.wake()
+        for polled in polled_nodes:
+            polled.wait_for_poll_since(started, _LONGEST_REFRESH - (time.monotonic() - started))
 
     def is_complete(self) -> bool:
         """Tell whether every node that is up has been asked since it came up."""
@@ -120,7 +139,7 @@ class _PolledNode:
     def __init__(
         self, node: Node, web: WebClient, logger: LinkLogger, on_change: Callable[[], None], shortest_pause: float
     ) -> None:
-        self.url = node.url
+        self.sparql_url = node.sparql_url
         self._id = node.id
         self._web = web
         self._logger = logger
@@ -131,7 +150,22 @@ class _PolledNode:
         self._has_warned = False
         self._last = NodeGraphs(is_current=False)
         self._digest = b""
+        self._accept = f"{_TSV}, {_OTHERS}"
+        self._polled = threading.Condition()
+        self._began = self._took = 0.0
         self._task = PeriodicTask(self._poll, f"listing {node.id}")
+
+    @property
+    def is_quick(self) -> bool:
+        return self._took <= _QUICK
+
+    def wake(self) -> None:
+        self._task.wake()
+
+    def wait_for_poll_since(self, since: float, timeout: float) -> None:
+        """Wait until a poll has ended that began after a time, by ``time.monotonic()``."""
+        with self._polled:
+            self._polled.wait_for(lambda: self._began >= since or self._task.stopped, max(timeout, 0.0))
 
     @property
     def is_up(self) -> bool:
@@ -171,7 +205,10 @@ class _PolledNode:
         self._asked_at = came_up
         if (changed or first) and not self._task.stopped:
             self._on_change()
-        return pause_after(time.monotonic() - started, self._shortest_pause)
+        with self._polled:
+            self._began, self._took = started, time.monotonic() - started
+            self._polled.notify_all()
+        return pause_after(self._took, self._shortest_pause)
 
     def _ask(self, began: float) -> bool:
         """Ask the node once.
@@ -191,7 +228,11 @@ class _PolledNode:
             if digest == self._digest and self._last.graphs:
                 graphs = self._last.graphs
                 break
-            graphs = read_graphs(content_type, body)
+            try:
+                graphs = read_graphs(content_type, body)
+            except WebError:
+                self._accept = _OTHERS  # some servers write odd TSV
+                raise
             if graphs:
                 break
         if graphs is None:
@@ -203,9 +244,11 @@ class _PolledNode:
         return graphs != before
 
     def _query(self, query: str) -> tuple[str, bytes]:
-        response = self._web.request("GET", f"{self.url}/sparql?query={quote(query)}", headers={"Accept": _ACCEPT})
+        response = self._web.request(
+            "GET", with_parameter(self.sparql_url, "query", query), headers={"Accept": self._accept}
+        )
         if response.status != 200:
-            raise FailedError(f"status {response.status}: {response.body[:200].decode(errors='replace')}")
+            raise FailedError(f"status {response.status}: {response.excerpt()}")
         return response.headers.get("content-type", ""), response.body
 
 
@@ -230,15 +273,17 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
         WebError: The body is not such a table.
     """
     media_type = content_type.split(";")[0].strip().lower()
-    results_format = pyoxigraph.QueryResultsFormat.from_media_type(media_type)
-    if results_format is None:
-        raise WebError(f"the list comes as {media_type or 'nothing that is known'}, not as SPARQL results")
     try:
-        solutions = pyoxigraph.parse_query_results(body, results_format)
-        if not isinstance(solutions, pyoxigraph.QuerySolutions) or len(solutions.variables) != 1:
-            raise WebError("the list is no table with one column")
-        terms = (solution[0] for solution in solutions)
+        if media_type == _TSV:
+            head, _, rows = body.replace(b"\r\n", b"\n").partition(b"\n")
+            if head not in (b"?g", b"g"):
+                raise WebError("the list is no table with one column")
+            if rows and not rows.endswith(b"\n"):
+                raise WebError("the list breaks off")
+        else:
+            rows = read_table(media_type, body, ["g"])
         # Most graphs are on several nodes, which share one string for each.
-        return frozenset(sys.intern(term.value) for term in terms if isinstance(term, pyoxigraph.NamedNode))
-    except (SyntaxError, ValueError) as error:
+        terms = (readable(term, lambda blank: blank) for term in rows.split(b"\n") if term)
+        return frozenset(sys.intern(iri(term)) for term in terms if term.startswith(b"<") and b"<<" not in term)
+    except ValueError as error:
         raise WebError(f"the list is no table of SPARQL results: {error}") from error

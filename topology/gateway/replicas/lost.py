@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from topology.gateway.replicas.inventory import GraphsByNode, NodeGraphs
+from topology.records import Loss
+
+# Seconds after which a loss that has not grown is reported again.
+_REPORT_AGAIN_AFTER = 30.0
+
+
+class LossReports:
+    """Reports losses to the writer, which then inspects the node at once.
+
+    Args:
+        send: Sends a report.
+    """
+
+    def __init__(self, send: Callable[[Loss], None]) -> None:
+        self._send = send
+        self._reported: dict[str, tuple[int, float]] = {}
+
+    def report(self, lost: Mapping[str, int]) -> None:
+        """Report nodes that have lost more graphs than before, or still lack them after a while.
+
+        Args:
+            lost: The number of graphs that nodes have lost, by their ids; all others have lost none.
+        """
+        now = time.monotonic()
+        self._reported = {node: reported for node, reported in self._reported.items() if node in lost}
+        for node, number in lost.items():
+            before, at = self._reported.get(node, (0, -math.inf))
+            if number > before or now - at >= _REPORT_AGAIN_AFTER:
+                self._reported[node] = number, now
+                self._send(Loss(node, int(time.time() * 1000), number))
 
 
 class LostReplicas:
     """Detects acknowledged replicas that their nodes do not list.
 
-    The writer repairs such losses too, but only after the monitor has seen the node go away.
+    Queries read other copies at once; the writer inspects the node and repairs the loss.
 
     A list may miss a replica that was acknowledged while the node made the list. Such a replica counts from the next list on.
 

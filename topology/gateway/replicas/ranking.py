@@ -19,10 +19,16 @@ class Replica(NamedTuple):
     Attributes:
         digest: The digest of its content; empty if the node refused the write.
         version: A higher version is newer.
+        refused: The digest of a content that the node refused.
+        foreign: True if it is no copy at all, but a graph of the node's owner.
+        in_doubt: True if an inspection found other content in it; it is sent again.
     """
 
     digest: str
     version: int
+    refused: str = ""
+    foreign: bool = False
+    in_doubt: bool = False
 
 
 class IdenticalReplicas(NamedTuple):
@@ -40,7 +46,7 @@ class IdenticalReplicas(NamedTuple):
 def decode_replica(_key: str, value: Any) -> Replica:
     """Decode a row of the table of placements."""
     placement = records.from_text(value, Placement)
-    return Replica(placement.digest, placement.version)
+    return Replica(placement.digest, placement.version, placement.refused, placement.foreign, placement.in_doubt)
 
 
 def rank(
@@ -51,8 +57,8 @@ def rank(
     1. Current replicas, those of owners first: the router is about to delete the others. The ring orders the owners
        differently for each graph. So the nodes share the reads evenly, and all gateways read a graph from the same node.
     2. Stale replicas, the newest first and owners before others. They serve while a new description is on its way.
-    3. Unconfirmed replicas: those that nodes have lost, and surplus ones once every owner is current. The router deletes the
-       surplus then.
+    3. Unconfirmed replicas: those that nodes have lost, those in doubt, and surplus ones once every owner is current. The
+       router deletes the surplus then.
 
     Args:
         graph: The graph's IRI.
@@ -63,7 +69,11 @@ def rank(
     """
     is_settled = bool(owners) and all(node in held and held[node].digest == digest for node in owners)
     surplus = [node for node in held if is_settled and node not in owners]
-    unconfirmed = [node for node, replica in held.items() if replica.digest and (node in lost or node in surplus)]
+    unconfirmed = [
+        node
+        for node, replica in held.items()
+        if replica.in_doubt or (replica.digest and (node in lost or node in surplus))
+    ]
     present = {node: replica for node, replica in held.items() if replica.digest and node not in lost}
     suffix = sorted(node for node in unconfirmed if node in lost)
 
@@ -82,6 +92,24 @@ def rank(
     if unconfirmed:
         ranked.append(IdenticalReplicas(UNCONFIRMED, tuple(sorted(unconfirmed, key=lambda node: (node in lost, node)))))
     return tuple(ranked)
+
+
+def newest_content(digest: str, replicas: Iterable[Replica]) -> str:
+    """Return the digest of the newest content that a node has acknowledged, also where nodes have lost it since.
+
+    A replica in doubt was acknowledged, and is sent again with the present content.
+
+    Args:
+        digest: The digest of the present content.
+        replicas: All replicas of the graph.
+
+    Returns:
+        The digest; empty if no node has acknowledged any content.
+    """
+    acknowledged = [
+        (replica.digest or digest, replica.version) for replica in replicas if replica.digest or replica.in_doubt
+    ]
+    return max(acknowledged, key=lambda content: (content[0] == digest, content[1], content[0]), default=("", 0))[0]
 
 
 def by_rendezvous(graph: str, nodes: Iterable[str]) -> tuple[str, ...]:

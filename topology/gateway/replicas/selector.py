@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from catena_core.table import TableContent
@@ -12,13 +14,24 @@ from topology import records
 from topology.gateway.offering_list import ListedOffering, OfferingList, list_offerings
 from topology.gateway.replicas.inventory import GraphsByNode
 from topology.gateway.replicas.lost import LostReplicas
-from topology.gateway.replicas.ranking import UNCONFIRMED, IdenticalReplicas, Replica, by_rendezvous, fingerprint, rank
+from topology.gateway.replicas.missing import MissingCopies, MissingCount
+from topology.gateway.replicas.ranking import (
+    UNCONFIRMED,
+    IdenticalReplicas,
+    Replica,
+    by_rendezvous,
+    fingerprint,
+    newest_content,
+    rank,
+)
 from topology.gateway.replicas.snapshot_cache import SnapshotCache
 from topology.gateway.replicas.unmanaged import UnmanagedGraphs
-from topology.records import Node, OfferingHead
+from topology.records import AddressEvent, AddressStatus, CompressedOffering, Node, OfferingHead
 from topology.ring import RingView
 
 _WRAP = 2**64
+# Seconds that a new offering may take to be placed.
+_SECONDS_TO_PLACE = 10.0
 
 
 class ReplicaSelector:
@@ -35,6 +48,8 @@ class ReplicaSelector:
     Attributes:
         claims: Claims by address; usually a table of the topic of offerings.
         replicas: Replicas by :func:`~topology.records.placement_key`; usually a table of the topic of placements.
+        statuses: The outcome of the last fetch by address; usually a table of the topic of statuses.
+        events: The last event by address; usually a table of the topic of addresses.
     """
 
     def __init__(self, ring: Callable[[], RingView], graphs_by_node: Callable[[], GraphsByNode] | None = None) -> None:
@@ -42,9 +57,14 @@ class ReplicaSelector:
         self._graphs_by_node = graphs_by_node
         self.claims: TableContent[OfferingHead] | dict[str, OfferingHead] = {}
         self.replicas: TableContent[Replica] | dict[str, Replica] = {}
-        self._offering_list = OfferingList(
-            self.snapshot, lambda: list_offerings(self.claims.copy(), self.replicas.copy())
+        self.statuses: TableContent[AddressStatus] | dict[str, AddressStatus] = {}
+        self.events: TableContent[AddressEvent] | dict[str, AddressEvent] = {}
+        self._status_version = object()
+        self._ledger_listing = OfferingList(
+            lambda: (self.snapshot(), self._status_version),
+            lambda: list_offerings(self.claims.copy(), self.replicas.copy(), self.statuses.copy(), self.events.copy()),
         )
+        self._missing_count = MissingCount(self._shortages)
         self._taking = threading.Lock()
         self._noting = threading.Lock()
         self._changes = 0
@@ -55,9 +75,11 @@ class ReplicaSelector:
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._nodes: dict[str, tuple[str, ...]] = {}
         self._choices: dict[str, tuple[IdenticalReplicas, ...]] = {}
+        self._contents: dict[str, str] = {}
         self._withheld: set[str] = set()
         self._unmanaged = UnmanagedGraphs(lambda graph: graph in self._choices or graph in self._withheld)
         self._lost = LostReplicas(lambda node: [graph for graph, nodes in self._nodes.items() if node in nodes])
+        self._lost_on: dict[str, list[str]] = {}
         self._over_replicated: set[str] = set()
         self._epoch, self._replica_count = -1, 0
         self._touched: dict[str, int] = {}
@@ -93,6 +115,10 @@ class ReplicaSelector:
                     _add(self._nodes, graph, node)
                     self._lost.acknowledged(node, graph)
 
+    def status_changed(self, *_: Any) -> None:
+        """Note that a row of ``statuses`` or ``events`` has changed."""
+        self._status_version = object()
+
     def nodes_changed(self, *_: Any) -> None:
         """Note that the ring or the graphs that nodes list have changed."""
         with self._noting:
@@ -107,9 +133,54 @@ class ReplicaSelector:
             self._refresh()
             return identifier if identifier in self._choices else None
 
+    def content(self, graph: str, digest: str) -> str | None:
+        """Return the content of a graph with a digest; ``None`` if no address claims it with that content now."""
+        for address in self._addresses.get(graph, ()):
+            claim = self._claim(address, graph)
+            if isinstance(claim, CompressedOffering) and claim.digest == digest:
+                return claim.triples()
+        return None
+
     def offerings(self) -> Sequence[ListedOffering]:
         """Return the offerings on the ledger, sorted by graph."""
-        return self._offering_list()
+        return [one for one in self._ledger_listing() if one.graph and one.state in ("placed", "waiting", "stale")]
+
+    def ledger_listing(self) -> Sequence[ListedOffering]:
+        """Return all addresses on the ledger, with or without an offering; those with one first, sorted by graph."""
+        return self._ledger_listing()
+
+    def owner_of(self, address: str) -> str | None:
+        """Return the address that owns the graph that an address claims; ``None`` if it claims none."""
+        claim = self.claims.get(address)
+        if claim is None:
+            return None
+        with self._taking:
+            self._refresh()
+            rivals = {a: found for a in self._addresses.get(claim.graph, ()) if (found := self._claim(a, claim.graph))}
+        return records.first_claim(rivals) or address
+
+    def conflicts(self) -> Mapping[str, Sequence[str]]:
+        """Return the graphs of nodes' owners that keep offerings of their names out, sorted, by node."""
+        found: dict[str, list[str]] = {}
+        for key, replica in self.replicas.copy().items():
+            if replica.foreign:
+                node, graph = records.split_placement_key(key)
+                found.setdefault(node, []).append(graph)
+        return {node: sorted(graphs) for node, graphs in found.items()}
+
+    def missing(self) -> MissingCopies:
+        """Return the number of copies that the catalogue lacks.
+
+        A graph lacks copies if fewer nodes hold one than should: they have not acknowledged it, or have lost it, or are down. A
+        new offering lacks none for some seconds, and no refused copy counts as missing.
+        """
+        return self._missing_count()
+
+    def lost_by_node(self) -> dict[str, int]:
+        """Return the number of graphs that each node acknowledged and no longer lists, by the node's id."""
+        with self._taking:
+            self._refresh()
+            return dict(Counter(node for nodes in self._lost_on.values() for node in nodes))
 
     def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
         """Return the nodes and graphs that one query sees.
@@ -185,23 +256,55 @@ class ReplicaSelector:
             Whether the catalogue knows the graph.
         """
         addresses, nodes = self._addresses.get(graph, ()), self._nodes.get(graph, ())
-        claims = [(claim.claimed_at, a, claim) for a in addresses if (claim := self._claim(a, graph)) is not None]
+        claims = {a: claim for a in addresses if (claim := self._claim(a, graph)) is not None}
         held = {node: replica for node in nodes if (replica := self._replica(node, graph)) is not None}
         if len(claims) < len(addresses) or len(held) < len(nodes):
             self._forget_missing(graph)
         self._choices.pop(graph, None)
+        self._contents.pop(graph, None)
         self._withheld.discard(graph)
         self._over_replicated.discard(graph)
+        self._lost_on.pop(graph, None)
+        if claims and held and all(replica.foreign for replica in held.values()):
+            # The graphs of this name are those of nodes' owners, as if no offering had it.
+            self._unmanaged.restore(graph, held)
+            return False
         if claims:
-            # Of several claims to one graph the earliest wins, then the lowest address: the router's rule.
-            _, _, claim = claims[0] if len(claims) == 1 else min(claims, key=lambda found: found[:2])
+            claim = claims[records.first_claim(claims) or ""]
             lost = [node for node in held if self._lost.has_lost(node, graph)]
+            if lost:
+                self._lost_on[graph] = lost
             self._choices[graph] = rank(graph, claim.digest, held, ring.owners(graph), lost)
+            if digest := newest_content(claim.digest, held.values()):
+                self._contents[graph] = digest
             if len(held) > self._replica_count:
                 self._over_replicated.add(graph)
         elif held:
             self._withheld.add(graph)
         return bool(claims or held)
+
+    def _shortages(self) -> list[tuple[int, list[str]]]:
+        """Return, for each graph with too few copies, how many it lacks, and the owners without one."""
+        with self._taking:
+            ring, _ = self._refresh()
+            graphs = list(self._choices)
+        live = {node.id for node in ring.nodes.values() if node.state != "down"}
+        newest = (time.time() - _SECONDS_TO_PLACE) * 1000
+        shortages = []
+        for graph in graphs:
+            lost, owners = self._lost_on.get(graph, ()), ring.owners(graph)
+            held = {node: replica for node in self._nodes.get(graph, ()) if (replica := self._replica(node, graph))}
+            present = {node for node, replica in held.items() if replica.digest or replica.in_doubt}
+            holders = {node for node in present if node in live and node not in lost}
+            if len(holders) >= len(owners):
+                continue
+            claims = [claim for a in self._addresses.get(graph, ()) if (claim := self._claim(a, graph)) is not None]
+            contents = {claim.digest for claim in claims}
+            lacking = [node for node in owners if node not in holders and not _has_refused(held.get(node), contents)]
+            shortage = min(len(owners) - len(holders), len(lacking))
+            if shortage and any(claim.claimed_at < newest for claim in claims):
+                shortages.append((shortage, lacking))
+        return shortages
 
     def _forget_missing(self, graph: str) -> None:
         """Forget addresses and nodes that no longer have a row for a graph."""
@@ -231,6 +334,7 @@ class ReplicaSelector:
         marks: dict[str, int] = {}
         doubtful: set[str] = set()
         missing: set[str] = set()
+        unlisted: set[str] = set()
         for graph, choices in self._choices.items():
             holder, found = "", UNCONFIRMED
             for number, nodes in choices:
@@ -249,17 +353,20 @@ class ReplicaSelector:
                     doubtful.add(graph)
                 all_nodes = {node for _, nodes in choices for node in nodes}
                 missing |= all_nodes - usable or all_nodes
+            else:
+                unlisted.update(self._lost_owners(graph, ring))
         shown = self._unmanaged.nodes_by_graph(usable)
         # They count as copies of one graph; reading both would double its blank nodes.
         holders.update({graph: by_rendezvous(graph, nodes)[0] for graph, nodes in shown.items() if len(nodes) > 1})
-        missing.update(
+        unlisted.update(
             node.id for node in ring.nodes.values() if node.id not in usable and self._hides_graphs(node, shown)
         )
+        missing |= unlisted
         others = sum(fingerprint("own", graph, "") for graph in shown) + sum(
             fingerprint("missing", node, "") for node in missing
         )
         return Snapshot(
-            sources=tuple(Source(node, f"{ring.nodes[node].url}/sparql") for node in sorted(usable)),
+            sources=tuple(Source(node, ring.nodes[node].sparql_url) for node in sorted(usable)),
             source_of=holders,
             tombstoned=frozenset(self._withheld),
             unavailable=tuple(sorted(missing)),
@@ -270,7 +377,18 @@ class ReplicaSelector:
             unconfirmed=frozenset(doubtful),
             fingerprints=marks,
             untracked=frozenset(shown) if self._have_all_listed(usable) else None,
+            contents=self._contents.copy(),
+            unlisted=tuple(sorted(unlisted)),
         )
+
+    def _lost_owners(self, graph: str, ring: RingView) -> list[str]:
+        """Return the owners that should hold a graph of which no copy is known, unless it is new or they refused it."""
+        claims = [claim for a in self._addresses.get(graph, ()) if (claim := self._claim(a, graph)) is not None]
+        newest = (time.time() - _SECONDS_TO_PLACE) * 1000
+        if not any(claim.claimed_at < newest for claim in claims):
+            return []
+        contents = {claim.digest for claim in claims}
+        return [node for node in ring.owners(graph) if not _has_refused(self._replica(node, graph), contents)]
 
     def _have_all_listed(self, nodes: Collection[str]) -> bool:
         return self._graphs_by_node is not None and all(map(self._unmanaged.was_listed, nodes))
@@ -298,6 +416,10 @@ def take_snapshot(
     selector = ReplicaSelector(lambda: ring)
     selector.claims, selector.replicas = claims, replicas
     return selector.snapshot(avoid)
+
+
+def _has_refused(replica: Replica | None, contents: Collection[str]) -> bool:
+    return replica is not None and replica.refused in contents
 
 
 def _add(index: dict[str, tuple[str, ...]], graph: str, item: str) -> None:

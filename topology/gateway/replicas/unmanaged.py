@@ -36,6 +36,12 @@ class UnmanagedGraphs:
         for unmanaged in self._unmanaged.values():
             unmanaged.difference_update(graphs)
 
+    def restore(self, graph: str, nodes: Iterable[str]) -> None:
+        """Count a graph as unmanaged again on those of some nodes that list it."""
+        for node in nodes:
+            if graph in self._listed.get(node, ()):
+                self._unmanaged[node].add(graph)
+
     def of(self, node: str) -> set[str]:
         """Return the unmanaged graphs on a node."""
         return self._unmanaged.get(node, set())

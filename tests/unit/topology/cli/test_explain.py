@@ -42,7 +42,7 @@ PLAN: Explanation = {
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder without a .env, and no settings in the environment."""
+    """Give a folder without a .env, and no settings in the environment."""
     monkeypatch.chdir(tmp_path)
     for name in ("HOST_ADDRESS", "HOST_PORT", "SPARQL_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)
@@ -152,7 +152,7 @@ def test_it_says_how_to_start_a_gateway_where_none_answers() -> None:
 
 
 def test_it_does_not_wait_for_ever(gateway: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("topology.cli.explain._SECONDS_BEYOND_TIMEOUT", 0.1)
+    monkeypatch.setattr("topology.cli.gateway._SECONDS_BEYOND_TIMEOUT", 0.1)
     gateway.answers["POST /sparql"] = gateway.hang
 
     assert "does not answer within 0.3 s" in explain("-u", gateway.url, QUERY, status=1, env={"SPARQL_TIMEOUT": "0.2"})
@@ -211,7 +211,7 @@ def test_an_error_that_is_no_problem_document_is_told_as_it_came(gateway: OddSer
 
 
 def test_an_address_without_an_endpoint_is_told(server: OddServer) -> None:
-    assert f"there is no SPARQL endpoint at {server.url}/x/sparql" in explain("-u", f"{server.url}/x", QUERY, status=1)
+    assert f"there is nothing at {server.url}/x/sparql" in explain("-u", f"{server.url}/x", QUERY, status=1)
 
 
 @pytest.mark.parametrize("body", [b"", b"s,p,o\r\n", b'{"head": {}, "results": {}}', b"\xff"])

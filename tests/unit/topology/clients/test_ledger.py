@@ -148,6 +148,46 @@ def test_an_address_without_an_entry_is_not_listed(ledger: Ledger) -> None:
         ledger.entry("0xa")
 
 
+def test_an_address_that_a_dlt_booth_does_not_know_is_not_listed(server: OddServer, ledger: Ledger) -> None:
+    body = json.dumps({"error": "Other error: execution reverted\x1b[2J"}).encode()
+    server.answers["/api/offerings/0xa"] = saying(body, 500, Content_Type="text/html; charset=utf-8")
+
+    with pytest.raises(NotListedError, match="execution reverted") as failed:
+        ledger.entry("0xa")
+    assert str(failed.value).isprintable()
+
+
+def test_the_sandbox_s_booth_says_so_too(booth: Sandbox) -> None:
+    with pytest.raises(NotListedError):
+        Ledger(booth.url, WebClient(5)).entry("0x0000000000000000000000000000000000000000")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"error": 5}', b"[]", b""])
+def test_a_page_of_a_broken_booth_says_nothing_about_being_listed(
+    server: OddServer, ledger: Ledger, body: bytes
+) -> None:
+    server.answers["/api/offerings/0xa"] = saying(body, 500, Content_Type="text/html")
+
+    with pytest.raises(WebError) as failed:
+        ledger.entry("0xa")
+    assert not isinstance(failed.value, NotListedError)
+
+
+def test_names_and_owners_of_strangers_are_cut(server: OddServer, ledger: Ledger) -> None:
+    says(server, {**WHOLE, "name": "n" * 5000, "owner": "o" * 5000})
+
+    entry = ledger.entry("0xa")
+
+    assert (len(entry.name), len(entry.owner)) == (500, 500)
+
+
+def test_an_endless_uri_is_refused(server: OddServer, ledger: Ledger) -> None:
+    says(server, {**WHOLE, "descriptionUri": "http://p.example/" + "d" * 5000})
+
+    with pytest.raises(UnsafeError, match="more than 4096 characters"):
+        ledger.entry("0xa")
+
+
 def test_another_status_says_nothing_about_being_listed(server: OddServer, ledger: Ledger) -> None:
     server.answers["/api/offerings/0xa"] = saying(json.dumps(WHOLE).encode(), 500)
 

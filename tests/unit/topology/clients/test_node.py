@@ -42,13 +42,13 @@ def web() -> WebClient:
 
 @pytest.fixture(params=PROTOCOLS)
 def catalogue(request: pytest.FixtureRequest, node: Sandbox, web: WebClient) -> NodeClient:
-    """A client of the sandbox's node, by each protocol."""
+    """Give a client of the sandbox's node, by each protocol."""
     return NodeClient(node.url, web, request.param)
 
 
 @pytest.fixture(params=PROTOCOLS)
 def odd(request: pytest.FixtureRequest, server: OddServer, web: WebClient) -> NodeClient:
-    """A client of a node that is told how to answer, by each protocol."""
+    """Give a client of a node that is told how to answer, by each protocol."""
     return NodeClient(f"{server.url}/catalogue/", web, request.param)
 
 
@@ -96,26 +96,28 @@ class TestWriting:
         description = described(ODD_NAME)
         catalogue.put(description.graph, description.triples)
 
-        assert catalogue.graphs() == {ODD_NAME}
+        assert catalogue.holds([ODD_NAME]) == {ODD_NAME}
         catalogue.delete(ODD_NAME)
-        assert catalogue.graphs() == set()
+        assert catalogue.holds([ODD_NAME]) == set()
 
     def test_a_graph_that_is_deleted_is_gone(self, catalogue: NodeClient) -> None:
         catalogue.put(described().graph, described().triples)
         catalogue.delete(described().graph)
 
         assert catalogue.get(described().graph) is None
-        assert catalogue.graphs() == set()
+        assert catalogue.holds([described().graph]) == set()
 
     def test_deleting_what_is_not_there_is_fine(self, catalogue: NodeClient) -> None:
         catalogue.delete("https://p.example/nothing")
 
-    def test_graphs_lists_all_of_them(self, catalogue: NodeClient) -> None:
-        described_ones = [described(f"https://p.example/{number}") for number in range(5)]
+    def test_holds_and_digests_tell_of_the_graphs_that_are_asked_for(self, catalogue: NodeClient) -> None:
+        described_ones = [described(f"https://p.example/{number}", f'"{number}"\n\u2028') for number in range(5)]
         for one in described_ones:
             catalogue.put(one.graph, one.triples)
+        asked = [one.graph for one in described_ones[:3]] + ["https://p.example/nothing"]
 
-        assert catalogue.graphs() == {one.graph for one in described_ones}
+        assert catalogue.holds(asked) == {one.graph for one in described_ones[:3]}
+        assert catalogue.digests(asked) == {one.graph: one.digest for one in described_ones[:3]}
 
     def test_what_a_sandbox_refuses_is_refused(self, node: Sandbox, web: WebClient) -> None:
         """A SEDIMARK catalogue takes offerings only."""
@@ -124,7 +126,7 @@ class TestWriting:
 
 
 class TestMoods:
-    @pytest.mark.parametrize("status", [400, 405, 409, 413, 415, 422])
+    @pytest.mark.parametrize("status", [400, 406, 409, 413, 415, 422])
     def test_a_request_at_fault_is_refused(self, server: OddServer, odd: NodeClient, status: int) -> None:
         answer_writes(server, status, b"this will never do")
 
@@ -133,7 +135,7 @@ class TestMoods:
         with pytest.raises(RefusedError):
             odd.delete(described().graph)
 
-    @pytest.mark.parametrize("status", [301, 307, 401, 403, 408, 429, 500, 502, 503, 507])
+    @pytest.mark.parametrize("status", [301, 307, 401, 403, 405, 408, 423, 429, 500, 502, 503, 507])
     def test_trouble_of_the_node_s_own_may_pass(self, server: OddServer, odd: NodeClient, status: int) -> None:
         answer_writes(server, status)
 
@@ -148,7 +150,12 @@ class TestMoods:
 
     def test_silence_is_neither(self, web: WebClient) -> None:
         node = NodeClient(f"http://127.0.0.1:{closed_port()}/catalogue", web)
-        for attempt in (node.is_healthy, node.detect_protocol, node.graphs, lambda: node.delete("urn:g")):
+        for attempt in (
+            node.is_healthy,
+            node.detect_protocol,
+            lambda: node.holds(["urn:g"]),
+            lambda: node.delete("urn:g"),
+        ):
             with pytest.raises(WebError) as silent:
                 attempt()
             assert not isinstance(silent.value, (RefusedError, FailedError))
@@ -248,34 +255,79 @@ class TestReading:
         with pytest.raises(WebError, match="something else than RDF"):
             odd.get("urn:g")
 
+    @pytest.mark.parametrize("content_type", ["application/n-triples", "text/turtle"])
+    def test_get_of_triple_terms_within_each_other_is_an_error_and_ends_no_process(
+        self, server: OddServer, odd: NodeClient, content_type: str
+    ) -> None:
+        body = b"<a:> <a:> " + b"<<(<a:><a:>" * 50_000 + b"<a:>" + b")>>" * 50_000 + b" ."
+        for path in ("manager", "data"):
+            server.answers[f"GET /catalogue/{path}"] = saying(body, 200, Content_Type=content_type)
+
+        with pytest.raises(WebError, match="more than 1000 triple terms"):
+            odd.get("urn:g")
+
+    def test_get_of_another_format_than_asked_for_is_an_error(self, server: OddServer, odd: NodeClient) -> None:
+        """The parser of JSON-LD ends the process on this."""
+        context = {"t": {"@id": "urn:p", "@container": ["@graph", "@set"]}}
+        body = json.dumps({"@context": context, "@id": "urn:a", "t": {"@list": []}}).encode()
+        for path in ("manager", "data"):
+            server.answers[f"GET /catalogue/{path}"] = saying(body, 200, Content_Type="application/ld+json")
+
+        with pytest.raises(WebError, match="something else than RDF"):
+            odd.get("urn:g")
+
+    def test_digests_of_triple_terms_within_each_other_are_an_error_and_end_no_process(
+        self, server: OddServer, odd: NodeClient
+    ) -> None:
+        term = b'{"type":"uri","value":"a:"}'
+        opening = b'{"type":"triple","value":{"subject":%s,"predicate":%s,"object":' % (term, term)
+        nested = opening * 8000 + term + b"}}" * 8000
+        body = b'{"head":{"vars":["g"]},"results":{"bindings":[{"g":%s}]}}' % nested
+        server.answers["/catalogue/sparql"] = saying(body)
+
+        with pytest.raises(WebError, match="nests more than 100 levels deep"):
+            odd.digests(["urn:g"])
+
     def test_nothing_is_no_error(self, odd: NodeClient) -> None:
         assert odd.get("urn:g") is None
 
+    @pytest.mark.parametrize("read", [NodeClient.holds, NodeClient.digests])
     @pytest.mark.parametrize(
-        "body", [b"", b"{}", b'{"results": {"bindings": [{}]}}', b'{"results": {"bindings": 1}}', b"[" * 200_000]
+        "body",
+        [
+            b"",
+            b"{}",
+            b'{"head": {"vars": ["g"]}, "results": {"bindings": [{}]}}',
+            b'{"head": {"vars": ["g"]}, "results": {"bindings": 1}}',
+            b'{"head": {"vars": ["g"]}, "results": {"bindings": [{"g": {"type": "uri", "value": "urn:g"}}',
+            b'{"head": {}, "boolean": true}',
+            b"[" * 200_000,
+        ],
     )
     def test_a_list_of_graphs_in_another_shape_is_an_error(
-        self, server: OddServer, odd: NodeClient, body: bytes
+        self, server: OddServer, odd: NodeClient, body: bytes, read: Any
     ) -> None:
         server.answers["/catalogue/sparql"] = saying(body)
 
         with pytest.raises(WebError, match="in an unknown way"):
-            odd.graphs()
+            read(odd, ["urn:g"])
 
+    @pytest.mark.parametrize("read", [NodeClient.holds, NodeClient.digests])
     def test_a_list_of_graphs_that_failed_is_an_error_and_no_empty_list(
-        self, server: OddServer, odd: NodeClient
+        self, server: OddServer, odd: NodeClient, read: Any
     ) -> None:
         """What a node has lost is sent again: not everything, because it was slow."""
         server.answers["/catalogue/sparql"] = saying(b'{"results": {"bindings": []}}', 503)
 
         with pytest.raises(FailedError):
-            odd.graphs()
+            read(odd, ["urn:g"])
 
-    def test_too_much_is_refused(self, server: OddServer, odd: NodeClient) -> None:
+    @pytest.mark.parametrize("read", [NodeClient.holds, NodeClient.digests])
+    def test_too_much_is_refused(self, server: OddServer, odd: NodeClient, read: Any) -> None:
         server.answers["/catalogue/sparql"] = server.endless
 
         with pytest.raises(UnsafeError):
-            odd.graphs()
+            read(odd, ["urn:g"])
 
 
 def test_the_sedimark_api_and_the_graph_store_protocol_are_spoken_as_specified(

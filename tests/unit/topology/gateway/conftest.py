@@ -26,7 +26,7 @@ def nodes(node: Sandbox, _second_node: Sandbox) -> tuple[Sandbox, Sandbox]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    """What a gateway answers queries with."""
-    engine = Engine(timeout=20, source_timeout=1, workers=1)
+    """Give the engine of a gateway."""
+    engine = Engine(timeout=300, source_timeout=3, workers=1)
     yield engine
     engine.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
 from federation.source_selection import Snapshot
 from topology.gateway.offering_list import ListedOffering, OfferingList, list_offerings
 from topology.gateway.replicas.ranking import Replica
-from topology.records import OfferingHead, placement_key
+from topology.records import AddressEvent, AddressState, AddressStatus, OfferingHead, placement_key
 
 
 def test_offering_list_that_took_long_to_make_is_reused_for_ten_times_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,9 +20,9 @@ def test_offering_list_that_took_long_to_make_is_reused_for_ten_times_as_long(mo
 
     def make() -> list[ListedOffering]:
         clock[0] += 2
-        return [ListedOffering("urn:g", ())]
+        return [ListedOffering(graph="urn:g", nodes=())]
 
-    lists = OfferingList(lambda: snapshots[-1], make)
+    lists = OfferingList(lambda: (snapshots[-1],), make)
     first = lists()
     snapshots.append(Snapshot(()))
 
@@ -43,6 +44,59 @@ def test_list_offerings_of_several_claims_to_a_graph_names_the_first() -> None:
     copies = {placement_key("n", "urn:b"): Replica("d", 1), placement_key("m", "urn:b"): Replica("", 1)}
 
     assert list_offerings(claims, copies) == [
-        ListedOffering("urn:a", (), "0x3", "o", "o thing"),
-        ListedOffering("urn:b", ("n",), "0x1", "early", "early thing"),
+        ListedOffering(graph="urn:a", nodes=(), state="waiting", address="0x3", owner="o", name="o thing"),
+        ListedOffering(graph="urn:b", nodes=("n",), state="placed", address="0x1", owner="early", name="early thing"),
+        ListedOffering(
+            graph="urn:b", nodes=(), state="conflict", address="0x2", owner="late", name="late thing", owned_by="0x1"
+        ),
     ]
+
+
+def test_list_offerings_by_rank_in_the_ledger_not_by_time() -> None:
+    claims = {
+        "0x2": OfferingHead(graph="urn:b", digest="d", claimed_at=1, order=2),
+        "0x1": OfferingHead(graph="urn:b", digest="d", claimed_at=9, order=1),
+    }
+
+    assert [(one.address, one.state) for one in list_offerings(claims, {})] == [("0x1", "waiting"), ("0x2", "conflict")]
+
+
+def test_list_offerings_shows_how_many_statements_were_dropped() -> None:
+    claims = {"0x1": OfferingHead(graph="urn:a", digest="d", claimed_at=1, dropped=3)}
+
+    assert [one.dropped for one in list_offerings(claims, {})] == [3]
+
+
+def test_list_offerings_shows_the_state_of_every_listed_address() -> None:
+    def status(state: AddressState, **more: Any) -> AddressStatus:
+        return AddressStatus(state=state, event_at=1, since=1_800_000_000_000, source="https://p.example/d", **more)
+
+    claims = {
+        name: OfferingHead(graph=f"urn:{name}", digest="d", claimed_at=1) for name in ("placed", "stale", "unplaced")
+    }
+    copies = {placement_key("n", f"urn:{name}"): Replica("d", 1) for name in ("placed", "stale")}
+    statuses = {
+        "placed": status("fetched", hash_check="differs"),
+        "stale": status("stale", error="404"),
+        "failing": status("failing", error="no answer", next_try=1_800_000_060_000),
+        "gone": status("gone", error="410", graph="urn:gone"),
+    }
+    events = {name: AddressEvent("listed", 1) for name in [*statuses, "new"]} | {"left": AddressEvent("delisted", 2)}
+
+    listed = {
+        one.address: one for one in list_offerings(claims, copies, statuses | {"left": status("failing")}, events)
+    }
+
+    assert {address: one.state for address, one in listed.items()} == {
+        "placed": "placed",
+        "stale": "stale",
+        "unplaced": "waiting",
+        "failing": "failing",
+        "gone": "gone",
+        "new": "waiting",
+    }
+    failing = listed["failing"]
+    assert (failing.error, failing.source) == ("no answer", "https://p.example/d")
+    assert (failing.since, failing.next_try) == ("2027-01-15T08:00:00Z", "2027-01-15T08:01:00Z")
+    assert listed["placed"].hash_check == "differs"
+    assert listed["stale"].nodes == ("n",)

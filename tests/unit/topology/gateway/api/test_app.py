@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,13 +20,18 @@ from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
 from topology.gateway.api.app import create_app
 from topology.gateway.offering_list import ListedOffering
+from topology.gateway.replicas.missing import MissingCopies
+from topology.gateway.replicas.ranking import Replica
+from topology.gateway.replicas.selector import ReplicaSelector
+from topology.records import AddressEvent, AddressStatus, Inspection, Node, OfferingHead, Ring, placement_key
+from topology.ring import RingView
 
 EVERY_PATH = ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/catalogue/sparql")
 
 
 @pytest.fixture
 def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
-    """A gateway over two nodes, with one offering on both of them, and a third that is down with another."""
+    """Give a gateway over two nodes, with one offering on both of them, and a third that is down with another."""
     serving = Serving.over(engine, nodes)
     serving.has("c", "http://c.invalid/catalogue", "down")
     serving.note("c", described("https://p.example/2"))
@@ -35,7 +41,7 @@ def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
 
 @pytest.fixture
 def many(engine: Engine) -> Serving:
-    """A gateway of 25 offerings that stand nowhere."""
+    """Give a gateway of 25 offerings that stand nowhere."""
     serving = Serving(engine)
     for number in range(25):
         serving.list(f"0x{number:02}", described(f"https://p.example/{number:02}"))
@@ -48,7 +54,7 @@ def content(response: TestResponse) -> Any:
 
 
 def problem(response: TestResponse, status: int) -> str:
-    """What is said to be wrong."""
+    """Read the response's problem."""
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
     found = response.get_json(force=True)
@@ -59,7 +65,36 @@ def problem(response: TestResponse, status: int) -> str:
     return str(found["detail"])
 
 
+class TestMissingCopies:
+    def test_health_is_degraded_and_says_how_many_until_they_are_there(self, engine: Engine) -> None:
+        serving = Serving(engine)
+        for name in "ab":
+            serving.has(name, f"http://{name}.invalid/catalogue")
+        serving.list("0xa", described(G))
+        states = {"a": "up", "b": "up"}
+
+        assert content(serving.client.get("/health")) == {
+            "status": "degraded",
+            "epoch": 4,
+            "nodes": states,
+            "copies_missing": 2,
+        }
+
+        serving.note("a", described(G))
+        serving.note("b", described(G))
+
+        eventually(lambda: content(serving.client.get("/health")) == {"status": "healthy", "epoch": 4, "nodes": states})
+
+
 class TestNodes:
+    def test_nodes_with_owners_graphs_in_conflict_are_counted_and_named(self, serving: Serving) -> None:
+        serving.directory.replicas[placement_key("a", "https://p.example/own")] = Replica("", 1, foreign=True)  # type: ignore[index]
+
+        found = {node["id"]: node for node in content(serving.client.get("/nodes"))["nodes"]}
+
+        assert (found["a"]["conflicts"], found["a"]["conflicting_graphs"]) == (1, ["https://p.example/own"])
+        assert "conflicts" not in found["b"]
+
     def test_each_says_where_and_how_it_is_and_what_is_on_it(
         self, serving: Serving, nodes: tuple[Sandbox, ...]
     ) -> None:
@@ -78,6 +113,34 @@ class TestNodes:
 
         assert (read["a"] + read["b"], read["c"]) == (1, 0)
 
+    def test_node_that_lacks_graphs_says_how_many(self, serving: Serving) -> None:
+        serving.list("0xb", described("https://p.example/2"))
+
+        found = content(serving.client.get("/nodes"))["nodes"]
+
+        assert [node.get("graphs_missing", 0) for node in found] == [1, 1, 0], "the third one is down"
+
+    def test_weight_and_draining_are_shown(self, engine: Engine) -> None:
+        serving = Serving(engine)
+        serving.nodes = [
+            Node("a", "http://a.invalid/c", "up", weight=2, draining=True),
+            Node("b", "http://b.invalid/c", "suspect", draining=True, held_down_until=5 * 10**12),
+        ]
+
+        one, other = content(serving.client.get("/nodes"))["nodes"]
+
+        assert (one["state"], one["weight"]) == ("draining", 2)
+        assert (other["state"], other["held_down_until"]) == ("suspect", 5 * 10**12)
+
+    def test_inspections_are_shown(self, engine: Engine) -> None:
+        view = RingView(Ring(1, (Node("a", "http://a.invalid/c"),), 50, 2))
+        inspections = {"a": Inspection("a", 7, graphs=5, lost=2, problem="odd")}
+        app = create_app(engine, ReplicaSelector(lambda: view), lambda: view, inspections=inspections)
+
+        (node,) = content(app.test_client().get("/nodes"))["nodes"]
+
+        assert node["inspection"] == {"node": "a", "at": 7, "graphs": 5, "lost": 2, "problem": "odd"}
+
     def test_there_are_none(self, engine: Engine) -> None:
         assert content(Serving(engine).client.get("/nodes")) == {"epoch": 0, "nodes": []}
 
@@ -89,8 +152,8 @@ class TestOfferings:
             "limit": 100,
             "offset": 0,
             "offerings": [
-                {"graph": G, "address": "0xa", "nodes": ["a", "b"]},
-                {"graph": "https://p.example/2", "address": "0xb", "nodes": ["c"]},
+                {"graph": G, "address": "0xa", "nodes": ["a", "b"], "state": "placed"},
+                {"graph": "https://p.example/2", "address": "0xb", "nodes": ["c"], "state": "placed"},
             ],
         }
 
@@ -159,8 +222,21 @@ class TestOfferings:
             def snapshot(self, avoid: frozenset[str] = frozenset()) -> Snapshot:
                 return Snapshot((Source("a", "http://a.invalid/sparql"),), {"urn:h": "a", "urn:g": "", "urn:i": "a"})
 
+            def conflicts(self) -> dict[str, list[str]]:
+                return {}
+
             def offerings(self) -> list[ListedOffering]:
-                return [ListedOffering("urn:g", ()), ListedOffering("urn:h", ("a",)), ListedOffering("urn:i", ("a",))]
+                nodes: dict[str, tuple[str, ...]] = {"urn:g": (), "urn:h": ("a",), "urn:i": ("a",)}
+                return [ListedOffering(graph=graph, nodes=held) for graph, held in nodes.items()]
+
+            def ledger_listing(self) -> list[ListedOffering]:
+                return self.offerings()
+
+            def owner_of(self, address: str) -> str | None:
+                return None
+
+            def missing(self) -> MissingCopies:
+                return MissingCopies()
 
         client = create_app(engine, Found(), lambda: serving.view).test_client()
 
@@ -169,6 +245,95 @@ class TestOfferings:
             {"graph": "urn:h", "nodes": ["a"]},
             {"graph": "urn:i", "nodes": ["a"]},
         ]
+
+
+class TestLedger:
+    """Every address on the ledger has a state, and of two that describe one offering the first one owns it."""
+
+    @pytest.fixture
+    def claimed_twice(self, serving: Serving) -> Serving:
+        head = OfferingHead(graph=G, digest=described(G).digest, claimed_at=1, order=1)
+        serving.directory.claims = {
+            "0xa": msgspec.structs.replace(head, claimed_at=9),
+            "0xb": msgspec.structs.replace(head, order=2),
+        }
+        status = AddressStatus(
+            state="failing", event_at=1, since=1, source="https://p.example/d", error="no answer", owner="\x1b[2J"
+        )
+        serving.directory.statuses = {"0xC": status}
+        serving.directory.events = {"0xd": AddressEvent("listed", 1)}
+        serving.directory.changed()
+        return serving
+
+    def listed(self, serving: Serving, query: str) -> dict[str, str]:
+        found = content(serving.client.get(f"/offerings?{query}"))
+        assert found["total"] == len(found["offerings"])
+        return {one["address"]: one["state"] for one in found["offerings"]}
+
+    def test_those_that_stand_are_listed_without_a_state(self, claimed_twice: Serving) -> None:
+        assert self.listed(claimed_twice, "") == {"0xa": "placed"}
+
+    @pytest.mark.parametrize(
+        ("query", "states"),
+        [
+            ("state=failing", {"0xC": "failing"}),
+            ("state=waiting,conflict", {"0xb": "conflict", "0xd": "waiting"}),
+            ("state=waiting&state=conflict", {"0xb": "conflict", "0xd": "waiting"}),
+            ("state=all", {"0xa": "placed", "0xb": "conflict", "0xC": "failing", "0xd": "waiting"}),
+            ("state=gone", {}),
+            ("id=0xc", {"0xC": "failing"}),
+            (f"id={G}", {"0xa": "placed", "0xb": "conflict"}),
+            (f"id={G}&state=conflict", {"0xb": "conflict"}),
+            ("id=", {}),
+            ("id=0xnone", {}),
+        ],
+    )
+    def test_states_and_ids_choose(self, claimed_twice: Serving, query: str, states: dict[str, str]) -> None:
+        assert self.listed(claimed_twice, query) == states
+
+    @pytest.mark.parametrize("state", ["nonsense", "failing,nonsense", "all,failing", "", "failing,", "x" * 5000])
+    def test_a_state_that_is_none_is_refused(self, claimed_twice: Serving, state: str) -> None:
+        said = problem(claimed_twice.client.get(f"/offerings?state={state}"), 400)
+
+        assert said.startswith("state is one or several of conflict, failing, gone, placed, stale, waiting, or all")
+        assert len(said) < 300
+
+    def test_links_to_other_pages_keep_the_choice(self, claimed_twice: Serving) -> None:
+        response = claimed_twice.client.get("/offerings?state=all&limit=1")
+
+        assert '<?state=all&limit=1&offset=1>; rel="next"' in response.headers["Link"]
+
+    def test_a_failing_one_says_why_and_where(self, claimed_twice: Serving) -> None:
+        (one,) = content(claimed_twice.client.get("/offerings?id=0xC"))["offerings"]
+
+        assert one == {
+            "nodes": [],
+            "state": "failing",
+            "address": "0xC",
+            "owner": "\x1b[2J",
+            "source": "https://p.example/d",
+            "error": "no answer",
+            "since": "1970-01-01T00:00:00Z",
+        }
+        assert b"\x1b" not in claimed_twice.client.get("/offerings?id=0xC").data, "JSON escapes it"
+
+    def test_a_new_status_changes_the_list(self, claimed_twice: Serving) -> None:
+        assert self.listed(claimed_twice, "state=waiting") == {"0xd": "waiting"}
+        claimed_twice.directory.events = {}
+        claimed_twice.directory.status_changed()
+
+        eventually(lambda: self.listed(claimed_twice, "state=waiting") == {})
+
+    def test_the_address_that_comes_later_in_the_ledger_is_a_conflict(self, claimed_twice: Serving) -> None:
+        said = problem(claimed_twice.offering("0xb"), 409)
+
+        assert G in said
+        assert "0xa" in said
+        assert claimed_twice.offering("0xa").status_code == claimed_twice.offering(G).status_code == 200
+
+    def test_an_address_without_an_offering_is_not_found_with_the_reason(self, claimed_twice: Serving) -> None:
+        assert problem(claimed_twice.offering("0xC"), 404) == "0xC is on the ledger, but failing: no answer"
+        assert "its description has not come yet" in problem(claimed_twice.offering("0xd"), 404)
 
 
 class TestPartialAnswers:
@@ -220,6 +385,14 @@ class TestEveryEndpoint:
                 answer.headers["Access-Control-Expose-Headers"].split(", ")
             )
 
+    @pytest.mark.parametrize("path", [*EVERY_PATH, "/<script>alert(1)</script>", "/sparql?query=<b>"])
+    def test_no_browser_takes_data_for_a_page(self, serving: Serving, path: str) -> None:
+        response = serving.client.get(path)
+
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.mimetype == "text/html" or "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert response.mimetype != "text/html" or "<script>alert" not in response.text
+
     @pytest.mark.parametrize("path", sorted(set(EVERY_PATH) - {"/health"}))
     def test_what_the_client_has_is_not_sent_again(self, serving: Serving, path: str) -> None:
         first = serving.client.get(path)
@@ -243,7 +416,7 @@ class TestEveryEndpoint:
     def test_a_slash_at_the_end_makes_no_difference(self, serving: Serving, path: str) -> None:
         assert serving.client.get(path).status_code == 200
 
-    @pytest.mark.parametrize("path", ["/nothing", "/sparql/x", "/%ff", "/offerings/0xa", "/.", "/catalogue"])
+    @pytest.mark.parametrize("path", ["/nothing", "/sparql/x", "/%ff", "/nodes/a", "/.", "/catalogue"])
     def test_what_is_not_there(self, serving: Serving, path: str) -> None:
         assert "GET / says what there is" in problem(serving.client.get(path), 404)
 

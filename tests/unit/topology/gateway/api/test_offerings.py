@@ -17,7 +17,7 @@ COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 
 @pytest.fixture
 def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
-    """A gateway over two nodes, with one offering on both of them."""
+    """Give a gateway over two nodes, with one offering on both of them."""
     return Serving.over(engine, nodes)
 
 

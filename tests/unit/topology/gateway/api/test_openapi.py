@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from unittest.mock import Mock
 
 import openapi_spec_validator
 import pytest
 from openapi_schema_validator import OAS31Validator
 from werkzeug.test import TestResponse
 
+from catena_core.monitoring.logs import LinkLogger
 from federation.engine import Engine
 from federation.protocol.negotiation import GRAPHS, SOLUTIONS
+from sandbox.made_up_offerings import generate
 from tests.helpers.gateway import Serving
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
+from topology.catalogue_link import now_in_milliseconds
 from topology.gateway.api.openapi import describe
+from topology.gateway.guarding.clients import Client
+from topology.gateway.guarding.guard import Guard
+from topology.gateway.harvesting import dsp
+from topology.rdf.offering_graph import read_description
 
 SELECT = {"query": "SELECT * { ?s ?p ?o }"}
+DATASPACE_REQUEST = {"@context": [dsp.CONTEXT], "@type": "CatalogRequestMessage"}
 CONSTRUCT = {"query": "CONSTRUCT WHERE { ?s ?p ?o }"}
-NOT_ALWAYS = {"ETag", "Catena-Completeness"}
+NOT_ALWAYS = {"ETag", "Catena-Completeness", "Retry-After", "Link", "X-Accel-Buffering"}
 FOR_HTTP = {"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Content-Length", "Content-Type", "Date"}
 
 _Call = tuple[str, str, dict[str, Any], int]
 CALLS: list[_Call] = [
     ("GET", "/", {}, 200),
     ("GET", "/health", {}, 200),
+    *(
+        call
+        for path in ("/data", "/catalogue/data")
+        for call in (
+            ("GET", path, {"query_string": {"default": ""}}, 200),
+            ("GET", path, {"query_string": {"graph": "urn:nowhere"}}, 404),
+            ("GET", path, {}, 400),
+            ("GET", path, {"query_string": {"default": ""}, "headers": {"Accept": "image/png"}}, 406),
+            ("GET", path, {"query_string": {"default": ""}, "headers": {"If-None-Match": "*"}}, 304),
+        )
+    ),
+    ("GET", "/offerings", {"headers": {"Accept": "text/turtle"}}, 200),
+    ("GET", "/offerings", {"query_string": {"q": "note"}}, 200),
+    ("GET", "/offerings", {"query_string": {"q": "a b c d e f g h i"}}, 400),
+    ("GET", "/offerings/0xa", {}, 200),
+    ("GET", "/offerings/0xa", {"headers": {"Accept": "text/turtle"}}, 200),
+    ("GET", "/offerings/0xz", {}, 404),
+    ("GET", "/offerings/0xb", {"headers": {"Accept": "text/turtle"}}, 503),
+    ("GET", "/catalog", {}, 200),
+    ("GET", "/catalog", {"query_string": {"limit": "1", "format": "jsonld"}}, 200),
+    ("GET", "/catalog", {"query_string": {"limit": "0"}}, 400),
+    ("GET", "/catalog", {"headers": {"Host": "a<b"}}, 400),
+    ("GET", "/catalog", {"headers": {"Accept": "image/png"}}, 406),
+    ("GET", "/catalog", {"headers": {"If-None-Match": "*"}}, 304),
+    ("POST", "/catalog/request", {"json": DATASPACE_REQUEST}, 200),
+    ("POST", "/catalog/request", {"json": {**DATASPACE_REQUEST, "filter": ["x"]}}, 400),
+    ("POST", "/catalog/request", {"data": b"x" * 1_100_000}, 413),
+    ("GET", "/catalog/datasets/0xc", {}, 200),
+    ("GET", "/catalog/datasets/0xz", {}, 404),
+    ("GET", "/.well-known/dspace-version", {}, 200),
+    ("GET", "/sitemap.xml", {}, 200),
+    ("GET", "/sitemap.xml", {"query_string": {"page": "x"}}, 400),
+    ("GET", "/robots.txt", {}, 200),
     ("GET", "/nodes", {}, 200),
+    ("GET", "/overview", {}, 200),
+    ("GET", "/overview", {"headers": {"Accept": "text/event-stream"}}, 200),
     ("GET", "/openapi.json", {}, 200),
     ("GET", "/nodes", {"headers": {"If-Match": '"x"'}}, 412),
     ("GET", "/offerings", {}, 200),
@@ -49,7 +94,7 @@ CALLS: list[_Call] = [
             ("GET", path, {"query_string": {**SELECT, "explain": "text"}}, 200),
             ("GET", path, {"query_string": {"query": "SELECT"}}, 400),
             ("GET", path, {"query_string": {"query": "ASK { SERVICE <http://127.0.0.1/> {} }"}}, 403),
-            ("GET", path, {"query_string": {**SELECT, "format": "png"}}, 406),
+            ("GET", path, {"query_string": SELECT, "headers": {"Accept": "image/png"}}, 406),
             ("POST", path, {"data": SELECT}, 200),
             ("POST", path, {"data": b"DROP ALL", "content_type": "application/sparql-update"}, 400),
             ("POST", path, {"data": b"x" * 1_100_000}, 413),
@@ -72,19 +117,31 @@ CALLS: list[_Call] = [
         ("POST", "/offerings", {"json": {"offerings_id": "0xa"}, "headers": {"Accept": accept}}, 200)
         for accept in GRAPHS
     ),
-    *(("DELETE", path, {}, 405) for path in ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql")),
+    *(
+        ("DELETE", path, {}, 405)
+        for path in ("/", "/health", "/nodes", "/offerings", "/openapi.json", "/sparql", "/data")
+    ),
 ]
 
 
 @pytest.fixture
 def serving(engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Serving:
     serving = Serving.over(engine, nodes)
-    serving.list("0xb", described("https://p.example/2"))
+    serving.list("0xb", described("https://p.example/2"), now_in_milliseconds())  # it may still come to a node
+    (made_up,) = generate(1)
+    whole = read_description(made_up.description, made_up.iri)
+    serving.place("a", whole)
+    serving.list("0xc", whole)
     return serving
 
 
+def template(path: str) -> str:
+    """Return the path as the document has it."""
+    return re.sub(r"^(/offerings|/catalog/datasets)/.+", r"\1/{identifier}", path)
+
+
 def resolved(part: dict[str, Any]) -> dict[str, Any]:
-    """A part of the document, or what it refers to."""
+    """Return a part of the document, or what it refers to."""
     if "$ref" not in part:
         return part
     found: Any = describe()
@@ -98,7 +155,7 @@ def is_instance(value: object, schema: dict[str, Any]) -> bool:
 
 
 def documented(operation: dict[str, Any], response: TestResponse) -> None:
-    """That an operation of the document says what a response is."""
+    """Assert that an operation of the document describes a response."""
     answers = operation["responses"]
     assert str(response.status_code) in answers, (
         f"status {response.status_code} is not documented: {response.text[:200]}"
@@ -130,8 +187,9 @@ def test_every_member_of_a_body_is_described() -> None:
 
 def test_it_has_every_route_and_no_other(serving: Serving) -> None:
     routes = {
-        (rule.rule, method)
+        (rule.rule.replace("<path:", "{").replace(">", "}"), method)
         for rule in serving.app.url_map.iter_rules()
+        if rule.endpoint != "pages.static"  # what the pages for people load
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
@@ -141,7 +199,7 @@ def test_it_has_every_route_and_no_other(serving: Serving) -> None:
 def test_every_operation_is_called_here() -> None:
     documented = {(method.upper(), path) for path, item in describe()["paths"].items() for method in item}
 
-    assert documented <= {(method, path) for method, path, _, status in CALLS if status == 200}
+    assert documented <= {(method, template(path)) for method, path, _, status in CALLS if status == 200}
 
 
 @pytest.mark.parametrize(("method", "path", "how", "status"), CALLS)
@@ -149,8 +207,31 @@ def test_what_comes_is_what_it_says(serving: Serving, method: str, path: str, ho
     response = serving.client.open(path, method=method, **how)
 
     assert response.status_code == status, response.text[:500]
-    item = describe()["paths"][path]
-    documented(item.get(method.lower(), item["get"]), response)
+    item = describe()["paths"][template(path)]
+    documented(item.get(method.lower()) or item["get"], response)
+    response.close()
+
+
+def test_refusals_of_the_guard_are_what_it_says(engine: Engine) -> None:
+    reader = {"X-API-Key": "a reader's key"}
+    known = Mock(known_by={"a reader's key": Client("reader", False)}.get)
+    serving = Serving(engine)
+    Guard(LinkLogger("Gateway"), [known], open_reading=False, per_minute=1, has_admin_port=True).protect(serving.app)
+    paths = describe()["paths"]
+
+    for path, headers, status in (
+        ("/offerings", {}, 401),
+        ("/nodes", reader, 404),
+        ("/health", {}, 200),
+        ("/sparql", {}, 429),
+    ):
+        response = serving.client.get(path, headers=headers)
+        assert response.status_code == status
+        documented(paths[path]["get"], response)
+
+    serving = Serving(engine)
+    Guard(LinkLogger("Gateway"), [known]).protect(serving.app)
+    documented(paths["/nodes"]["get"], serving.client.get("/nodes", headers=reader))
 
 
 def test_a_response_that_differs_would_be_found(serving: Serving) -> None:

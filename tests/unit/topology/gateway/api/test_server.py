@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 G = "https://p.example/1"
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 ENDLESS = "SELECT (COUNT(*) AS ?n) { " + " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(40)) + " }"
-TIMEOUT = 60
+TIMEOUT = 600
 POST = "POST /sparql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
 
@@ -46,7 +46,7 @@ class Served:
         self.engine = engine
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=300)
 
     def send(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
         """One request, byte by byte as it is; the answer's status, headers and body."""
@@ -80,7 +80,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def _server(engine: Engine) -> Iterator[tuple[Served, list[Serving]]]:
-    """A server of the last of some gateways; to start one takes a second."""
+    """Give a server of the last of some gateways; to start one takes a second."""
     servings: list[Serving] = []
     with serving_app(lambda *request: servings[-1].app(*request), threads=4) as server:
         yield Served(server.effective_port, engine), servings
@@ -88,7 +88,7 @@ def _server(engine: Engine) -> Iterator[tuple[Served, list[Serving]]]:
 
 @contextmanager
 def serving_app(app: Any, **limits: int) -> Iterator[Any]:
-    """A server of an application, which runs."""
+    """Return a server of an application, which runs."""
     server = make_server(app, "127.0.0.1", 0, **limits)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -96,12 +96,12 @@ def serving_app(app: Any, **limits: int) -> Iterator[Any]:
         yield server
     finally:
         server.close()
-        thread.join(10)
+        thread.join(120)
 
 
 @pytest.fixture
 def served(_server: tuple[Served, list[Serving]], engine: Engine, nodes: tuple[Sandbox, Sandbox]) -> Served:
-    """A gateway over two nodes, with one offering on both of them."""
+    """Give a gateway over two nodes, with one offering on both of them."""
     served, servings = _server
     serving = Serving(engine)
     for name, node in zip("ab", nodes, strict=True):
@@ -198,7 +198,7 @@ class TestSlowClients:
             eventually(lambda: server.active_channels, message="it was not accepted")
 
             eventually(lambda: not server.active_channels, message="the connection is still there")
-            with urlopen(f"http://127.0.0.1:{server.effective_port}/1", timeout=30) as response:
+            with urlopen(f"http://127.0.0.1:{server.effective_port}/1", timeout=240) as response:
                 assert response.status == 200
             stuck.close()
 

@@ -94,7 +94,7 @@ def three(_shared: list[Process]) -> list[Process]:
 
 @pytest.fixture
 def mortal(_shared: list[Process], stack: ExitStack) -> list[Process]:
-    """The same, and the last one may be killed."""
+    """Give the same, and the last one may be killed."""
     nodes = [*_shared[:2], start_node(stack)]
     for node in nodes:
         clear(node.url)
@@ -104,7 +104,7 @@ def mortal(_shared: list[Process], stack: ExitStack) -> list[Process]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=20, source_timeout=5, workers=1)
+    engine = Engine(timeout=300, source_timeout=5, workers=1)
     yield engine
     engine.close()
 
@@ -152,7 +152,7 @@ class Serving:
 
 @pytest.fixture
 def listed(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a list of nodes, called a, b, c, …"""
+    """Write a list of nodes, called a, b, c, …"""
 
     def write(*urls: str) -> Path:
         path, new = tmp_path / "nodes.json", tmp_path / "new.json"

@@ -146,10 +146,13 @@ def test_a_graph_is_found_by_its_name() -> None:
 
 def test_all_graphs_are_listed_with_all_their_nodes() -> None:
     nodes = Nodes(b="urn:1 urn:2", a="urn:2")
-    assert nodes.directory.offerings() == [ListedOffering("urn:1", ("b",)), ListedOffering("urn:2", ("a", "b"))]
+    assert nodes.directory.offerings() == [
+        ListedOffering(graph="urn:1", nodes=("b",)),
+        ListedOffering(graph="urn:2", nodes=("a", "b")),
+    ]
 
     nodes.lists("b", "")
-    assert nodes.directory.offerings() == [ListedOffering("urn:2", ("a",))]
+    assert nodes.directory.offerings() == [ListedOffering(graph="urn:2", nodes=("a",))]
 
 
 class TestTheFirstAnswer:

@@ -73,6 +73,23 @@ def test_while_the_new_description_is_on_its_way_the_newest_copy_is_read() -> No
     assert snapshot.unavailable == ()
 
 
+def test_offering_without_any_copy_is_missing_on_its_owners() -> None:
+    """Its nodes have lost it, or hold it in an unknown state: an answer without it is not complete."""
+    owners = tuple(sorted(THREE.owners(G)))
+    unknown = {placement_key(node, G): Replica("", 1) for node in owners}
+
+    assert take_snapshot(THREE, {"1": claim()}, {}).unavailable == owners
+    assert take_snapshot(THREE, {"1": claim()}, unknown).unavailable == owners
+
+
+def test_offering_without_any_copy_is_not_missing_while_it_is_new_or_where_it_is_refused() -> None:
+    new = claim(at=int(time.time() * 1000))
+    refused = {placement_key(node, G): Replica("", 1, refused="new") for node in THREE.owners(G)}
+
+    assert take_snapshot(THREE, {"1": new}, {}).unavailable == ()
+    assert take_snapshot(THREE, {"1": claim()}, refused).unavailable == ()
+
+
 def test_a_graph_is_read_from_one_node_only() -> None:
     snapshot = take_snapshot(THREE, {"1": claim()}, copies(a="new", b="new", c="new"))
 
@@ -102,6 +119,18 @@ def test_a_copy_on_a_node_that_does_not_answer_is_not_read(state: NodeState) -> 
     assert snapshot.source_of == {G: "b"}
     assert snapshot.sources == (Source("b", "http://b/catalogue/sparql"), Source("c", "http://c/catalogue/sparql"))
     assert snapshot.unavailable == ()
+
+
+def test_a_graph_whose_copies_are_all_in_doubt_is_still_shown_and_its_nodes_are_named() -> None:
+    """An answer without it must not pass for complete, however new the offering is."""
+    doubted = Replica("", 1, in_doubt=True)
+    copies_in_doubt = {placement_key(node, G): doubted for node in THREE.owners(G)}
+
+    snapshot = take_snapshot(THREE, {"1": claim(at=2**53)}, copies_in_doubt)
+
+    assert snapshot.contents == {G: "new"}
+    assert snapshot.unconfirmed == {G}
+    assert set(snapshot.unavailable) == set(THREE.owners(G))
 
 
 def test_nodes_whose_copies_are_the_only_ones_are_named_when_they_are_gone() -> None:
@@ -376,8 +405,9 @@ class TestGraphsThatNobodyPlaced:
         assert directory.snapshot(frozenset("a")).unavailable == ("a",)
         assert isinstance(directory.claims, dict)
 
-        directory.claims["2"] = claim("urn:x")
-        directory.claim_changed("2", None, claim("urn:x"))
+        new = claim("urn:x", at=int(time.time() * 1000))
+        directory.claims["2"] = new
+        directory.claim_changed("2", None, new)
 
         assert directory.snapshot(frozenset("a")).unavailable == ()
 
@@ -664,3 +694,59 @@ class TestReplicaSelector:
         finally:
             stop.set()
             changing.join()
+
+
+class TestContents:
+    """The contents that a view shows."""
+
+    def contents(self, replicas: dict[str, Replica], *digests: str, of: RingView = THREE) -> dict[str, str]:
+        claims = {str(number): claim(digest=digest, at=number + 1) for number, digest in enumerate(digests)}
+        return dict(take_snapshot(of, claims, replicas).contents)
+
+    def test_present_content_counts_as_soon_as_one_node_has_acknowledged_it(self) -> None:
+        assert self.contents(copies(a="old", b="new"), "new") == {G: "new"}
+        assert self.contents(
+            {placement_key("a", G): Replica("new", 1), placement_key("b", G): Replica("old", 7)}, "new"
+        ) == {G: "new"}
+
+    def test_until_then_the_newest_acknowledged_one_does(self) -> None:
+        held = {placement_key("a", G): Replica("older", 3), placement_key("b", G): Replica("old", 7)}
+        assert self.contents(held, "new") == {G: "old"}
+
+    def test_nodes_that_are_down_change_nothing(self) -> None:
+        assert self.contents(copies(a="new", b="old"), "new", of=ring(a="down", b="up")) == {G: "new"}
+        snapshot = take_snapshot(ring(a="down", b="down"), {"1": claim()}, copies(a="new", b="new"))
+        assert (snapshot.contents, snapshot.unavailable, snapshot.unlisted) == ({G: "new"}, ("a", "b"), ())
+
+    def test_of_rivals_the_first_claim_counts(self) -> None:
+        assert self.contents(copies(a="first", b="second"), "first", "second") == {G: "first"}
+
+    def test_graphs_without_claim_or_copy_have_none(self) -> None:
+        assert self.contents(copies(a="new")) == {}
+        assert self.contents({}, "new") == {}
+        assert self.contents({placement_key("a", G): Replica("", 1, refused="new")}, "new") == {}
+
+    def test_graphs_of_nodes_owners_have_none(self) -> None:
+        assert self.contents({placement_key("a", G): Replica("", 1, foreign=True)}, "new") == {}
+
+    def test_descriptions_that_no_node_has_acknowledged_are_missing_from_a_view(self) -> None:
+        owners = tuple(sorted(THREE.owners(G)))
+        snapshot = take_snapshot(THREE, {"1": claim()}, {})
+        assert snapshot.unlisted == snapshot.unavailable == owners
+
+    def test_content_comes_from_any_claim_with_that_digest(self) -> None:
+        selector = ReplicaSelector(lambda: THREE)
+        rows = {
+            address: records.read_compressed(
+                address,
+                records.to_text(
+                    Offering(graph=G, digest=digest, claimed_at=1, triples=f"<urn:{digest}> <urn:p> 'é' .\n")
+                ),
+            )
+            for address, digest in (("1", "first"), ("2", "second"))
+        }
+        selector.claims = dict(rows)
+        selector.snapshot()
+        assert selector.content(G, "second") == "<urn:second> <urn:p> 'é' .\n"
+        assert selector.content(G, "third") is None
+        assert selector.content("urn:other", "first") is None

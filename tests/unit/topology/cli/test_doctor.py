@@ -1,0 +1,117 @@
+"""``catena doctor``: the findings of each part, and the status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from catena_core.embedded import EmbeddedBroker
+from tests.helpers.odd_server import closed_port
+from tests.helpers.sandbox_servers import running_booth, running_node
+from topology import topics
+from topology.cli.main import main
+
+Finding = dict[str, str]
+Findings = dict[str, list[Finding]]
+
+
+@pytest.fixture
+def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Findings]]:
+    """Give a function that runs the doctor with these settings alone; its status, and the findings by part."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **variables: str) -> tuple[int, Findings]:
+        defaults = {"REDIS_HOST": "", "HOST_PORT": str(closed_port()), "NODE_TIMEOUT": "5"}
+        result = CliRunner().invoke(main, ["doctor", "--json", *arguments], env={**defaults, **variables})
+        found: Findings = {}
+        for line in result.stdout.splitlines():
+            finding = json.loads(line)
+            found.setdefault(finding["part"], []).append(finding)
+        return result.exit_code, found
+
+    return run
+
+
+def nodes(folder: Path, **urls: str) -> dict[str, str]:
+    """Return the settings that name nodes."""
+    (folder / "nodes.json").write_text(
+        json.dumps({name: {"id": name, "catalogue_url": url} for name, url in urls.items()})
+    )
+    return {"OPERATOR_PROVIDED": "1", "CATALOGUE_LIST": "nodes.json"}
+
+
+def test_doctor_all_well_status_is_0(find: Any, tmp_path: Path) -> None:
+    with EmbeddedBroker(topics.SPECS) as broker, running_booth(3) as booth, running_node() as a, running_node() as b:
+        status, found = find("-k", broker.endpoint, DLT_BASE_URL=booth.url, **nodes(tmp_path, a=a.url, b=b.url))
+
+    assert status == 0
+    assert {part: [one["state"] for one in findings] for part, findings in found.items()} == {
+        "Kafka": ["ok"],
+        "settings": ["ok"],
+        "Redis": ["ok"],
+        "DLT-Booth": ["ok"],
+        "provider": ["ok"],
+        "a": ["ok"],
+        "b": ["ok"],
+        "gateway": ["warning"],
+    }
+    assert found["DLT-Booth"][0]["said"] == "lists 3 offerings"
+
+
+def test_doctor_nothing_answers_each_part_says_what_to_do(find: Any, tmp_path: Path) -> None:
+    nowhere = f"127.0.0.1:{closed_port()}"
+    status, found = find(
+        "-k",
+        nowhere,
+        DLT_BASE_URL=f"http://{nowhere}/api",
+        REDIS_HOST="127.0.0.1",
+        REDIS_PORT=nowhere.rpartition(":")[2],
+        **nodes(tmp_path, a=f"http://{nowhere}"),
+    )
+
+    assert status == 1
+    assert [found[part][0]["state"] for part in ("Kafka", "Redis", "DLT-Booth", "a")] == [
+        "failed",
+        "warning",
+        "failed",
+        "failed",
+    ]
+    assert "cannot hold 2 copies" in found["nodes"][0]["said"]
+    assert all(found[part][0]["advice"] for part in ("Kafka", "Redis", "DLT-Booth", "a", "nodes"))
+
+
+def test_doctor_wrong_settings_and_env_file_are_named(find: Any, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NODE_TIMEOUTS=3\nHOST_PORT=none\n")
+    status, found = find(HOST_PORT="none")
+
+    assert status == 1
+    assert "did you mean NODE_TIMEOUT?" in found[".env"][0]["said"]
+    assert 'HOST_PORT="none"' in found["settings"][0]["said"]
+
+
+def test_doctor_broken_list_is_named(find: Any, tmp_path: Path) -> None:
+    (tmp_path / "nodes.json").write_text("[")
+    with running_booth() as booth:
+        status, found = find(DLT_BASE_URL=booth.url, OPERATOR_PROVIDED="1", CATALOGUE_LIST="nodes.json")
+
+    assert status == 1
+    assert "nodes.json" in found["nodes"][0]["said"]
+
+
+def test_doctor_provider_that_fails_is_a_warning(find: Any) -> None:
+    with running_booth(1) as booth:
+        booth.faults(error_rate=1, paths=["/descriptions"])
+        _status, found = find(DLT_BASE_URL=booth.url)
+
+    assert found["provider"][0]["state"] == "warning"
+
+
+def test_doctor_unknown_kafka_property_is_an_error(find: Any) -> None:
+    status, found = find("-X", "nonsense")
+
+    assert (status, found) == (1, {})

@@ -1,0 +1,72 @@
+"""The `catena` command as a whole: every command teaches by examples, and shells can complete it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.shell_completion import get_completion_class
+from click.testing import CliRunner
+
+from topology.cli.main import main
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [(), *commands(main)], ids=" ".join)
+def test_help_shows_an_example_of_the_command(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*path, "--help"], prog_name="catena")
+
+    text = result.output.split("Options:")[0].partition("\n")[2]
+    assert (result.exit_code, " ".join(("catena", *path)) in text) == (0, True)
+
+
+def test_help_names_each_status() -> None:
+    text = CliRunner().invoke(main, ["--help"]).output.partition("The status is")[2]
+
+    assert [line.split()[0] for line in text.splitlines()[1:5]] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_is_the_shells(shell: str) -> None:
+    script = CliRunner().invoke(main, ["completion", shell]).output
+
+    assert f"_CATENA_COMPLETE={shell}_complete" in script
+
+
+def test_completion_knows_commands_and_options() -> None:
+    completer = get_completion_class("bash")(main, {}, "catena", "_CATENA_COMPLETE")
+
+    assert {item.value for item in completer.get_completions(["topics"], "c")} == {"cat", "check", "create"}
+    assert [item.value for item in completer.get_completions(["ring", "simulate"], "--rem")] == ["--remove"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("topics list", "no Kafka endpoint"),
+        ("completion bash", "_CATENA_COMPLETE=bash_complete"),
+        ("status", "pip install 'catena-links[catalogue]'"),
+    ],
+)
+def test_command_without_the_catalogues_packages_does_what_it_can(command: str, said: str) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('dotenv', 'flask', 'pycurl', 'pyoxigraph', 'rdflib', 'requests', 'rich')))\n"
+        "from topology.cli.main import main\n"
+        "main(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command.split()], capture_output=True, text=True, timeout=200, check=False
+    )
+
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,57 @@
+"""The times that providers ask for, in every form that HTTP allows, and never beyond bounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from topology.fetching.advice import fresh_for, retry_after
+
+NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("", 0),
+        ("120", 120),
+        (" 7 ", 7),
+        ("999999999999", 1000),
+        ("9" * 5000, 0),
+        ("-5", 0),
+        ("1.5", 0),
+        ("²", 0),
+        ("soon", 0),
+        ("Fri, 15 Jan 2027 08:01:00 GMT", 60),
+        ("Friday, 15-Jan-27 08:01:00 GMT", 60),
+        ("Fri Jan 15 08:01:00 2027", 60),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
+        ("Fri, 99 Jan 9999999 07:00:00 GMT", 0),
+    ],
+)
+def test_retry_after_in_seconds_or_as_a_date(text: str, seconds: float) -> None:
+    assert retry_after({"retry-after": text} if text else {}, NOW, 1000) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0),
+        ({"cache-control": "max-age=60"}, 60),
+        ({"cache-control": "public, MAX-AGE = 60 , must-revalidate"}, 60),
+        ({"cache-control": 'max-age="60"'}, 60),
+        ({"cache-control": "s-maxage=60"}, 0),
+        ({"cache-control": "max-age=60, no-cache"}, 0),
+        ({"cache-control": "no-store, max-age=60"}, 0),
+        ({"cache-control": "max-age=-60"}, 0),
+        ({"cache-control": "max-age=99999999"}, 1000),
+        ({"cache-control": "max-age=60", "age": "20"}, 40),
+        ({"cache-control": "max-age=60", "age": "100"}, 0),
+        ({"cache-control": "max-age=60", "age": "old"}, 60),
+        ({"expires": "Fri, 15 Jan 2027 08:01:00 GMT"}, 60),
+        ({"expires": "Fri, 15 Jan 2027 08:01:00 GMT", "date": "Fri, 15 Jan 2027 08:00:30 GMT"}, 30),
+        ({"expires": "0"}, 0),
+        ({"expires": "Fri, 15 Jan 2027 08:01:00 GMT", "cache-control": "max-age=5"}, 5),
+    ],
+)
+def test_fresh_for_as_the_provider_says(headers: dict[str, str], seconds: float) -> None:
+    assert fresh_for(headers, NOW, 1000) == seconds

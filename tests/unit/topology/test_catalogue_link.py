@@ -1,0 +1,31 @@
+"""The base class of the links: what ends them, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from catena_core.errors import CatenaError, StoppedError
+from topology import catalogue_link
+from topology.catalogue_link import CatalogueLink
+
+
+def test_a_link_that_stops_on_the_embedded_broker_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue_link, "check_whole", lambda *_: True)
+    link = CatalogueLink()
+    link._catena.stop.set()
+
+    with pytest.raises(StoppedError):
+        link._watch_broker()
+    assert link.failure is None
+
+
+def test_a_link_ends_with_the_reason_once_the_broker_has_dropped_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(*_: object) -> bool:
+        raise CatenaError("catena.offerings has lost its beginning")
+
+    monkeypatch.setattr(catalogue_link, "check_whole", check)
+    link = CatalogueLink()
+
+    with pytest.raises(SystemExit):
+        link._watch_broker()
+    assert "has lost its beginning" in str(link.failure)

@@ -1,0 +1,69 @@
+"""The file ``.env``: its variables, and its mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catena_core.errors import UsageError
+from topology.env_file import mistakes, read_env_file
+
+KNOWN = {"OFFERING_REPLICA_COUNT", "HOST_PORT", "HOST_ADDRESS", "REDIS_PORT"}
+
+
+def found(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / ".env").write_text(text)
+    return [mistake.removeprefix(str(tmp_path / ".env, ")) for mistake in mistakes(tmp_path / ".env", KNOWN)]
+
+
+@pytest.mark.parametrize("name", ["OFERING_REPLICA_COUNT", "OFFERING_REPLICAS_COUNT", "offering_replica_count"])
+def test_mistakes_misspelt_name_offers_the_setting(tmp_path: Path, name: str) -> None:
+    assert found(tmp_path, f"{name}=3\n") == [
+        f"line 1: there is no setting {name}; did you mean OFFERING_REPLICA_COUNT?"
+    ]
+
+
+@pytest.mark.parametrize("name", ["MY_OTHER_PROGRAM", "POSTGRES_PORT", "REDIS_URL", "HOST_PORT", "PATH"])
+def test_mistakes_other_names_are_left_alone(tmp_path: Path, name: str) -> None:
+    assert found(tmp_path, f"{name}=3\n") == []
+
+
+@pytest.mark.parametrize("line", ["this is not a line", "HOST PORT=3030", "=3", 'HOST_PORT="3030'])
+def test_mistakes_bad_line_has_its_number(tmp_path: Path, line: str) -> None:
+    (said,) = found(tmp_path, f"# nodes\n\nREDIS_PORT=1\n\n{line}\n")
+
+    assert said.startswith("line 5: ")
+    assert line.split()[0] in said
+
+
+def test_mistakes_comments_exports_and_empty_lines_are_none(tmp_path: Path) -> None:
+    assert found(tmp_path, "\ufeff# nodes\n\nexport HOST_PORT=1 # here\nHOST_ADDRESS='a b'\nREDIS_PORT\n") == []
+
+
+def test_mistakes_no_file_has_none() -> None:
+    assert mistakes("/nowhere/.env", KNOWN) == []
+    assert mistakes("", KNOWN) == []
+
+
+def test_read_env_file_folder_or_bytes_are_refused_with_the_name(tmp_path: Path) -> None:
+    (tmp_path / "bytes").write_bytes(b"A=\xff\n")
+
+    with pytest.raises(UsageError, match="bytes cannot be read"):
+        read_env_file(tmp_path / "bytes")
+    assert read_env_file(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "REDIS_PASSWORD pw-1 pw-1",
+        'REDIS_PASSWORD="pw-1 pw-1',
+        "KAFKA_SASL_PASSWORD: pw-1",
+        "DLT_BASE_URL http://ada:pw-1@host",
+    ],
+)
+def test_mistakes_show_no_secret(tmp_path, line):
+    (tmp_path / ".env").write_text(line)
+    (found,) = mistakes(tmp_path / ".env", {"REDIS_PASSWORD"})
+    assert line[:12] in found and "pw-1" not in found

@@ -1,0 +1,174 @@
+"""Kafka on the command line: the options that name it, and its errors in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple
+
+import click
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from catena_core.cli import environment_properties
+from catena_core.errors import CatenaError, UsageError
+from catena_core.kafka.client import client_properties
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.options import split_properties
+from catena_core.table import Table
+from catena_core.text import printable
+
+TIMEOUT = 15.0
+
+_properties_option = click.option(
+    "-X", "properties", multiple=True, metavar="NAME=VALUE", help="Any librdkafka property; may be repeated."
+)
+_endpoint_option = click.option(
+    "-k", "--kafka", envvar="KAFKA_ENDPOINT", show_envvar=True, metavar="HOST:PORT", help="Kafka, as links get it."
+)
+
+
+def kafka_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name Kafka; :func:`connection` reads them."""
+    return _endpoint_option(_properties_option(command))
+
+
+class Connection(NamedTuple):
+    """The way to Kafka.
+
+    Attributes:
+        endpoint: Its ``host:port``.
+        properties: Further librdkafka properties.
+    """
+
+    endpoint: str
+    properties: dict[str, str]
+
+    def client(self) -> dict[str, Any]:
+        """Return the configuration of a client that logs nothing but what a command has to say."""
+        return client_properties(self.endpoint, LinkLogger("catena"), self.properties)
+
+    def consumer(self) -> Consumer:
+        """Return a consumer that joins no group and commits nothing."""
+        return Consumer(
+            {
+                **self.client(),
+                "group.id": "catena",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 100,
+            }
+        )
+
+    def rows(self, topic: str, decode: Callable[[str, Any], Any], **content: Any) -> dict[str, Any]:
+        """Read a compacted topic once.
+
+        Args:
+            topic: The topic.
+            decode: Gives the row of a key and a value; ``None`` leaves it out.
+            content: Further arguments of :class:`~catena_core.table.TableContent`.
+
+        Raises:
+            CatenaError: It cannot be read.
+        """
+        table = Table[Any](self.endpoint, topic, LinkLogger("catena"), self.properties, decode=decode, **content)
+        with closing(table):
+            table.wait_until_complete()
+            return table.copy()
+
+    def metadata(self, admin: AdminClient | Consumer) -> ClusterMetadata:
+        """Ask for the brokers and topics.
+
+        Raises:
+            CatenaError: No broker answers.
+        """
+        try:
+            return admin.list_topics(timeout=TIMEOUT)
+        except KafkaException as error:
+            raise CatenaError(
+                f"no Kafka broker answers at {self.endpoint} ({error.args[0].str()}); "
+                "start one, or name the right address with -k HOST:PORT"
+            ) from error
+
+
+def connection(kafka: str | None, properties: tuple[str, ...]) -> Connection:
+    """Return the way to Kafka that the options, the environment and ``.env`` tell.
+
+    Raises:
+        UsageError: None of them names it.
+    """
+    endpoint = kafka or _endpoint_of_settings()
+    if endpoint is None:
+        raise click.UsageError(
+            "no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT ('catena up' prints that of its broker)"
+        )
+    with kafka_errors():
+        return Connection(endpoint, {**environment_properties(), **split_properties(properties)})
+
+
+def _endpoint_of_settings() -> str | None:
+    try:
+        from topology import settings
+    except (ImportError, UsageError):  # without the extra [catalogue] nothing reads .env
+        return None
+    return settings.kafka_endpoint()
+
+
+@contextmanager
+def kafka_errors() -> Iterator[None]:
+    """Turn the errors of asking Kafka into errors of the command line."""
+    try:
+        yield
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka refuses it: {printable(error.args[0].str())}") from error
+    except CatenaError as error:
+        raise click.ClickException(printable(str(error))) from error
+
+
+class Sender:
+    """Sends messages, and learns whether Kafka has taken all of them."""
+
+    def __init__(self, kafka: Connection) -> None:
+        self._producer = Producer({**kafka.client(), "enable.idempotence": True, "partitioner": "murmur2_random"})
+        self._error = ""
+
+    def send(self, topic: str, value: str | bytes | None, key: str | None, **details: Any) -> None:
+        """Send one message.
+
+        Args:
+            topic: The topic.
+            value: Its value; ``None`` for a tombstone.
+            key: Its key; ``None`` for none.
+            details: ``partition`` and ``headers``, as confluent-kafka takes them.
+
+        Raises:
+            click.ClickException: Kafka does not take it.
+        """
+        while True:
+            try:
+                self._producer.produce(topic, value, key, on_delivery=self._delivered, **details)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                raise click.ClickException(f"Kafka does not take it: {error.args[0].str()}") from error
+
+    def flush(self) -> None:
+        """Wait until Kafka has acknowledged everything.
+
+        Raises:
+            click.ClickException: It has not.
+        """
+        left = self._producer.flush(TIMEOUT)
+        if self._error or left:
+            raise click.ClickException(f"Kafka does not take it: {self._error or 'no answer'}")
+
+    def _delivered(self, error: Any, _message: Any) -> None:
+        if error is not None:
+            hint = (
+                "; a compacted topic takes no message without a key"
+                if error.code() == KafkaError.INVALID_RECORD
+                else ""
+            )
+            self._error = self._error or f"{error.str()}{hint}"

@@ -1,0 +1,251 @@
+"""``catena status``: one look at offerings, nodes, links and dead letters."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from catena_core.dead_letters.replay import SUFFIX
+from catena_core.errors import CatenaError
+from catena_core.kafka.watermarks import watermarks
+from catena_core.text import bounded
+from catena_core.topics import is_embedded
+from topology import topics
+from topology.cli.gateway import Gateway, problem_of, url_option
+from topology.cli.grid import grid
+from topology.cli.kafka import TIMEOUT, Connection, connection, kafka_options
+from topology.clients.http import UnsafeError, WebError
+from topology.gateway.api.schemas import STATES, NodeList, NodeStatus, OfferingPage
+
+Body = TypeVar("Body")
+
+# Other links keep their place by replaying their topics, and commit nothing.
+_COMMITTING_GROUP = "Writer"
+
+
+class LinkStatus(msgspec.Struct):
+    """The instances of one link.
+
+    Attributes:
+        group: Their consumer group, which by default is the link's name.
+        instances: Their number; ``None`` where the broker cannot tell.
+        state: The group's state, as Kafka names it.
+        lag: The messages that they have not finished; ``None`` for a link that commits no offsets.
+    """
+
+    group: str
+    instances: int | None
+    state: str
+    lag: int | None
+
+
+class Status(msgspec.Struct):
+    """The state of a catalogue at one moment.
+
+    Attributes:
+        offerings: The number of offerings in each state.
+        nodes: The catalogue nodes.
+        links: The links on Kafka.
+        dead_letters: The messages in each topic of dead letters, replayed ones included.
+        problems: The reasons why parts of it are missing.
+    """
+
+    offerings: dict[str, int] = {}
+    nodes: list[NodeStatus] = []
+    links: list[LinkStatus] = []
+    dead_letters: dict[str, int] = {}
+    problems: list[str] = []
+
+
+@click.command("status")
+@url_option
+@click.option("--watch/--once", "watch", default=None, help="Go on until Ctrl-C.  [default: on a terminal]")
+@click.option("--interval", default=2.0, show_default=True, type=click.FloatRange(0.2), help="Seconds between looks.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each look, for machines.")
+@kafka_options
+def status(
+    url: str | None, kafka: str | None, properties: tuple[str, ...], watch: bool | None, interval: float, as_json: bool
+) -> None:
+    """Show the state of the catalogue: offerings by state, nodes, links with their lag, and dead letters.
+
+    Offerings and nodes come from a gateway, links and dead letters from Kafka. Without Kafka's address they are left out.
+    "Lag" counts messages that a link has not finished; links that replay their topics have none. A link that keeps up has
+    a lag near 0, and offerings that are waiting become placed.
+
+    The status is 1 if the gateway or Kafka did not answer the last look.
+
+    \b
+    Examples:
+      catena status
+      catena status -k kafka:9092 -u http://gateway:3030 --once
+      catena status --json | jq '.offerings.waiting'
+      catena status --json --watch --interval 60 >> status.jsonl
+    """
+    gateway = _make(lambda: Gateway(url))
+    cluster = _cluster(kafka, properties)
+    repeats = watch if watch is not None else sys.stdout.isatty() and not as_json
+    last = Status()
+    try:
+        if as_json or not repeats:
+            while True:
+                last = _look(gateway, cluster)
+                if as_json:
+                    # In ASCII, so that it is harmless on a terminal as well.
+                    click.echo(json.dumps(msgspec.to_builtins(last)))
+                else:
+                    Console(highlight=False).print(_shown(last))
+                if not repeats:
+                    break
+                time.sleep(interval)
+        else:
+            with Live(console=Console(highlight=False), auto_refresh=False) as live:
+                while True:
+                    last = _look(gateway, cluster)
+                    live.update(_shown(last), refresh=True)
+                    time.sleep(interval)
+    except KeyboardInterrupt:
+        pass
+    sys.exit(1 if last.problems else 0)
+
+
+def _make(make: Any) -> Any:
+    try:
+        return make()
+    except CatenaError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _cluster(kafka: str | None, properties: tuple[str, ...]) -> Connection | None:
+    try:
+        return connection(kafka, properties)
+    except click.UsageError:
+        return None
+
+
+def _look(gateway: Gateway, cluster: Connection | None) -> Status:
+    found = Status(offerings={}, nodes=[], links=[], dead_letters={}, problems=[])
+    try:
+        for state in sorted(STATES):
+            found.offerings[state] = _ask(gateway, f"/offerings?limit=1&state={state}", OfferingPage).total
+        found.nodes = _ask(gateway, "/nodes", NodeList).nodes
+    except (WebError, UnsafeError, CatenaError) as error:
+        found.problems.append(f"the gateway: {error}")
+    if cluster is not None:
+        try:
+            _look_at_kafka(cluster, found)
+        except CatenaError as error:
+            found.problems.append(str(error))
+        except KafkaException as error:
+            found.problems.append(f"Kafka: {error.args[0].str()}")
+    return found
+
+
+def _ask(gateway: Gateway, path: str, kind: type[Body]) -> Body:
+    answer = gateway.request("GET", path, {"Accept": "application/json"})
+    if answer.status != 200:
+        raise CatenaError(problem_of(answer).detail)
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CatenaError(f"{answer.url} is no gateway of this version: {error}") from error
+
+
+def _look_at_kafka(cluster: Connection, found: Status) -> None:
+    admin = AdminClient(cluster.client())
+    metadata = cluster.metadata(admin)
+    consumer = cluster.consumer()
+    try:
+        for name in sorted(metadata.topics):
+            if name.endswith(SUFFIX):
+                bounds = [watermarks(consumer, name, number, TIMEOUT) for number in metadata.topics[name].partitions]
+                if number := sum(end - first for first, end in bounds):
+                    found.dead_letters[name] = number
+        if is_embedded(metadata):
+            # It cannot list groups, but tells the offsets of one.
+            writes = [
+                TopicPartition(name, number)
+                for name, topic in metadata.topics.items()
+                if name.startswith(topics.WRITES)
+                for number in topic.partitions
+            ]
+            found.links.append(
+                LinkStatus(_COMMITTING_GROUP, None, "", _lag(admin, consumer, _COMMITTING_GROUP, writes))
+            )
+        else:
+            found.links = list(_groups(admin, consumer))
+    finally:
+        consumer.close()
+
+
+def _groups(admin: AdminClient, consumer: Consumer) -> Iterable[LinkStatus]:
+    listed = admin.list_consumer_groups(request_timeout=TIMEOUT).result(TIMEOUT)
+    names = sorted(group.group_id for group in listed.valid)
+    if not names:
+        return
+    for name, future in admin.describe_consumer_groups(names, request_timeout=TIMEOUT).items():
+        described = future.result(TIMEOUT)
+        lag = _lag(admin, consumer, name, None)
+        if described.members or lag is not None:
+            yield LinkStatus(name, len(described.members), described.state.name.lower(), lag)
+
+
+def _lag(admin: AdminClient, consumer: Consumer, group: str, partitions: list[TopicPartition] | None) -> int | None:
+    """Return the messages that a group has not committed; ``None`` if it has committed none at all."""
+    asked = ConsumerGroupTopicPartitions(group, partitions)
+    (future,) = admin.list_consumer_group_offsets([asked], request_timeout=TIMEOUT).values()
+    committed: list[TopicPartition] = [
+        place for place in future.result(TIMEOUT).topic_partitions or () if place.offset >= 0
+    ]
+    if not committed:
+        return None
+    ends = [watermarks(consumer, place.topic, place.partition, TIMEOUT)[1] for place in committed]
+    return sum(max(end - int(place.offset), 0) for end, place in zip(ends, committed, strict=True))
+
+
+# Output. Ids, URLs and reasons may be a stranger's text.
+
+
+def _shown(found: Status) -> Group:
+    parts: list[Any] = []
+    if found.offerings:
+        total = sum(found.offerings.values())
+        by_state = ", ".join(f"{number:,} {state}" for state, number in found.offerings.items() if number)
+        parts.append(Text(f"{total:,} offerings: {by_state}" if total else "no offerings yet"))
+        parts.append(
+            grid(
+                "node,state,graphs,missing,url",
+                "graphs,missing",
+                ((node.id, node.state, node.graphs_placed, node.graphs_missing, node.url) for node in found.nodes),
+            )
+        )
+    if found.links:
+        parts.append(
+            grid(
+                "link,instances,group,lag",
+                "instances,lag",
+                (
+                    (
+                        link.group,
+                        "?" if link.instances is None else link.instances,
+                        link.state,
+                        "-" if link.lag is None else link.lag,
+                    )
+                    for link in found.links
+                ),
+            )
+        )
+    for topic, number in found.dead_letters.items():
+        parts.append(Text(bounded(f"{number:,} messages in {topic}: 'catena dead-letters list' shows them", 400)))
+    parts += [Text(bounded(problem, 400), style="red") for problem in found.problems]
+    return Group(*parts)

@@ -1,0 +1,208 @@
+"""Compares the graphs on one node with those that it acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from topology import records
+from topology.clients.http import UnsafeError
+from topology.former_contents import FormerContents
+from topology.records import Placement
+
+_GRAPHS_A_QUERY = 500
+_CONTENTS_A_QUERY = 20
+# Each comparison reads a tenth of the contents, but at least a hundred.
+_ROUNDS_FOR_ALL, _FEWEST_CONTENTS = 10, 100
+# Seconds between two looks at a graph that seems lost or altered: a write under way may explain the first.
+_SECOND_LOOK = 2.0
+_MOST_REPORTED = 100_000
+
+
+class AcknowledgedGraph(NamedTuple):
+    """A graph that a node acknowledged.
+
+    Attributes:
+        node: The node's id.
+        graph: The graph's IRI.
+        address: The address that it belongs to.
+        version: The version that was written.
+        epoch: The epoch of the ring that it was routed by.
+        partition: The partition of its placement.
+        digest: The digest of its content.
+    """
+
+    node: str
+    graph: str
+    address: str
+    version: int
+    epoch: int
+    partition: int
+    digest: str
+
+
+Held = Mapping[str, AcknowledgedGraph]
+"""The graphs that one node acknowledged, by their IRIs."""
+
+
+def decode_acknowledged(_key: str, value: object) -> AcknowledgedGraph | None:
+    """Decode a row of a table of placements; ``None`` for a graph whose content on the node is unknown."""
+    row = records.from_text(value, Placement)
+    if not row.digest:
+        return None
+    return AcknowledgedGraph(row.node, row.graph, row.address, row.version, row.epoch, row.partition, row.digest)
+
+
+class GraphReader(Protocol):
+    """Reads graphs of one node, as :class:`~topology.clients.node.NodeClient` does."""
+
+    def holds(self, graphs: Iterable[str]) -> set[str]:
+        """Return those of these graphs that the node holds."""
+
+    def digests(self, graphs: Iterable[str], by_value: bool = False) -> dict[str, str]:
+        """Return the digests of those of these graphs that the node holds, with literals by value if that is asked."""
+
+
+class Findings(NamedTuple):
+    """The result of a comparison.
+
+    Attributes:
+        held: The graphs that the node should hold.
+        lost: Those that it does not hold.
+        altered: Those whose content is another.
+    """
+
+    held: Held
+    lost: list[AcknowledgedGraph]
+    altered: list[AcknowledgedGraph]
+
+
+class NodeComparison:
+    """Compares one node, again and again.
+
+    Every comparison asks for all graphs, and for the contents of some, in turn. Ten comparisons read all contents.
+    Nothing is found at first sight: the node is asked twice, and a graph that was written meanwhile does not count.
+
+    Servers may write a literal or an IRI in a form of their own. Such a graph looks altered even after it was sent again. It is
+    then left alone, until the node shows it in another form.
+
+    Args:
+        wait: Waits for some seconds.
+
+    Attributes:
+        repaired: Graphs that an earlier comparison found altered, and the last one right: the repair has worked.
+    """
+
+    def __init__(self, wait: Callable[[float], object]) -> None:
+        self._wait = wait
+        self._last_read = ""
+        # The form in which a node showed an altered graph, and the digest that it should have had.
+        self._reported: dict[str, tuple[str, str]] = {}
+        self._own_forms: set[str] = set()
+        self.repaired: list[str] = []
+
+    @property
+    def own_forms(self) -> set[str]:
+        """The graphs that the node shows in a form of its own."""
+        return self._own_forms
+
+    def compare(self, reader: GraphReader, held: Callable[[], Held]) -> Findings:
+        """Compare the node once.
+
+        Args:
+            reader: Reads its graphs.
+            held: Returns the graphs that it should hold, as they are now.
+
+        Raises:
+            WebError: The node does not answer as it should.
+        """
+        before = dict(held())
+        self.repaired = []
+        lost = _lacking(reader, before)
+        altered = self._altered(reader, before, self._sample(sorted(before.keys() - lost)))
+        if lost or altered:
+            self._wait(_SECOND_LOOK)
+            lost = _lacking(reader, _unchanged(lost, before, held()))
+            again = self._altered(reader, before, sorted(_unchanged(altered, before, held())))
+            altered = {graph: found for graph, found in again.items() if altered[graph] == found}
+            now = held()
+            lost, unchanged = _unchanged(lost, before, now), _unchanged(altered, before, now)
+            altered = {graph: found for graph, found in altered.items() if graph in unchanged}
+        self._own_forms &= before.keys()
+        if len(self._reported) > _MOST_REPORTED:
+            self._reported.clear()
+        for graph, found in altered.items():
+            self._reported[graph] = (before[graph].digest, found)
+        return Findings(before, [before[graph] for graph in sorted(lost)], [before[graph] for graph in altered])
+
+    def _sample(self, graphs: Sequence[str]) -> Sequence[str]:
+        """Return the graphs whose contents come next, in the order of their names."""
+        count = max(_FEWEST_CONTENTS, -(-len(graphs) // _ROUNDS_FOR_ALL))
+        following = [graph for graph in graphs if graph > self._last_read]
+        sample = (following + list(graphs[: len(graphs) - len(following)]))[:count]
+        self._last_read = sample[-1] if sample else ""
+        return sample
+
+    def returned(
+        self, reader: GraphReader, gone: Callable[[], Held], former: FormerContents
+    ) -> list[AcknowledgedGraph]:
+        """Find graphs that Catena had deleted and that stand on the node again, since it was set back to an old backup.
+
+        Args:
+            reader: Reads its graphs.
+            gone: Returns the graphs that Catena deleted there, as they are now.
+            former: Tells them from graphs of the same name that the node's owner has put there since.
+
+        Raises:
+            WebError: The node does not answer as it should.
+        """
+        before = dict(gone())
+        present = {graph for batch in _batches(sorted(before), _GRAPHS_A_QUERY) for graph in reader.holds(batch)}
+        if not present:
+            return []
+        self._wait(_SECOND_LOOK)
+        return [
+            before[graph] for graph in sorted(_unchanged(present, before, gone())) if former.recognises(graph, reader)
+        ]
+
+    def _altered(self, reader: GraphReader, held: Held, graphs: Sequence[str]) -> dict[str, str]:
+        """Return the digests of altered graphs, by graph."""
+        altered = {}
+        for batch in _batches(graphs, _CONTENTS_A_QUERY):
+            for graph, found in _read(reader, batch).items():
+                if graph not in held:
+                    continue
+                wanted = held[graph].digest
+                if found == wanted:
+                    if self._reported.pop(graph, None) is not None:
+                        self.repaired.append(graph)
+                    self._own_forms.discard(graph)
+                elif self._reported.get(graph) == (wanted, found):
+                    self._own_forms.add(graph)
+                else:
+                    self._own_forms.discard(graph)
+                    altered[graph] = found
+        return altered
+
+
+def _lacking(reader: GraphReader, graphs: Iterable[str]) -> set[str]:
+    return {graph for batch in _batches(sorted(graphs), _GRAPHS_A_QUERY) for graph in set(batch) - reader.holds(batch)}
+
+
+def _read(reader: GraphReader, graphs: Sequence[str]) -> dict[str, str]:
+    """Read the digests of graphs, in halves if they are too large together."""
+    try:
+        return reader.digests(graphs)
+    except UnsafeError:
+        if len(graphs) == 1:
+            return {}
+        half = len(graphs) // 2
+        return {**_read(reader, graphs[:half]), **_read(reader, graphs[half:])}
+
+
+def _unchanged(graphs: Iterable[str], before: Held, now: Held) -> set[str]:
+    return {graph for graph in graphs if now.get(graph) == before[graph]}
+
+
+def _batches(graphs: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (graphs[start : start + size] for start in range(0, len(graphs), size))

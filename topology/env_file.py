@@ -1,0 +1,86 @@
+"""The file ``.env``: its variables, and its mistakes."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+from collections.abc import Collection
+from io import StringIO
+from pathlib import Path
+
+from catena_core.errors import UsageError
+from catena_core.extras import not_installed
+from catena_core.text import redacted
+
+try:
+    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+except ImportError as error:  # every link and command of the catalogue comes by here first
+    raise not_installed(error, "what the catalogue needs", "catalogue") from error
+
+FILE = "CATENA_ENV_FILE"
+"""The variable that names another file than ``.env``; empty: none, as for the processes of ``catena up``."""
+
+# One letter too many, too few or wrong in a name of ten.
+_ALIKE = 0.85
+_NAME_OF_A_SECRET = re.compile(r"[^\s=:]*(?:passw|secret|token|key|credential|mnemonic)[^\s=:]*", re.IGNORECASE)
+_LONGEST_SHOWN = 80
+
+# mistakes() names the file and the line, which this logger does not.
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)
+
+
+def env_file() -> str:
+    """Return the path of the file with settings; empty if there is to be none."""
+    return os.environ.get(FILE, ".env")
+
+
+def read_env_file(path: str | Path) -> dict[str, str]:
+    """Read the variables in a file, which need not exist.
+
+    Args:
+        path: The file; empty for none.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    try:
+        return {name: value for name, value in dotenv_values(path or os.devnull).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+
+
+def mistakes(path: str | Path, known: Collection[str]) -> list[str]:
+    """Return the mistakes in a file, in sentences: lines without a variable, and misspelt names.
+
+    Other programs read the same file, so only a name that is close to a known one counts as misspelt.
+
+    Args:
+        path: The file, which need not exist.
+        known: The names of all settings.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = []
+    for binding in parse_stream(StringIO(text)):
+        # A binding begins with the blank lines before it.
+        line = binding.original.line + len(binding.original.string) - len(binding.original.string.lstrip("\n"))
+        if binding.error:
+            found.append(
+                f"{path}, line {line}: {_shown(binding.original.string.strip())!r} is no NAME=VALUE; it is left out"
+            )
+        elif binding.key and binding.key not in known:
+            meant = difflib.get_close_matches(binding.key.upper(), known, n=1, cutoff=_ALIKE)
+            if meant:
+                found.append(f"{path}, line {line}: there is no setting {binding.key}; did you mean {meant[0]}?")
+    return found
+
+
+def _shown(line: str) -> str:
+    """Return a line as messages show it, without the secret that it may mean to set."""
+    name = _NAME_OF_A_SECRET.match(line)
+    return f"{name[0]} …" if name and name[0] != line else redacted(line[:_LONGEST_SHOWN])

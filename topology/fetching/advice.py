@@ -1,0 +1,50 @@
+"""The times that providers ask for: Retry-After and freshness (RFC 9110, section 10.2.3; RFC 9111, sections 4.2 and 5.2.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+_MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+_NOT_STORED = re.compile(r"(?:^|[,\s])(?:no-cache|no-store)(?=$|[,\s=])", re.IGNORECASE)
+
+
+def retry_after(headers: Mapping[str, str], now: float, longest: float) -> float:
+    """Return the seconds until a provider wants the next request; 0 if it does not say.
+
+    Args:
+        headers: The headers of its answer.
+        now: Seconds since the Unix epoch.
+        longest: The most seconds.
+    """
+    text = headers.get("retry-after", "").strip()
+    seconds = float(text) if text.isascii() and text.isdigit() and len(text) <= 12 else _until(text, now)
+    return max(0.0, min(seconds, longest))
+
+
+def fresh_for(headers: Mapping[str, str], now: float, longest: float) -> float:
+    """Return the seconds for which an answer stays fresh; 0 if its provider does not say.
+
+    Args:
+        headers: The headers of the answer.
+        now: Seconds since the Unix epoch.
+        longest: The most seconds.
+    """
+    control = headers.get("cache-control", "")
+    if _NOT_STORED.search(control):
+        return 0.0
+    if found := _MAX_AGE.search(control):
+        age = headers.get("age", "").strip()
+        seconds = float(found[1]) - (float(age) if age.isascii() and age.isdigit() and len(age) <= 12 else 0.0)
+    else:  # by the provider's own clock, where it gives it
+        seconds = _until(headers.get("expires", ""), now + _until(headers.get("date", ""), now))
+    return max(0.0, min(seconds, longest))
+
+
+def _until(date: str, now: float) -> float:
+    """Return the seconds until an HTTP date; 0 if it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - now
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0

@@ -1,0 +1,120 @@
+"""The metrics of the gateway's queries and of its catalogue, for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import get_args
+
+import flask
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from federation.engine import Answer
+from federation.protocol.sparql import COMPLETENESS
+from federation.trace import PULL, PUSH_DOWN, VIEW
+from topology.gateway.api.nodes import condition
+from topology.gateway.api.schemas import STATES, NodeCondition
+from topology.gateway.catalogue_view import CatalogueView
+from topology.ring import RingView
+
+_ENDPOINT = "sparql.sparql"
+# From an answer out of the cache to one that takes all of SPARQL_TIMEOUT.
+_BUCKETS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0)
+_WAYS = {PUSH_DOWN: "push_down", PULL: "pull", VIEW: "view"}
+_OUTCOMES = {
+    HTTPStatus.BAD_REQUEST: "invalid",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "too_large",
+    HTTPStatus.BAD_GATEWAY: "service_failed",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+    HTTPStatus.GATEWAY_TIMEOUT: "timed_out",
+}
+
+
+class QueryMetrics:
+    """Counts and times the queries of one gateway.
+
+    Args:
+        registry: The registry that an exporter of Prometheus reads.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._queries = Counter(
+            "catena_queries", "SPARQL queries, by form, way and outcome.", ("form", "way", "outcome"), registry=registry
+        )
+        self._seconds = Histogram(
+            "catena_query_seconds",
+            "Seconds from a SPARQL request to its answer.",
+            ("way",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._running = Gauge(
+            "catena_queries_in_progress", "SPARQL queries that have no answer yet.", registry=registry
+        )
+        self._bytes = Counter(
+            "catena_query_node_bytes", "Bytes that a node sent for SPARQL queries.", ("node",), registry=registry
+        )
+
+    def observe(self, app: flask.Flask) -> None:
+        """Observe every query to an application from now on."""
+        app.before_request(self._begin)
+        app.after_request(self._end)
+        app.teardown_request(self._leave)
+
+    def _begin(self) -> None:
+        if flask.request.endpoint == _ENDPOINT:
+            flask.g.query_start = time.perf_counter()
+            self._running.inc()
+
+    def _end(self, response: flask.Response) -> flask.Response:
+        """Count a query; a request without one, for the service description, is none."""
+        if "query_start" in flask.g and ("query_form" in flask.g or response.status_code >= HTTPStatus.BAD_REQUEST):
+            answer: Answer | None = flask.g.get("query_answer")
+            way = "none" if answer is None else "cached_result" if answer.cached else _WAYS[answer.tier]
+            self._queries.labels(flask.g.get("query_form", "none"), way, _outcome(response)).inc()
+            self._seconds.labels(way).observe(time.perf_counter() - flask.g.query_start)
+            for step in answer.steps if answer else ():
+                if step.what == "ask":
+                    self._bytes.labels(step.source).inc(step.size)
+        return response
+
+    def _leave(self, _error: BaseException | None) -> None:
+        if "query_start" in flask.g:
+            self._running.dec()
+
+
+class CatalogueMetrics(Collector):
+    """Counts offerings, nodes and missing copies whenever an exporter asks.
+
+    Args:
+        view: Finds the offerings.
+        ring: Returns the current ring.
+    """
+
+    def __init__(self, view: CatalogueView, ring: Callable[[], RingView]) -> None:
+        self._view = view
+        self._ring = ring
+
+    def collect(self) -> Iterable[Metric]:
+        """Count them now."""
+        offerings = GaugeMetricFamily("catena_offerings", "Addresses on the ledger, by state.", labels=["state"])
+        states = Counts(one.state for one in self._view.ledger_listing())
+        for state in sorted(STATES):
+            offerings.add_metric([state], states[state])
+        nodes = GaugeMetricFamily("catena_nodes", "Catalogue nodes, by state.", labels=["state"])
+        conditions = Counts(condition(node) for node in self._ring().nodes.values())
+        for state in get_args(NodeCondition):
+            nodes.add_metric([state], conditions[state])
+        missing = self._view.missing().total
+        return [offerings, nodes, GaugeMetricFamily("catena_copies_missing", "Copies that offerings lack.", missing)]
+
+
+def _outcome(response: flask.Response) -> str:
+    status = response.status_code
+    if status < HTTPStatus.BAD_REQUEST:
+        return "complete" if response.headers.get(COMPLETENESS) == "complete" else "partial"
+    return _OUTCOMES.get(HTTPStatus(status), "refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed")

@@ -1,0 +1,102 @@
+"""The tokens of clients, signed by an OpenID Connect issuer (RFC 9068, https://openid.net/specs/openid-connect-discovery-1_0.html)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import msgspec
+
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.text import redacted
+from topology.clients.http import WebClient, WebError
+from topology.gateway.guarding.clients import Client
+
+ADMIN_SCOPE = "catena:admin"
+"""The scope of tokens that open the admin part."""
+
+# None of them has a shared secret, which a client could have, too.
+_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_LEEWAY = 30
+_TIMEOUT = 5.0
+_MOST_BYTES = 1024 * 1024
+# Seconds until the issuer is asked for its keys again. Anyone can name an unknown key, so that alone does not count sooner.
+_KEYS_FOR = 3600.0
+_ASK_AGAIN_AFTER = 60.0
+
+
+class BearerTokens:
+    """Knows clients by the tokens of one issuer. May be used by many threads.
+
+    Args:
+        issuer: The address of the issuer.
+        audience: The audience that tokens must name.
+        logger: Logs an issuer whose keys cannot be had.
+        fetch: Returns the content at an address, for tests.
+    """
+
+    def __init__(
+        self, issuer: str, audience: str, logger: LinkLogger, fetch: Callable[[str], bytes] | None = None
+    ) -> None:
+        self._issuer = issuer.rstrip("/")
+        self._audience = audience
+        self._logger = logger
+        self._client = WebClient(_TIMEOUT, _MOST_BYTES)
+        self._fetch = fetch or self._get
+        self._lock = threading.Lock()
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._asked_at = float("-inf")
+
+    def known_by(self, secret: str) -> Client | None:
+        """Return the client whose token this is; ``None`` if it is not the issuer's, or no longer valid."""
+        try:
+            key = self._key(str(jwt.get_unverified_header(secret).get("kid", "")))
+            if key is None:
+                return None
+            claims = jwt.decode(
+                secret,
+                key,
+                algorithms=_ALGORITHMS,
+                audience=self._audience,
+                issuer=[self._issuer, f"{self._issuer}/"],
+                leeway=_LEEWAY,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return None
+        name = claims.get("azp") or claims.get("client_id") or claims.get("sub") or "token"
+        return Client(str(name), ADMIN_SCOPE in str(claims.get("scope", "")).split())
+
+    def _key(self, name: str) -> jwt.PyJWK | None:
+        with self._lock:
+            age = time.monotonic() - self._asked_at
+            if age > (_KEYS_FOR if name in self._keys else _ASK_AGAIN_AFTER):
+                self._asked_at = time.monotonic()
+                try:
+                    self._keys = self._issuers_keys()
+                except (WebError, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
+                    self._logger.log(
+                        f"the keys of GATEWAY_OIDC_ISSUER={self._issuer} cannot be had: {redacted(str(error))}",
+                        level="error",
+                    )
+            return self._keys.get(name)
+
+    def _issuers_keys(self) -> dict[str, jwt.PyJWK]:
+        configuration = _json(self._fetch(f"{self._issuer}/.well-known/openid-configuration"))
+        if str(configuration["issuer"]).rstrip("/") != self._issuer:
+            raise ValueError(f"its configuration names another issuer: {configuration['issuer']}")
+        keys = jwt.PyJWKSet.from_dict(_json(self._fetch(str(configuration["jwks_uri"]))))
+        return {str(key.key_id or ""): key for key in keys.keys if key.public_key_use != "enc"}
+
+    def _get(self, url: str) -> bytes:
+        answer = self._client.request("GET", url, headers={"Accept": "application/json"})
+        if answer.status != 200:
+            raise WebError(f"{url} answers with status {answer.status}")
+        return answer.body
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(content, type=dict[str, Any])

@@ -1,0 +1,149 @@
+// The query editor: runs a query, and shows its result as a table or as text.
+import { address, ask, byId, link, make, tell } from "./app.js";
+
+const MOST_ROWS = 1000;
+const TABLE = "application/sparql-results+json";
+const PREFIXES = `PREFIX sedimark: <https://w3id.org/sedimark/ontology#>
+PREFIX dcterms: <http://purl.org/dc/terms/>
+`;
+const EXAMPLES = {
+  "Titles of offerings": `${PREFIXES}
+SELECT ?offering ?title WHERE {
+  ?offering a sedimark:Offering ; dcterms:title ?title .
+} ORDER BY ?title LIMIT 50`,
+  "Search in titles": `${PREFIXES}
+SELECT DISTINCT ?offering ?title WHERE {
+  ?offering a sedimark:Offering ; dcterms:title ?title .
+  FILTER(CONTAINS(LCASE(STR(?title)), "water"))
+} LIMIT 50`,
+  "Triples of each graph": `SELECT ?graph (COUNT(*) AS ?triples) WHERE {
+  GRAPH ?graph { ?s ?p ?o }
+} GROUP BY ?graph ORDER BY DESC(?triples) LIMIT 50`,
+  "Classes in use": `SELECT ?class (COUNT(DISTINCT ?s) AS ?instances) WHERE {
+  ?s a ?class
+} GROUP BY ?class ORDER BY DESC(?instances)`,
+};
+
+const TERMS = {
+  sedimark: ["https://w3id.org/sedimark/ontology#", "Offering Asset AssetProvision AssetQuality OfferingContract Participant hasAsset hasOfferingContract isProvidedBy isListedBy belongsTo offeredBy"],
+  dcterms: ["http://purl.org/dc/terms/", "title description creator publisher issued license language spatial identifier format"],
+  dcat: ["http://www.w3.org/ns/dcat#", "keyword theme endpointURL themeTaxonomy"],
+  odrl: ["http://www.w3.org/ns/odrl/2/", "permission prohibition action constraint duty leftOperand operator rightOperand"],
+  schema: ["https://schema.org/", "alternateName accountId url"],
+  rdf: ["http://www.w3.org/1999/02/22-rdf-syntax-ns#", "type"],
+  rdfs: ["http://www.w3.org/2000/01/rdf-schema#", "label"],
+  xsd: ["http://www.w3.org/2001/XMLSchema#", "string integer decimal date dateTime"],
+};
+const prefixes = Object.fromEntries(Object.entries(TERMS).map(([name, [iri, terms]]) => [name, { iri, terms: terms.split(" ") }]));
+const area = byId("query");
+let editor = null; // the component, once it is there; the text area works without it
+let running = null;
+
+function follow() {
+  const query = area.value;
+  byId("link").href = address("sparql", { query });
+  for (const one of document.querySelectorAll("[data-format]"))
+    one.href = address("sparql", { query, format: one.dataset.format });
+}
+
+function term(value) {
+  if (!value) return "";
+  if (value.type === "uri") return link(address("sparql", { query: `DESCRIBE <${value.value}>` }), value.value);
+  const suffix = value["xml:lang"] ? ` @${value["xml:lang"]}` : "";
+  return (value.type === "bnode" ? "_:" : "") + value.value + suffix;
+}
+
+function showTable(found) {
+  const names = found.head.vars || [];
+  const rows = found.results.bindings;
+  const table = byId("table");
+  table.tHead.replaceChildren(make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, `?${name}`))));
+  table.tBodies[0].replaceChildren(
+    ...rows.slice(0, MOST_ROWS).map((row) => make("tr", {}, ...names.map((name) => make("td", {}, term(row[name]))))),
+  );
+  table.hidden = false;
+  const cut = rows.length > MOST_ROWS ? `, of which the first ${MOST_ROWS} are shown` : "";
+  return `${rows.length.toLocaleString("en")} ${rows.length === 1 ? "row" : "rows"}${cut}`;
+}
+
+function showText(text) {
+  byId("text").textContent = text;
+  byId("text").hidden = false;
+}
+
+async function show(response) {
+  const kind = response.headers.get("Content-Type") || "";
+  if (!kind.startsWith(TABLE)) {
+    showText(await response.text());
+    return "";
+  }
+  const found = await response.json();
+  return found.results ? showTable(found) : found.boolean ? "yes" : "no";
+}
+
+async function run(parameters = {}) {
+  running?.abort();
+  running = new AbortController();
+  const { signal } = running;
+  tell(null);
+  byId("table").hidden = byId("text").hidden = true;
+  byId("status").textContent = "waiting for the answer …";
+  const started = performance.now();
+  try {
+    const accept = parameters.explain ? "text/plain" : `${TABLE}, text/turtle;q=0.9`;
+    const body = new URLSearchParams({ query: area.value, ...parameters });
+    const response = await ask(address("sparql"), { method: "POST", body, headers: { Accept: accept }, signal });
+    const said = await show(response);
+    const seconds = ((performance.now() - started) / 1000).toFixed(2);
+    const completeness = response.headers.get("Catena-Completeness") || "";
+    byId("status").textContent = [said, completeness, `${seconds} s`].filter(Boolean).join(" · ");
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    byId("status").textContent = "";
+    tell(error);
+    if (error.line) select(error.line, error.column);
+  }
+}
+
+/** Put the cursor where the query goes wrong. */
+function select(line, column) {
+  if (editor) return editor.select(line, column);
+  const before = area.value.split("\n").slice(0, line - 1).join("\n");
+  const place = before.length + (line > 1 ? 1 : 0) + column - 1;
+  area.focus();
+  area.setSelectionRange(place, place + 1);
+}
+
+const submit = () => byId("query-form").requestSubmit();
+
+const examples = byId("examples");
+examples.append(make("option", { value: "" }, "choose …"), ...Object.keys(EXAMPLES).map((name) => make("option", {}, name)));
+examples.addEventListener("change", () => {
+  if (!EXAMPLES[examples.value]) return;
+  area.value = EXAMPLES[examples.value];
+  editor?.set(area.value);
+  follow();
+});
+area.addEventListener("input", follow);
+area.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit();
+});
+byId("query-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  history.replaceState(null, "", byId("link").href);
+  run();
+});
+byId("explain").addEventListener("click", () => run({ explain: "text" }));
+
+const asked = new URLSearchParams(location.search).get("query");
+area.value = asked || EXAMPLES["Titles of offerings"];
+follow();
+if (asked) run();
+
+import("./editor.js").then(({ edit }) => {
+  const onChange = (text) => {
+    area.value = text;
+    follow();
+  };
+  editor = edit(area, { prefixes, onChange, onRun: submit });
+});

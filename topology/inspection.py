@@ -1,0 +1,293 @@
+"""Anti-entropy: inspects nodes periodically, and reports their lost and altered graphs.
+
+A node may lose graphs without a change of its health: it restarts empty between two checks, comes back from an old backup, or
+an operator edits a graph by hand. A report changes placements alone. The router then sends the graphs again.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from catena_core import Electron
+from catena_core.errors import StoppedError
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.text import bounded, redacted
+from topology import records, topics
+from topology.comparison import AcknowledgedGraph, Findings, GraphReader, NodeComparison
+from topology.former_contents import FormerContents
+from topology.records import Inspection, Node, Placement, placement_key
+
+_NODES_AT_ONCE = 4
+# A node spends at most a twentieth of its time on inspections.
+_PAUSE_FACTOR = 20
+# Seconds between two inspections that others ask for.
+_SHORTEST_PAUSE = 5.0
+_LONGEST_PAUSE = 3600.0
+# Deleted graphs of a node that are looked for there, since it may have been set back to an old backup.
+_GONE_KEPT = 10_000
+
+
+class NodeInspector:
+    """Inspects nodes periodically, a few at a time.
+
+    A node that keeps losing the same graphs, because it accepts them and stores nothing, is repaired after growing pauses. A
+    failed request is no loss; it is repeated soon.
+
+    Args:
+        interval: Seconds between two inspections of a node, about.
+        read: Makes the reader of a node.
+        send: Sends placements and inspections.
+        logger: Logs losses, alterations, and nodes that cannot be inspected.
+        wait: Waits for some seconds; raises ``StoppedError`` when the link stops.
+        former: Tells which contents Catena once put there.
+    """
+
+    def __init__(
+        self,
+        interval: float,
+        read: Callable[[Node], GraphReader],
+        send: Callable[[Electron], None],
+        logger: LinkLogger,
+        wait: Callable[[float], object],
+        former: FormerContents,
+    ) -> None:
+        self._interval = interval
+        self._former = former
+        self._read = read
+        self._send = send
+        self._logger = logger
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._held: dict[str, dict[str, AcknowledgedGraph]] = {}
+        self._gone: dict[str, dict[str, AcknowledgedGraph]] = {}
+        self._nodes: dict[str, _InspectedNode] = {}
+        self._workers = ThreadPoolExecutor(_NODES_AT_ONCE, thread_name_prefix="inspection")
+
+    def placement_changed(self, _key: str, old: AcknowledgedGraph | None, new: AcknowledgedGraph | None) -> None:
+        """Note that a row of the table of placements has changed."""
+        with self._lock:
+            if new is not None:
+                self._held.setdefault(new.node, {})[new.graph] = new
+                self._gone.get(new.node, {}).pop(new.graph, None)
+            elif old is not None:
+                self._held.get(old.node, {}).pop(old.graph, None)
+                gone = self._gone.setdefault(old.node, {})
+                gone[old.graph] = old
+                if len(gone) > _GONE_KEPT:
+                    del gone[next(iter(gone))]
+
+    def request(self, node: str) -> None:
+        """Inspect a node as soon as possible, since a gateway misses graphs there."""
+        with self._lock:
+            if node in self._nodes:
+                self._nodes[node].is_asked_for = True
+
+    def inspect(self, nodes: Iterable[Node]) -> None:
+        """Start the inspections that are due.
+
+        Args:
+            nodes: All nodes that are up and that this instance inspects; others are forgotten.
+        """
+        now = time.monotonic()
+        by_id = {node.id: node for node in nodes}
+        with self._lock:
+            self._nodes = {name: known for name, known in self._nodes.items() if name in by_id}
+        for node in by_id.values():
+            inspected = self._inspected(node)
+            if inspected.is_due(node, now, min(self._interval, _SHORTEST_PAUSE)):
+                inspected.running = self._workers.submit(self.inspect_node, node)
+
+    def inspect_node(self, node: Node) -> None:
+        """Inspect one node now, and report losses and alterations."""
+        inspected = self._inspected(node)
+        came_up = inspected.begin(node)
+        try:
+            reader = self._read(node)
+            findings = inspected.comparison.compare(reader, lambda: self._held_by(node.id))
+            was_set_back = came_up or findings.lost or findings.altered
+            returned = (
+                inspected.comparison.returned(reader, lambda: self._gone_from(node.id), self._former)
+                if was_set_back
+                else []
+            )
+        except StoppedError:
+            return
+        except Exception as error:  # a node may break the client in any way
+            if not inspected.failures:
+                self._logger.log(f"{node.id} cannot be inspected yet: {error}", level="warning")
+            inspected.failed(self._interval)
+            self._publish(Inspection(node.id, _now(), problem=bounded(redacted(str(error)), 300)))
+            return
+        resend = inspected.finished(findings, self._interval)
+        self._report(node, findings, resend)
+        self._report_returned(node, returned)
+        self._publish(
+            Inspection(
+                node.id,
+                _now(),
+                graphs=len(findings.held),
+                lost=len(findings.lost),
+                altered=len(findings.altered),
+                own_form=len(inspected.comparison.own_forms),
+                repair_at=inspected.repair_at,
+            )
+        )
+
+    def close(self) -> None:
+        """Start no further inspection; those under way are not waited for."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _inspected(self, node: Node) -> _InspectedNode:
+        with self._lock:
+            if node.id not in self._nodes:
+                self._nodes[node.id] = _InspectedNode(self._wait)
+            return self._nodes[node.id]
+
+    def _held_by(self, node: str) -> dict[str, AcknowledgedGraph]:
+        with self._lock:
+            return self._held.get(node, {}).copy()
+
+    def _gone_from(self, node: str) -> dict[str, AcknowledgedGraph]:
+        with self._lock:
+            return self._gone.get(node, {}).copy()
+
+    def _report_returned(self, node: Node, returned: Collection[AcknowledgedGraph]) -> None:
+        for row in returned:
+            self._send(
+                Electron(placement_key(row.node, row.graph), records.to_text(_unknown(row)), partition=row.partition)
+            )
+        if returned:
+            self._logger.log(
+                f"{node.id} holds {len(returned)} graphs again that Catena had deleted there; they are compared once more",
+                level="warning",
+            )
+
+    def _report(self, node: Node, findings: Findings, resend: Collection[AcknowledgedGraph]) -> None:
+        for row in resend:
+            self._send(Electron(placement_key(row.node, row.graph), None, partition=row.partition))
+        for row in findings.altered:
+            # Not a tombstone: the copy is there, and is to be deleted if another node owns the graph by now.
+            self._send(
+                Electron(placement_key(row.node, row.graph), records.to_text(_unknown(row)), partition=row.partition)
+            )
+        if resend:
+            self._logger.log(
+                f"{node.id} has lost {len(resend)} of {len(findings.held)} graphs; they are sent again", level="warning"
+            )
+        if findings.altered:
+            self._logger.log(
+                f"{node.id} shows {len(findings.altered)} graphs in another form than it was sent; they are sent again, to see "
+                "whether it is the node's own form"
+            )
+        repaired = self._inspected(node).comparison.repaired
+        if repaired:
+            self._logger.log(
+                f"{node.id} held {len(repaired)} graphs with other content than it was sent, among them {repaired[0]}; they "
+                "are right again",
+                level="warning",
+            )
+        if len(resend) < len(findings.lost):
+            self._logger.log(
+                f"{node.id} accepts graphs and loses them again, {len(findings.lost)} of {len(findings.held)}; the next "
+                f"attempt follows in {self._inspected(node).seconds_to_repair():.0f} s",
+                level="error",
+            )
+
+    def _publish(self, inspection: Inspection) -> None:
+        self._send(Electron(inspection.node, records.to_text(inspection), topic=topics.INSPECTIONS))
+
+
+class _InspectedNode:
+    """The history of one node's inspections, and the time of the next one."""
+
+    def __init__(self, wait: Callable[[float], object]) -> None:
+        self.is_asked_for = False
+        self.running: Future[None] | None = None
+        self.failures = 0
+        self._wait = wait
+        self.comparison = NodeComparison(self._wait_between_looks)
+        self._waited = 0.0
+        self._came_up = -1
+        self._began = float("-inf")
+        self._due = 0.0
+        # Graphs that were reported lost, and those that the node has acknowledged and lost once more since.
+        self._on_trial: set[str] = set()
+        self._lost_again: set[str] = set()
+        self._relapses = 0
+        self._repair_due = 0.0
+
+    def is_due(self, node: Node, now: float, shortest_pause: float) -> bool:
+        """Tell whether the node is to be inspected, because of time, of a request, or because it has come up."""
+        if self.running is not None and not self.running.done():
+            return False
+        asked = self.is_asked_for and now - self._began >= shortest_pause
+        return node.since != self._came_up or asked or now >= self._due
+
+    def begin(self, node: Node) -> bool:
+        """Note that an inspection begins; return whether the node has come up since the last one."""
+        came_up = node.since != self._came_up
+        if came_up:  # it was away, which explains what it lost
+            self._on_trial, self._lost_again, self._relapses = set(), set(), 0
+        self._began, self._came_up, self.is_asked_for = time.monotonic(), node.since, False
+        self._waited = 0.0
+        return came_up
+
+    def failed(self, interval: float) -> None:
+        """Repeat a failed inspection soon, and then less and less soon."""
+        self.failures += 1
+        self._due = time.monotonic() + min(interval, 0.5 * 2 ** min(self.failures, 20))
+
+    def finished(self, findings: Findings, interval: float) -> list[AcknowledgedGraph]:
+        """Schedule the next inspection.
+
+        Returns:
+            The lost graphs to send again now.
+        """
+        now = time.monotonic()
+        self.failures = 0
+        busy = now - self._began - self._waited
+        pause = min(max(interval, _PAUSE_FACTOR * busy), _LONGEST_PAUSE)
+        self._due = now + pause * random.uniform(0.8, 1.2)
+        lost = {row.graph for row in findings.lost}
+        relapsed = lost & self._on_trial
+        self._lost_again = (self._lost_again & lost) | relapsed
+        if relapsed:
+            self._relapses += 1
+            self._repair_due = now + min(interval * 2.0 ** min(self._relapses - 1, 20), _LONGEST_PAUSE)
+        elif not self._lost_again and not self._on_trial:
+            self._relapses = 0
+        waiting = self._lost_again if now < self._repair_due else set()
+        resend = [row for row in findings.lost if row.graph not in waiting]
+        # A graph stays on trial until the node has acknowledged it once more and holds it, or has lost it.
+        self._on_trial -= findings.held.keys()
+        self._on_trial |= {row.graph for row in resend}
+        self._lost_again -= self._on_trial
+        if resend:  # see soon whether they are there now: a later loss is another one
+            self._due = min(self._due, now + max(_SHORTEST_PAUSE, _PAUSE_FACTOR * busy))
+        return resend
+
+    def _wait_between_looks(self, seconds: float) -> None:
+        self._wait(seconds)
+        self._waited += seconds
+
+    def seconds_to_repair(self) -> float:
+        """Return the seconds until lost graphs are sent again; 0 if none waits."""
+        return max(self._repair_due - time.monotonic(), 0.0) if self._lost_again else 0.0
+
+    @property
+    def repair_at(self) -> int:
+        """The same as a time in milliseconds since the Unix epoch; 0 if none waits."""
+        seconds = self.seconds_to_repair()
+        return _now() + int(seconds * 1000) if seconds else 0
+
+
+def _unknown(row: AcknowledgedGraph) -> Placement:
+    return Placement(row.node, row.graph, row.address, row.version, row.epoch, row.partition, in_doubt=True)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

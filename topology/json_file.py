@@ -1,0 +1,58 @@
+"""JSON files that people write: their objects, and their mistakes with line and column."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection
+from typing import Any
+
+
+def read_json_object(content: bytes) -> dict[str, Any]:
+    """Read a file that holds one JSON object, with or without a byte order mark.
+
+    Args:
+        content: The file's content.
+
+    Raises:
+        ValueError: It is no JSON, or no object, or an object in it names a member twice; the message says where.
+    """
+    try:
+        found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_each_once)
+    except json.JSONDecodeError as error:
+        if not content.strip():
+            raise ValueError("it is empty") from error
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} is not UTF-8") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds {_KINDS[type(found)]}, not an object {{…}}")
+    return found
+
+
+def misspelt(given: Collection[str], known: Collection[str]) -> tuple[str, str] | None:
+    """Find a name that is close to a known one: return both, or ``None``.
+
+    Args:
+        given: The names to look at.
+        known: The names that mean something.
+    """
+    for name in given:
+        meant = [] if name in known else difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
+        if meant:
+            return name, meant[0]
+    return None
+
+
+_KINDS = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise ValueError(f"an object names {name!r} twice")
+        found[name] = value
+    return found
