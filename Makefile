@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check
-# Most tests wait for something; with more than two side by side, those that measure time would wait for each other.
-PYTEST_ARGS ?= --numprocesses 2 --cov --cov-report term:skip-covered
+# Most tests wait for something: three side by side took two processors to about half of what they can.
+PYTEST_ARGS ?= --numprocesses 4 --cov --cov-report term:skip-covered
 BENCH_ARGS ?=
 SOAK_ARGS ?=
+FUZZ_ARGS ?=
+CHAOS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up check test lint docs wheel install bench bench-links bench-ingest bench-federation soak clean
+.PHONY: help up check test lint audit docs web wheel install bench bench-links bench-ingest bench-federation soak chaos test-compose clean
 
 help:  ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,14 +25,31 @@ check: lint  ## lint, and the unit tests but for the slow ones: for the inner lo
 test: lint  ## every check and test, on real Kafka, Redis and Fuseki where they can be had
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: install  ## ruff, mypy and the direction of imports
+lint: install  ## ruff, mypy, bandit, the direction of imports, and once a day the audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive catena_core federation links sandbox topology
+	$(BIN)/python -m tests.audit --daily
 
-docs: install  ## write docs/reference.md from the docstrings
+audit: install  ## known vulnerabilities of the installed packages, where the service that knows them can be reached
+	$(BIN)/python -m tests.audit
+
+docs: install $(VENV)-docs/.installed  ## write docs/reference.md from the docstrings, and build the site, every link checked
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_site.py
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet
+	@echo "see it by: $(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
+
+# Apart from the tests' environment, which does without its thirty packages.
+$(VENV)-docs/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-docs
+	@PYTHONWARNINGS=ignore $(VENV)-docs/bin/pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.6,<10'
+	@touch $@
+
+web:  ## build the query editor's component into topology/gateway/web/assets, by npm; the result is committed
+	cd web_editor && npm ci --no-audit --no-fund --silent && npm run --silent build
 
 wheel: $(VENV)/.running  ## build the wheel into dist/
 	rm -rf build dist
@@ -63,9 +82,20 @@ bench-federation: install  ## the gateway beside one store that holds everything
 
 bench-ingest: install  ## offerings per second through the topology, and where the time goes
 	$(BIN)/python tests/bench/ingest.py
+	$(BIN)/python tests/bench/fetchers.py
 
 soak: install  ## ten million electrons through a link: its memory stays flat
 	$(BIN)/python -m tests.bench.links.soak $(SOAK_ARGS)
 
+chaos: install  ## hurt the whole topology for an hour, and print the table of faults
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+test-compose: install  ## run docker-compose.yml for real, and hurt what runs; needs a Docker daemon
+	$(BIN)/python -m tests.compose
+
+fuzz: install  ## ten minutes of odd input for everything that strangers send, by coverage where atheris can be had
+	@$(PIP) '.[fuzz]' || echo "atheris cannot be had for this Python; inputs come from mutation alone"
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
 clean:  ## remove all that make has made
-	rm -rf $(VENV) .cache .coverage build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-docs .cache .coverage build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

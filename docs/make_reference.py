@@ -58,7 +58,7 @@ Made from the docstrings by `python docs/make_reference.py`. Where to begin: the
 
 
 def reference() -> str:
-    """The whole text."""
+    """Make the whole text."""
     logging.getLogger("griffe").setLevel(logging.ERROR)
     package: Any = griffe.load("catena_core", search_paths=[str(TARGET.parents[1])], docstring_parser="google")
     parts, before = [HEADER], ""
@@ -76,7 +76,7 @@ def reference() -> str:
 
 
 def _described(item: Any, level: int) -> Iterator[str]:
-    """A class with its methods, or a function, in Markdown."""
+    """Describe a class with its methods, or a function, in Markdown."""
     if item.is_class:
         yield f"{'#' * level} {item.name}\n"
         constructor = item.members.get("__init__")
@@ -131,7 +131,7 @@ def _parameters(function: Any) -> str:
 
 
 def _text(item: Any) -> Iterator[str]:
-    """A docstring in Markdown."""
+    """Turn a docstring into Markdown."""
     for section in item.docstring.parse("google", warnings=False) if item.docstring else ():
         kind = section.kind.value
         if kind == "text":
@@ -161,7 +161,7 @@ def _markdown(text: str) -> str:
 
 
 def _options() -> str:
-    """The options of links, in one table."""
+    """List the options of links in one table."""
     lines = [
         "### LinkOptions\n",
         "Each is an argument of a link's constructor and an option of its command line, which wins.\n",

@@ -12,7 +12,7 @@ from catena_core.topics import TopicSpec, ensure
 
 
 def read_spec(text: str) -> TopicSpec:
-    """The topic that a ``NAME:PARTITIONS[:compacted]`` means.
+    """Read a topic from ``NAME:PARTITIONS[:compacted]``.
 
     Raises:
         click.BadParameter: It is not written like that.

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from tests.servers import (
     Fuseki,
@@ -32,7 +32,9 @@ from tests.servers import redis_server as run_redis_server
 
 MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "mongodb": "mongodb", "fuseki": "fuseki"}
 NEEDS = "needs "
-UNIT_TESTS = Path(__file__).parent / "unit"
+_TESTS = Path(__file__).parent
+UNIT_TESTS = _TESTS / "unit"
+_LONG_TESTS_FIRST = {"chaos": -6, "docs": -5, "differential": -4, "integration": -3, "broker": -2, "fuzz": -1}
 
 # A deadline in wall time fails on a busy machine; pytest's timeout bounds each test.
 settings.register_profile("catena", deadline=None)
@@ -58,6 +60,14 @@ def mongodb() -> Iterator[MongoDB]:
     """MongoDB, one for the session, running and empty when a test begins."""
     with mongodb_server() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Undo what a command that ran within the test did to the level of the log: other tests read theirs."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(autouse=True)
@@ -120,10 +130,13 @@ def _revive(server: Server) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the servers that its fixtures need, so that `-m "not kafka"` leaves out the right ones.
 
-    Coverage is measured of the unit tests only: it slows code by a third, and the others mostly watch further processes.
+    Coverage is measured of the unit tests only, and not of those that repeat themselves with made-up input: it slows code by
+    a half, these repeat what others cover, and further tests mostly watch further processes. The folders of long tests come
+    first, so that short ones fill the end.
     """
+    items.sort(key=lambda item: _LONG_TESTS_FIRST.get(item.path.relative_to(_TESTS).parts[0], 0))
     for item in items:
-        if UNIT_TESTS not in item.path.parents:
+        if UNIT_TESTS not in item.path.parents or is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("no_cover")
         for fixture, marker in MARKER_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):

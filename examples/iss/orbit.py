@@ -14,7 +14,7 @@ SIDEREAL_DAY = 86_164.1  # seconds in which the Earth turns once against the sta
 
 
 def position(time: float) -> tuple[float, float]:
-    """The point below the satellite.
+    """Compute the point below the satellite.
 
     Args:
         time: Seconds; at 0 it crosses the equator northwards at the meridian of Greenwich.

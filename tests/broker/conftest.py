@@ -1,6 +1,5 @@
 """One suite for both brokers: the embedded one, and Apache Kafka."""
 
-import threading
 import time
 import uuid
 
@@ -9,11 +8,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.topics import TopicSpec, ensure
+from tests.helpers.running import Running
 
 
 @pytest.fixture(scope="session")
 def embedded():
-    with EmbeddedBroker() as broker:
+    with EmbeddedBroker(first_rebalance_delay=0.1) as broker:
         yield broker
 
 
@@ -46,21 +46,24 @@ class Broker:
         for key, value in pairs:
             producer.produce(topic, value, key, **where)
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(120) == 0
 
-    def read(self, topic, count, timeout=30.0, settle=0.0):
-        """Messages of a topic: at least ``count`` of them, and those that arrive ``settle`` seconds after."""
+    def read(self, topic, count, timeout=120.0, settle=0.0, distinct=False):
+        """Messages of a topic: at least ``count`` of them, and those that arrive ``settle`` seconds after.
+
+        Where values may come twice, ``distinct`` counts each value once.
+        """
         consumer = Consumer(
             {"bootstrap.servers": self.endpoint, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
         )
         messages, deadline = [], time.monotonic() + timeout
         try:
             # Without a group to join: that would take seconds.
-            while not (partitions := consumer.list_topics(topic, 10).topics[topic].partitions):
+            while not (partitions := consumer.list_topics(topic, timeout=60).topics[topic].partitions):
                 assert time.monotonic() < deadline, f"there is no topic {topic}"
                 time.sleep(0.05)
             consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-            while len(messages) < count and time.monotonic() < deadline:
+            while _number(messages, distinct) < count and time.monotonic() < deadline:
                 messages += [message for message in consumer.consume(1000, 0.1) if message.error() is None]
             until = time.monotonic() + settle
             while time.monotonic() < until:
@@ -68,6 +71,10 @@ class Broker:
         finally:
             consumer.close()
         return messages
+
+
+def _number(messages, distinct):
+    return len({message.value() for message in messages} if distinct else messages)
 
 
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
@@ -78,40 +85,10 @@ def broker(request):
     return Broker(request.getfixturevalue("kafka").bootstrap)
 
 
-class Running:
-    """Links that run in threads of the tests; called with a link, it starts it, and returns it."""
-
-    def __init__(self):
-        self._threads = []
-
-    def __call__(self, link):
-        def live():
-            try:
-                link.run(link.options)
-            except SystemExit as stopped:
-                link.status = stopped.code
-
-        link.status = 0
-        thread = threading.Thread(target=live, daemon=True)
-        thread.start()
-        self._threads.append((link, thread))
-        return link
-
-    def stop(self, link):
-        """Stop one link, and wait for its end."""
-        for other, thread in self._threads:
-            if other is link:
-                link.stop()
-                thread.join(20)
-                assert not thread.is_alive(), "the link did not stop"
-
-    def close(self):
-        """Stop all links."""
-        for link, _ in self._threads:
-            link.stop()
-        for _, thread in self._threads:
-            thread.join(20)
-            assert not thread.is_alive(), "a link did not stop"
+@pytest.fixture
+def embedded_broker(embedded):
+    """Give the embedded broker alone, where no broker decides the outcome."""
+    return Broker(embedded.endpoint, embedded.create_topic, CLIENT_PROPERTIES)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def letters(broker):
             headers = {"error": "no such thing", "error-type": "ValueError", "link": "Sorter", **headers}
             producer.produce(topic, value, key, partition=partition, headers=list(headers.items()))
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(120) == 0
         return topic
 
     return make
@@ -130,6 +130,17 @@ def test_replayed_ones_are_as_they_came_in_their_own_partition(broker, letters, 
         {"tint": b"\xff", "content-type": b"application/octet-stream", "replayed": b"1"},
     )
     assert returned[2][1:] == (b"z", b"z", {"replayed": b"1"}), "its partition is gone, so its key says where"
+
+
+def test_replayed_ones_have_the_time_of_their_replay_or_on_demand_their_own(broker, letters, catena):
+    source = broker.topic("orders")
+    began = int(time.time() * 1000)
+    came = began - 3_600_000
+    topic = letters([(0, b"k", b"v", {"original-topic": source, "original-timestamp": str(came)})])
+    catena("replay", "--all", "-t", topic, "--yes")
+    catena("replay", "--all", "--again", "--keep-timestamps", "-t", topic, "--yes")
+    own, now = sorted(message.timestamp()[1] for message in broker.read(source, 2))
+    assert own == came and now >= began
 
 
 def test_many_are_replayed_once_each_and_in_order(broker, letters, catena):

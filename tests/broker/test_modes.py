@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from catena_core import Link
 from catena_core.kafka.watermarks import watermarks
-from tests.helpers.links import arguments, keeps_offsets_of_transactions, link
+from tests.helpers.links import arguments, keeps_offsets_of_transactions, link, quick_properties
 from tests.helpers.waiting import eventually
 
 
@@ -103,8 +103,8 @@ class Watches(Link):
 
     def transform(self, electron):
         place = TopicPartition(electron.previous_topic, electron.partition)
-        committed = self.group.committed([place], 10)[0].offset
-        stored = watermarks(self.ends, self.output_topics[0], 0, 10)[1]
+        committed = self.group.committed([place], 60)[0].offset
+        stored = watermarks(self.ends, self.output_topics[0], 0, 60)[1]
         self.seen.append((electron.offset, committed, stored))
         return ["one", "two"]
 
@@ -148,11 +148,11 @@ Falls().start()
 def test_a_link_killed_in_a_transform_sees_the_same_electron_again(broker, tmp_path, mode):
     source, target = broker.topic("in", partitions=1), broker.topic("out", partitions=1)
     broker.produce(source, [("k", f"v{number}") for number in range(10)])
-    quick = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}
-    command = [sys.executable, "-c", KILLED, *arguments(broker, source, target, quick), *mode]
+    quick = arguments(broker, source, target, quick_properties(broker))
+    command = [sys.executable, "-c", KILLED, *quick, *mode]
     # Of one name, it takes its own place in the group, and ends its own transaction.
     command += ["--rpc-threads", "0", "--instance-id", f"falls-{uuid.uuid4().hex[:8]}", str(tmp_path / "mark")]
-    assert subprocess.run(command, timeout=60, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
+    assert subprocess.run(command, timeout=240, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
     again = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         values = [message.value().decode() for message in broker.read(target, 10, settle=0.5)]
@@ -164,7 +164,7 @@ def test_a_link_killed_in_a_transform_sees_the_same_electron_again(broker, tmp_p
             assert values == [f"v{number}" for number in range(10)]
     finally:
         again.terminate()
-        assert again.wait(20) == 0
+        assert again.wait(120) == 0
 
 
 @pytest.mark.kafka
@@ -197,4 +197,4 @@ def test_exactly_once_is_a_switch_and_kill_9_doubles_and_loses_nothing(kafka, tm
         assert values == Counter(f"{how} v{number}" for how in ("sent", "returned") for number in range(1500))
     finally:
         link_process.terminate()
-        assert link_process.wait(20) == 0
+        assert link_process.wait(120) == 0

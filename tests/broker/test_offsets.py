@@ -2,12 +2,11 @@
 
 import ctypes
 import threading
-import time
 
 import pytest
 
 from tests.helpers.consumer_loop import committed, record
-from tests.helpers.links import Counting, Memory, link, quick
+from tests.helpers.links import Counting, Memory, Supply, link, quick
 from tests.helpers.waiting import eventually
 
 OFFSET_COMMIT, TXN_OFFSET_COMMIT = 8, 28
@@ -67,7 +66,7 @@ either_delivery = pytest.mark.parametrize(
 @either_delivery
 def test_nothing_is_committed_beyond_an_electron_that_is_not_finished(broker, run, delivery):
     """Lanes finish in any order; what is committed is the run without a gap, so that a crash loses nothing."""
-    source = broker.topic("in", partitions=1)
+    source = broker.topic("in", partitions=2)
 
     class Held(Counting):
         lanes = 4
@@ -77,14 +76,16 @@ def test_nothing_is_committed_beyond_an_electron_that_is_not_finished(broker, ru
         def transform(self, electron):
             super().transform(electron)
             if electron.value == "v10":
-                self.end.wait(60)
+                self.end.wait(300)
 
-    broker.produce(source, ((f"k{n}", f"v{n}") for n in range(40)))
+    broker.produce(source, ((f"k{n}", f"v{n}") for n in range(40)), partition=0)
     held = run(quick(Held, broker, source, delivery=delivery))
     lane = hash(b"k10") % 4
     others = [n for n in range(40) if hash(f"k{n}".encode()) % 4 != lane or n <= 10]
     eventually(lambda: set(Held.counts) == {f"v{n}" for n in others})
-    time.sleep(1.2)  # longer than the interval between commits
+    free = next(n for n in others if hash(f"k{n}".encode()) % 4 != lane)
+    broker.produce(source, [(f"k{free}", "later")], partition=1)
+    eventually(lambda: committed(broker, broker.group(), source, 2)[1] == 1)  # so what may be committed is
     assert committed(broker, broker.group(), source)[0] <= 10
     run.stop(held)
     assert committed(broker, broker.group(), source)[0] <= 10
@@ -153,15 +154,15 @@ def test_members_come_and_go_without_a_seek_or_a_repetition(broker, run, monkeyp
     class Copy(Counting):
         pause = 0.001
 
-    broker.produce(source, ((f"k{n}", f"v{n}") for n in range(4000)))
+    supply = Supply(broker, source, Copy.counts)
     first = run(quick(Copy, broker, source, target, more=protocol))
-    eventually(lambda: len(Copy.counts) > 200)
+    supply.until(lambda: len(Copy.counts) > 200)
     second = run(quick(Copy, broker, source, target, more=protocol))
-    eventually(lambda: second.own)
+    supply.until(lambda: second.own)
     run.stop(first)
-    eventually(lambda: len(Copy.counts) == 4000)
+    eventually(lambda: len(Copy.counts) == supply.sent)
     assert set(Copy.counts.values()) == {1}
-    assert len(broker.read(target, 4000, settle=0.3)) == 4000
+    assert len(broker.read(target, supply.sent, settle=0.3)) == supply.sent
     assert not {name for name, _ in calls} & {"seek", "store_offsets"}
 
 
@@ -182,19 +183,21 @@ def test_a_replaying_link_begins_each_partition_anew_also_with_kip_848(broker, r
 
 def test_offsets_are_not_stored_at_poll_but_committed_when_done(broker, run):
     """An electron that is read and not transformed yet is not committed, however long that takes."""
-    source = broker.topic("in", partitions=1)
+    source = broker.topic("in", partitions=2)
 
     class Held(Counting):
+        lanes = "partition"
         end = threading.Event()
 
         def transform(self, electron):
             super().transform(electron)
-            self.end.wait(60)
+            if electron.partition == 0:
+                self.end.wait(300)
 
-    broker.produce(source, ((None, f"v{n}") for n in range(20)))
+    broker.produce(source, ((None, f"v{n}") for n in range(20)), partition=0)
     run(link(Held, broker, source))
     eventually(lambda: Held.counts)
-    time.sleep(1.5)  # longer than the interval between commits
-    assert committed(broker, broker.group(), source) == [-1001]
+    broker.produce(source, [(None, "other")], partition=1)
+    eventually(lambda: committed(broker, broker.group(), source, 2) == [-1001, 1])
     Held.end.set()
-    eventually(lambda: committed(broker, broker.group(), source) == [20])
+    eventually(lambda: committed(broker, broker.group(), source, 2) == [20, 1])

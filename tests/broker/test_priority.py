@@ -41,7 +41,7 @@ def served(broker, run, counts, mode, window=100):
         broker.produce(topic, ((f"k{number}", "v") for number in range(count)))
     slow = run(link(Slow, broker, topics, input_mode=mode, exp_window_size=window, num_rpc_threads=0))
     total = sum(counts)
-    eventually(lambda: len(getattr(slow, "served", ())) == total, timeout=60)
+    eventually(lambda: len(getattr(slow, "served", ())) == total)
     return topics, slow
 
 

@@ -10,6 +10,7 @@ from catena_core import Electron, Link
 from catena_core.errors import UsageError
 from catena_core.rpc import rpc
 from catena_core.topics import TopicSpec, ensure
+from tests.helpers.catena_up import Up
 from tests.helpers.links import link
 from tests.helpers.waiting import eventually
 from tests.servers import kafka_server
@@ -32,7 +33,7 @@ class Guarded:
         producer = Producer({"bootstrap.servers": self.endpoint, **self.properties})
         for key, value in pairs:
             producer.produce(topic, value, key)
-        assert producer.flush(30) == 0
+        assert producer.flush(120) == 0
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_a_link_its_table_its_calls_and_its_dead_letters_pass_tls_and_login(guar
         env=environment(guarded.properties),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert listed.returncode == 0, listed.stderr
     assert "KeyError" in listed.stdout
@@ -125,7 +126,7 @@ def test_what_does_not_get_in_says_why_and_ends_with_status_1(guarded, wrong, sa
         env=environment(properties),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
@@ -139,4 +140,25 @@ def test_a_hosted_link_with_a_wrong_password_raises_it(guarded):
     keeps = link(Keeps, guarded, "in", properties={"sasl.password": "wrong"})
     with pytest.raises(UsageError, match="refuses the connection"):
         keeps.start(embedded=True)
-    assert keeps.join(5)
+    assert keeps.join(120)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("way", ["variables", "options"])
+def test_catena_up_and_its_links_pass_tls_and_login(guarded, tmp_path, way):
+    properties = dict(guarded.properties)
+    (tmp_path / "password").write_text(properties["sasl.password"] + "\n")
+    arguments = ["-k", guarded.endpoint]
+    if way == "variables":
+        properties["sasl.password.file"] = str(tmp_path / "password")
+        del properties["sasl.password"]
+        variables = {name: value for name, value in environment(properties).items() if name != "PATH"}
+    else:
+        arguments += [item for name, value in properties.items() for item in ("-X", f"{name}={value}")]
+        variables = {}
+    up = Up(arguments, SANDBOX_OFFERINGS="3", **variables)
+    try:
+        up.found("all [0-9]+ offerings stand on 2 nodes each")
+    finally:
+        up.stop()
+    assert guarded.properties["sasl.password"] not in up.output()

@@ -107,7 +107,7 @@ def test_a_transform_may_return_nothing_values_electrons_lists_and_callbacks(bro
         assert len(broker.read(source, len(names) + 1, settle=0.3)) == len(names) + 1
     finally:
         returns.stop()
-        assert returns.join(20)
+        assert returns.join(120)
         ends.close()
 
 
@@ -161,7 +161,7 @@ def test_a_link_sends_from_everywhere_in_every_mode(broker, run, mode):
         assert set(sends.waited) == set(places)
     finally:
         sends.stop()
-        assert sends.join(20)
+        assert sends.join(120)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 
 import pytest
 
@@ -74,7 +73,7 @@ def test_a_transform_that_outlives_its_partition_sends_nothing(broker, run):
         def transform(self, electron):
             copied = super().transform(electron)
             if self.counts[electron.value] == 1:
-                self.end.wait(60)
+                self.end.wait(300)
             return copied
 
     broker.produce(source, [("k", "v")])
@@ -82,10 +81,11 @@ def test_a_transform_that_outlives_its_partition_sends_nothing(broker, run):
     eventually(lambda: Held.counts["v"] == 1)
     ending = threading.Thread(target=run.stop, args=(first,))
     ending.start()
-    run(quick(Held, broker, source, target, delivery="exactly_once"))
+    second = run(quick(Held, broker, source, target, delivery="exactly_once"))
     eventually(lambda: committed(broker, broker.group(), source) == [1])
     Held.end.set()
     ending.join()
-    time.sleep(0.5)
+    run.stop(second)
+    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("lane")])
     assert Held.counts["v"] == 2
     assert len(read_committed(broker, target, partitions=1)) == 1

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import functools
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.fleet import Fleet
+from tests.helpers.fleet import SESSION, TRANSACTION, Fleet
 from tests.servers import Kafka, kafka_server
 
-ELECTRONS = 10_000
-# How many are there before a process is killed; then as many more, so that none is killed that has nothing to do.
-PORTION = 500
+# How many come between two faults, so that none strikes a fleet that has nothing to do, and how many faults strike.
+PORTION = 300
+KILLS, FREEZES = 10, 4
+ELECTRONS = PORTION * (KILLS + 2)
 DELIVERIES = ("at_least_once", "exactly_once")
 SEED = 7
 
-# Seconds that a copy takes, so that there is time for many faults.
+# Seconds that a copy takes, so that there is time for a fault.
 _DURATION = 0.005
+# Seconds: reached only where something is broken.
+_PATIENCE = 300
 
 Outcome = Callable[[str, str], Fleet]
 
@@ -45,62 +46,86 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         yield look
 
 
+class Meeting:
+    """Brings the fleets together for a fault that strikes all of them."""
+
+    def __init__(self, parties: int) -> None:
+        self._barrier = threading.Barrier(parties)
+
+    def do(self, action: Callable[[], object]) -> None:
+        """Wait for all others, and have one of them act."""
+        if self._barrier.wait(_PATIENCE) == 0:
+            action()
+        self._barrier.wait(_PATIENCE)
+
+    def cancel(self) -> None:
+        """Let no one wait any longer: one of them failed."""
+        self._barrier.abort()
+
+
 def _suffer(kafka: Kafka, fault: str, folder: Path) -> dict[str, Fleet | BaseException]:
     outcomes: dict[str, Fleet | BaseException] = {}
-    both_at_work = threading.Barrier(len(DELIVERIES) + 1)
+    meeting = Meeting(len(DELIVERIES))
 
     def live(delivery: str) -> None:
-        fleet = Fleet(kafka.bootstrap, delivery, folder, _DURATION, ELECTRONS, SEED)
         try:
-            fleet.feed(PORTION if fault == "kill" else ELECTRONS)
-            fleet.start()
-            _FAULTS[fault](fleet, both_at_work)
-            fleet.finish(60)
-            outcomes[delivery] = fleet
+            fleet = Fleet(kafka.bootstrap, delivery, folder, _DURATION, ELECTRONS, SEED)
+            try:
+                fleet.feed(PORTION)
+                fleet.start()
+                _FAULTS[fault](fleet, kafka, meeting)
+                fleet.feed(ELECTRONS)
+                fleet.finish(_PATIENCE)
+                outcomes[delivery] = fleet
+            finally:
+                fleet.close()
         except BaseException as error:
             outcomes[delivery] = error
-            both_at_work.abort()
-        finally:
-            fleet.close()
+            meeting.cancel()
 
     threads = [threading.Thread(target=live, args=(delivery,)) for delivery in DELIVERIES]
     for thread in threads:
         thread.start()
-    if fault == "broker":
-        try:
-            both_at_work.wait(60)
-            kafka.restart()
-        finally:
-            both_at_work.wait(60)
     for thread in threads:
         thread.join()
     return outcomes
 
 
-def _kill(fleet: Fleet, _: threading.Barrier) -> None:
-    until = time.monotonic() + 120
-    fleet.progress(1.0)
-    while not fleet.done and time.monotonic() < until:
+def _kill(fleet: Fleet, _kafka: Kafka, _meeting: Meeting) -> None:
+    for _ in range(KILLS):
+        fleet.progress(1.0)
         fleet.feed(PORTION)
         fleet.kill_one()
-        fleet.progress(1.0)
-    fleet.feed(ELECTRONS)
 
 
-def _freeze(fleet: Fleet, _: threading.Barrier) -> None:
+def _freeze(fleet: Fleet, _kafka: Kafka, _meeting: Meeting) -> None:
     """Freeze for longer than a session, and now and then longer than a transaction lasts."""
-    until, durations = time.monotonic() + 90, random.Random(SEED)
-    fleet.progress(1.0)
-    while not fleet.done and time.monotonic() < until:
-        fleet.freeze_one(durations.choice((1.2, 1.2, 2.5)))
+    for number in range(FREEZES):
         fleet.progress(0.5)
+        fleet.feed(PORTION)
+        fleet.freeze_one(1.5 * (TRANSACTION if number == 1 else SESSION))
 
 
-def _lose_the_broker(fleet: Fleet, both_at_work: threading.Barrier) -> None:
+def _lose_the_broker(fleet: Fleet, kafka: Kafka, meeting: Meeting) -> None:
+    fleet.feed(ELECTRONS)
     fleet.progress(0.0)
-    both_at_work.wait(60)
-    both_at_work.wait(60)
+    meeting.do(kafka.restart)
     fleet.faults += 1
 
 
-_FAULTS = {"kill": _kill, "freeze": _freeze, "broker": _lose_the_broker}
+def _stop_while_the_broker_hangs(fleet: Fleet, kafka: Kafka, meeting: Meeting) -> None:
+    """Stop once when all outputs have arrived and hardly any offset is committed, and once in the middle of the work."""
+    for more in (0, ELECTRONS):
+        fleet.join()
+        fleet.feed(more)
+        fleet.progress(0.0, much=1 if more else PORTION)
+        meeting.do(kafka.pause)
+        try:
+            fleet.stop()
+        finally:
+            meeting.do(kafka.resume)
+        fleet.faults += 1
+        fleet.start()
+
+
+_FAULTS = {"kill": _kill, "freeze": _freeze, "broker": _lose_the_broker, "hang": _stop_while_the_broker_hangs}

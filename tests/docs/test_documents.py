@@ -12,6 +12,7 @@ from catena_core import Link
 from catena_core.cli import command
 from catena_core.embedded import main as embedded
 from catena_core.options import LinkOptions
+from tests.chaos.__main__ import main as chaos
 from tests.helpers.documents import DOCUMENTS, ROOT
 from topology.cli.main import main as catena
 
@@ -31,13 +32,14 @@ def runs(tmp_path_factory):
     yield started
     for _, process in started.values():
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("name", TEXTS)
 def test_its_examples_run_and_print_what_it_says(runs, name):
     log, process = runs[name]
-    status = process.wait(240)
+    status = process.wait()
     output = log.read_text()
     assert status == 0, output
     shown = len(re.findall(r"^```(?:python|sh|text)$", TEXTS[name], re.MULTILINE))
@@ -55,8 +57,10 @@ def flags_of(group):
 
 LINK = command("link", "", LinkOptions(), lambda options, arguments: None)
 # Of other programs that the documents use.
-OTHERS = {"--describe", "--help"}
-FLAGS = {flag for group in (LINK, catena, embedded) if isinstance(group, click.Command) for flag in flags_of(group)}
+OTHERS = {"--describe", "--help", "--profile", "--from-file", "--from-literal", "--now"}
+FLAGS = {
+    flag for group in (LINK, catena, embedded, chaos) if isinstance(group, click.Command) for flag in flags_of(group)
+}
 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "README.md"])

@@ -16,7 +16,7 @@ MODULE = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
 
 
 def unknown(text, folder=ROOT):
-    """The back-quoted paths and modules of a text that do not exist.
+    """Return the back-quoted paths and modules of a text that do not exist.
 
     Args:
         text: A document.
@@ -56,7 +56,7 @@ def exists(dotted):
 
 
 def undefined(text):
-    """The functions and classes that a text names right after their file, although the file does not define them."""
+    """Return the functions and classes that a text names right after their file, although the file does not define them."""
     return {
         (file, name)
         for file, name in DEFINED.findall(text)

@@ -18,7 +18,7 @@ def committed(broker, group, topic, partitions=1):
     """Look up the committed offset of each partition; -1001 where there is none."""
     consumer = Consumer({"bootstrap.servers": broker.endpoint, "group.id": group, "log_level": 0})
     try:
-        places = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=10)
+        places = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=60)
         return [place.offset for place in places]
     finally:
         consumer.close()
@@ -27,7 +27,7 @@ def committed(broker, group, topic, partitions=1):
 def health(port):
     """Ask ``/healthz``; return the status and the answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as answer:
         return answer.code, json.load(answer)
@@ -36,7 +36,7 @@ def health(port):
 def metric(port, name):
     """Read the samples of a metric, by topic and partition or its other labels; none while the port is not open."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             families = text_string_to_metric_families(answer.read().decode())
     except urllib.error.URLError:
         return {}

@@ -8,7 +8,7 @@ What a block is for follows from its language:
 - ``sh`` is run by a shell in the folder of those files;
 - ``text`` is what the block before has printed: each line must be among it, in this order; ``…`` stands for anything.
 
-Port 9092 becomes a free one.
+Port 9092 becomes a free one. Where examples fail, all of the document run once more with longer waits, as on a slow machine.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _FILE = re.compile(r"# (\w+\.py)\n")
-_LONGEST = 60  # seconds for one shell block
+_SLEEP = re.compile(r"\bsleep (\d+)")
+_PATIENCE = 8
 
 
 class Examples:
@@ -41,9 +43,11 @@ class Examples:
     Args:
         document: The document.
         folder: An empty folder, in which its files are saved and its commands run.
+        patience: Shell blocks sleep so many times as long as they say.
     """
 
-    def __init__(self, document, folder):
+    def __init__(self, document, folder, patience=1):
+        self._patience = patience
         self._folder = folder
         self._port = str(free_port())
         self._printed = ""
@@ -91,10 +95,12 @@ class Examples:
             "PYTHONPATH": str(ROOT),
         }
         # To a file, not a pipe: what runs on in the background would keep a pipe open.
+        commands = example.parsed.replace("9092", self._port)
+        commands = _SLEEP.sub(lambda found: f"sleep {int(found[1]) * self._patience}", commands)
         log = self._folder / "printed.log"
         with log.open("w") as output:
             shell = subprocess.Popen(
-                ["bash", "-c", example.parsed.replace("9092", self._port)],
+                ["bash", "-c", commands],
                 cwd=self._folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -103,7 +109,7 @@ class Examples:
                 start_new_session=True,
             )
             self._groups.append(shell.pid)
-            shell.wait(_LONGEST)
+            shell.wait()
         self._printed = log.read_text()
         self._document.namespace["printed"] = self._printed
 
@@ -116,6 +122,13 @@ class Examples:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what ends the shells
-    with tempfile.TemporaryDirectory() as name:
-        print(f"{Examples(ROOT / sys.argv[1], Path(name)).run()} examples", flush=True)
+    for patience in (1, _PATIENCE):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+            try:
+                print(f"{Examples(ROOT / sys.argv[1], Path(name), patience).run()} examples", flush=True)
+                break
+            except Exception:
+                traceback.print_exc()
+    else:
+        os._exit(1)
     os._exit(0)  # whatever the examples have started

@@ -10,7 +10,7 @@ QUADS = b"".join(b"<urn:%d> <urn:p> <urn:%d> .\n" % (n, n * 7 % 3000) for n in r
 ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i FILTER(?a != ?d && ?d != ?g) }"
 
 
-def soon(seconds: float = 30) -> Budget:
+def soon(seconds: float = 300) -> Budget:
     return Budget(seconds, Limits())
 
 

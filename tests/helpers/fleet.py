@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 
 from catena_core.topics import TopicSpec, ensure
+from tests.helpers.waiting import eventually
 
 PROGRAM = Path(__file__).with_name("copy_link.py")
 PARTITIONS = 6
@@ -32,10 +33,16 @@ KEYS = 100
 SPARES = 2
 
 # How much is done between two faults, at least and at most.
-_LITTLE, _MUCH = 150, 500
+_LITTLE, _MUCH = 100, 300
 
-# Short, so that a killed process is missed, and its transaction given up, within a second or two.
-PROPERTIES = {"session.timeout.ms": "600", "heartbeat.interval.ms": "150", "transaction.timeout.ms": "2000"}
+# So short that a killed process is missed, and its transaction given up, within seconds; and so long that a process that a busy
+# machine holds up is not missed again and again, or the group does nothing but rebalance.
+SESSION, TRANSACTION = 2.0, 4.0
+PROPERTIES = {
+    "session.timeout.ms": str(int(1000 * SESSION)),
+    "heartbeat.interval.ms": "250",
+    "transaction.timeout.ms": str(int(1000 * TRANSACTION)),
+}
 
 
 class Fleet:
@@ -91,7 +98,7 @@ class Fleet:
         for number in range(self._fed, until):
             self._producer.produce(self.source, str(number), f"k{number % KEYS}")
             self._producer.poll(0)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(120) == 0
         self._fed = until
 
     def start(self, count: int = 3) -> None:
@@ -120,21 +127,52 @@ class Fleet:
         self.start(1)
 
     def freeze_one(self, seconds: float) -> None:
-        """Stop one of the processes at work for so long that its partitions are given to others, then let it go on."""
+        """Stop one of the processes at work until others have done all that there is, and for so long at least.
+
+        Were they behind it when it wakes, it could be the first with what comes later, before it learns that it has lost its
+        partitions: nothing can hold it back where outputs go out at once.
+        """
         victim = self._random.choice(self._at_work())
         victim.send_signal(signal.SIGSTOP)
         self.read(seconds)
+        self.progress(0.0, much=len(self._numbers))
         victim.send_signal(signal.SIGCONT)
         self.faults += 1
 
-    def progress(self, seconds: float, timeout: float = 30) -> None:
-        """Take in what arrives within so many seconds, or until it is a good deal; wait on where it is next to nothing."""
+    def progress(self, seconds: float, timeout: float = 300, much: int = _MUCH) -> None:
+        """Take in what arrives within so many seconds, or until it is a good deal; wait on where it is next to nothing.
+
+        Args:
+            seconds: The time.
+            timeout: Seconds after which the fleet counts as stuck.
+            much: The number that is a good deal.
+        """
         before, began = len(self.missing), time.monotonic()
-        while not self.done and (waited := time.monotonic() - began) < timeout:
-            arrived = before - len(self.missing)
-            if arrived >= _MUCH or (arrived >= _LITTLE and waited >= seconds):
+        while (arrived := before - len(self.missing)) < much and self._fed > len(self._numbers) - len(self.missing):
+            waited = time.monotonic() - began
+            if arrived >= min(_LITTLE, much) and waited >= seconds and much == _MUCH:
                 break
+            assert waited < timeout, f"nothing goes on\n{self.last_words()}"
             self.read(0.05)
+
+    def join(self) -> None:
+        """Wait until each process at work has had partitions: a signal ends one that is still loading, and not cleanly."""
+        eventually(
+            lambda: all(b"assigned [" in self._logs[process.pid].read_bytes() for process in self.running),
+            300,
+            self.last_words,
+        )
+
+    def stop(self) -> None:
+        """End all processes at work as an operator would, and see that each ends cleanly."""
+        for process in self.running:
+            process.terminate()
+        try:
+            statuses = [process.wait(120) for process in self.running]
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end\n{self.last_words()}") from None
+        self.running.clear()
+        assert set(statuses) == {0}, f"not ended cleanly: {statuses}\n{self.last_words()}"
 
     def report(self) -> str:
         """Sum up the outcome, for readers of the tests' output."""
@@ -175,14 +213,11 @@ class Fleet:
         # What has arrived may be under way once more: from one that froze, and from the one that has its partition now.
         while not (self.done and not self._look_up_offsets()) and time.monotonic() < until:
             self.read(0.5)
+        self.join()
         time.sleep(1.0)  # what comes twice may still be on its way
-        for process in self.running:
-            process.terminate()
-        statuses = [process.wait(20) for process in self.running]
-        self.running.clear()
+        self.stop()
         self._read_to_the_end()
         self._uncommitted = self._look_up_offsets()
-        assert set(statuses) == {0}, f"not ended cleanly: {statuses}"
 
     def close(self) -> None:
         """Kill what still runs."""
@@ -255,7 +290,7 @@ class Fleet:
         # Anew, so that each partition tells its end: with transactions, that is what is committed.
         self.arrived.clear()
         self._arrivals.assign([TopicPartition(self.target, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
-        ends, until = 0, time.monotonic() + 30
+        ends, until = 0, time.monotonic() + 120
         while ends < PARTITIONS and time.monotonic() < until:
             ends += self._take(self._arrivals.consume(1000, 0.2))
         assert ends == PARTITIONS, "the output has no end: a transaction is open"
@@ -264,8 +299,8 @@ class Fleet:
         places = [TopicPartition(self.source, number) for number in range(PARTITIONS)]
         group = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group, "log_level": 0})
         try:
-            committed = {place.partition: place.offset for place in group.committed(places, timeout=10)}
+            committed = {place.partition: place.offset for place in group.committed(places, timeout=60)}
         finally:
             group.close()
-        ends = {place.partition: self._arrivals.get_watermark_offsets(place, timeout=10)[1] for place in places}
+        ends = {place.partition: self._arrivals.get_watermark_offsets(place, timeout=60)[1] for place in places}
         return {number: (committed[number], ends[number]) for number in ends if committed[number] != ends[number]}

@@ -54,8 +54,8 @@ class Serving:
         self.nodes.append(Node(name, url, state))
         self.directory.changed()
 
-    def list(self, address: str, description: Description) -> None:
-        self._claims[address] = OfferingHead(graph=description.graph, digest=description.digest, claimed_at=1)
+    def list(self, address: str, description: Description, claimed_at: int = 1) -> None:
+        self._claims[address] = OfferingHead(graph=description.graph, digest=description.digest, claimed_at=claimed_at)
         self.directory.changed()
 
     def withdraw(self, address: str) -> None:

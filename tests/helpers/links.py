@@ -5,9 +5,12 @@ import time
 from collections import Counter
 
 from catena_core import Electron, Link
+from tests.helpers.waiting import eventually
 
-# Rebalances that take a second, not ten.
-QUICK = {"session.timeout.ms": "1500", "heartbeat.interval.ms": "300"}
+# Rebalances that take a second, not ten. The embedded broker waits for a second less than a session; on Kafka all members
+# are back after a heartbeat, and a long session keeps those that a busy machine holds up.
+QUICK = {"session.timeout.ms": "30000", "heartbeat.interval.ms": "300"}
+QUICK_EMBEDDED = {"session.timeout.ms": "1500", "heartbeat.interval.ms": "300"}
 
 
 class Counting(Link):
@@ -48,7 +51,7 @@ class Held(Counting):
 
     def transform(self, electron):
         self.counts[electron.value] += 1
-        self.gate.wait(60)
+        self.gate.wait(300)
 
 
 class Memory(Link):
@@ -102,15 +105,37 @@ def link(kind, broker, source=(), target=(), properties=None, **given):
 
 def quick(kind, broker, source=(), target=(), more=(), **given):
     """Make a link whose rebalances take a second, not ten; ``more`` are librdkafka properties on top."""
-    return link(kind, broker, source, target, {**QUICK, **dict(more)}, **given)
+    return link(kind, broker, source, target, {**quick_properties(broker), **dict(more)}, **given)
 
 
-def patient(broker):
-    """Where nothing may come twice on Kafka: a member that a busy machine holds up must not be taken for dead.
+def quick_properties(broker):
+    """Choose the librdkafka properties with which rebalances take a second, not ten."""
+    return QUICK_EMBEDDED if broker.properties else QUICK
 
-    The embedded broker does nothing before that time is over.
+
+class Supply:
+    """Keeps a topic some hundred electrons ahead of the links that read it, for as long as a test wants them busy.
+
+    Attributes:
+        sent: So many electrons were produced, of the values v0, v1, …
     """
-    return () if broker.properties else {"session.timeout.ms": "30000"}
+
+    AHEAD = 500
+
+    def __init__(self, broker, topic, counts):
+        self._broker, self._topic, self._counts, self.sent = broker, topic, counts, 0
+
+    def until(self, condition):
+        """Supply the links until a condition holds, and so many more that they are busy for a while."""
+
+        def holds():
+            if self.sent < len(self._counts) + self.AHEAD:
+                numbers = range(self.sent, self.sent + self.AHEAD)
+                self._broker.produce(self._topic, ((f"k{n}", f"v{n}") for n in numbers))
+                self.sent += self.AHEAD
+            return condition()
+
+        eventually(holds)
 
 
 def arguments(broker, source="", target="", properties=None):

@@ -95,7 +95,7 @@ class OddServer:
 
     def hang(self, request: Handler) -> None:
         """No answer until the server is stopped."""
-        self.stopping.wait(30)
+        self.stopping.wait(3600)
         request.close_connection = True
 
     def trickle(self, request: Handler) -> None:
@@ -106,6 +106,7 @@ class OddServer:
             request.wfile.write(b" ")
             request.wfile.flush()
             time.sleep(0.05)
+        request.close_connection = True
 
     def endless(self, request: Handler) -> None:
         """Send a body without an end, and without a length."""

@@ -1,6 +1,10 @@
 """The proof that offerings stand where they should, each as its description says."""
 
+from __future__ import annotations
+
 import collections
+from collections.abc import Iterable
+from typing import Any
 
 import pyoxigraph as ox
 import requests
@@ -12,7 +16,7 @@ TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
 GENID = "/.well-known/genid/"
 
 
-def load(documents):
+def load(documents: Iterable[bytes]) -> ox.Store:
     """One store with each offering's graph once, default graph materialised: the independent truth."""
     store = ox.Store()
     for document in documents:
@@ -34,11 +38,11 @@ def load(documents):
     return store
 
 
-def canonical(triples):
+def canonical(triples: Iterable[ox.Triple]) -> list[str]:
     """Bring triples into a form to compare: canonical blank nodes, skolem IRIs taken for blank nodes."""
-    names = {}
+    names: dict[str, ox.BlankNode] = {}
 
-    def blank(term):
+    def blank(term: Any) -> Any:
         if isinstance(term, ox.NamedNode) and GENID in term.value:
             return names.setdefault(term.value, ox.BlankNode())
         return term
@@ -71,7 +75,7 @@ def assert_placed(nodes, documents, copies=2):
 def documents_of(booth):
     """Every description that the ledger lists, by address, as its provider serves it."""
     found = {}
-    for address in requests.get(f"{booth}/offerings", timeout=10).json()["addresses"]:
-        entry = requests.get(f"{booth}/offerings/{address}", timeout=10).json()
-        found[address] = requests.get(entry["descriptionUri"], timeout=10).content
+    for address in requests.get(f"{booth}/offerings", timeout=120).json()["addresses"]:
+        entry = requests.get(f"{booth}/offerings/{address}", timeout=120).json()
+        found[address] = requests.get(entry["descriptionUri"], timeout=120).content
     return found

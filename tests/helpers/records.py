@@ -25,7 +25,7 @@ def described(iri: str = "https://p.example/1", note: Any = "a note") -> Descrip
     return read_description(document(iri, note), "https://p.example/")
 
 
-def offering(graph: str, content: str = "content", claimed_at: int = 1, **more: str) -> Offering:
+def offering(graph: str, content: str = "content", claimed_at: int = 1, **more: Any) -> Offering:
     """Make an offering whose triples are any text."""
     return Offering(
         graph=graph,

@@ -34,7 +34,7 @@ class Sandbox:
         """One request; anything but bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = Request(self.origin + path, data, {"Content-Type": content_type}, method=method)
-        with urlopen(request, timeout=10) as answer:
+        with urlopen(request, timeout=120) as answer:
             content: bytes = answer.read()
             return content
 
@@ -44,22 +44,28 @@ class Sandbox:
 
 
 @contextmanager
-def running_booth(count: int = 0, seed: int = 7) -> Iterator[Sandbox]:
-    """Run a booth with made-up offerings."""
+def running_booth(count: int = 0, seed: int = 7, lenient: bool = False) -> Iterator[Sandbox]:
+    """Run a booth with made-up offerings; a lenient one delists and replaces, too."""
     listed = made_up_offerings.generate(count, seed) if count else []
-    with _running(lambda url: booths.create_app(booths.Booth(listed, url)), "/api") as server:
+    with running(lambda url: booths.create_app(booths.Booth(listed, url), lenient=lenient), "/api") as server:
         yield server
 
 
 @contextmanager
 def running_node() -> Iterator[Sandbox]:
     """Run an empty catalogue node."""
-    with _running(lambda _url: nodes.create_app(), "/catalogue") as server:
+    with running(lambda _url: nodes.create_app(), "/catalogue") as server:
         yield server
 
 
 @contextmanager
-def _running(make: Callable[[str], web.Application], path: str) -> Iterator[Sandbox]:
+def running(make: Callable[[str], web.Application], path: str) -> Iterator[Sandbox]:
+    """Run an application in a thread of this process.
+
+    Args:
+        make: Makes it, given the server's origin.
+        path: What follows the origin in its URL.
+    """
     listening = listen("127.0.0.1", 0)
     origin = url_of(listening)
     loop = asyncio.new_event_loop()
@@ -79,7 +85,7 @@ def _running(make: Callable[[str], web.Application], path: str) -> Iterator[Sand
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
     try:
-        assert ready.wait(10), "the sandbox did not start"
+        assert ready.wait(120), "the sandbox did not start"
         yield Sandbox(origin, path)
     finally:
         loop.call_soon_threadsafe(stop.set)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from catena_core import Electron
@@ -19,9 +21,10 @@ from links import writer as writer_module
 from links.router import Router
 from links.writer import Writer
 from tests.helpers.records import offering
+from topology import inspection as inspection_module
 from topology import records, topics
 from topology.clients.http import WebError
-from topology.clients.node import FailedError, RefusedError
+from topology.clients.node import FailedError, GraphWrite, RefusedError
 from topology.gateway.replicas.ranking import decode_replica
 from topology.gateway.replicas.selector import take_snapshot
 from topology.records import RING_KEY, Node, NodeState, Offering, Ring, Write
@@ -38,6 +41,9 @@ class Clock:
         self.now = 1000.0
 
     def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
         return self.now
 
 
@@ -83,10 +89,11 @@ class World:
         self.random = random.Random(seed)
         self.clock = Clock()
         self.replicas = replicas
+        self.takes_batches = bool(seed % 2)
         self.stores: dict[str, Store] = {}
         self.nodes: dict[str, Node] = {}
         self.epoch = 0
-        self.logs = {topic: Log() for topic in INPUTS}
+        self.logs = {topic: Log() for topic in (*INPUTS, topics.INTENTS)}
         self.queues: dict[str, dict[str, deque[Electron]]] = defaultdict(lambda: defaultdict(deque))
         self.applied: dict[str, list[Electron]] = defaultdict(list)
         self.graph_of: dict[str, str] = {}
@@ -96,6 +103,7 @@ class World:
         self.moment = 0
         monkeypatch.setattr(router_module, "time", self.clock)
         monkeypatch.setattr(writer_module, "time", self.clock)
+        monkeypatch.setattr(inspection_module, "time", self.clock)
         monkeypatch.setattr(writer_module, "NodeClient", self._client)
         monkeypatch.setattr(writer_module, "_MOST_FAILURES", 2)
         monkeypatch.setattr(Writer, "wait", lambda _, seconds: None)
@@ -115,6 +123,7 @@ class World:
         self.epoch += 1
         for driver in self.random.sample([self.writer, self.router], 2):
             driver.put(topics.RING, RING_KEY, records.to_text(self.ring))
+        self._take_writes()
 
     def set_state(self, name: str, state: NodeState) -> None:
         before = self.nodes.get(name)
@@ -122,8 +131,18 @@ class World:
         if state == "up" and (before is None or before.state != "up"):
             since = self.epoch + 1
         self.stores.setdefault(name, Store())
-        self.nodes[name] = Node(name, f"http://{name}.invalid", state, since)
+        draining, weight = (before.draining, before.weight) if before else (False, 1.0)
+        self.nodes[name] = Node(name, f"http://{name}.invalid", state, since, weight=weight, draining=draining)
         self.publish()
+
+    def alter(self, name: str, **changes: Any) -> None:
+        """Change a node's weight, or whether it is draining."""
+        self.nodes[name] = msgspec.structs.replace(self.nodes[name], **changes)
+        self.publish()
+
+    def copies(self, graph: str, digest: str) -> int:
+        """Count the nodes that hold a graph with this content."""
+        return sum(store.graphs.get(graph) == digest for store in self.stores.values())
 
     def remove(self, name: str) -> None:
         del self.nodes[name]
@@ -177,11 +196,16 @@ class World:
             link.replayed((topic, number))
         self._take_writes()
 
-    def restart_writer(self) -> None:
-        """Replace the writer by another, to whom what was not committed is delivered once more."""
+    def restart_writer(self, lost: int = 0) -> None:
+        """Replace the writer by another, to whom what was not committed is delivered once more.
+
+        Args:
+            lost: The number of the last writes to each node whose acknowledgements may have been lost.
+        """
         self._start_writer()
         for node, electrons in self.applied.items():
-            for electron in reversed(electrons[-self.random.randint(0, 4) :] if electrons else []):
+            again = max(lost, self.random.randint(0, 4))
+            for electron in reversed(electrons[-again:] if electrons and again else []):
                 self.queues[node][electron.key].appendleft(electron)
             electrons.clear()
 
@@ -190,6 +214,7 @@ class World:
         for entries in self.logs[topics.PLACEMENTS].entries.values():
             rows |= {key: value for _, key, value in entries}
         tables = {topics.PLACEMENTS: {key: value for key, value in rows.items() if value is not None}}
+        tables[topics.INTENTS] = {key: value for _, key, value in self.logs[topics.INTENTS].entries[0]}
         if self.epoch:
             tables[topics.RING] = {RING_KEY: records.to_text(self.ring)}
         self._writer_link = Writer()
@@ -200,24 +225,31 @@ class World:
         waiting = [key for key, queue in self.queues[node].items() if queue]
         if not waiting:
             return False
-        electron = self.queues[node][self.random.choice(waiting)].popleft()
-        self.applied[node].append(electron)
-        self._take_placements(self.writer.transform(electron))
+        electrons = [
+            self.queues[node][graph].popleft()
+            for graph in self.random.sample(waiting, self.random.randint(1, len(waiting)))
+        ]
+        self.applied[node] += electrons
+        crashes = self.random.random() < 0.05
+        sent = self.writer.transform_batch(electrons)
+        self._take_placements([electron for electron in sent if electron.topic == topics.INTENTS or not crashes])
+        if crashes:
+            self.restart_writer(len(electrons))
         return True
 
     def inspect(self) -> None:
-        """Let the writer compare nodes that came up with what they acknowledged."""
-        for name in self.nodes:
-            self._writer_link.assigned([(topics.writes_topic(name).name, 0)])
-        before = len(self.writer.sent)
-        self._writer_link._inspect()
-        self._take_placements(self.writer.sent[before:])
+        """Let the writer compare the nodes with what they acknowledged."""
+        for node in list(self.nodes.values()):
+            if node.state == "up":
+                before = len(self.writer.sent)
+                self._writer_link._inspector.inspect_node(node)
+                self._take_placements(self.writer.sent[before:])
 
     def settle(self) -> int:
         """Let everything that is under way come to its end; returns how many writes that took."""
         for store in self.stores.values():
             store.fault = ""
-        writes = 0
+        writes = quiet_rounds = 0
         for _ in range(60):
             self.inspect()
             quiet = True
@@ -230,7 +262,9 @@ class World:
             assert isinstance(link, Router)
             link._sweep()
             self._take_writes()
-            if quiet and not any(queue for queues in self.queues.values() for queue in queues.values()):
+            quiet = quiet and not any(queue for queues in self.queues.values() for queue in queues.values())
+            quiet_rounds = quiet_rounds + 1 if quiet else 0
+            if quiet_rounds == 2:  # an inspection may put off a repair
                 return writes
         raise AssertionError("it never comes to rest")
 
@@ -254,6 +288,9 @@ class World:
 
     def _take_placements(self, electrons: list[Electron]) -> None:
         for electron in electrons:
+            if electron.topic == topics.INTENTS:
+                self.logs[topics.INTENTS].append(0, electron.key, electron.value)
+                self.writer.put(topics.INTENTS, electron.key, electron.value)
             if electron.topic == topics.PLACEMENTS:
                 assert electron.partition is not None
                 self._append(topics.PLACEMENTS, electron.partition, electron.key, electron.value)
@@ -318,8 +355,25 @@ class Client:
     def delete(self, graph: str) -> None:
         self._suffer(lambda: self._store.graphs.pop(graph, None))
 
-    def graphs(self) -> set[str]:
-        return set(self._store.graphs)
+    @property
+    def takes_batches(self) -> bool:
+        return self._world.takes_batches
+
+    def write(self, writes: Sequence[GraphWrite]) -> None:
+        """Do all of it, or fail in the midst."""
+        if any(offering(write.graph, write.triples or "").digest in self._world.refused for write in writes):
+            raise RefusedError("I will not take all of it")
+        for graph, triples in writes:
+            if triples is None:
+                self._suffer(lambda graph=graph: self._store.graphs.pop(graph, None))  # type: ignore[misc]
+            else:
+                self.put(graph, triples)
+
+    def holds(self, graphs: Iterable[str]) -> set[str]:
+        return set(graphs) & self._store.graphs.keys()
+
+    def digests(self, graphs: Iterable[str], by_value: bool = False) -> dict[str, str]:
+        return {graph: self._store.graphs[graph] for graph in self.holds(graphs)}
 
     def _suffer(self, work: Any) -> None:
         """Do it; or fail, before it is done or after."""

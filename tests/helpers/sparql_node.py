@@ -14,6 +14,8 @@ import pyoxigraph
 _FORMATS = {
     "text/tab-separated-values": pyoxigraph.QueryResultsFormat.TSV,
     "application/sparql-results+json": pyoxigraph.QueryResultsFormat.JSON,
+    "application/json": pyoxigraph.QueryResultsFormat.JSON,
+    "application/sparql-results+xml": pyoxigraph.QueryResultsFormat.XML,
 }
 
 
@@ -26,7 +28,9 @@ class Node:
         queries: What it was asked.
         fault: How it fails: ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
             ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"once"`` (closes the connection
-            once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), or not at all.
+            once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), ``"limited"`` (says that rows are missing),
+            ``"bare"`` (TSV without question marks), ``"quoted"`` (TSV with every term between quotes, where TSV is
+            welcome), or not at all.
         media_type: The only format that it speaks.
     """
 
@@ -83,7 +87,7 @@ class Node:
             request.close_connection = True
             return
         if self.fault == "hang":
-            self.stopping.wait(30)
+            self.stopping.wait(3600)
             request.close_connection = True
             return
         if self.fault.startswith("redirect "):
@@ -101,9 +105,22 @@ class Node:
         assert body is not None
         if self.fault == "nonsense":
             body = body.replace(b"<urn:p>\t1\t", b'<urn:p>\t"\\q"\t')
+        media_type = self.media_type
+        if self.fault == "bare":
+            head, _, rows = body.partition(b"\n")
+            body = head.replace(b"?", b"") + b"\n" + rows
+        elif self.fault == "quoted" and "tab-separated-values" in request.headers["Accept"]:
+            body = body.replace(b"<", b'"').replace(b">", b'"').replace(b"?", b"")
+        elif self.fault == "quoted":
+            media_type = "application/sparql-results+json"
+            again = self.store.query(query)
+            assert isinstance(again, pyoxigraph.QuerySolutions)
+            body = again.serialize(format=_FORMATS[media_type]) or b""
         request.send_response(500 if self.fault == "error" else 200)
-        request.send_header("Content-Type", "text/html" if self.fault == "wrong" else self.media_type)
+        request.send_header("Content-Type", "text/html" if self.fault == "wrong" else media_type)
         request.send_header("Content-Length", str(len(body)))
+        if self.fault == "limited":
+            request.send_header("X-SPARQL-MaxRows", "1")
         request.end_headers()
         if self.fault == "cut":
             request.wfile.write(body[: len(body) // 2])

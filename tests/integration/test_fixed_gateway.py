@@ -53,15 +53,15 @@ class Gateway:
             f"http://127.0.0.1:{self.port}/sparql",
             data={"query": QUADS},
             headers={"Accept": "application/json", "Cache-Control": "no-cache"},
-            timeout=60,
+            timeout=120,
         )
         answer.raise_for_status()
         (row,) = answer.json()["results"]["bindings"]
         return int(row["n"]["value"]), answer.headers["Catena-Completeness"]
 
     def ends(self):
-        status = self.process.wait(20)
-        self.reader.join(5)
+        status = self.process.wait(120)
+        self.reader.join(60)
         return status
 
     def stop(self):
@@ -102,7 +102,7 @@ def put(url, graph):
         params={"graph": graph},
         data="<urn:s> <urn:p> [ <urn:p> 1 ] .",
         headers={"Content-Type": "text/turtle"},
-        timeout=10,
+        timeout=120,
     )
     answer.raise_for_status()
 

@@ -33,14 +33,15 @@ def test_nodes_are_inferred_from_owners_and_new_ones_join_while_running(two_node
             # Every owner's template gives the same address, so they are one node, and one copy is all there can be.
             up.found("all 20 offerings stand on 1 node each")
             assert_placed([own], documents_of(booth).values(), copies=1)
-            address = requests.get(f"{other}/offerings", timeout=10).json()["addresses"][0]
-            entry = requests.get(f"{other}/offerings/{address}", timeout=10).json()
-            registration = {name: entry[name] for name in ("descriptionUri", "descriptionHash", "owner", "name")}
-            requests.post(f"{booth}/offerings", json=registration, timeout=10).raise_for_status()
+            address = requests.get(f"{other}/offerings", timeout=120).json()["addresses"][0]
+            entry = requests.get(f"{other}/offerings/{address}", timeout=120).json()
+            registration = {name: entry[name] for name in ("descriptionUri", "owner", "name")}
+            registration["descriptionHash"] = entry["description_hash"]
+            requests.post(f"{booth}/offerings", json=registration, timeout=120).raise_for_status()
             # Its owner's profile names another node, which joins; then there are two copies of everything.
             eventually(lambda: len(graphs_of(own)) == len(graphs_of(others)) == 21, message=up.output)
             assert_placed([own, others], documents_of(booth).values())
-            assert len(requests.get(f"{up.gateway}/health", timeout=10).json()["nodes"]) == 2
+            assert len(requests.get(f"{up.gateway}/health", timeout=120).json()["nodes"]) == 2
         finally:
             up.stop()
 
@@ -73,7 +74,7 @@ def test_the_list_of_nodes_is_read_again_when_it_changes(two_nodes, tmp_path):
             eventually(lambda: len(graphs_of(one)) == len(graphs_of(two)) == 20, message=up.output)
             (tmp_path / "nodes.json").write_text("{broken")
             up.found("the nodes stay as they are")
-            assert len(requests.get(f"{up.gateway}/health", timeout=10).json()["nodes"]) == 2
+            assert len(requests.get(f"{up.gateway}/health", timeout=120).json()["nodes"]) == 2
         finally:
             up.stop()
 
@@ -86,7 +87,7 @@ def refusal(tmp_path, **variables):
         env={"PATH": "/usr/bin:/bin", "HOST_ADDRESS": "127.0.0.1", **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert result.returncode == 1
     assert "Traceback" not in result.stderr

@@ -49,7 +49,7 @@ def test_a_record_is_forgotten_after_its_time_to_live(hashes: RedisConnector) ->
     hashes.put("ada", 36, time_to_live=0.2)
     hashes.put("grace", 85, time_to_live=60)
 
-    eventually(lambda: not hashes.exists("ada"), timeout=5)
+    eventually(lambda: not hashes.exists("ada"))
     assert 0 < hashes.client.ttl("people:authors:grace") <= 60
 
 

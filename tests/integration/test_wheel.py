@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(target), str(source)]
-    subprocess.run(command, check=True, timeout=240)
+    subprocess.run(command, check=True, timeout=300)
     (path,) = target.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         yield archive
@@ -64,7 +64,7 @@ def test_links_run_from_it(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
         "Shout().start()\n"
     )
     command = [sys.executable, "-I", "shout.py", "--help"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("installed/catena_core/") or str(tmp_path) in ran.stdout

@@ -7,19 +7,23 @@ fetched once into `.cache` (`CATENA_CACHE`) by the clients of its registry: Mave
 
 from tests.servers.fuseki import Fuseki, fuseki_server
 from tests.servers.kafka import Kafka, kafka_server
+from tests.servers.kafka_cluster import KafkaCluster, kafka_cluster
 from tests.servers.mongodb import MongoDB, mongodb_server
-from tests.servers.redis import Redis, redis_server
+from tests.servers.redis import Redis, guarded_redis_server, redis_server
 from tests.servers.server import Server, ServerFailedError, ServerUnavailable
 
 __all__ = [
     "Fuseki",
     "Kafka",
+    "KafkaCluster",
     "MongoDB",
     "Redis",
     "Server",
     "ServerFailedError",
     "ServerUnavailable",
     "fuseki_server",
+    "guarded_redis_server",
+    "kafka_cluster",
     "kafka_server",
     "mongodb_server",
     "redis_server",

@@ -50,6 +50,10 @@ class Container:
             self._container.stop()
             raise ServerUnavailable(f"no container: image {self._image} did not start ({error})")
 
+    def stop(self) -> None:
+        """Ask the container's process to end, and wait for it."""
+        self._docker.stop(timeout=60)
+
     def kill(self) -> None:
         """End the container's process at once; nothing happens if it is not running."""
         self.resume()

@@ -24,12 +24,13 @@ def release() -> str:
     return f"{system.get('ID', 'unknown')}-{system.get('VERSION_ID', 'rolling')}-{platform.machine()}"
 
 
-def unpack(folder: Path, *packages: str) -> None:
+def unpack(folder: Path, *packages: str, recurse: bool = False) -> None:
     """Fetch packages, with the libraries that they name, and unpack all into a folder.
 
     Args:
         folder: becomes the root of what the packages would put under `/`.
         packages: their names.
+        recurse: also the libraries that these libraries name, and so on.
 
     Raises:
         ServerUnavailable: this system has no apt-get, or could not fetch them.
@@ -38,14 +39,14 @@ def unpack(folder: Path, *packages: str) -> None:
         if not shutil.which(tool):
             raise ServerUnavailable(f"not a Debian system (no {tool})")
     try:
-        _download(folder, packages)
+        _download(folder, packages, recurse)
     except subprocess.CalledProcessError as error:
         # The lists of packages are empty on a new machine, and name what is no longer served on an old one.
         if os.geteuid() != 0:
             raise ServerUnavailable(f"apt-get did not fetch {packages[0]} (is `apt-get update` due?): {_said(error)}")
         try:
             _run(["apt-get", "--quiet", "update"], folder)
-            _download(folder, packages)
+            _download(folder, packages, recurse)
         except subprocess.CalledProcessError as again:
             raise ServerUnavailable(f"apt-get did not fetch {packages[0]}: {_said(again)}")
     for package in folder.glob("*.deb"):
@@ -58,14 +59,14 @@ def library_path(folder: Path) -> dict[str, str]:
     return {"LD_LIBRARY_PATH": ":".join(sorted({str(file.parent) for file in folder.rglob("*.so.*")}))}
 
 
-def _download(folder: Path, packages: Sequence[str]) -> None:
-    _run(["apt-get", "--quiet", "download", *packages, *_libraries(folder, packages)], folder)
+def _download(folder: Path, packages: Sequence[str], recurse: bool) -> None:
+    _run(["apt-get", "--quiet", "download", *packages, *_libraries(folder, packages, recurse)], folder)
 
 
-def _libraries(folder: Path, packages: Sequence[str]) -> list[str]:
+def _libraries(folder: Path, packages: Sequence[str], recurse: bool) -> list[str]:
     # The C library must be the system's own: it goes with the loader.
-    listed = _run(["apt-cache", "depends", "--important", *packages], folder)
-    return sorted(set(re.findall(r"^ [ |]Depends: (lib\S+)$", listed, re.MULTILINE)) - {"libc6"})
+    listed = _run(["apt-cache", "depends", "--important", *(["--recurse"] if recurse else []), *packages], folder)
+    return sorted(set(re.findall(r"^ [ |](?:Pre)?Depends: (lib\S+)$", listed, re.MULTILINE)) - {"libc6"})
 
 
 def _run(command: list[str], folder: Path) -> str:

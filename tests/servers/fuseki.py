@@ -57,7 +57,7 @@ class Fuseki(Server):
 
     def _post(self, service: str, **form: str) -> requests.Response:
         headers = {"Accept": "application/sparql-results+json"}
-        return self._client.post(f"{self.url}/{service}", data=form, headers=headers, timeout=2)
+        return self._client.post(f"{self.url}/{service}", data=form, headers=headers, timeout=10)
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def java_program() -> str:
     program = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if not program:
         raise ServerUnavailable(f"no Java in JAVA_HOME={home}" if home else f"no Java (install {MINIMUM} or newer)")
-    told = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60).stderr
+    told = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=600).stderr
     version = re.search(r'version "(\d+)', told)
     if not version or int(version[1]) < MINIMUM:
         raise ServerUnavailable(f"no Java {MINIMUM} or newer ({program} says: {told.splitlines()[:1]})")

@@ -19,7 +19,7 @@ from tests.servers.container import Container
 from tests.servers.java import fetch_jars, java, java_program
 from tests.servers.kafka_security import Security, make_security
 from tests.servers.process import Process, free_port
-from tests.servers.server import Engine, Server, ServerFailedError, first_to_start
+from tests.servers.server import START_TIMEOUT, Engine, Server, ServerFailedError, first_to_start
 
 NAME = "Apache Kafka"
 ENVIRONMENT = "CATENA_TEST_KAFKA"
@@ -56,10 +56,10 @@ class Kafka(Server):
         settings = {"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100}
         client = AdminClient({**settings, **self.properties})
         try:
-            if not client.list_topics(timeout=2).brokers:
+            if not client.list_topics(timeout=5).brokers:
                 return False
             # Not by `result()`: see `catena_core.topics`. A raised error could make the client's own thread destroy the client.
-            error = client.describe_consumer_groups(["anybody"], request_timeout=2)["anybody"].exception()
+            error = client.describe_consumer_groups(["anybody"], request_timeout=5)["anybody"].exception()
         except KafkaException:
             return False
         if isinstance(error, KafkaException):
@@ -101,7 +101,7 @@ def _guarded(port: int, controller_port: int, security: Security) -> dict[str, s
     own_port = free_port()
     listeners = f"SASL_SSL://127.0.0.1:{port},PLAINTEXT://127.0.0.1:{own_port}"
     return {
-        **_settings("127.0.0.1", port, controller_port),
+        **settings_of_node("127.0.0.1", port, controller_port),
         "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": listeners,
         "listener.security.protocol.map": "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -110,7 +110,8 @@ def _guarded(port: int, controller_port: int, security: Security) -> dict[str, s
     }
 
 
-def _settings(listen: str, port: int, controller_port: int) -> dict[str, str]:
+def settings_of_node(listen: str, port: int, controller_port: int) -> dict[str, str]:
+    """Make the settings of a node that is a cluster by itself."""
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -143,16 +144,27 @@ def _settings(listen: str, port: int, controller_port: int) -> dict[str, str]:
 
 
 def _container(port: int) -> Engine:
-    settings = _settings("0.0.0.0", port, controller_port=9093 if port != 9093 else 9094)
+    settings = settings_of_node("0.0.0.0", port, controller_port=9093 if port != 9093 else 9094)
     environment = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in settings.items()}
     environment |= {"CLUSTER_ID": CLUSTER_ID, "KAFKA_HEAP_OPTS": f"-Xmx{HEAP}m"}
     return Container(IMAGE, port, environment=environment)
 
 
 def _process(port: int, folder: Path, data: Path, security: Security | None = None) -> Engine:
+    chosen = _guarded(port, free_port(), security) if security else settings_of_node("127.0.0.1", port, free_port())
+    return run_node(chosen, folder, data)
+
+
+def run_node(chosen: dict[str, str], folder: Path, data: Path) -> Engine:
+    """Make a node as a local process, and format its data where that is new.
+
+    Args:
+        chosen: Kafka's settings.
+        folder: Where it runs and logs.
+        data: Where it keeps its topics.
+    """
     java_program()  # without Java there is no need to fetch what runs on it
-    jars = cached(f"kafka-{VERSION}", f"{NAME} {VERSION} (43 MB)", _fetch)
-    chosen = _guarded(port, free_port(), security) if security else _settings("127.0.0.1", port, free_port())
+    jars = kafka_jars()
     lines = chosen | {"log.dirs": str(data.resolve())}
     settings = folder / "server.properties"
     settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
@@ -166,11 +178,16 @@ def _process(port: int, folder: Path, data: Path, security: Security | None = No
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=START_TIMEOUT,
         )
         if result.returncode:
             raise ServerFailedError(f"{NAME} could not format {data}:\n{result.stdout}")
     return Process(java(jars, "kafka.Kafka", str(settings), heap=HEAP, properties=logging), folder)
+
+
+def kafka_jars() -> Path:
+    """Return the folder of Kafka's jars, which are fetched once."""
+    return cached(f"kafka-{VERSION}", f"{NAME} {VERSION} (43 MB)", _fetch)
 
 
 def _fetch(folder: Path) -> None:

@@ -61,4 +61,4 @@ def make_security(folder: Path) -> Security:
 
 def _keytool(*arguments: str) -> None:
     program = Path(java_program()).resolve().parent / "keytool"
-    subprocess.run([str(program), *arguments], check=True, capture_output=True, timeout=60)
+    subprocess.run([str(program), *arguments], check=True, capture_output=True, timeout=600)

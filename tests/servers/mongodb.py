@@ -69,7 +69,7 @@ class MongoDB(Server):
                 client.drop_database(name)
 
     def _client(self) -> pymongo.MongoClient[dict[str, Any]]:
-        return pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=2000, socketTimeoutMS=2000)
+        return pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=5000, socketTimeoutMS=10000)
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def _fetch(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as classes:
         command = [compiler, "-cp", f"{folder}/*", "-d", classes, str(MAIN)]
         result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600
         )
         if result.returncode:
             raise ServerUnavailable(f"{MAIN.name} does not compile: {result.stdout.strip()}")

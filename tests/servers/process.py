@@ -62,6 +62,12 @@ class Process:
         if self._keeper:
             self._keeper.wait()
 
+    def stop(self) -> None:
+        """Ask the process to end (SIGTERM), and wait until it has."""
+        self._signal(signal.SIGTERM)
+        if self._keeper:
+            self._keeper.wait()
+
     def pause(self) -> None:
         """Freeze the process."""
         self._signal(signal.SIGSTOP)
@@ -93,23 +99,34 @@ class Process:
 
 
 _ports_given: set[int] = set()
+_PORTS_OF_A_WORKER = 1000
 
 
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on, another one each time.
+def free_port(count: int = 1) -> int:
+    """Return a TCP port of 127.0.0.1 that nothing listens on, another one each time, and no other worker's of pytest.
 
     It lies below the range from which systems draw the ports of outgoing connections (from 32768 on Linux, 49152
     elsewhere): a server that is down for a while must find its port free again, and a client that keeps calling it must
     not get its own number for the call, since TCP would then connect it with itself.
+
+    Args:
+        count: So many ports are free, from the one that is returned on.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+    first = 15_000 + worker * _PORTS_OF_A_WORKER
     while True:
-        port = random.SystemRandom().randrange(15_000, 32_000)  # tests that seed `random` must not all meet at one port
-        if port in _ports_given:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _ports_given.add(port)
-        return port
+        # Not from `random` itself: tests that seed it must not all meet at one port.
+        port = random.SystemRandom().randrange(first, first + _PORTS_OF_A_WORKER - count)
+        ports = range(port, port + count)
+        if _ports_given.isdisjoint(ports) and all(map(_is_free, ports)):
+            _ports_given.update(ports)
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

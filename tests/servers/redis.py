@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ class Redis(Server):
 
     def __init__(self, url: str, engine: Engine | None) -> None:
         super().__init__(NAME, url, engine)
-        self._client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None)
+        self._client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=10, retry=None)
         to = self._client.connection_pool.connection_kwargs
         self.host: str = to.get("host", "localhost")
         self.port: int = to.get("port", 6379)
@@ -86,14 +86,36 @@ def redis_server(own: bool = False) -> Iterator[Redis]:
         yield server
 
 
+@contextmanager
+def guarded_redis_server(folder: Path, password: str) -> Iterator[Redis]:
+    """Run a Redis that requires TLS and a password, always as a process of this machine.
+
+    Args:
+        folder: Holds `key.pem` and `certificate.pem`, which clients have to trust.
+        password: That of the default user.
+
+    Raises:
+        ServerUnavailable: there is no way to have it here.
+        ServerFailedError: it did not start.
+    """
+    port = free_port()
+    certificate = folder / "certificate.pem"
+    options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", "--requirepass", password]
+    options += ["--tls-cert-file", str(certificate), "--tls-key-file", str(folder / "key.pem")]
+    url = f"rediss://:{password}@127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
+    with Redis(url, first_to_start(NAME, partial(_process, port, options))) as server:
+        yield server
+
+
 def _container(port: int) -> Engine:
     # Requests come from outside the container's own loopback; the port is published on that of this machine only.
     return Container(IMAGE, port, ["redis-server", "--protected-mode", "no", "--port", str(port), *SETTINGS])
 
 
-def _process(port: int) -> Engine:
+def _process(port: int, options: Sequence[str] | None = None) -> Engine:
     program, environment = _program()
-    return Process([program, "--bind", "127.0.0.1", "--port", str(port), *SETTINGS], environment=environment)
+    door = ["--port", str(port)] if options is None else options
+    return Process([program, "--bind", "127.0.0.1", *door, *SETTINGS], environment=environment)
 
 
 def _program() -> tuple[str, dict[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-START_TIMEOUT = 120.0  # seconds
+START_TIMEOUT = 600.0  # seconds: on a slow machine beside others, Java alone takes minutes
 
 Self = TypeVar("Self", bound="Server")
 
@@ -33,6 +33,9 @@ class Engine(Protocol):
 
     def kill(self) -> None:
         """End the server at once, as a crash would (SIGKILL); nothing happens if it is not running."""
+
+    def stop(self) -> None:
+        """Ask the server to end, and return when it has."""
 
     def pause(self) -> None:
         """Freeze the server (SIGSTOP): its connections stay open and nobody answers."""
@@ -76,6 +79,14 @@ class Server(ABC):
     def kill(self) -> None:
         """End the server at once, as a crash would (SIGKILL); nothing happens if it is not running."""
         self._controls().kill()
+
+    def stop(self) -> None:
+        """Ask the server to end, as an operator would, and return when it has."""
+        self._controls().stop()
+
+    def start(self) -> None:
+        """Start a server that ended, on the same port, and do not wait until it answers."""
+        self._controls().start()
 
     def pause(self) -> None:
         """Freeze the server (SIGSTOP): its connections stay open and nobody answers."""

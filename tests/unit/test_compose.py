@@ -6,6 +6,12 @@ import dataclasses
 import json
 import os
 import re
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +21,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from tests.helpers.odd_server import closed_port
 from tests.servers.kafka import IMAGE as KAFKA_IMAGE
 from topology import settings
 from topology.runner.up import LINKS
@@ -105,7 +112,7 @@ def test_dockerfile_builds_without_buildkit() -> None:
 def test_every_link_is_a_service() -> None:
     commands = {name: BASE["services"][name]["command"] for name in LINKS}
 
-    assert commands == {name: ["python", "-m", f"links.{name}"] for name in LINKS}
+    assert commands == {name: ["python", "-m", f"links.{name}", "--host", "0.0.0.0"] for name in LINKS}
     assert all((ROOT / "links" / f"{name}.py").is_file() for name in LINKS)
 
 
@@ -203,10 +210,102 @@ def test_dlt_booth_gets_each_of_its_variables() -> None:
         assert f"${{{name}:-" in environment[re.sub(r"^DLT_(BOOTH_)?", "", name)]
 
 
-def test_dlt_booth_runs_only_when_asked_for() -> None:
-    profiles = {name: service.get("profiles") for name, service in BASE["services"].items() if "profiles" in service}
+def test_what_is_not_for_all_runs_only_when_asked_for() -> None:
+    profiles = {name: service["profiles"] for name, service in BASE["services"].items() if "profiles" in service}
 
-    assert profiles == {"dlt-booth": ["dlt-booth"], "dlt-booth-db": ["dlt-booth"]}
+    assert profiles == {
+        "dlt-booth": ["dlt", "dlt-booth"],
+        "dlt-booth-db": ["dlt", "dlt-booth"],
+        "kafka-2": ["kafka-cluster"],
+        "kafka-3": ["kafka-cluster"],
+        "prometheus": ["observability"],
+        "grafana": ["observability"],
+        "global-catalogue": ["global-catalogue"],
+    }
+
+
+def _mebibytes(text: str) -> int:
+    return int(text[:-1]) * {"m": 1, "g": 1024}[text[-1]]
+
+
+def test_memory_of_a_gateway_has_room_for_its_evaluators() -> None:
+    gateway = BASE["services"]["gateway"]
+    limit = _mebibytes(re.sub(r".*:-(.*)\}", r"\1", gateway["mem_limit"]))
+
+    assert Settings().sparql_workers * Settings().sparql_memory + 1024 <= limit
+
+
+@pytest.mark.parametrize("service", WHOLE_SERVICES.values(), ids=WHOLE_SERVICES)
+def test_health_checks_start_no_interpreter(service: dict[str, Any]) -> None:
+    check = service.get("healthcheck", {}).get("test", [])
+
+    assert not {"python", "python3", "java"} & set(check)
+    assert service["image"] != "${CATENA_IMAGE:-catena}" or check[:2] == ["CMD", "healthy"]
+
+
+@pytest.mark.parametrize("number", ["", "-2", "-3"])
+def test_brokers_of_a_cluster_differ_in_name_number_and_data_alone(number: str) -> None:
+    first, broker = BASE["services"]["kafka"], BASE["services"][f"kafka{number}"]
+    (voters,) = re.findall(r"For three.*: (1@kafka:\S+),", (ROOT / "examples/example.env").read_text())
+    own = {
+        "KAFKA_NODE_ID": int(number[1:] or 1),
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://kafka{number}:9092",
+    }
+
+    assert broker["environment"] == {**first["environment"], **own}
+    assert f"{own['KAFKA_NODE_ID']}@kafka{number}:9093" in voters.split(",")
+    assert broker["volumes"][0] == f"kafka{number}-data:/var/lib/kafka/data"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(b"HTTP/1.0 200 OK", 0), (b"HTTP/1.1 503 Unwell", 1), (b"nonsense", 1)]
+)
+def test_healthy_is_the_status_of_the_server(status: bytes, expected: int) -> None:
+    with answering(status + b"\r\n\r\n", b"\r\n\r\n") as (port, asked):
+        done = subprocess.run([ROOT / "deploy/docker/healthy", str(port), "/healthz"], check=False, timeout=120)
+
+    assert done.returncode == expected
+    assert asked[0].startswith(b"GET /healthz HTTP/1.0\r\n")
+
+
+def test_healthy_fails_where_nothing_serves() -> None:
+    done = subprocess.run(
+        [ROOT / "deploy/docker/healthy", str(closed_port()), "/"], check=False, timeout=120, capture_output=True
+    )
+
+    assert done.returncode == 1
+
+
+# An answer to Metadata, version 1: length, correlation id, number of brokers, and what the check does not read.
+@pytest.mark.parametrize(("brokers", "expected"), [(0, 1), (1, 0), (3, 0)])
+def test_kafka_is_healthy_once_it_names_a_broker(tmp_path: Path, brokers: int, expected: int) -> None:
+    program = (ROOT / "deploy/docker/kafka-healthy").read_text()
+    with answering(struct.pack(">iii", 8, 1, brokers), b"\xff\xff\0\0\0\0") as (port, asked):
+        done = subprocess.run(["bash", "-c", program.replace("/9092", f"/{port}")], check=False, timeout=120)
+
+    assert done.returncode == expected
+    assert struct.unpack(">ihhih", asked[0][:14]) == (14, 3, 1, 1, -1)
+
+
+@contextmanager
+def answering(answer: bytes, end: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """Serve one connection with an answer, once its request has ended; give the port, and the request."""
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            request = b""
+            while not request.endswith(end) and (part := connection.recv(1000)):
+                request += part
+            asked.append(request)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1], asked
+        thread.join(60)
 
 
 # The sandbox
@@ -231,7 +330,11 @@ def test_sandbox_runs_the_nodes_of_the_example_list() -> None:
 @pytest.mark.parametrize("name", LINKS)
 def test_sandbox_settings_can_be_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT / "examples")
-    variables = {variable: str(value) for variable, value in _merged(name).items() if value is not None}
+    variables = {
+        variable: re.sub(r".*:-(.*)\}", r"\1", str(value))
+        for variable, value in _merged(name).items()
+        if value is not None
+    }
 
     loaded = settings.load(environment=variables, file=os.devnull)
     assert loaded.mode is settings.Mode.OPERATOR

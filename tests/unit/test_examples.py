@@ -22,7 +22,10 @@ _LEFT_OUT = re.compile(r"^#(?=[A-Z][A-Z0-9_]*=)", re.MULTILINE)
 _LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 _DEFAULTS = {field.name.upper(): field.metadata["default"] for field in dataclasses.fields(Settings)}
-_COMPOSE_ONLY = {"KAFKA_ENDPOINT", "CATENA_IMAGE", "DLT_BOOTH_IMAGE", "DLT_BOOTH_DB_SCHEMA"}
+_COMPOSE_ONLY = {
+    *("KAFKA_ENDPOINT", "CATENA_IMAGE", "GATEWAY_MEM_LIMIT", "KAFKA_VOTERS", "KAFKA_REPLICAS", "KAFKA_IN_SYNC"),
+    *("PROMETHEUS_PORT", "GRAFANA_PORT", "DLT_BOOTH_IMAGE", "DLT_BOOTH_DB_SCHEMA"),
+}
 _DLT_BOOTH = {
     "DLT_RUST_LOG": "debug",
     "DLT_RUST_BACKTRACE": "1",

@@ -133,7 +133,7 @@ def main(
     )
     try:
         run(results, options, offerings(count))
-    except (ServerUnavailable, timing.Failed) as error:
+    except (ServerUnavailable, timing.FailedError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if show(console, results) else 1)
 
@@ -214,7 +214,7 @@ def measure_comunica(
             with comunica.comunica([f"{url}/sparql" for url in urls]) as asked:
                 results.versions["Comunica"] = asked.version
                 results.comunica = comunica.measure(asked, single, results.queries, vocabulary, _tell)
-        except comunica.Unavailable as reason:
+        except comunica.UnavailableError as reason:
             results.notes.append(f"Comunica: not asked: {reason}")
 
 

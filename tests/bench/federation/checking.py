@@ -25,7 +25,7 @@ def difference(query: Query, expected: Reply, found: Reply) -> str:
 
 
 def read(query: Query, reply: Reply) -> Result:
-    """An answer, in a form that can be compared.
+    """Bring an answer into a form that can be compared.
 
     The gateway shows numbers in canonical form, while other servers keep them as they were written.
     """

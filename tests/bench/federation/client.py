@@ -49,7 +49,7 @@ class Client:
         }
 
     def ask(self, query: str) -> Reply:
-        """The answer to a query."""
+        """Ask a query and return the answer."""
         body = urlencode({"query": query})
         try:
             return self._ask(body)

@@ -41,7 +41,7 @@ _WARM_UP = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s a ?type } ?s a ?type }"
 Verdict = Literal["right", "wrong", "gave up"]
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """Comunica cannot be had here; the message says why."""
 
 
@@ -67,7 +67,7 @@ class Comunica:
         endpoints: The SPARQL endpoints that it puts together.
 
     Raises:
-        Unavailable: It cannot be had here.
+        UnavailableError: It cannot be had here.
     """
 
     def __init__(self, endpoints: Sequence[str]) -> None:
@@ -136,7 +136,7 @@ def comunica(endpoints: Sequence[str]) -> Iterator[Comunica]:
     """Comunica over these endpoints for the length of a block.
 
     Raises:
-        Unavailable: It cannot be had here.
+        UnavailableError: It cannot be had here.
     """
     running = Comunica(endpoints)
     try:
@@ -189,7 +189,7 @@ def _measure(asked: Comunica, single: Client, query: Query, words: Words) -> Fou
 
 
 def _standard(content_type: str, body: str) -> bytes:
-    """An answer without what Comunica adds to SPARQL's JSON, and pyoxigraph does not read: how many requests it has sent.
+    """Strip an answer of its number of requests, which Comunica adds to SPARQL's JSON and pyoxigraph does not read.
 
     Raises:
         ValueError: It is not whole.
@@ -231,7 +231,7 @@ def _read_lines(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None
 def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise Unavailable(f"there is no program {name} on this machine; Comunica needs Node.js")
+        raise UnavailableError(f"there is no program {name} on this machine; Comunica needs Node.js")
     return path
 
 
@@ -260,7 +260,7 @@ def _installed(major: int) -> Path:
     try:
         return cached(f"comunica-{VERSION}-node{major}", f"{PACKAGE} {VERSION} (110 MB)", fetch)
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"npm did not install {PACKAGE} {VERSION} within {_INSTALL_TIMEOUT} s") from None
+        raise UnavailableError(f"npm did not install {PACKAGE} {VERSION} within {_INSTALL_TIMEOUT} s") from None
     except subprocess.CalledProcessError as error:
         said = str(error.stderr or error.stdout).strip().splitlines() or ["nothing"]
-        raise Unavailable(f"npm does not install {PACKAGE} {VERSION}; it says: {said[-1][:200]}") from error
+        raise UnavailableError(f"npm does not install {PACKAGE} {VERSION}; it says: {said[-1][:200]}") from error

@@ -10,7 +10,7 @@ _PARENT = re.compile(r"^PPid:\s+(\d+)$", re.MULTILINE)
 
 
 def peaks(pid: int) -> dict[int, int]:
-    """The most bytes that each process of a tree has had resident so far, by its id (Linux: ``VmHWM``).
+    """Return the most bytes that each process of a tree has had resident so far, by its id (Linux: ``VmHWM``).
 
     Pages that processes share count for each of them.
 

@@ -57,7 +57,7 @@ def portions(texts: Iterable[str], most: int = 4 * 1024 * 1024) -> Iterator[byte
 
 
 def words(descriptions: Sequence[Description]) -> Words:
-    """What can be asked for so that there is something to be found: keywords, cities, themes and so on."""
+    """Collect the keywords, cities, themes and so on that a query can find."""
     store = pyoxigraph.Store()
     for description in descriptions:
         store.load(description.triples, pyoxigraph.RdfFormat.N_TRIPLES)
@@ -77,7 +77,7 @@ def words(descriptions: Sequence[Description]) -> Words:
 
 
 def _single(texts: list[str]) -> list[str]:
-    """The words of texts."""
+    """Return the words of texts."""
     found = {word for text in texts for word in _WORD.findall(text.lower()) if len(word) >= _SHORTEST_WORD}
     return _spread(sorted(found))
 

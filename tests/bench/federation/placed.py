@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from topology.records import OfferingHead, Placement, Ring
+from topology.records import CompressedOffering, Placement, Ring
 
 
 class Placed(msgspec.Struct):
@@ -17,5 +17,5 @@ class Placed(msgspec.Struct):
     """
 
     ring: Ring
-    offerings: dict[str, OfferingHead]
+    offerings: dict[str, CompressedOffering]
     placements: list[Placement]

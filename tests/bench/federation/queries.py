@@ -46,7 +46,7 @@ class Query:
     template: str
 
     def variant(self, number: int, words: Words) -> str:
-        """The text with the words and numbers of a variant. Many variants differ, where there is a thing to vary.
+        """Return the text with the words and numbers of a variant. Many variants differ, where there is a thing to vary.
 
         Args:
             number: Which one, from 0.

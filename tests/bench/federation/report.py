@@ -56,7 +56,7 @@ class Results:
         return sum(load.answers for load in loads) / sum(load.seconds for load in loads) if loads else None
 
     def errors(self, who: str) -> int:
-        """Requests that failed in all runs together."""
+        """Return requests that failed in all runs together."""
         return sum(load.errors for load in self.loads.get(who, ()))
 
     def to_comunica(self, query: str) -> float | None:

@@ -3,7 +3,7 @@
     python -m tests.bench.federation.serve_placed FILE PORT
 
 It is the gateway that users run but for Kafka, whose topics only fill its tables, and Redis; a benchmark of queries needs
-neither. It takes the settings SPARQL_... and NODE_... from its environment.
+neither. It takes the settings SPARQL_..., NODE_... and GATEWAY_VIEW... from its environment.
 """
 
 from __future__ import annotations
@@ -35,20 +35,24 @@ def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
     placed = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Placed)
-    variables = {name: value for name, value in os.environ.items() if name.startswith(("SPARQL_", "NODE_"))}
+    variables = {
+        name: value for name, value in os.environ.items() if name.startswith(("SPARQL_", "NODE_", "GATEWAY_VIEW"))
+    }
     chosen = settings.load(variables, os.devnull)
     logger = LinkLogger("Gateway")
     ring = RingView(placed.ring)
     directory = ReplicaSelector(lambda: ring, lambda: inventory.graphs_by_node())
     inventory = GraphInventory(chosen.node_timeout, logger, on_change=directory.nodes_changed)
-    directory.claims = placed.offerings
+    directory.claims = dict(placed.offerings)
     directory.replicas = {
         placement_key(placement.node, placement.graph): Replica(placement.digest, placement.version)
         for placement in placed.placements
     }
     directory.changed()
     inventory.follow(ring)
-    engine = make_engine(replace(chosen, redis_host=""), logger, has_topics=True)
+    contents = directory if chosen.gateway_view else None
+    engine = make_engine(replace(chosen, redis_host=""), logger, has_topics=True, contents=contents)
+    engine.follow(directory.snapshot)
     app = create_app(engine, directory, lambda: ring, partial_answers=chosen.sparql_partial)
     server = make_server(app, "127.0.0.1", int(sys.argv[2]))
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from tests.differential.catalogue import sandbox_nodes
 from tests.servers import fuseki_server
 from tests.servers.process import free_port
 from topology.rdf.offering_graph import Description
-from topology.records import Node, OfferingHead, Placement, Ring
+from topology.records import CompressedOffering, Node, Placement, Ring
 from topology.ring import RingView
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,10 +82,11 @@ def catalogue(nodes: Sequence[str], made: Sequence[tuple[SandboxOffering, Descri
     return Placed(
         ring,
         {
-            offering.address: OfferingHead(
+            offering.address: CompressedOffering(
                 graph=described.graph,
                 digest=described.digest,
                 claimed_at=1,
+                compressed=zlib.compress(described.triples.encode(), 1),
                 owner=offering.owner,
                 name=offering.name,
                 source=offering.iri,
@@ -123,7 +125,7 @@ def load(server: str, quads: Iterable[str]) -> None:
 
 @contextmanager
 def gateway(kind: str, placed: Placed) -> Iterator[Gateway]:
-    """The gateway over these nodes, as a process.
+    """Run the gateway over these nodes as a process.
 
     Args:
         kind: ``placed``: it is told where each graph stands, as by Kafka. ``fixed``: it is told the nodes only.

@@ -126,15 +126,17 @@ def measure(sides: Sides, queries: Sequence[Query], repetitions: int, told: Call
 
 
 def next_variant(repetitions: int) -> int:
-    """The first variant that nobody has been asked yet."""
+    """Return the first variant that was not asked yet."""
     return CHECKED + 2 * (repetitions + WARM_UP)
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """A side that does not answer a query."""
 
 
 def _checked(query: Query, reply: Reply, who: str) -> Reply:
     if reply.status != 200:
-        raise Failed(f"{query.name}: {who} answers with {reply.status}: {reply.body[:300].decode(errors='replace')}")
+        raise FailedError(
+            f"{query.name}: {who} answers with {reply.status}: {reply.body[:300].decode(errors='replace')}"
+        )
     return reply

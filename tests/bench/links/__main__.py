@@ -10,8 +10,8 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tests.bench.links import latency, records, throughput
-from tests.bench.links.contender import CONTENDERS, RAW, Contender, Died, Skipped
-from tests.bench.links.environments import NotInstallable
+from tests.bench.links.contender import CONTENDERS, RAW, Contender, DiedError, SkippedError
+from tests.bench.links.environments import NotInstallableError
 from tests.bench.links.report import Results, show
 from tests.bench.links.topics import Topics
 from tests.servers import ServerUnavailable, kafka_server
@@ -101,7 +101,7 @@ def prepare(results: Results, contender: Contender) -> bool:
     """Make a contender ready, and tell whether that went well."""
     try:
         results.versions[contender.name] = contender.prepare()
-    except (NotInstallable, Skipped) as reason:
+    except (NotInstallableError, SkippedError) as reason:
         results.note(contender.name, f"skipped: {reason}")
         return False
     return True
@@ -122,7 +122,7 @@ def measure_throughput(
             told = f"{size} B, round {turn + 1}, {contender.name}: "
             try:
                 found = throughput.measure(topics, contender, sources[count], count)
-            except (Died, KafkaException) as error:
+            except (DiedError, KafkaException) as error:
                 runs[contender.name].append(None)
                 results.note(contender.name, str(error))
                 console.print(f"{told}{error}", markup=False, highlight=False)
@@ -145,7 +145,7 @@ def measure_latency(results: Results, contenders: Sequence[Contender], topics: T
     for contender in contenders:
         try:
             found = latency.measure(topics, contender, seconds)
-        except (Died, KafkaException) as error:
+        except (DiedError, KafkaException) as error:
             results.note(contender.name, str(error))
             continue
         results.latencies[contender.name] = found

@@ -18,11 +18,11 @@ from tests.bench.links.environments import ROOT, environment, versions
 _STOP_TIMEOUT = 10  # seconds
 
 
-class Skipped(Exception):
+class SkippedError(Exception):
     """A contender that cannot run here, and why."""
 
 
-class Died(Exception):
+class DiedError(Exception):
     """A contender that ended by itself, and its last words."""
 
 
@@ -55,7 +55,7 @@ class Contender:
         """The Python that runs it.
 
         Raises:
-            NotInstallable: Its requirements do not install on this one.
+            NotInstallableError: Its requirements do not install on this one.
         """
         return environment(self.name, self.requirements) if self.requirements else Path(sys.executable)
 
@@ -66,8 +66,8 @@ class Contender:
             The versions of its packages.
 
         Raises:
-            NotInstallable: Its requirements do not install on this Python.
-            Skipped: It lacks an option that it is to be run with.
+            NotInstallableError: Its requirements do not install on this Python.
+            SkippedError: It lacks an option that it is to be run with.
         """
         told = versions(self.python, self.packages)
         if self.options:
@@ -75,7 +75,7 @@ class Contender:
                 [*self._program(), "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
             ).stdout
             if missing := [option for option in self.options if option.startswith("--") and option not in shown]:
-                raise Skipped(f"this link has no option {', '.join(missing)}")
+                raise SkippedError(f"this link has no option {', '.join(missing)}")
         return told
 
     @contextmanager
@@ -124,14 +124,14 @@ class Running:
         """Do nothing while it runs.
 
         Raises:
-            Died: It does not.
+            DiedError: It does not.
         """
         if self.process.poll() is not None:
             last = " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
-            raise Died(f"ended with status {self.process.returncode}: {last[:400]}")
+            raise DiedError(f"ended with status {self.process.returncode}: {last[:400]}")
 
     def cpu_seconds(self) -> float:
-        """The processor seconds that it has used so far, all threads, in user and system mode."""
+        """Return the processor seconds that it has used so far, all threads, in user and system mode."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

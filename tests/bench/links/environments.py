@@ -12,19 +12,19 @@ ROOT = Path(__file__).resolve().parents[3]
 INSTALL_TIMEOUT = 300  # seconds
 
 
-class NotInstallable(Exception):
+class NotInstallableError(Exception):
     """A library that does not install on this Python."""
 
 
 def environment(name: str, requirements: Sequence[str]) -> Path:
-    """The Python of an environment that holds these requirements, made on first use.
+    """Return the Python of an environment that holds these requirements, made on first use.
 
     Args:
         name: The name of its folder in ``.cache/bench-venvs`` (``CATENA_CACHE``).
         requirements: What to install, with versions.
 
     Raises:
-        NotInstallable: They do not install on this Python.
+        NotInstallableError: They do not install on this Python.
     """
     cache = Path(os.environ.get("CATENA_CACHE") or ROOT / ".cache").resolve()
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -39,13 +39,13 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         said = str(error.stdout or "").strip().splitlines() or [str(error)]
-        raise NotInstallable(f"does not install on {version}: {said[-1][:200]}") from error
+        raise NotInstallableError(f"does not install on {version}: {said[-1][:200]}") from error
     installed.write_text(wanted)
     return python
 
 
 def versions(python: Path, packages: Sequence[str]) -> str:
-    """What is installed of these packages, as ``name version, name version``."""
+    """List the installed ones of these packages, as ``name version, name version``."""
     program = (
         "import sys, importlib.metadata as m; print(', '.join(f'{name} {m.version(name)}' for name in sys.argv[1:]))"
     )

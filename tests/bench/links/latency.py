@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from tests.bench.links import records
-from tests.bench.links.contender import Contender, Died, Running
+from tests.bench.links.contender import Contender, DiedError, Running
 from tests.bench.links.topics import PARTITIONS, Topics
 
 RATE = 200  # messages per second
@@ -44,7 +44,7 @@ def measure(topics: Topics, contender: Contender, seconds: float) -> Latency:
         seconds: For how long.
 
     Raises:
-        Died: It ended, or forwarded nothing.
+        DiedError: It ended, or forwarded nothing.
     """
     name = f"{contender.name}-latency-{next(_numbers)}"
     source, target = topics.make(f"source-{name}"), topics.make_target(f"target-{name}")
@@ -72,7 +72,7 @@ def measure(topics: Topics, contender: Contender, seconds: float) -> Latency:
         topics.delete(source)
         topics.delete(target)
     if len(taken) < 2:
-        raise Died("forwarded nothing at low load")
+        raise DiedError("forwarded nothing at low load")
     percentiles = statistics.quantiles(taken, n=100, method="inclusive")
     return Latency(percentiles[49], percentiles[94], percentiles[98], count - len(taken))
 
@@ -86,7 +86,7 @@ def _warm_up(running: Running, producer: Producer, consumer: Consumer, source: s
     while settled is None or time.monotonic() < settled:
         running.check()
         if time.monotonic() > deadline:
-            raise Died("forwarded nothing at low load")
+            raise DiedError("forwarded nothing at low load")
         _produce(producer, source, number, sent=0)
         number += 1
         while (message := consumer.poll(0.01)) is not None:

@@ -17,7 +17,7 @@ _READ_TIMEOUT = 30.0  # seconds
 
 
 def record(number: int, size: int, **more: int) -> bytes:
-    """The JSON of a user's record, padded with zeros.
+    """Return the JSON of a user's record, padded with zeros.
 
     Args:
         number: Which record of its topic; decides user and visits.
@@ -36,7 +36,7 @@ def record(number: int, size: int, **more: int) -> bytes:
 
 
 def expected_sum(count: int) -> int:
-    """The sum of visits over the outputs of the first ``count`` records."""
+    """Return the sum of visits over the outputs of the first ``count`` records."""
     return sum(FIRST_VISITS + number + 1 for number in range(count))
 
 
@@ -85,7 +85,7 @@ class Outputs:
         return (self.count - self.arrived[first]) / max(last - first, 1) * 1000
 
     def wrong(self, expected: int) -> str:
-        """What is wrong with them, or ``""`` when they are those of the first ``expected`` records."""
+        """Describe their faults; ``""`` when they are those of the first ``expected`` records."""
         if self.count != expected:
             return f"{self.count} outputs of {expected} inputs"
         if self.visits != expected_sum(expected):

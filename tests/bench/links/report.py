@@ -43,17 +43,17 @@ class Results:
             known.append(text)
 
     def rate(self, size: int, name: str) -> float | None:
-        """The median rate."""
+        """Return the median rate."""
         rates = [run.rate for run in self.throughputs.get(size, {}).get(name, []) if run]
         return statistics.median(rates) if rates else None
 
     def cpu(self, size: int, name: str) -> float | None:
-        """The median of processor seconds for each 1,000 messages."""
+        """Return the median of processor seconds for each 1,000 messages."""
         used = [run.cpu for run in self.throughputs.get(size, {}).get(name, []) if run and run.cpu is not None]
         return statistics.median(used) if used else None
 
     def ratio(self, size: int, name: str, to: str) -> float | None:
-        """The median, over rounds, of one contender's rate by another's in the same round."""
+        """Return the median, over rounds, of one contender's rate by another's in the same round."""
         runs = self.throughputs.get(size, {})
         pairs = zip(runs.get(name, []), runs.get(to, []), strict=False)
         ratios = [one.rate / other.rate for one, other in pairs if one and other]
@@ -61,7 +61,7 @@ class Results:
 
 
 def machine() -> str:
-    """The processor, its cores and this Python."""
+    """Return the processor, its cores and this Python."""
     try:
         described = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.partition(":")[2].strip() for line in described if line.startswith("model name"))

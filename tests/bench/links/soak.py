@@ -22,7 +22,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
 from tests.bench.links import records
-from tests.bench.links.contender import EXACTLY_ONCE, LINK, Contender, Died, Running, Skipped
+from tests.bench.links.contender import EXACTLY_ONCE, LINK, Contender, DiedError, Running, SkippedError
 from tests.bench.links.topics import PARTITIONS, Topics
 from tests.servers import ServerUnavailable, kafka_server
 
@@ -78,7 +78,7 @@ class Soak:
         return statistics.linear_regression([count / 1e6 for count, _ in settled], [mib for _, mib in settled]).slope
 
     def wrong(self) -> str:
-        """What is wrong with the outputs, or ``""``."""
+        """Describe the faults of the outputs, or return ``""``."""
         if self.counted != self.fed:
             return f"{self.counted:,} of {self.fed:,} electrons came out"
         return "" if self.visits == records.expected_sum(self.fed) else "the outputs' visits do not add up"
@@ -106,7 +106,7 @@ def main(electrons: int, seconds: float, size: int, bound: float, exactly_once: 
         else:
             with kafka_server(own=True) as server:
                 soak = run(contender, server.bootstrap, electrons, seconds, size)
-    except (ServerUnavailable, Skipped, Died) as error:
+    except (ServerUnavailable, SkippedError, DiedError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if report(soak, bound) else 1)
 
@@ -199,7 +199,7 @@ def count(
 
 
 def outputs(endpoint: str, topic: str) -> Iterator[list[bytes]]:
-    """The values of a topic as they come, many at a time, or none; without end."""
+    """Yield the values of a topic as they come, many at a time, or none; without end."""
     consumer = Consumer(
         {
             "bootstrap.servers": endpoint,

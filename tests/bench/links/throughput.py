@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from tests.bench.links import records
-from tests.bench.links.contender import Contender, Died
+from tests.bench.links.contender import Contender, DiedError
 from tests.bench.links.topics import Topics
 
 _POLL_INTERVAL = 0.05  # seconds
@@ -42,7 +42,7 @@ def measure(topics: Topics, contender: Contender, source: str, count: int) -> Th
         count: How many.
 
     Raises:
-        Died: It ended, or forwarded nothing.
+        DiedError: It ended, or forwarded nothing.
     """
     name = f"{contender.name}-{next(_numbers)}"
     target = topics.make_target(f"target-{name}")
@@ -69,7 +69,7 @@ def measure(topics: Topics, contender: Contender, source: str, count: int) -> Th
                     break
                 time.sleep(_POLL_INTERVAL)
         if first is None or not outputs.count:
-            raise Died("forwarded nothing")
+            raise DiedError("forwarded nothing")
     finally:
         topics.delete(target)
     watched = last[0] - first[0]

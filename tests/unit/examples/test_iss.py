@@ -135,7 +135,7 @@ def test_a_bad_answer_is_passed_over_and_the_next_one_counts(server, answer):
     source = Source()
     driver = LinkDriver(source)
     try:
-        eventually(lambda: driver.sent, 10)
+        eventually(lambda: driver.sent)
     finally:
         source.stop()
 

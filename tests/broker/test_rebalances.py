@@ -1,0 +1,144 @@
+"""Rebalances and topics that change: on Apache Kafka, as the embedded broker waits out the session at each of them."""
+
+import threading
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from catena_core import Electron, Link
+from catena_core.errors import RejectedError
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.table import Table
+from tests.helpers.consumer_loop import committed
+from tests.helpers.links import link
+from tests.helpers.waiting import eventually
+
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.parametrize("broker", [pytest.param("apache", marks=pytest.mark.kafka)], indirect=True),
+]
+OFTEN = {"heartbeat.interval.ms": "300"}
+
+
+class Slow(Link):
+    """Takes its time, and has its partitions' changes told in its lane."""
+
+    drain_timeout = 600.0
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.own, self.done, self.busy = set(), 0, threading.Event()
+
+    def assigned(self, partitions):
+        self.own |= set(partitions)
+
+    def revoked(self, partitions):
+        self.own -= set(partitions)
+
+    def transform(self, electron):
+        self.busy.set()
+        self.wait(0.1)
+        self.done += 1
+        return Electron(electron.key, electron.value)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_newcomer_waits_only_for_the_electron_under_way(broker, run, lanes):
+    source, target = broker.topic("in", 4), broker.topic("out", 1)
+    broker.produce(source, [(str(number), str(number)) for number in range(2000)])
+    given = {"properties": OFTEN, "num_main_threads": lanes, "num_rpc_threads": 0}
+    first = run(link(Slow, broker, source, target, **given))
+    assert first.busy.wait(120)
+    second = run(link(Slow, broker, source, target, **given))
+    eventually(lambda: second.own)  # long before the first is done with its queue
+    eventually(lambda: len(first.own) == 2)
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_topic_made_again_shorter_is_read_from_its_beginning(broker, run, delivery):
+    source, target = broker.topic("in", 1), broker.topic("out", 1)
+    broker.produce(source, [(None, f"old {number}") for number in range(100)])
+    copying = run(
+        link(
+            Slow,
+            broker,
+            source,
+            target,
+            delivery=delivery,
+            num_rpc_threads=0,
+            num_main_threads=1,
+            properties={"topic.metadata.refresh.interval.ms": "500"},
+        )
+    )
+    copying.wait = lambda _seconds: None
+    eventually(lambda: committed(broker, broker.group(), source) == [100])
+    admin = AdminClient({"bootstrap.servers": broker.endpoint})
+    admin.delete_topics([source])[source].result(120)
+    eventually(lambda: source not in admin.list_topics(timeout=60).topics)
+    broker.topic("in", 1)
+    broker.produce(source, [(None, f"new {number}") for number in range(20)])
+    eventually(lambda: committed(broker, broker.group(), source) == [20])
+    assert copying.failure is None
+
+
+def test_lag_is_none_behind_transactions_that_were_read(broker, run):
+    source = broker.topic("in", 1)
+    producer = Producer({"bootstrap.servers": broker.endpoint, "transactional.id": source})
+    producer.init_transactions()
+    for _ in range(3):
+        producer.begin_transaction()
+        producer.produce(source, "value")
+        producer.commit_transaction()
+
+    class Reads(Link):
+        def transform(self, electron):
+            return None
+
+    run(link(Reads, broker, source, num_rpc_threads=0))
+    eventually(lambda: committed(broker, broker.group(), source) == [6])
+
+
+def test_a_pattern_is_pythons_and_leaves_out_the_groups_own_dead_letters(broker, run):
+    source, tag = broker.topic("orders-1", 1), broker.group("")
+    broker.topic("orders-x", 1)
+    letters = f"orders{tag}.dead-letters"
+
+    class Rejects(Link):
+        dead_letter_topic = letters
+
+        def __init__(self, **given):
+            super().__init__(**given)
+            self.seen = []
+
+        def transform(self, electron):
+            self.seen.append((electron.previous_topic, electron.value))
+            raise RejectedError("never")
+
+    often = {"topic.metadata.refresh.interval.ms": "300"}
+    rejects = run(link(Rejects, broker, rf"^orders(?!-x).*{tag}(?:\.\w+-\w+)?$", properties=often, num_rpc_threads=0))
+    broker.produce(source, [(None, "first")])
+    assert len(broker.read(letters, 1)) == 1
+    later = broker.topic("orders-2", 1)  # once it is found, the dead letters would be, too
+    broker.produce(later, [(None, "second")])
+    assert len(broker.read(letters, 2, settle=0.5)) == 2
+    assert {topic for topic, _ in rejects.seen} == {source, later}
+
+
+def test_a_table_reads_partitions_that_are_added(broker):
+    topic = broker.topic("table", 1, compacted=True)
+    table = Table(broker.endpoint, topic, LinkLogger("Read"), {"topic.metadata.refresh.interval.ms": "300"})
+    try:
+        broker.produce(topic, [(f"k{number}", "old") for number in range(5)])
+        eventually(lambda: len(table) == 5)
+        admin = AdminClient({"bootstrap.servers": broker.endpoint})
+        admin.create_partitions([NewPartitions(topic, 3)])[topic].result(120)
+        eventually(lambda: admin.list_topics(topic, timeout=60).topics[topic].partitions.keys() == {0, 1, 2})
+        producer = Producer({"bootstrap.servers": broker.endpoint})
+        producer.list_topics(topic, timeout=60)  # so that it knows the new ones
+        producer.produce(topic, "new", "late", partition=2)
+        assert producer.flush(120) == 0
+        eventually(lambda: table.get("late") == "new")
+        assert len(table) == 6
+    finally:
+        table.close()

@@ -1,0 +1,127 @@
+"""The pages as a browser shows them: they follow the catalogue, find offerings, and answer queries."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from federation.engine import Engine
+from sandbox.made_up_offerings import generate
+from tests.helpers.gateway import Serving
+from tests.helpers.sandbox_servers import running_node
+from tests.servers.chromium import Browser, chromium
+from tests.servers.server import ServerUnavailable
+from topology.gateway.api.server import make_server, port_of
+from topology.rdf.offering_graph import read_description
+
+EDITOR = "document.querySelector('#query').nextSibling.shadowRoot"
+OFFERINGS = generate(6)
+
+
+class Site:
+    """A gateway with six offerings on a node, and a browser."""
+
+    def __init__(self, browser: Browser, serving: Serving, url: str) -> None:
+        self.browser = browser
+        self.serving = serving
+        self.url = url
+
+    def add(self, number: int) -> None:
+        """Add one of the offerings."""
+        one = OFFERINGS[number]
+        description = read_description(one.description, one.iri)
+        self.serving.place("node", description)
+        self.serving.list(one.address, description)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    try:
+        with running_node() as node, chromium() as browser:
+            engine = Engine(timeout=120, source_timeout=120, workers=1)
+            serving = Serving(engine)
+            serving.has("node", node.url)
+            server = make_server(serving.app, "127.0.0.1", 0)
+            thread = threading.Thread(target=server.run, daemon=True)
+            thread.start()
+            site = Site(browser, serving, f"http://127.0.0.1:{port_of(server)}")
+            for number in range(5):
+                site.add(number)
+            yield site
+            server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
+            server.close()
+            engine.close()
+    except ServerUnavailable as error:
+        pytest.skip(f"no browser: {error}")  # the pages' parts have tests of their own
+
+
+def test_pages_load_nothing_from_elsewhere_fail_nowhere_and_name_all_controls(site: Site) -> None:
+    browser = site.browser
+    for path in ("/", "/offerings", f"/offerings/{OFFERINGS[1].address}", "/sparql"):
+        browser.open(site.url + path)
+        browser.wait_until("document.readyState === 'complete'")
+        unnamed = [role for role, name in browser.accessible_names() if not name and role not in ("generic", "none")]
+        assert not unnamed, (path, unnamed)
+        for width in (360, 1200):
+            browser.resize(width, 800, dark=width == 360)
+            assert browser.run("document.documentElement.scrollWidth <= innerWidth"), (path, width)
+
+    assert not browser.errors, json.dumps(browser.errors)
+    assert {url for url in browser.requested if not url.startswith((site.url, "about:"))} == set()
+
+
+def test_overview_follows_the_catalogue(site: Site) -> None:
+    site.browser.open(f"{site.url}/")
+    site.browser.wait_until("document.querySelector('#state').textContent.includes('Offerings5')")
+
+    site.add(5)
+
+    site.browser.wait_until("document.querySelector('#state').textContent.includes('Offerings6')")
+    assert site.browser.run("document.querySelector('#nodes').rows.length") == 1
+
+
+def test_offerings_are_searched_and_each_has_a_page(site: Site) -> None:
+    browser, wanted = site.browser, OFFERINGS[0]
+    browser.open(f"{site.url}/offerings")
+    browser.wait_until("document.querySelector('#count').textContent.includes('offerings')")
+    browser.run("document.querySelector('input[name=q]').focus()")
+    browser.type(wanted.name.upper())
+    browser.run("document.querySelector('#filter button').click()")
+    browser.wait_until("document.querySelector('#count').textContent === '1 offering'")
+    browser.run("document.querySelector('#offerings a').click()")
+    browser.wait_until("document.querySelector('#description')?.textContent.includes('Offering')")
+
+    assert browser.run("location.pathname") == f"/offerings/{wanted.address}"
+    assert browser.run("document.querySelector('#facts').textContent.includes('placed')")
+
+
+def test_query_is_completed_run_shared_and_explained(site: Site) -> None:
+    browser = site.browser
+    browser.open(f"{site.url}/sparql")
+    browser.wait_until(f"{EDITOR}.querySelector('.cm-content')")
+    browser.run(f"{EDITOR}.querySelector('.cm-content').focus()")
+    browser.press("a", 65, control=True)
+    browser.type("SELECT ?s { ?s a sedimark:Off")
+    browser.wait_until(f"{EDITOR}.querySelector('.cm-tooltip-autocomplete')?.textContent.includes('sedimark:Offering')")
+    # The component takes no key in the first moments of a completion, so that nobody accepts one by mistake.
+    browser.wait_until(
+        f"(({EDITOR}.querySelector('[aria-selected]') || {{}}).dispatchEvent?.(new MouseEvent('mousedown', "
+        "{bubbles: true, cancelable: true})), "
+        "document.querySelector('#query').value.includes('sedimark:Offering'))"
+    )
+    assert browser.run("document.querySelector('#query').value").startswith("PREFIX sedimark: <https://")
+    browser.type(" }")
+    browser.press("Enter", 13, control=True)
+    browser.wait_until("document.querySelectorAll('#table tbody tr').length === 6")
+    assert "complete" in browser.run("document.querySelector('#status').textContent")
+
+    browser.open(browser.run("document.querySelector('#link').href"))
+    browser.wait_until("document.querySelectorAll('#table tbody tr').length === 6")
+    browser.run("document.querySelector('#explain').click()")
+    browser.wait_until("document.querySelector('#text').textContent.length > 100")
+
+    browser.open(f"{site.url}/sparql?query=SELECT%20%2A%20%7B%20%3Fs%20%3Fp%20%7D")
+    browser.wait_until("document.querySelector('#problem').textContent.length > 10")
