@@ -74,9 +74,17 @@ class Writer(CatalogueLink):
         # Writes that were done together, with the digests of their contents by value.
         self._written: dict[tuple[str, str, int, str], str] = {}
         self._inspector = NodeInspector(
-            self.settings.node_inspection_interval, self._client, self.send, self.logger, self.wait, former
+            self.settings.node_inspection_interval,
+            self._client,
+            self.send,
+            self.logger,
+            self.wait,
+            former,
+            lambda: acknowledged.catch_up(),
         )
-        self.table(self.output_topics[0], decode=decode_acknowledged, on_change=self._inspector.placement_changed)
+        acknowledged = self.table(
+            self.output_topics[0], decode=decode_acknowledged, on_change=self._inspector.placement_changed
+        )
         self.table(topics.LOSSES, on_change=lambda node, _old, _new: self._inspector.request(node))
         self.follow_ring(on_change=self._read_topics_of)
         self._read_topics_of(self.ring)

@@ -30,6 +30,7 @@ class AcknowledgedGraph(NamedTuple):
         epoch: The epoch of the ring that it was routed by.
         partition: The partition of its placement.
         digest: The digest of its content.
+        by_value: The same with literals by value, if that is another one.
     """
 
     node: str
@@ -39,6 +40,7 @@ class AcknowledgedGraph(NamedTuple):
     epoch: int
     partition: int
     digest: str
+    by_value: str = ""
 
 
 Held = Mapping[str, AcknowledgedGraph]
@@ -50,7 +52,9 @@ def decode_acknowledged(_key: str, value: object) -> AcknowledgedGraph | None:
     row = records.from_text(value, Placement)
     if not row.digest:
         return None
-    return AcknowledgedGraph(row.node, row.graph, row.address, row.version, row.epoch, row.partition, row.digest)
+    return AcknowledgedGraph(
+        row.node, row.graph, row.address, row.version, row.epoch, row.partition, row.digest, row.by_value
+    )
 
 
 class GraphReader(Protocol):
@@ -83,18 +87,21 @@ class NodeComparison:
     Every comparison asks for all graphs, and for the contents of some, in turn. Ten comparisons read all contents.
     Nothing is found at first sight: the node is asked twice, and a graph that was written meanwhile does not count.
 
-    Servers may write a literal or an IRI in a form of their own. Such a graph looks altered even after it was sent again. It is
-    then left alone, until the node shows it in another form.
+    Servers may write a literal or an IRI in a form of their own. A graph whose literals have the values that were sent is
+    right. Any other such graph looks altered even after it was sent again. It is then left alone, until the node shows it in
+    another form.
 
     Args:
         wait: Waits for some seconds.
+        catch_up: Waits until the acknowledgements that Kafka has by now are known.
 
     Attributes:
         repaired: Graphs that an earlier comparison found altered, and the last one right: the repair has worked.
     """
 
-    def __init__(self, wait: Callable[[float], object]) -> None:
+    def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object]) -> None:
         self._wait = wait
+        self._catch_up = catch_up
         self._last_read = ""
         # The form in which a node showed an altered graph, and the digest that it should have had.
         self._reported: dict[str, tuple[str, str]] = {}
@@ -115,6 +122,7 @@ class NodeComparison:
 
         Raises:
             WebError: The node does not answer as it should.
+            CatenaError: Kafka does not tell of acknowledgements in time.
         """
         before = dict(held())
         self.repaired = []
@@ -125,6 +133,8 @@ class NodeComparison:
             lost = _lacking(reader, _unchanged(lost, before, held()))
             again = self._altered(reader, before, sorted(_unchanged(altered, before, held())))
             altered = {graph: found for graph, found in again.items() if altered[graph] == found}
+            if lost or altered:
+                self._catch_up()  # on a busy machine, this link knows of a write only a while after the node has it
             now = held()
             lost, unchanged = _unchanged(lost, before, now), _unchanged(altered, before, now)
             altered = {graph: found for graph, found in altered.items() if graph in unchanged}
@@ -155,33 +165,34 @@ class NodeComparison:
 
         Raises:
             WebError: The node does not answer as it should.
+            CatenaError: Kafka does not tell of acknowledgements in time.
         """
         before = dict(gone())
         present = {graph for batch in _batches(sorted(before), _GRAPHS_A_QUERY) for graph in reader.holds(batch)}
         if not present:
             return []
         self._wait(_SECOND_LOOK)
+        self._catch_up()
         return [
             before[graph] for graph in sorted(_unchanged(present, before, gone())) if former.recognises(graph, reader)
         ]
 
     def _altered(self, reader: GraphReader, held: Held, graphs: Sequence[str]) -> dict[str, str]:
         """Return the digests of altered graphs, by graph."""
-        altered = {}
+        altered: dict[str, str] = {}
         for batch in _batches(graphs, _CONTENTS_A_QUERY):
-            for graph, found in _read(reader, batch).items():
-                if graph not in held:
-                    continue
-                wanted = held[graph].digest
-                if found == wanted:
-                    if self._reported.pop(graph, None) is not None:
-                        self.repaired.append(graph)
-                    self._own_forms.discard(graph)
-                elif self._reported.get(graph) == (wanted, found):
-                    self._own_forms.add(graph)
-                else:
-                    self._own_forms.discard(graph)
-                    altered[graph] = found
+            shown = {graph: found for graph, found in _read(reader, batch).items() if graph in held}
+            odd = {graph: found for graph, found in shown.items() if found != held[graph].digest}
+            for graph in shown.keys() - odd.keys():
+                if self._reported.pop(graph, None) is not None:
+                    self.repaired.append(graph)
+                self._own_forms.discard(graph)
+            unknown = {graph for graph, found in odd.items() if self._reported.get(graph) != (held[graph].digest, found)}
+            values = _read(reader, sorted(unknown), by_value=True)
+            own = {graph for graph in unknown if values.get(graph) == (held[graph].by_value or held[graph].digest)}
+            self._own_forms |= odd.keys() - unknown | own
+            self._own_forms -= unknown - own
+            altered |= {graph: odd[graph] for graph in sorted(unknown - own)}
         return altered
 
 
@@ -189,15 +200,17 @@ def _lacking(reader: GraphReader, graphs: Iterable[str]) -> set[str]:
     return {graph for batch in _batches(sorted(graphs), _GRAPHS_A_QUERY) for graph in set(batch) - reader.holds(batch)}
 
 
-def _read(reader: GraphReader, graphs: Sequence[str]) -> dict[str, str]:
+def _read(reader: GraphReader, graphs: Sequence[str], by_value: bool = False) -> dict[str, str]:
     """Read the digests of graphs, in halves if they are too large together."""
+    if not graphs:
+        return {}
     try:
-        return reader.digests(graphs)
+        return reader.digests(graphs, by_value)
     except UnsafeError:
         if len(graphs) == 1:
             return {}
         half = len(graphs) // 2
-        return {**_read(reader, graphs[:half]), **_read(reader, graphs[half:])}
+        return {**_read(reader, graphs[:half], by_value), **_read(reader, graphs[half:], by_value)}
 
 
 def _unchanged(graphs: Iterable[str], before: Held, now: Held) -> set[str]:

@@ -44,6 +44,7 @@ class NodeInspector:
         logger: Logs losses, alterations, and nodes that cannot be inspected.
         wait: Waits for some seconds; raises ``StoppedError`` when the link stops.
         former: Tells which contents Catena once put there.
+        catch_up: Waits until :meth:`placement_changed` knows all that Kafka has by now.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class NodeInspector:
         logger: LinkLogger,
         wait: Callable[[float], object],
         former: FormerContents,
+        catch_up: Callable[[], object],
     ) -> None:
         self._interval = interval
         self._former = former
+        self._catch_up = catch_up
         self._read = read
         self._send = send
         self._logger = logger
@@ -144,7 +147,7 @@ class NodeInspector:
     def _inspected(self, node: Node) -> _InspectedNode:
         with self._lock:
             if node.id not in self._nodes:
-                self._nodes[node.id] = _InspectedNode(self._wait)
+                self._nodes[node.id] = _InspectedNode(self._wait, self._catch_up)
             return self._nodes[node.id]
 
     def _held_by(self, node: str) -> dict[str, AcknowledgedGraph]:
@@ -204,12 +207,12 @@ class NodeInspector:
 class _InspectedNode:
     """The history of one node's inspections, and the time of the next one."""
 
-    def __init__(self, wait: Callable[[float], object]) -> None:
+    def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object]) -> None:
         self.is_asked_for = False
         self.running: Future[None] | None = None
         self.failures = 0
         self._wait = wait
-        self.comparison = NodeComparison(self._wait_between_looks)
+        self.comparison = NodeComparison(self._wait_between_looks, catch_up)
         self._waited = 0.0
         self._came_up = -1
         self._began = float("-inf")

@@ -27,6 +27,8 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.graphs: dict[str, str] = {}
+        # By digest: the digest of the same content with literals by value, where that is another one.
+        self.by_value: dict[str, str] = {}
         self.problem: Exception | None = None
         self.most_contents = 1000
         self.asked: list[int] = []
@@ -44,7 +46,8 @@ class FakeNode:
     def digests(self, graphs: Iterable[str], by_value: bool = False) -> dict[str, str]:
         if len(list(graphs)) > self.most_contents:
             raise UnsafeError("too large an answer")
-        return {graph: self.graphs[graph] for graph in graphs if graph in self.graphs}
+        found = {graph: self.graphs[graph] for graph in graphs if graph in self.graphs}
+        return {graph: self.by_value.get(digest, digest) for graph, digest in found.items()} if by_value else found
 
 
 class Clock:
@@ -69,8 +72,15 @@ class Inspecting:
         self.stores_puts = True
         self.former = FormerContents()
         self.inspector = NodeInspector(
-            interval, lambda _: self.store, self._send, LinkLogger("Writer"), lambda _: None, self.former
+            interval,
+            lambda _: self.store,
+            self._send,
+            LinkLogger("Writer"),
+            lambda _: None,
+            self.former,
+            lambda: self.catch_up(),
         )
+        self.catch_up: Callable[[], object] = lambda: None
 
     def acknowledge(self, *graphs: str, digest: str = "d", held: bool = True) -> None:
         for graph in graphs:
@@ -165,6 +175,20 @@ class TestLosses:
 
         assert inspecting.inspect()[:2] == (set(), set())
 
+    def test_writes_that_the_link_learns_of_late_are_neither_lost_nor_altered(self, inspecting: Inspecting) -> None:
+        inspecting.acknowledge(*GRAPHS)
+        del inspecting.store.graphs[GRAPHS[3]]
+        inspecting.store.graphs[GRAPHS[4]] = "new"
+
+        def catch_up() -> None:
+            row = AcknowledgedGraph("n", GRAPHS[3], "0xa", 1, 1, 2, "d")
+            inspecting.inspector.placement_changed("", row, None)
+            inspecting.acknowledge(GRAPHS[4], digest="new")
+
+        inspecting.catch_up = catch_up
+
+        assert inspecting.inspect()[:2] == (set(), set())
+
     @pytest.mark.parametrize("problem", [WebError("status 503"), UnsafeError("too large"), ZeroDivisionError("odd")])
     def test_node_that_cannot_say_has_lost_nothing_and_the_reason_is_published(
         self, inspecting: Inspecting, problem: Exception
@@ -235,6 +259,27 @@ class TestContents:
 
         assert [altered for _, altered, _ in rounds] == [{GRAPHS[0]}, set(), set(), set(), set()]
         assert [said.own_form for *_, said in rounds] == [0, 1, 1, 1, 1]
+
+    @pytest.mark.parametrize(
+        ("sent", "sent_by_value", "shown"), [("0.50", "0.5", "0.5"), ("0.5", "", "0.50"), ("0.50", "0.5", "0.500")]
+    )
+    def test_literals_that_have_the_values_that_were_sent_are_right_at_first_sight(
+        self, inspecting: Inspecting, sent: str, sent_by_value: str, shown: str
+    ) -> None:
+        inspecting.acknowledge(*GRAPHS)
+        inspecting.store.by_value = dict.fromkeys(["0.50", "0.500"], "0.5")
+        row = AcknowledgedGraph("n", GRAPHS[0], "0xa", 1, 1, 2, sent, sent_by_value)
+        inspecting.inspector.placement_changed("", None, row)
+        inspecting.store.graphs[GRAPHS[0]] = shown
+
+        rounds = [inspecting.inspect() for _ in range(3)]
+
+        assert [(lost, altered) for lost, altered, _ in rounds] == [(set(), set())] * 3
+        assert [said.own_form for *_, said in rounds] == [1, 1, 1]
+
+        inspecting.store.graphs[GRAPHS[0]] = "0.7"
+
+        assert inspecting.inspect()[1] == {GRAPHS[0]}
 
     def test_edit_of_such_a_graph_is_found_all_the_same(self, inspecting: Inspecting) -> None:
         inspecting.repairs = False
@@ -510,6 +555,7 @@ class TestTime:
             LinkLogger("Writer"),
             lambda _: None,
             FormerContents(),
+            lambda: None,
         )
         try:
             inspector.inspect([hang, inspecting.node])
@@ -520,11 +566,11 @@ class TestTime:
 
 
 def test_row_of_a_graph_that_is_refused_or_unknown_is_left_out() -> None:
-    placement = Placement("n", GRAPHS[0], "0xa", 3, 4, 5, "d")
+    placement = Placement("n", GRAPHS[0], "0xa", 3, 4, 5, "d", by_value="v")
     unknown = Placement("n", GRAPHS[0], "0xa", 3, 4, 5, "", "refused")
     key = placement_key("n", GRAPHS[0])
 
     assert decode_acknowledged(key, records.to_text(placement)) == AcknowledgedGraph(
-        "n", GRAPHS[0], "0xa", 3, 4, 5, "d"
+        "n", GRAPHS[0], "0xa", 3, 4, 5, "d", "v"
     )
     assert decode_acknowledged(key, records.to_text(unknown)) is None
