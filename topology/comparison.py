@@ -187,7 +187,9 @@ class NodeComparison:
                 if self._reported.pop(graph, None) is not None:
                     self.repaired.append(graph)
                 self._own_forms.discard(graph)
-            unknown = {graph for graph, found in odd.items() if self._reported.get(graph) != (held[graph].digest, found)}
+            unknown = {
+                graph for graph, found in odd.items() if self._reported.get(graph) != (held[graph].digest, found)
+            }
             values = _read(reader, sorted(unknown), by_value=True)
             own = {graph for graph in unknown if values.get(graph) == (held[graph].by_value or held[graph].digest)}
             self._own_forms |= odd.keys() - unknown | own
