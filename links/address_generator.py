@@ -12,7 +12,7 @@ from catena_core import Electron
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink, now_in_milliseconds
 from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.ledger import Ledger
+from topology.clients.ledger import Ledger, same_address
 from topology.records import AddressEvent
 
 # The least time-out of a listing, in seconds; a longer OFFERING_FETCH_INTERVAL raises it.
@@ -22,8 +22,9 @@ _LEDGER_TIMEOUT = 10.0
 # have the partitions of one that was paused.
 _LISTING_HOLDS = 10.0
 
-# A sudden loss of nearly everything is believed after so many looks.
+# A sudden loss of nearly everything is believed after so many looks; one of few addresses, after the first.
 _MOST_LOOKS = 10
+_FEW = 0.05
 
 
 class AddressGenerator(CatalogueLink):
@@ -50,8 +51,9 @@ class AddressGenerator(CatalogueLink):
         self._partitions = self.partition_count(self._topic)
         self._known: dict[int, dict[str, AddressEvent]] = {}
         self._complete: set[int] = set()
-        self._doubted: set[str] | None = None
-        self._doubted_at = self._doubtful_looks = 0
+        # By address, the number of listings in a row that lack it.
+        self._missed: dict[str, int] = {}
+        self._missed_at = 0
         self._listed_before = 0
         self._junk = 0
         self._events = self.table(self._topic, decode=lambda _address, value: records.from_text(value, AddressEvent))
@@ -116,6 +118,7 @@ class AddressGenerator(CatalogueLink):
             asked_at: When it was requested, in milliseconds since the Unix epoch; it says nothing of later events.
         """
         now = now_in_milliseconds()
+        listed = self._spelled_as_before(listed)
         events: list[tuple[str, AddressEvent]] = []
         for address, rank in self._ranked(listed):
             partition = self._partition(address)
@@ -140,6 +143,13 @@ class AddressGenerator(CatalogueLink):
             )
             self.logger.log(f"{len(listed)} offerings on the ledger; emitted {counts}")
 
+    def _spelled_as_before(self, listed: list[str]) -> list[str]:
+        """Return the addresses in the spelling that is known, though the ledger may write them in other letters now."""
+        known = {
+            same_address(address): address for address, event in self._events.copy().items() if event.kind != "delisted"
+        }
+        return [known.get(same_address(address), address) for address in listed]
+
     def _ranked(self, listed: list[str]) -> Iterator[tuple[str, int]]:
         """Give each address its rank in the listing.
 
@@ -153,37 +163,45 @@ class AddressGenerator(CatalogueLink):
             yield address, rank
 
     def _gone(self, listed: set[str], asked_at: int) -> set[str]:
-        """Return the addresses that the listing has lost."""
+        """Return the addresses that so many listings in a row lack that they are believed."""
         standing = {
             address
             for partition in self._complete
             for address, event in self._known[partition].items()
             if event.kind != "delisted" and event.at <= asked_at
         }
-        gone = standing - listed
+        missing = standing - listed
+        is_shrunk = 5 * len(listed) < 3 * self._listed_before
         # A ledger with a bad moment must not empty the catalogue, however small. Half a listing may lack less than half of this
         # instance's share.
-        is_doubtful = 2 * len(gone) >= len(standing) or 5 * len(listed) < 3 * self._listed_before
-        if gone and is_doubtful and not self._is_confirmed(gone, standing, asked_at):
-            return set()
-        self._doubted, self._listed_before = None, len(listed)
-        return gone
-
-    def _is_confirmed(self, gone: set[str], standing: set[str], asked_at: int) -> bool:
-        """Count the looks that find the same sudden loss, and tell whether they are enough."""
-        needed = _looks_to_believe(len(gone), len(standing))
-        if self._doubted is None or not gone <= self._doubted:
+        if is_shrunk or 2 * len(missing) >= len(standing):
+            needed = _looks_to_believe(len(missing), len(standing))
+        else:
+            needed = 2 if len(missing) > max(1, _FEW * len(standing)) else 1
+        was_doubtful = bool(self._missed)
+        self._count_looks(missing, asked_at)
+        gone = {address for address in missing if self._missed[address] >= needed}
+        if len(gone) == len(missing) or not is_shrunk:
+            self._listed_before = len(listed)
+        if len(gone) < len(missing) and not was_doubtful:
             self.logger.log(
-                f"{len(gone)} of {len(standing)} offerings are gone from the listing at once; "
+                f"{len(missing)} of {len(standing)} offerings are gone from the listing at once; "
                 f"they are removed if {needed} listings in a row say the same",
                 level="warning",
             )
-            self._doubtful_looks = 0
-        elif asked_at - self._doubted_at < 500 * self.settings.offering_fetch_interval:
-            return False  # after a slow answer the next look follows at once
-        self._doubted, self._doubted_at = gone, asked_at
-        self._doubtful_looks += 1
-        return self._doubtful_looks >= needed
+        for address in gone:
+            del self._missed[address]
+        return gone
+
+    def _count_looks(self, missing: set[str], asked_at: int) -> None:
+        """Count the listings in a row that lack each address."""
+        # After a slow answer the next look follows at once, and says nothing new.
+        is_look = asked_at - self._missed_at >= 500 * self.settings.offering_fetch_interval
+        self._missed = {
+            address: self._missed[address] + is_look if address in self._missed else 1 for address in missing
+        }
+        if is_look:
+            self._missed_at = asked_at
 
     def _partition(self, address: str) -> int:
         return topics.address_partition(address, self._partitions)

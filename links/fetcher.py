@@ -215,7 +215,11 @@ class Fetcher(CatalogueLink):
                 headers["If-None-Match"] = status.etag
             if status.last_modified:
                 headers["If-Modified-Since"] = status.last_modified
-        response = self._web.request("GET", followed.entry.description_uri, headers=headers, timeout=timeout)
+        try:
+            response = self._web.request("GET", followed.entry.description_uri, headers=headers, timeout=timeout)
+        except UnsafeError:  # the provider is at fault, and this side is not cut off
+            self._outcomes.last_answer = self._now()
+            raise
         self._outcomes.last_answer = self._now()
         if response.status == 304 and len(headers) == 1:
             raise DescriptionMissingError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urljoin
@@ -9,7 +11,7 @@ from urllib.parse import quote, urljoin
 import msgspec
 
 from catena_core.text import bounded
-from topology.clients.http import Response, UnsafeError, WebClient, WebError
+from topology.clients.http import Response, UnsafeError, WebClient, WebError, shown_url
 from topology.json_errors import NOT_JSON
 
 _LONGEST_ADDRESS = 256
@@ -17,6 +19,7 @@ _LONGEST_URI = 4096
 # Strangers write the names and owners, which stand in every record and page.
 _LONGEST_NAME = 500
 _JSON = {"Accept": "application/json"}
+_EVM_ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.IGNORECASE)
 
 Answer = TypeVar("Answer")
 
@@ -48,10 +51,6 @@ class Listing(NamedTuple):
 
     addresses: list[str]
     junk: int = 0
-
-
-class _AddressList(msgspec.Struct):
-    addresses: list[Any]
 
 
 class _Entry(msgspec.Struct, rename="camel"):
@@ -96,11 +95,14 @@ class Ledger:
         """
         url = f"{self._base_url}/offerings"
         response = self._web.request("GET", url, headers=_JSON)
-        found = _read(response, _AddressList).addresses
-        addresses = [one for one in found if isinstance(one, str) and 0 < len(one) <= _LONGEST_ADDRESS]
+        found = _read_entries(response)
+        addresses = [one for one in found if _is_address(one)]
         if found and not addresses:  # an empty listing would remove every offering
             raise WebError(f"{url} answers with something else than expected: no entry of its listing is an address")
-        return Listing(list(dict.fromkeys(addresses)), len(found) - len(addresses))
+        once: dict[str, str] = {}
+        for address in addresses:
+            once.setdefault(same_address(address), address)
+        return Listing(list(once.values()), len(found) - len(addresses))
 
     def entry(self, address: str, timeout: float | None = None) -> LedgerEntry:
         """Return the entry of one address.
@@ -126,7 +128,7 @@ class Ledger:
             if len(uri) > _LONGEST_URI:
                 raise ValueError(f"it has more than {_LONGEST_URI} characters")
         except ValueError as error:
-            raise UnsafeError(f"{entry.description_uri[:200]!r} is not an address: {error}") from error
+            raise UnsafeError(f"{shown_url(entry.description_uri)!r} is not an address: {error}") from error
         return LedgerEntry(
             uri,
             entry.description_hash or entry.returned_hash or "",
@@ -135,12 +137,43 @@ class Ledger:
         )
 
 
+def same_address(address: str) -> str:
+    """Return a text that is the same for all spellings of an address.
+
+    The case of letters in an EVM address is a checksum alone (EIP-55, https://eips.ethereum.org/EIPS/eip-55).
+    """
+    return address.lower() if _EVM_ADDRESS.fullmatch(address) else address
+
+
+def _is_address(entry: Any) -> bool:
+    if not isinstance(entry, str) or not 0 < len(entry) <= _LONGEST_ADDRESS:
+        return False
+    is_shown = entry.isprintable() and " " not in entry and "\N{REPLACEMENT CHARACTER}" not in entry
+    return is_shown and entry.strip(".") != ""  # the paths of URLs leave out "." and ".."
+
+
+def _read_entries(response: Response) -> list[Any]:
+    """Read the entries of a listing.
+
+    The reader of the standard library takes texts and numbers that stricter ones refuse, so a bad entry costs itself alone.
+    """
+    _check_status(response)
+    try:
+        text = response.body.decode("utf-8-sig", "replace")
+        found = json.loads(text, strict=False, parse_int=float)["addresses"]
+        if not isinstance(found, list):
+            raise ValueError(f"its addresses are no array but {str(found)[:100]!r}")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise WebError(f"{response.url} answers with something else than expected: {error!r}") from error
+    return found
+
+
 def _reason_of(response: Response) -> str | None:
     """Return the reason that a DLT-Booth gives where the ledger has no entry: 500, ``text/html``, ``{"error": …}``.
 
     It says the same of every error of the ledger.
     """
-    if response.status != 500 or not response.headers.get("content-type", "").startswith("text/html"):
+    if response.status != 500 or not response.headers.get("content-type", "").lower().startswith("text/html"):
         return None
     try:
         return bounded(msgspec.json.decode(response.body, type=_Refusal).error, _LONGEST_NAME)
@@ -148,9 +181,13 @@ def _reason_of(response: Response) -> str | None:
         return None
 
 
-def _read(response: Response, kind: type[Answer]) -> Answer:
+def _check_status(response: Response) -> None:
     if response.status != 200:
         raise WebError(f"{response.url} answers with status {response.status}")
+
+
+def _read(response: Response, kind: type[Answer]) -> Answer:
+    _check_status(response)
     try:
         return msgspec.json.decode(response.body, type=kind)
     except NOT_JSON as error:

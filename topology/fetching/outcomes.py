@@ -15,16 +15,18 @@ from catena_core.text import printable
 from catena_core.wire.message import Message
 from topology import records
 from topology.catalogue_link import CatalogueLink
-from topology.clients.http import Response, shown_url
+from topology.clients.http import Response, UnsafeError, shown_url
 from topology.fetching.advice import fresh_for
 from topology.fetching.emitted import LONGEST_VALIDATOR, EmittedOfferings
 from topology.fetching.followed import Followed, FollowedAddresses
 from topology.fetching.queue import LEDGER_HOST, Fetch
+from topology.rdf.json_ld import NoDescriptionError
 from topology.records import AddressState, AddressStatus, HashCheck
 
 # The first pause after a failure, in seconds; it doubles, up to the refresh interval, and varies so that hosts are not asked
 # for all of their offerings at once.
 _FIRST_PAUSE = 2.0
+_MOST_FAILURES = 30
 _FAILURES_BEFORE_LETTER = 4
 
 # The longest time for which a description may be fresh, in refresh intervals.
@@ -127,17 +129,24 @@ class Outcomes:
         check: HashCheck = "",
         response: Response | None = None,
     ) -> None:
-        """Record that a description cannot be used: in the dead letters, unless the same one stands there already."""
+        """Record that a description cannot be used: in the dead letters, unless the same one stands there already.
+
+        An offering whose provider serves something else than a description in its place is withdrawn in time.
+        """
         now, before, judged = self._now(), followed.status, followed.judged(self._reader)
         again = before is not None and before.rejected and (before.content, before.judged) == (content, judged)
         again = again and not fetch.afresh
         failures = before.failures + 1 if before is not None and again else 1
         refresh = self._link.settings.offering_refresh_interval
+        is_taken_down = isinstance(error, (NoDescriptionError, UnsafeError)) and (
+            self._emitted.known(fetch.address) is not None or (before is not None and before.state == "gone")
+        )
+        next_try: dict[str, Any] = {"next_try": now + self._growing_pause(failures - 1)} if is_taken_down else {}
         with self._followed.lock:
             if not self._followed.is_current(fetch, followed):
                 return
             followed.fetch = None
-            self._put_failure(
+            status = self._put_failure(
                 fetch,
                 followed,
                 error,
@@ -148,8 +157,11 @@ class Outcomes:
                 hash_check=check,
                 content=content,
                 judged=judged,
+                **next_try,
                 **_validators(response, before if again else None),
             )
+            if status.next_try:
+                self._plan(fetch.address, followed, status.next_try)
             if not again:
                 self._bury(fetch, followed, error, 1)
 
@@ -165,20 +177,24 @@ class Outcomes:
             pause: The seconds that the provider asks for.
             gone: Whether it says that the description is gone for good.
         """
-        refresh = self._link.settings.offering_refresh_interval
-        growing = refresh if gone else _FIRST_PAUSE * 2.0 ** min(fetch.failures, 30) * random.uniform(0.75, 1.25)
+        growing = self._growing_pause(_MOST_FAILURES if gone else fetch.failures)
         with self._followed.lock:
             if not self._followed.is_current(fetch, followed):
                 return
             before = followed.status
             kept = {} if before is None else {name: getattr(before, name) for name in _KEPT_OVER_FAILURES}
-            next_try = self._now() + int(1000 * max(pause, min(growing, refresh)))
+            next_try = self._now() + max(int(1000 * pause), growing)
             status = self._put_failure(
                 fetch, followed, error, pause, gone, failures=fetch.failures + 1, next_try=next_try, **kept
             )
             self._plan(fetch.address, followed, status.next_try)
             if status.failures == _FAILURES_BEFORE_LETTER:
                 self._bury(fetch, followed, error, status.failures)
+
+    def _growing_pause(self, failures: int) -> int:
+        """Return the milliseconds until the next try, after so many failures before this one."""
+        seconds = _FIRST_PAUSE * 2.0 ** min(failures, _MOST_FAILURES) * random.uniform(0.75, 1.25)
+        return int(1000 * min(seconds, self._link.settings.offering_refresh_interval))
 
     def _put_failure(
         self, fetch: Fetch, followed: Followed, error: Exception, pause: float = 0.0, gone: bool = False, **changes: Any

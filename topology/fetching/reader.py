@@ -65,7 +65,7 @@ class DescriptionReader:
         """Compare a description, as its provider serves it, with the SHA-256 that the ledger has of it."""
         if not entry.description_hash or self._check == "off":
             return ""
-        return "same" if _sha256(body) == entry.description_hash.strip().lower() else "differs"
+        return "same" if _sha256(body) == entry.description_hash.strip().lower().removeprefix("0x") else "differs"
 
     def _complain_of_hash(self, address: str, entry: LedgerEntry, body: bytes) -> None:
         """Warn of a description that is another one than the ledger says.

@@ -8,6 +8,7 @@ of ``urn:x-arq:DefaultGraph`` replaces the default graph of an Apache Jena serve
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pyoxigraph as ox
 
@@ -17,7 +18,7 @@ from catena_core.errors import RejectedError
 _MOST_BYTES = 2000
 _SHAPES = {
     # RFC 3986, section 3, with the characters of RFC 3987; no user, whose password each node would publish.
-    "http": re.compile(r"https?://(?:[^/?#@\[\]]+|\[[0-9A-Fa-f:.]+\](?::\d*)?)(?:[/?#].*)?"),
+    "http": re.compile(r"https?://(?:[^/?#@\[\]:]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?(?:[/?#].*)?"),
     # RFC 8141, section 2. Names that begin with X- are experimental (section 5.1), and stores use them for graphs of their own.
     "urn": re.compile(r"urn:(?![Xx]-)[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:[^/?#][^?#]*(?:\?[+=][^#]+)?(?:#.*)?"),
     # Decentralized Identifiers 1.0, sections 3.1 and 3.2.
@@ -25,12 +26,19 @@ _SHAPES = {
 }
 _SHAPES["https"] = _SHAPES["http"]
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# A scheme and a host, and what may follow a host without naming another one.
+_HOST = re.compile(r"https?(://[^/?#:]*?)\.?(?::0*(?:80|443)?)?(?=[/?#]|$)")
 _DOT_SEGMENT = re.compile(r"(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|$)", re.I)
 # The beginnings of the names by which stores call their own graphs, in lower case; http for https, too.
 _RESERVED = {
     "urn:x-": "Apache Jena and TopBraid",
     "urn:jena:": "Apache Jena",
     "urn:dydra:": "Dydra",
+    "urn:rdf4j:": "RDF4J and GraphDB",
+    "urn:sesame:": "RDF4J and GraphDB",
+    "urn:virtuoso:": "Virtuoso",
+    "http://jena.apache.org/": "Apache Jena",
+    "http://jena.hpl.hp.com/": "Apache Jena",
     "http://rdf4j.org/schema/": "RDF4J and GraphDB",
     "http://www.openrdf.org/schema/": "RDF4J and GraphDB",
     "http://www.ontotext.com/": "GraphDB",
@@ -67,7 +75,7 @@ def check_graph_name(iri: str) -> None:
 def _fault(iri: str) -> str:
     if len(iri.encode("utf-8", "surrogatepass")) > _MOST_BYTES:
         return f"it has more than {_MOST_BYTES} bytes"
-    known = re.sub("^https:", "http:", iri.lower())
+    known = _HOST.sub(r"http\1", unquote(iri).lower(), count=1)  # one text for all that may be taken for the same
     for beginning, store in _RESERVED.items():
         if known.startswith(beginning):
             return f"{store} may call a graph of its own so; choose an IRI of your own"

@@ -24,6 +24,10 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"[{]}"))
 
 
+class NoDescriptionError(RejectedError):
+    """A document describes no offering at all, as a page that a provider shows in the place of one."""
+
+
 def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> Statements:
     """Read a JSON-LD document.
 
@@ -35,6 +39,7 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> S
         contexts: The known contexts by URL; no context is ever fetched.
 
     Raises:
+        NoDescriptionError: The document is not JSON.
         RejectedError: The document is not JSON-LD, refers to a context that is not at hand, or exceeds a bound: of its depth,
             of its contexts' number, size and effect, or of its statements.
     """
@@ -48,7 +53,7 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> S
     except RecursionError as error:
         raise RejectedError("the description nests its contexts and terms too deep: flatten them") from error
     except NOT_JSON as error:
-        raise RejectedError(f"the description is not JSON in UTF-8: {error}") from error
+        raise NoDescriptionError(f"the description is not JSON in UTF-8: {error}") from error
     except OverflowError as error:
         raise RejectedError("the description has a number that no double holds") from error
     except ContextNotAtHandError as error:

@@ -23,7 +23,7 @@ from catena_core.errors import RejectedError
 from federation import skolem
 from topology.rdf.graph_name import check_graph_name
 from topology.rdf.iri import may_have_risks, risk_of
-from topology.rdf.json_ld import read_json_ld
+from topology.rdf.json_ld import NoDescriptionError, read_json_ld
 from topology.rdf.statements import DEFAULT_GRAPH
 
 Row = tuple[str, str, str]
@@ -77,6 +77,7 @@ def read_description(document: bytes, source: str, contexts: Mapping[str, Any] |
         contexts: The known JSON-LD contexts by URL; no context is ever fetched.
 
     Raises:
+        NoDescriptionError: The document is not JSON, or describes no offering.
         RejectedError: The document is not JSON-LD, refers to an unknown context, does not describe exactly one offering, or
             would take too long to canonicalise. Or the offering's IRI must not name a graph.
     """
@@ -84,7 +85,11 @@ def read_description(document: bytes, source: str, contexts: Mapping[str, Any] |
     rows = [row[:3] for row in read.rows if row[3] == DEFAULT_GRAPH]
     offerings = {row[0] for row in rows if row[1:] == _IS_OFFERING}
     if len(offerings) != 1:
-        raise RejectedError(f"the description holds {len(offerings)} resources of type {_OFFERING}, not exactly one")
+        problem = f"the description holds {len(offerings)} resources of type {_OFFERING}, not exactly one"
+        if offerings:
+            raise RejectedError(problem)
+        left_out = f"; statements left out: {'; '.join(read.reasons)}" if read.dropped else ""
+        raise NoDescriptionError(problem + left_out)
     (offering,) = offerings
     if offering.startswith("_:"):
         raise RejectedError("the offering has no IRI: give it an @id")

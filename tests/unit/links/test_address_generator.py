@@ -286,7 +286,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize(
         ("before", "left", "looks"),
-        [(1, 0, 2), (2, 1, 2), (8, 0, 8), (30, 0, 10), (30, 5, 6), (40, 20, 2), (40, 10, 4)],
+        [(1, 0, 2), (2, 1, 2), (8, 0, 8), (30, 0, 10), (30, 5, 6), (40, 30, 2), (40, 20, 2), (40, 10, 4), (8, 6, 2)],
     )
     def test_a_sudden_loss_is_believed_after_the_more_looks_the_larger_it_is(
         self, ledger: OddServer, before: int, left: int, looks: int
@@ -324,6 +324,15 @@ class TestTrouble:
         assert [one for one in caplog.messages if "no addresses" in one] == [
             "4 entries of the ledger's listing are no addresses; they are left out"
         ]
+
+    def test_an_address_in_other_letters_is_the_one_that_is_known(self, ledger: OddServer) -> None:
+        known, other = "0x52908400098527886E0F7030069857D2E4169EE7", "0xde709f2102306220921060314715629080e2fb77"
+        instance = Instance()
+        instance.driver.put(topics.ADDRESSES, known, records.to_text(listed(known)[known]), partition_of(known))
+        instance.replay(listed(known))
+        lists(ledger, known.lower(), other, other.upper().replace("X", "x"))
+
+        assert instance.look() == {other: "listed"}
 
     def test_half_a_listing_is_doubted_though_less_than_half_of_the_share_is_gone(self, ledger: OddServer) -> None:
         """One instance may own a part of the addresses that the other half of the listing happens to spare."""
@@ -363,13 +372,22 @@ class TestTrouble:
 
         assert instance.look() == {}, "it is the first time again"
 
+    def test_losses_that_follow_each_other_are_each_believed_at_their_second_look(self, ledger: OddServer) -> None:
+        instance = Instance().replay(listed(*names(40)))
+        looks = []
+        for first in (4, 8, 12, 16):
+            lists(ledger, *names(40)[first:])
+            looks.append(instance.look())
+
+        assert [sorted(look) for look in looks] == [[], names(4), names(8)[4:], names(12)[8:]]
+
     def test_what_is_new_is_told_even_with_a_sudden_loss(self, ledger: OddServer) -> None:
         instance = Instance().replay(listed(*names(30)))
         lists(ledger, "new")
 
         assert instance.look() == {"new": "listed"}
 
-    @pytest.mark.parametrize(("before", "left"), [(3, 2), (30, 16)])
+    @pytest.mark.parametrize(("before", "left"), [(3, 2), (40, 38)])
     def test_a_smaller_loss_is_believed_at_once(self, ledger: OddServer, before: int, left: int) -> None:
         instance = Instance().replay(listed(*names(before)))
         lists(ledger, *names(left))

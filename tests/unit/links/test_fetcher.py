@@ -156,11 +156,13 @@ class TestHash:
     def warnings(self, caplog: pytest.LogCaptureFixture) -> list[str]:
         return [one for one in caplog.messages if "has the hash" in one]
 
-    @pytest.mark.parametrize("field", ["descriptionHash", "description_hash"])
+    @pytest.mark.parametrize(
+        ("field", "prefix"), [("descriptionHash", ""), ("description_hash", ""), ("description_hash", "0x")]
+    )
     def test_the_right_one_passes(
-        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture, field: str
+        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture, field: str, prefix: str
     ) -> None:
-        ledger.has("a", document(ONE), **{field: hashlib.sha256(document(ONE)).hexdigest().upper()})
+        ledger.has("a", document(ONE), **{field: prefix + hashlib.sha256(document(ONE)).hexdigest().upper()})
 
         assert len(fetch(driver)) == 1
         assert not self.warnings(caplog)
@@ -665,6 +667,35 @@ class TestAgain:
         assert [one.value for one in withdrawn] == [None]
         assert failure_of(driver).state == "gone"
         assert driver._link.now() - self.NOW == pytest.approx(100, abs=1)
+
+    @pytest.mark.parametrize("place", ["page", "empty", "error", "redirect", "circle", "large"])
+    def test_a_page_in_the_place_of_a_description_is_stale_at_once_and_withdrawn_in_time(
+        self, driver: LinkDriver, ledger: Ledger, place: str
+    ) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        path = "/descriptions/a"
+        ledger.server.answers["/login"] = saying(b"<html>log in", Content_Type="text/html")
+        ledger.server.answers[path] = {
+            "page": saying(b"<html>gone", Content_Type="text/html"),
+            "empty": saying(b""),
+            "error": saying_json({"error": "not found"}),
+            "redirect": saying(b"", 302, Location="/login"),
+            "circle": saying(b"", 302, Location=path),
+            "large": saying(b" " * 20_000_000),
+        }[place]
+
+        assert fetch(driver, kind="refresh") == []
+        assert failure_of(driver).state == "stale"
+        withdrawn = []
+        for _ in range(10):
+            withdrawn = self.later(driver, self.pause(driver) + 0.001)
+            if withdrawn:
+                break
+        assert [one.value for one in withdrawn] == [None]
+        assert driver._link.now() - self.NOW == pytest.approx(100, abs=1)
+        ledger.has("a", document(ONE))
+        assert [one.value is None for one in fetch(driver)] == [False]
 
     def test_nothing_is_withdrawn_while_no_provider_answers_at_all(self, driver: LinkDriver, ledger: Ledger) -> None:
         ledger.has("a", document(ONE), descriptionUri=f"http://127.0.0.1:{closed_port()}/a")

@@ -51,6 +51,36 @@ def test_entries_that_are_no_addresses_are_left_out_and_counted(server: OddServe
     assert ledger.addresses() == (["x" * 256], 6)
 
 
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"1e999",
+        b"-" + b"9" * 5000,
+        rb'"\ud800"',
+        b'"\xff"',
+        b'"a\nb"',
+        rb'"a\u0000b"',
+        b'" "',
+        b'".."',
+        b"NaN",
+        b"[" * 50 + b"]" * 50,
+    ],
+)
+def test_an_entry_that_stricter_readers_refuse_costs_itself_alone(
+    server: OddServer, ledger: Ledger, junk: bytes
+) -> None:
+    server.answers["/api/offerings"] = saying(b'{"addresses": ["a", ' + junk + b', "b"]}')
+
+    assert ledger.addresses() == (["a", "b"], 1)
+
+
+def test_an_address_listed_in_other_letters_counts_once(server: OddServer, ledger: Ledger) -> None:
+    first, other = "0x52908400098527886E0F7030069857D2E4169EE7", "0xde709f2102306220921060314715629080e2fb77"
+    lists(server, {"addresses": [first, other, first.lower(), "Ab", "aB"]})
+
+    assert ledger.addresses() == ([first, other, "Ab", "aB"], 0)
+
+
 @pytest.mark.parametrize("field", ["descriptionHash", "description_hash"])
 def test_a_hash_is_read_by_both_names_of_its_field(server: OddServer, ledger: Ledger, field: str) -> None:
     entry = {name: value for name, value in WHOLE.items() if name != "descriptionHash"}

@@ -49,6 +49,11 @@ def test_check_graph_name_accepts_iris_of_registered_shape(iri: str) -> None:
         "http://marklogic.com/semantics#default-graph",
         "http://aws.amazon.com/neptune/vocab/v01/DefaultNamedGraph",
         "http://franz.com/ns/default",
+        "http://www.openrdf.org:80/schema/sesame#nil",
+        "https://rdf4j.org./schema/rdf4j#nil",
+        "http://rdf4j.org/%73chema/rdf4j#nil",
+        "http://rdf4j.org/schema%2Frdf4j",
+        "http://jena.apache.org/ARQ#DefaultGraph",
     ],
 )
 def test_check_graph_name_of_a_stores_own_graph_is_refused_with_the_name(iri: str) -> None:
@@ -70,6 +75,8 @@ def test_check_graph_name_of_a_stores_own_graph_is_refused_with_the_name(iri: st
         "",
         "http:///path",
         "http://",
+        "http://:80/offering",
+        "http://provider.example:port/offering",
         "http:provider.example",
         "http://user:password@provider.example/1",
         "https://provider.example/a/../private",

@@ -158,6 +158,9 @@ class TestWhatIsNoDescription:
     def test_no_offering(self, document: Any) -> None:
         assert "holds 0 resources" in refusal(document)
 
+    def test_an_offering_whose_iri_is_malformed_is_refused_with_the_reason(self) -> None:
+        assert "'urn:example:a b' is not an absolute IRI" in refusal(offering(**{"@id": "urn:example:a b"}))
+
     def test_two_offerings(self) -> None:
         assert "holds 2 resources" in refusal([offering(), offering(**{"@id": "urn:example:other"})])
 
