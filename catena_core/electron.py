@@ -48,16 +48,19 @@ def header_pairs(
     """
     try:
         items = headers.items() if isinstance(headers, Mapping) else headers
-        pairs = [
-            (str(name), data if data is None or isinstance(data, bytes) else str(data).encode("utf-8", "replace"))
-            for name, data in items
-        ]
+        pairs = [(name.decode() if isinstance(name, bytes) else str(name), _header_bytes(data)) for name, data in items]
         for name, _ in pairs:
             if "\0" in name.encode().decode():
                 raise ValueError(f"{name!r} holds a null character")
     except (TypeError, ValueError) as error:
         raise CodecError(f"headers are names in Unicode, each with text, bytes or None: {error}") from error
     return pairs
+
+
+def _header_bytes(data: Any) -> bytes | None:
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    return None if data is None else str(data).encode("utf-8", "replace")
 
 
 class Electron(msgspec.Struct):

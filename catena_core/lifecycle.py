@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
@@ -26,6 +26,7 @@ from catena_core.definition import LinkDefinition
 from catena_core.die_with_parent import on_parent_death
 from catena_core.errors import CatenaError, StoppedError, UsageError, described
 from catena_core.kafka.connect import wait_for_broker
+from catena_core.mistakes import check_has_run, run_plain
 from catena_core.monitoring import logs
 from catena_core.monitoring.failures import FailuresInARow
 from catena_core.monitoring.health import Health
@@ -35,6 +36,9 @@ from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 from catena_core.stores.link_stores import LinkStores
 from catena_core.transforming.results import positional
+
+if TYPE_CHECKING:
+    from catena_core.link import Link
 
 # Seconds before a generator that raised is called again.
 _AFTER_ERROR = 1.0
@@ -173,7 +177,7 @@ class Lifecycle:
         self._runtime = runtime
         if setup_kwargs is not None:
             self._setup_kwargs = setup_kwargs
-        self._link.setup(**self._setup_kwargs)
+        run_plain(self._link.setup, **self._setup_kwargs)
         self.definition.check_unread()
 
     def failed(self, error: BaseException) -> None:
@@ -255,11 +259,11 @@ class Lifecycle:
             if level is not None:
                 self._link.logger.log(f"new loop iteration ({name})", level=level)
             try:
-                target(*positional(args), **(kwargs or {}))
+                run_plain(target, *positional(args), **(kwargs or {}))
                 failures.succeeded()
             except StoppedError:
                 pass
-            except SystemExit:
+            except (SystemExit, UsageError):
                 raise
             except BaseException as error:
                 failures.failed(error)
@@ -303,7 +307,7 @@ class Lifecycle:
             for thread in self._waited_for:
                 thread.join(max(0.0, deadline - time.monotonic()))
             try:
-                link.finish()
+                run_plain(link.finish)
             except SystemExit as error:
                 self.failed(error)
             except BaseException as error:
@@ -368,9 +372,7 @@ class Lifecycle:
         while not self.stop.is_set():
             failures.began()
             try:
-                generated: object = self._link.generator()
-                for value in generated if isinstance(generated, Generator) else ():
-                    self._link.send(value)
+                generate(self._link)
                 failures.succeeded()
             except (UsageError, SystemExit) as error:
                 self.failed(error)
@@ -397,6 +399,16 @@ class Lifecycle:
         for number in numbers:
             signal.signal(number, on_signal)
         children.signals_taken(numbers)
+
+
+def generate(link: Link) -> None:
+    """Call the generator of a link once, and send what it yields."""
+    generated = link.generator()
+    if isinstance(generated, Iterator):
+        for value in generated:
+            link.send(value)
+    else:
+        check_has_run(link.generator, generated)
 
 
 def unique_name() -> str:

@@ -334,6 +334,8 @@ class Link:
             topic: The topic; all its partitions are read by every instance.
             content: ``decode``, ``accept`` and ``on_change`` of :class:`~catena_core.table.TableContent`.
         """
+        for function in content.values():
+            check_plain(function, "table")
         self._catena.definition.tables.add(topic)
         return self._catena.runtime.table(topic, **content)
 
@@ -406,6 +408,7 @@ class Link:
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
+        check_plain(target, "launch_process")
         context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else None)
         process = context.Process(target=target, args=positional(args), kwargs=dict(kwargs or {}), daemon=True)
         process.start()

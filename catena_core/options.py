@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from catena_core.errors import UsageError
+from catena_core.mistakes import suggestion
 from catena_core.monitoring.logs import LEVELS
 from catena_core.text import conceal, is_secret, password_of
 from catena_core.topics import is_topic
@@ -221,7 +222,8 @@ class LinkOptions:
         """
         unknown = sorted(set(given) - {item.name for item in fields(self)})
         if unknown:
-            raise UsageError(f"a link has no option {', '.join(unknown)}; its options are the fields of LinkOptions")
+            hint = suggestion(unknown[0], _FLAGS) or "; its options are the fields of LinkOptions"
+            raise UsageError(f"a link has no option {', '.join(unknown)}{hint}")
         changes = {name: value for name, value in given.items() if value is not None and value != ()}
         return replace(self, **{name: _read(name, value) for name, value in changes.items()})
 

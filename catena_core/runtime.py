@@ -21,6 +21,7 @@ from catena_core.delivery.producer import MessageProducer
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, ReadingError, StoppedError, UsageError, described
 from catena_core.kafka.partition import Partition
+from catena_core.mistakes import run_plain
 from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
 from catena_core.rpc import Peer, RpcService
@@ -86,10 +87,10 @@ class NoRuntime:
         raise UsageError("there is no Kafka to ask; name one with -k HOST:PORT or KAFKA_ENDPOINT")
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
-        function(*args)
+        run_plain(function, *args)
 
     def callback(self, function: Callable[[], Any]) -> None:
-        function()
+        run_plain(function)
 
     def current_assignment(self) -> Assignment | None:
         return None
@@ -356,7 +357,7 @@ class KafkaRuntime:
 
     def _guarded(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
-            function(*args)
+            run_plain(function, *args)
         except StoppedError:
             pass
         except BaseException as error:

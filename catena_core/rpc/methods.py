@@ -17,6 +17,7 @@ from catena_core.errors import (
     described,
     message_of,
 )
+from catena_core.mistakes import check_plain
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc.record import Record
 
@@ -51,12 +52,11 @@ def rpc(function: Function) -> Function:
     A method that overrides one so marked can be called only if it is marked itself.
 
     Raises:
-        UsageError: It is not a plain method.
+        UsageError: It is no plain method.
     """
-    if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
-        raise UsageError(
-            f"@rpc marks plain methods; define {getattr(function, '__name__', function)} with def name(self, …)"
-        )
+    if not inspect.isfunction(function):
+        raise UsageError(f"@rpc marks plain methods; define {function} with def name(self, …)")
+    check_plain(function, "@rpc")
     setattr(function, _MARK, True)
     return function
 

@@ -13,7 +13,7 @@ import heapq
 import itertools
 import math
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -21,7 +21,9 @@ from catena_core.clock import Launch
 from catena_core.consuming.assignment import Assignment
 from catena_core.electron import Electron
 from catena_core.errors import StoppedError, UsageError
+from catena_core.lifecycle import generate
 from catena_core.link import Link
+from catena_core.mistakes import run_plain
 from catena_core.rpc import LocalRpc, Peer
 from catena_core.table import TableContent
 from catena_core.transforming.results import is_async, read_results, run_async
@@ -154,7 +156,7 @@ class LinkDriver:
         """Hand the link electrons that a lane gets together: see :meth:`transform`."""
         before = len(self.sent)
         arrived = [self._arrive(electron) for electron in electrons]
-        self._link.prepare_batch(arrived)
+        run_plain(self._link.prepare_batch, arrived)
         try:
             for electron in arrived:
                 self._event_time = electron.timestamp if self._link.keep_timestamps else None
@@ -162,7 +164,7 @@ class LinkDriver:
                 for result in run_async(returned) if is_async(returned) else read_results(returned):
                     self.send(result.electrons)
                     if result.callback is not None:
-                        result.callback()
+                        run_plain(result.callback)
         finally:
             self._event_time = None
         return self.sent[before:]
@@ -196,29 +198,24 @@ class LinkDriver:
         before = len(self.sent)
         with suppress(StoppedError):
             if seconds is None:
-                self._send_generated()
+                generate(self._link)
             else:
                 with self._manual_clock().lasting(seconds):
-                    self._send_generated()
+                    generate(self._link)
         return self.sent[before:]
-
-    def _send_generated(self) -> None:
-        generated: object = self._link.generator()
-        for value in generated if isinstance(generated, Generator) else ():
-            self._link.send(value)
 
     def assign(self, *partitions: tuple[str, int]) -> list[Electron]:
         """Assign partitions, replayed to their (empty) ends; return the electrons that the link sent meanwhile."""
         before = len(self.sent)
-        self._link.assigned(partitions)
+        run_plain(self._link.assigned, partitions)
         for partition in partitions:
-            self._link.replayed(partition)
+            run_plain(self._link.replayed, partition)
         return self.sent[before:]
 
     def revoke(self, *partitions: tuple[str, int]) -> list[Electron]:
         """Revoke partitions; return the electrons that the link sent meanwhile."""
         before = len(self.sent)
-        self._link.revoked(partitions)
+        run_plain(self._link.revoked, partitions)
         return self.sent[before:]
 
     def put(self, topic: str, key: str, value: Any, partition: int = 0) -> list[Electron]:
@@ -246,7 +243,7 @@ class LinkDriver:
         """End the link, which is gone for the other links of the test; return the electrons that it sent meanwhile."""
         before = len(self.sent)
         self._link._catena.stop.set()
-        self._link.finish()
+        run_plain(self._link.finish)
         if self._peer is not None:
             self._peer.close()
         return self.sent[before:]
@@ -287,11 +284,11 @@ class LinkDriver:
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run it at once."""
-        function(*args)
+        run_plain(function, *args)
 
     def callback(self, function: Callable[[], Any]) -> None:
         """Run it at once."""
-        function()
+        run_plain(function)
 
     def current_assignment(self) -> Assignment | None:
         """Give none: no partition is revoked while a driver transforms."""

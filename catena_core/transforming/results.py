@@ -49,12 +49,16 @@ def read_results(returned: Any) -> Iterator[Result]:
     """Read what a transform returned, or each value that it yields, as it comes.
 
     Args:
-        returned: As for :func:`read_result`; or a generator of such values.
+        returned: As for :func:`read_result`; or a generator of such values, which may return one more at its end.
     """
-    if isinstance(returned, GeneratorType):
-        yield from map(read_result, returned)
-    else:
-        yield read_result(returned)
+    while isinstance(returned, GeneratorType):
+        try:
+            value = next(returned)
+        except StopIteration as end:
+            returned = end.value
+        else:
+            yield read_result(value)
+    yield read_result(returned)
 
 
 async def read_results_async(returned: Any) -> AsyncIterator[Result]:

@@ -22,6 +22,7 @@ from catena_core.delivery.base import Delivery, Sink
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.electron import NO_HEADERS, Electron
 from catena_core.errors import CatenaError, CodecError, StoppedError, described
+from catena_core.mistakes import run_plain
 from catena_core.monitoring import tracing
 from catena_core.monitoring.metrics import Metrics
 from catena_core.transforming.results import Result, is_async, read_results, read_results_async, run_async
@@ -187,7 +188,7 @@ class Transformer:
             with suppress(CodecError):  # `process` meets it again, and sets the electron aside
                 electrons.append(self._read(message, topic, partition, offset))
         try:
-            self._link.prepare_batch(electrons)
+            run_plain(self._link.prepare_batch, electrons)
         except FATAL:
             raise
         except BaseException as error:

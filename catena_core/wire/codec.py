@@ -8,6 +8,7 @@ types (https://github.com/msgpack/msgpack/blob/master/spec.md#extension-types) b
 
 from __future__ import annotations
 
+import codecs
 import collections
 import dataclasses
 import datetime
@@ -112,7 +113,7 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
         if kind is None or kind == _TEXT:
             return _decode_text(data, charset)
         if kind == JSON:
-            return _decode_json(data if charset.lower() in ("utf-8", "utf8") else _as_utf8(data, charset))
+            return _decode_json(data.removeprefix(codecs.BOM_UTF8) if is_utf8(charset) else _as_utf8(data, charset))
         if kind == MESSAGE_PACK:
             return msgspec.msgpack.decode(data, ext_hook=_unpack)
     except (
@@ -126,6 +127,11 @@ def decode(data: bytes | None, content_type: str | None) -> Any:
     ) as error:
         raise CodecError(f"a value marked {content_type} cannot be read: {error}") from error
     return data
+
+
+def is_utf8(charset: str) -> bool:
+    """Tell whether this is a name of UTF-8, in which all text is sent."""
+    return charset.lower() in ("utf-8", "utf8")
 
 
 def _decode_text(data: bytes, charset: str) -> str | bytes:

@@ -197,7 +197,7 @@ def writer(
             own = (
                 electron.headers.pairs if type(electron.headers) is ReceivedHeaders else header_pairs(electron.headers)
             )
-            headers = _joined(own, headers) if headers else own
+            headers = _joined(own, headers, electron.value)
         partition, timestamp = electron.partition, electron.timestamp
         if electron.offset is not None:  # it was received: its old partition and, as a rule, its time do not count
             partition, timestamp = None, timestamp if keep_timestamps and timestamp != NO_TIMESTAMP else None
@@ -212,13 +212,23 @@ def writer(
     return write
 
 
-def _joined(own: Headers, mark: Headers) -> Headers:
-    """Add the mark of a value to an electron's own headers; where these name a content type, the right one stays."""
+def _joined(own: Headers, mark: Headers | None, value: Any) -> Headers:
+    """Add the mark of a value to an electron's own headers; where these name a content type that fits, that one stays.
+
+    Bytes are whatever their sender says. Text, and JSON of the library's making, is UTF-8, whatever he says.
+    """
     named = [data or b"" for name, data in own if name.lower() == codec.CONTENT_TYPE]
     if not named:
-        return own + mark
-    kinds = [codec.media_type((data or b"").decode("utf-8", "replace"))[0] for data in (named[-1], mark[0][1])]
-    return own if kinds[0] == kinds[1] else [pair for pair in own if pair[0].lower() != codec.CONTENT_TYPE] + mark
+        return own + (mark or [])
+    content_type = named[-1].decode("utf-8", "replace")
+    kind, charset = codec.media_type(content_type)
+    if kind is not None and isinstance(value, bytes | bytearray | memoryview):
+        return own
+    if mark is None or kind == codec.media_type((mark[0][1] or b"").decode())[0]:
+        if codec.is_utf8(charset):
+            return own
+        mark = [(codec.CONTENT_TYPE, f"{content_type.partition(';')[0].strip()}; charset=utf-8".encode())]
+    return [pair for pair in own if pair[0].lower() != codec.CONTENT_TYPE] + mark
 
 
 def _whole(number: Any, name: str, end: int) -> int:

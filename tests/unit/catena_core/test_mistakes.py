@@ -59,6 +59,37 @@ def test_start_with_another_misspelt_hook_names_both(name, hook):
         LinkDriver(kind(transform=transform, **{name: own})())
 
 
+def test_start_with_a_misspelt_static_method_or_mixin_names_it():
+    with pytest.raises(UsageError, match=r"tranform\(\).*transform\(\)"):
+        LinkDriver(kind(tranform=staticmethod(own), generator=own)())
+    mixin = type("Mixin", (), {"tranform": transform})
+    with pytest.raises(UsageError, match=r"tranform\(\).*transform\(\)"):
+        LinkDriver(type("Shop", (Link, mixin), {"generator": own})())
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [("batch_sise", "batch_size"), ("attemps", "attempts"), ("drain_timout", "drain_timeout"), ("intputs", "inputs")],
+)
+def test_start_with_a_misspelt_class_attribute_names_both(name, attribute):
+    with pytest.raises(UsageError, match=rf"{name}.*{attribute}\?"):
+        LinkDriver(kind(transform=transform, **{name: 3})())
+
+
+@pytest.mark.parametrize("name", ["lane", "batches", "input", "output", "backlog", "_attemps", "retries", "topics"])
+def test_start_with_a_class_attribute_of_another_meaning_works(name):
+    LinkDriver(kind(transform=transform, **{name: 3})())
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("log_leve", "log_level"), ("input_topic", "input_topics"), ("deliver", "delivery"), ("proceses", "processes")],
+)
+def test_misspelt_option_of_the_constructor_is_refused_with_what_was_meant(name, meant):
+    with pytest.raises(UsageError, match=f"no option {name}; did you mean {meant}?"):
+        Link(**{name: "x"})
+
+
 def test_start_with_a_hook_misspelt_in_an_ancestor_names_it():
     with pytest.raises(UsageError, match="genrator"):
         LinkDriver(kind(kind(genrator=own), transform=transform)())
@@ -127,9 +158,61 @@ def test_generator_with_yield_sends_each_value():
 def test_functions_that_would_not_run_are_refused(function):
     link = kind(transform=transform)(output_topics="b")
     LinkDriver(link, now=0)
-    for call in (link.loop, link.launch_thread, link.submit, lambda it: link.send(1, callback=it)):
+    for call in (
+        link.loop,
+        link.launch_thread,
+        link.launch_process,
+        link.submit,
+        lambda it: link.send(1, callback=it),
+        lambda it: link.table("rows", on_change=it),
+    ):
         with pytest.raises(UsageError, match=function.__name__):
             call(function)
+
+
+def hidden(function):
+    """Decorate a function so that its kind cannot be seen before it is called."""
+    return lambda *args: function(*args)
+
+
+@pytest.mark.parametrize("function", [later, one_by_one, stepwise])
+@pytest.mark.parametrize("hook", ["setup", "assigned", "revoked", "replayed", "finish", "prepare_batch", "generator"])
+def test_call_of_a_hook_that_has_not_run_is_refused(hook, function):
+    if hook == "generator" and function is stepwise:
+        return
+
+    def drive():
+        driver = LinkDriver(kind(transform=transform, **{hook: hidden(function)})(input_topics="a", output_topics="b"))
+        driver.assign(("a", 0))
+        driver.transform("x")
+        driver.generate()
+        driver.revoke(("a", 0))
+        driver.finish()
+
+    with pytest.raises(UsageError, match="has not run"):
+        drive()
+
+
+@pytest.mark.parametrize("function", [later, one_by_one, stepwise])
+def test_call_of_a_function_that_has_not_run_is_refused(function):
+    def with_callback(self, electron):
+        return electron, function, self
+
+    link = kind(transform=with_callback)(input_topics="a", output_topics="b")
+    driver = LinkDriver(link, now=0)
+    for call in (
+        lambda: driver.transform("x"),
+        lambda: link.submit(hidden(function), link),
+        lambda: link.send(1, callback=hidden(function), callback_args=link),
+        lambda: link.loop(hidden(function), link) and driver.advance(1),
+    ):
+        with pytest.raises(UsageError, match="has not run"):
+            call()
+
+
+def test_generator_that_returns_an_iterator_sends_each_value():
+    driver = LinkDriver(kind(generator=lambda self: iter([1, 2]))(output_topics="b"))
+    assert [electron.value for electron in driver.generate()] == [1, 2]
 
 
 def test_init_that_does_not_call_that_of_link_is_refused():

@@ -145,9 +145,12 @@ def test_what_is_no_plain_method_cannot_be_marked():
     async def later(self):
         pass
 
-    wrongs: list[Any] = [later, staticmethod(len), property(len)]
+    def stepwise(self):
+        yield 1
+
+    wrongs: list[Any] = [later, stepwise, staticmethod(len), property(len)]
     for wrong in wrongs:
-        with pytest.raises(UsageError, match="plain methods"):
+        with pytest.raises(UsageError, match=r"plain (methods|functions)"):
             rpc(wrong)
 
 

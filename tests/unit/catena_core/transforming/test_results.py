@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from catena_core import Electron
-from catena_core.transforming.results import read_result
+from catena_core.transforming.results import read_result, read_results
 
 ONE = Electron("k", 1)
 
@@ -54,3 +54,12 @@ def test_a_callback_gets_the_arguments_beside_it(rest: tuple[Any, ...], called: 
 def test_a_callback_without_an_output_is_called_all_the_same() -> None:
     result = read_result((None, dict))
     assert result.electrons == [] and result.callback is not None
+
+
+def test_a_value_that_a_generator_returns_follows_those_that_it_yields() -> None:
+    def transform() -> Any:
+        yield "a"
+        return "b"
+
+    values = [electron.value for result in read_results(transform()) for electron in result.electrons]
+    assert values == ["a", "b"]

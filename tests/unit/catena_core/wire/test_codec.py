@@ -265,6 +265,10 @@ def test_character_sets_count():
     assert codec.decode(b"\xff", "text/plain") == b"\xff"
 
 
+def test_json_may_begin_with_a_byte_order_mark():
+    assert codec.decode(b"\xef\xbb\xbf[1]", "application/json") == [1]
+
+
 def test_media_type_of_message_pack_has_several_names():
     data, _ = codec.encode((1, 2))
     for name in ("application/msgpack", "application/x-msgpack", "Application/Vnd.MsgPack"):

@@ -107,6 +107,26 @@ def test_headers_travel_beside_the_mark_of_the_value() -> None:
     assert dict(output.headers or ()) == {"a": b"b", codec.CONTENT_TYPE: codec.JSON.encode()}
 
 
+def test_a_content_type_of_ones_own_that_names_another_character_set_is_corrected() -> None:
+    for value, named, sent in (
+        ({"a": "é"}, "application/ld+json; charset=utf-16", "application/ld+json; charset=utf-8"),
+        ("é", "text/csv; charset=latin-1", "text/csv; charset=utf-8"),
+    ):
+        output = writer("auto", "out")(Electron("k", value, headers={"content-type": named}))
+        assert output.headers == [("content-type", sent.encode())]
+        assert read("auto", Message(output.headers, value=output.value or b"")).value == value
+
+
+def test_bytes_are_whatever_their_sender_says() -> None:
+    output = writer("auto", "out")(Electron("k", b"[1]", headers={"content-type": "application/json"}))
+    assert (output.value, output.headers) == (b"[1]", [("content-type", b"application/json")])
+
+
+def test_header_names_and_values_may_be_any_kind_of_bytes() -> None:
+    output = writer("auto", "out")(Electron("k", "v", headers={b"name": bytearray(b"\xff")}))  # type: ignore[dict-item]
+    assert output.headers == [("name", b"\xff")]
+
+
 @pytest.mark.parametrize(
     ("named", "sent"),
     [("application/ld+json", "application/ld+json"), ("text/turtle", codec.JSON), ("", codec.JSON)],
