@@ -14,7 +14,7 @@ from pathlib import Path
 from catena_core.die_with_parent import on_parent_death
 
 # Seconds for which children may end by themselves after SIGTERM, before SIGKILL.
-_GRACE = 3.0
+GRACE = 3.0
 
 _taken: set[int] = set()
 # The process that forks: a child may start to look after its death.
@@ -54,7 +54,7 @@ def end(known: set[int]) -> None:
     """
     # This one cleans up after the others, and ends when all of them are gone.
     tracker = getattr(getattr(resource_tracker, "_resource_tracker", None), "_pid", None)
-    for number, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
         deadline = time.monotonic() + seconds
         left = descendants() - known - {tracker}
         for child in left:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,7 @@ class Lifecycle:
         self._waited_for: list[threading.Thread] = []
         self._runtime: Runtime | None = None
         self._repeated: list[FailuresInARow] = []
+        self._processes: list[BaseProcess] = []
 
     @property
     def runtime(self) -> Runtime:
@@ -229,6 +231,20 @@ class Lifecycle:
         thread.start()
         return thread
 
+    def launch_process(self, process: BaseProcess) -> None:
+        """Start a process that ends with the link."""
+        process.start()
+        self._processes.append(process)
+
+    def end_processes(self) -> None:
+        """End the processes that were started so."""
+        for process in self._processes:
+            process.terminate()
+        deadline = time.monotonic() + children.GRACE
+        for process in self._processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            process.kill()
+
     def launch_logged(
         self,
         target: Callable[..., Any],
@@ -314,6 +330,7 @@ class Lifecycle:
                 link.logger.log(f"finish failed: {described(error)}", level="exception")
                 self.failure = self.failure or error
             finally:
+                self.end_processes()
                 self.stores.close()
                 link.logger.log("stopped cleanly" if self.failure is None else "stopped")
                 self._ended.set()

@@ -411,7 +411,7 @@ class Link:
         check_plain(target, "launch_process")
         context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else None)
         process = context.Process(target=target, args=positional(args), kwargs=dict(kwargs or {}), daemon=True)
-        process.start()
+        self._catena.launch_process(process)
         return process
 
     # Its lifecycle

@@ -209,7 +209,9 @@ class Table(TableContent[Row]):
         try:
             self._follow()
         except BaseException as error:
-            self._fail(CatenaError(f"the table of {self._topic} cannot be read any more: {described(error)}"))
+            if not isinstance(error, SystemExit):
+                error = CatenaError(f"the table of {self._topic} cannot be read any more: {described(error)}")
+            self._fail(error)
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -250,6 +252,8 @@ class Table(TableContent[Row]):
                 content_type = dict(headers_of(message)).get(codec.CONTENT_TYPE)
                 value = codec.decode(message.value(), content_type.decode() if content_type else None)
                 self.apply(key, value, message.partition())
+        except SystemExit:
+            raise
         except BaseException as problem:  # neither a bad row nor a bug of the author's `decode` may end the table
             self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {described(problem)}", level="warning")
         self._positions[message.partition()] = message.offset() + 1  # only now does catch_up() count it

@@ -8,7 +8,7 @@ from catena_core.consuming.offset_tracker import OffsetTracker
 from catena_core.kafka.partition import Partition
 from catena_core.wire.message import Message
 
-# Bytes of memory that an output takes beside its value.
+# Bytes of memory that an output takes beside its content.
 _OVERHEAD = 300
 
 # One output of an electron: a message, or a call to make once all messages before it have arrived.
@@ -90,4 +90,6 @@ class Assignment:
 
 def size_of(output: Output) -> int:
     """Give the bytes of memory, roughly, that an output takes."""
-    return _OVERHEAD + len(output.value or b"") if isinstance(output, Message) else _OVERHEAD
+    if not isinstance(output, Message):
+        return _OVERHEAD
+    return _OVERHEAD + (len(output.value or b"") if output.headers is None else output.size)

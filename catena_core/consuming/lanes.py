@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
-from catena_core.consuming.assignment import Assignment, Output
+from catena_core.consuming.assignment import Assignment, Output, size_of
 from catena_core.kafka.partition import Partition
 
 
@@ -99,10 +99,23 @@ class Batch:
         bytes: The size of their values, in bytes.
         done: How many of them, from the first on, have been transformed and their outputs sent.
         outputs: In ``exactly_once``: their outputs, with their offsets.
+        held: The size of these, in bytes.
+        hand_over: Called with a part that is done, before the rest is.
         start: Which start of the partition's log they belong to.
     """
 
-    __slots__ = ("assignment", "bytes", "done", "messages", "offsets", "outputs", "run_urgent", "start")
+    __slots__ = (
+        "assignment",
+        "bytes",
+        "done",
+        "hand_over",
+        "held",
+        "messages",
+        "offsets",
+        "outputs",
+        "run_urgent",
+        "start",
+    )
 
     def __init__(self, assignment: Assignment, messages: list[Any], offsets: list[int]) -> None:
         self.assignment = assignment
@@ -112,7 +125,9 @@ class Batch:
         self.done = 0
         self.outputs: list[tuple[int, Output]] = []
         self.start = assignment.starts
+        self.held = 0
         self.run_urgent: Callable[[], None] = _nothing
+        self.hand_over: Callable[[Batch], None] = lambda part: None
 
     def take_in(self, other: Batch, most: int) -> bool:
         """Take in a later batch, unless that is of another partition or makes too many; return whether it has."""
@@ -135,7 +150,16 @@ class Batch:
     def discard_outputs(self, offset: int) -> None:
         """Drop the outputs of a failed attempt, as far as the transaction holds them back."""
         while self.outputs and self.outputs[-1][0] == offset:
-            self.outputs.pop()
+            self.held -= size_of(self.outputs.pop()[1])
+
+    def split(self) -> Batch:
+        """Take away what is done, with its outputs, and give it as a batch of its own."""
+        part = Batch(self.assignment, self.messages[: self.done], self.offsets[: self.done])
+        part.done, part.outputs, part.start = self.done, self.outputs, self.start
+        self.messages, self.offsets = self.messages[self.done :], self.offsets[self.done :]
+        self.bytes -= part.bytes
+        self.done, self.outputs, self.held = 0, [], 0
+        return part
 
 
 class Concurrent(Protocol):
@@ -266,7 +290,7 @@ class LanePool:
         if self._concurrent is not None:
             self._concurrent.start(batch, lambda: self._finished.put(batch))
             return
-        lane.batch, batch.run_urgent = batch, lane.run_urgent
+        lane.batch, batch.run_urgent, batch.hand_over = batch, lane.run_urgent, self._finished.put
         try:
             self._process(batch)
         finally:

@@ -41,8 +41,11 @@ _STUCK_AFTER = 2 * _REQUEST_TIMEOUT
 # Bytes of a value that leave room for key, headers and framing.
 _LARGEST = MAX_MESSAGE_BYTES - 64 * 1024
 
-# Bytes of outputs that belong to no electron and wait for their transaction; with more, whoever sends them waits.
-_MOST_UNBOUND = 64 * 1024 * 1024
+# Bytes of outputs that wait for their transaction: with more, whoever sends others waits until it is over.
+_MOST_HELD = 64 * 1024 * 1024
+
+# Bytes of outputs that one electron may have: they are all held until it is done.
+_MOST_OF_ONE = 256 * 1024 * 1024
 
 # Seconds that a transaction may take before lanes wait for it.
 _SILENT_AFTER = 1.0
@@ -76,13 +79,19 @@ class HeldOutputs:
         """Hold a message of the electron that is being transformed.
 
         Raises:
-            CodecError: It is too large; in the transaction it would be too late to set the electron aside.
+            CodecError: It is too large, or the electron has too many outputs; in the transaction it would be too late to set
+                the electron aside.
         """
         value, key = message.value or b"", message.key or b""
         if len(value) + len(key) > _LARGEST or (message.headers is not None and message.size > _LARGEST):
             raise CodecError(f"{message.size} bytes are too many for one message of Kafka")
         batch = self._batch
+        if batch.held > _MOST_OF_ONE:
+            raise CodecError(
+                f"the outputs of one electron are more than {_MOST_OF_ONE >> 20} MiB, too many for one transaction"
+            )
         self._wait_for_room(batch)
+        batch.held += size_of(message)
         batch.outputs.append((batch.offsets[batch.done], message))
 
     def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
@@ -133,6 +142,7 @@ class ExactlyOnce:
         self._lock = threading.Condition()
         self._unbound_outputs: list[Output] = []  # those that belong to no electron
         self._unbound_bytes = 0
+        self._held = 0  # bytes of all outputs at the begin of the last transaction
         self._committing: set[int] = set()  # threads that must not wait for a transaction, since they make it
         self._unfinished_since: float | None = None
         self._aborts = 0
@@ -166,12 +176,14 @@ class ExactlyOnce:
         return self if batch is None else HeldOutputs(batch, self._wait_for_room)
 
     def _wait_for_room(self, batch: Batch) -> None:
-        """Have a lane wait while a transaction takes so long that the brokers must be silent: its outputs would pile up.
+        """Have a lane wait for a transaction that is large, or so slow that the brokers must be silent: outputs would pile up.
 
         Raises:
             StoppedError: The link is to stop, or the batch's partition is revoked.
         """
-        while (since := self._unfinished_since) is not None and time.monotonic() - since > _SILENT_AFTER:
+        while (since := self._unfinished_since) is not None and (
+            self._held > _MOST_HELD or time.monotonic() - since > _SILENT_AFTER
+        ):
             if self._stop.is_set() or batch.assignment.revoked:
                 raise StoppedError
             time.sleep(0.02)
@@ -183,7 +195,7 @@ class ExactlyOnce:
             StoppedError: The link is to stop meanwhile.
         """
         with self._lock:
-            while self._unbound_bytes > _MOST_UNBOUND and threading.get_ident() not in self._committing:
+            while self._unbound_bytes > _MOST_HELD and threading.get_ident() not in self._committing:
                 if self._stop.is_set():
                     raise StoppedError
                 self._lock.wait(0.1)
@@ -244,6 +256,7 @@ class ExactlyOnce:
         if offsets and not self._is_member:
             self._unfinished_since = None
             return False
+        self._held = self._unbound_bytes + sum(assignment.output_bytes for assignment in assignments)
         self._unfinished_since = self._unfinished_since or time.monotonic()
         try:
             self._transact(offsets, outputs)

@@ -7,7 +7,6 @@ come back as they were sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +22,7 @@ from catena_core.errors import (
     RPCTimeoutError,
 )
 from catena_core.wire import codec
+from catena_core.wire.message import Headers
 
 HEADER = "rpc"
 BROADCAST = "broadcast"
@@ -137,7 +137,7 @@ class Wire(NamedTuple):
         value: Its value.
     """
 
-    headers: list[tuple[str, bytes]]
+    headers: Headers
     value: bytes | None
 
     def content(self) -> Any:
@@ -163,7 +163,7 @@ def to_wire(envelope: Envelope, content: Any = None) -> Wire:
             f"{len(value or b'')} bytes are too many for a remote call, which takes {MAX_VALUE_BYTES}; "
             "send large data to a topic"
         )
-    headers = [(HEADER, header)]
+    headers: Headers = [(HEADER, header)]
     if content_type is not None:
         headers.append((codec.CONTENT_TYPE, content_type.encode()))
     return Wire(headers, value)
@@ -184,7 +184,7 @@ def read_envelope(wire: Wire) -> Envelope:
         raise CodecError(f"its header {HEADER} cannot be read: {error}") from error
 
 
-def _header(headers: Iterable[tuple[str, bytes]], name: str) -> bytes | None:
+def _header(headers: Headers, name: str) -> bytes | None:
     return next((content for found, content in headers if found == name), None)
 
 

@@ -22,6 +22,7 @@ from catena_core.rpc.instances import HEARTBEAT
 from catena_core.rpc.messages import Wire
 from catena_core.rpc.peer import OnFailure, Peer
 from catena_core.topics import TopicSpec, ensure, is_embedded
+from catena_core.wire.message import headers_of
 
 TOPIC = "catena.rpc"
 
@@ -217,7 +218,7 @@ class RpcService(Peer):
     def _take_message(self, message: Any) -> None:
         error = message.error()
         if error is None:
-            self.take(Wire(message.headers() or [], message.value()))
+            self.take(Wire(headers_of(message), message.value()))
         elif error.code() in REFUSED:
             self._give_up(_text(error))
         elif self._errors.passes(error):

@@ -30,6 +30,9 @@ from catena_core.transforming.retry import FATAL, REJECTIONS, retry
 from catena_core.wire.codec import has_odd_number
 from catena_core.wire.message import NO_TIMESTAMP, Message, reader, unmarked_encoder, writer
 
+# Bytes of outputs that wait for their transaction: with more, a lane hands over what is done before the rest of its batch is.
+_HAND_OVER_ABOVE = 16 * 1024 * 1024
+
 # Its partition would stand still. The error may be another link's, in one process with this one.
 _NOT_STOPPING = "the transform raised StoppedError, but the link is not stopping; catch it where it comes from"
 
@@ -110,12 +113,15 @@ class Transformer:
         keeps = self._keeps
         encode = self._encode if default_topic and not keeps else None
         sent: Counter[str] = Counter()
-        began, done, plain, dead_letters, traced = time.perf_counter(), 0, 0, 0, False
+        began, done, handed, plain, dead_letters, traced = time.perf_counter(), 0, 0, 0, 0, False
         try:
             if self._prepares:
                 self._prepare(batch)
             for message, offset in zip(batch.messages, batch.offsets, strict=True):
-                batch.done = done
+                batch.done = done - handed
+                if batch.held > _HAND_OVER_ABOVE and done > handed:
+                    batch.hand_over(batch.split())
+                    handed = done
                 if assignment.interrupts:
                     context.assignment = context.sink = context.timestamp = None  # urgent calls belong to no electron
                     if not batch.may_go_on():
@@ -169,7 +175,7 @@ class Transformer:
             self._fail(error)
         finally:
             context.assignment = context.sink = context.trace = context.timestamp = None
-            batch.done = done
+            batch.done = done - handed
             if done:
                 self._metrics.consumed(topic, partition, done)
                 self._metrics.transform_seconds(topic, (time.perf_counter() - began) / done, done)

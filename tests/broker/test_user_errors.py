@@ -64,3 +64,21 @@ def test_sys_exit_in_transform_ends_the_link_with_its_status(embedded_broker, ru
     assert exits.join(120)
     eventually(lambda: exits.status == status, message=lambda: f"status {exits.status}")
     assert committed(broker, broker.group(), source)[0] < 1
+
+
+@pytest.mark.parametrize("argument", ["decode", "on_change"])
+def test_sys_exit_in_a_function_of_a_table_ends_the_link_with_its_status(embedded_broker, run, argument):
+    broker = embedded_broker
+    rows = broker.topic("rows", 1)
+
+    class Exits(Link):
+        def setup(self):
+            self.rows = self.table(rows, **{argument: lambda *_: sys.exit(4)})
+
+        def generator(self):
+            self.wait(600)
+
+    broker.produce(rows, [("key", "first")])
+    exits = run(link(Exits, broker, num_rpc_threads=0))
+    assert exits.join(120)
+    eventually(lambda: exits.status == 4, message=lambda: f"status {exits.status}")

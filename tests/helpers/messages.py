@@ -10,6 +10,9 @@ class Message:
     def __len__(self):
         return len(self._value or b"")
 
+    def error(self):
+        return None
+
     def topic(self):
         return self._topic
 

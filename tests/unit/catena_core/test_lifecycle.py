@@ -261,3 +261,16 @@ def test_a_process_runs_beside_the_link(tmp_path, run):
     forks.process.join(120)
     assert (tmp_path / "pid").read_text() == f"from {forks.process.pid}"
     assert forks.process.pid != os.getpid()
+
+
+def test_a_process_of_an_embedded_link_ends_with_it(run):
+    class Forks(Ticks):
+        def setup(self):
+            self.process = self.launch_process(time.sleep, 600)
+
+    forks = run(Forks(lambda link: link.wait(60)))
+    eventually(lambda: hasattr(forks, "process"))
+    assert forks.process.is_alive()
+    forks.stop()
+    assert forks.join(120)
+    assert not forks.process.is_alive()

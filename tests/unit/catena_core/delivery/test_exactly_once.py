@@ -186,7 +186,7 @@ def test_a_transaction_that_fails_for_ever_ends_the_link(
 def test_what_no_electron_caused_waits_while_much_is_held(
     delivery: ExactlyOnce, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("catena_core.delivery.exactly_once._MOST_UNBOUND", 10_000)
+    monkeypatch.setattr("catena_core.delivery.exactly_once._MOST_HELD", 10_000)
     sent: list[int] = []
 
     def generate() -> None:
@@ -222,6 +222,46 @@ def test_a_lane_waits_while_a_transaction_hangs(delivery: ExactlyOnce, monkeypat
     assignment.revoke()
     with pytest.raises(StoppedError):
         sink.send(Message("out", b"v"))
+
+
+def test_a_lane_waits_for_a_large_transaction_and_not_for_a_small_one(
+    delivery: ExactlyOnce, kafka: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catena_core.delivery.exactly_once._MOST_HELD", 10_000)
+    message: Any = Received(offset=0)
+    batch = Batch(Assignment(("in", 1), replaying=False), [message], [0])
+    lane = threading.Thread(target=delivery.sink(batch).send, args=(Message("out", b"v"),), daemon=True)
+    seen: list[int] = []
+
+    def flush(_timeout: float) -> bool:
+        if kafka.committed and not seen:
+            lane.start()
+            lane.join(0.1)
+            seen.append(len(batch.outputs))
+        return True
+
+    monkeypatch.setattr(kafka, "flush", flush)
+    for size in (9_000, 11_000):
+        delivery.send(Message("out", bytes(size)))
+        commit(delivery)
+    assert seen == [0]
+    lane.join(120)
+    assert len(batch.outputs) == 1
+
+
+def test_one_electron_has_no_more_outputs_than_a_transaction_can_hold(
+    delivery: ExactlyOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catena_core.delivery.exactly_once._MOST_OF_ONE", 10_000)
+    messages: list[Any] = [Received(offset=0), Received(offset=1)]
+    batch = Batch(Assignment(("in", 0), False), messages, [0, 1])
+    with pytest.raises(CodecError, match="outputs of one electron"):
+        for _ in range(20):
+            delivery.sink(batch).send(Message("out", bytes(1000)))
+    assert 5 < len(batch.outputs) < 15
+    batch.discard_outputs(0)
+    batch.done = 1
+    delivery.sink(batch).send(Message("out", bytes(1000)))
 
 
 def test_an_output_that_the_client_does_not_take_becomes_its_dead_letter(

@@ -49,7 +49,7 @@ def test_what_is_too_large_for_a_call_is_refused_with_advice() -> None:
     ],
     ids=range(7),
 )
-def test_what_is_no_message_of_links_is_told_from_one(headers: list[tuple[str, bytes]]) -> None:
+def test_what_is_no_message_of_links_is_told_from_one(headers: list[tuple[str, bytes | None]]) -> None:
     with pytest.raises(CodecError, match="header rpc"):
         read_envelope(Wire(headers, None))
 

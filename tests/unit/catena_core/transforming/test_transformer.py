@@ -12,6 +12,7 @@ import pytest
 from catena_core import DeadLetterLimits, Electron, Link
 from catena_core.consuming.assignment import Assignment
 from catena_core.consuming.lanes import Batch
+from catena_core.delivery.exactly_once import HeldOutputs
 from catena_core.errors import CatenaError, DeliveryError, RejectedError, StoppedError
 from catena_core.monitoring.metrics import Metrics
 from catena_core.transforming.transformer import Transformer
@@ -270,6 +271,34 @@ class TestPreparation:
         lane.process("stop", "b")
 
         assert lane.delivery.sent == []
+
+
+def test_much_that_waits_for_its_transaction_is_handed_over_before_the_batch_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("catena_core.transforming.transformer._HAND_OVER_ABOVE", 3000)
+
+    class Held(Delivery):
+        def sink(self, batch: Batch | None) -> Any:
+            assert batch is not None
+            batch.hand_over = parts.append
+            self.batch = batch
+            return HeldOutputs(batch, lambda _batch: None)
+
+    parts: list[Batch] = []
+    delivery = Held()
+    lane = Lane(delivery)
+    values = [f"{number:01000}" for number in range(10)]
+    done = lane.process(*values[:5], "fail", *values[5:])
+    parts.append(delivery.batch)
+    assert len(parts) == 4
+    assert [offset for part in parts for offset in part.offsets] == list(range(11))
+    assert all(part.done == len(part.messages) for part in parts) and done == parts[-1].done
+    sent = [output.value for part in parts for _, output in part.outputs if output.topic == "out"]  # type: ignore[union-attr]
+    assert sent == [value.encode() for value in values]
+    assert [{offset for offset, _ in part.outputs} for part in parts] == [set(part.offsets) for part in parts]
+    assert sum(part.bytes for part in parts) == 10_004
+    assert lane.count("consumed") == 11
 
 
 def test_a_number_that_json_lacks_is_a_dead_letter_and_null_is_not() -> None:
