@@ -85,6 +85,16 @@ def redacted(text: str) -> str:
     return _AUTHORIZATION.sub(rf"\1{MASK}", text)
 
 
+def without_user(address: str) -> str:
+    """Mask the user and the password of an address that may be malformed: all that stands before its last ``@``.
+
+    A password may hold a ``/``, ``?``, ``#`` or blank that should be percent-encoded. Nothing tells then where it ends.
+    """
+    user, at, host = address.rpartition("@")
+    scheme, colon, _ = user.partition("://")
+    return f"{scheme + colon if colon else ''}{MASK}@{host}" if at else address
+
+
 def password_of(url: str) -> str:
     """Return the password in a URL of any scheme; an empty text without one."""
     try:

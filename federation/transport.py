@@ -22,7 +22,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from catena_core.errors import CatenaError
-from catena_core.text import bounded, redacted, split_credentials, without_credentials
+from catena_core.text import bounded, redacted, split_credentials, without_credentials, without_user
 from catena_core.version import __version__
 from federation.networks import ANY, Networks
 
@@ -365,9 +365,10 @@ def check_address(url: str, networks: Networks = ANY) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise UnsafeError(f"{shown_url(url)!r} is not an address: {redacted(str(error))}") from error
+        reason = "percent-encode its user and password, or correct its port" if "@" in url else redacted(str(error))
+        raise UnsafeError(f"{shown_url(without_user(url))!r} is not an address: {reason}") from error
     if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url:
-        raise UnsafeError(f"{shown_url(url)!r} is not an http or https address")
+        raise UnsafeError(f"{shown_url(without_user(url))!r} is not an http or https address")
     if refusal := networks.refusal(host):
         raise UnsafeError(f"{shown_url(url)!r}: {refusal}")
 

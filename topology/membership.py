@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from catena_core.errors import CatenaError
-from catena_core.text import split_credentials, without_credentials
+from catena_core.text import redacted, split_credentials, without_credentials
 from topology.clients.http import UnsafeError, WebClient, WebError, check_address
 from topology.credentials import Credentials
 from topology.json_errors import NOT_JSON
@@ -119,20 +119,26 @@ def read_catalogue_list(content: bytes, name: str, credentials: Credentials | No
         raise MembershipError(f"{name} names no node; examples/catalogue_list.json shows how")
     members: dict[str, Member] = {}
     for key, entry in entries.items():
+        where = f"{name}: {redacted(key)}"
         given = entry.catalogue_url or (f"{entry.base_url.rstrip('/')}/catalogue" if entry.base_url else "")
         try:
             check_address(given)
         except UnsafeError as error:
-            raise MembershipError(f"{name}: {key} has no usable catalogue_url: {error}") from error
+            raise MembershipError(f"{where} has no usable catalogue_url: {error}") from error
+        if "?" in given or "#" in given:
+            raise MembershipError(
+                f'{where} has a query in its catalogue_url; name the endpoints that need it: "sparql", …'
+            )
         url, authorization = split_credentials(given.rstrip("/"))
         if credentials:
             credentials.add(url, authorization)
-        endpoints = _endpoints(entry, url, f"{name}: {key}")
+        own = {kind: split_credentials(address) for kind, address in _endpoints(entry, url, where).items()}
+        endpoints = Endpoints(**{kind: address for kind, (address, _) in own.items()})
         if credentials:
-            for endpoint in filter(None, (endpoints.sparql, endpoints.graph_store, endpoints.update)):
-                if urlsplit(endpoint)[:2] == urlsplit(url)[:2]:
-                    credentials.add(endpoint, authorization)
-        member = Member(entry.id or key, url, entry.weight, endpoints)
+            for endpoint, authorization_of_its_own in own.values():
+                if authorization_of_its_own or urlsplit(endpoint)[:2] == urlsplit(url)[:2]:
+                    credentials.add(endpoint, authorization_of_its_own or authorization)
+        member = Member(_id(key, entry), url, entry.weight, endpoints)
         if member.id in members:
             raise MembershipError(f"{name} has two nodes with the id {member.id}; each needs its own")
         if _same_place(url) in {_same_place(other.url) for other in members.values()}:
@@ -150,13 +156,18 @@ def _read_entry(key: str, value: object) -> _Entry:
     try:
         entry = msgspec.convert(value, _Entry)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{key}: {error}") from error
-    node = entry.id or key
+        raise ValueError(f"{redacted(key)}: {error}") from error
+    node = _id(key, entry)
     if not node.strip() or not node.isprintable() or len(node) > _LONGEST_ID:
         raise ValueError(f"{node[:_LONGEST_ID]!r} is no id; take one of 1 to {_LONGEST_ID} printable characters")
     if isinstance(value, dict) and (typo := misspelt(value, _Entry.__struct_fields__)):
-        raise ValueError(f"{key}: there is no {typo[0]!r}; did you mean {typo[1]!r}?")
+        raise ValueError(f"{redacted(key)}: there is no {typo[0]!r}; did you mean {typo[1]!r}?")
     return entry
+
+
+def _id(key: str, entry: _Entry) -> str:
+    """Return a node's name, which everyone sees; an address may stand in its place."""
+    return without_credentials(entry.id or key)
 
 
 def _same_place(url: str) -> str:
@@ -166,8 +177,8 @@ def _same_place(url: str) -> str:
     return parts._replace(netloc=f"{parts.hostname}{port}").geturl()
 
 
-def _endpoints(entry: _Entry, url: str, where: str) -> Endpoints:
-    """Return the endpoints that an entry names, as absolute addresses without users and passwords.
+def _endpoints(entry: _Entry, url: str, where: str) -> dict[str, str]:
+    """Return the endpoints that an entry names, as absolute addresses.
 
     Raises:
         MembershipError: One of them is not an address.
@@ -181,8 +192,8 @@ def _endpoints(entry: _Entry, url: str, where: str) -> Endpoints:
                 check_address(address)
             except (UnsafeError, ValueError) as error:
                 raise MembershipError(f"{where} has no usable {name}: {error}") from error
-            found[name] = without_credentials(address).rstrip("/")
-    return Endpoints(**found)
+            found[name] = address.rstrip("/")
+    return found
 
 
 class _Owner:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
-from catena_core.text import conceal, redacted, split_credentials
+from catena_core.text import conceal, redacted, split_credentials, without_user
 from federation.networks import KINDS, Network
 from topology.env_file import env_file, mistakes, read_env_file
 
@@ -155,6 +155,8 @@ def _host_url(text: str) -> str:
 
 
 def _url_or_none(text: str) -> str:
+    if "@" in text:
+        raise ValueError("an address without a user and a password")
     return _url(text) if text else ""
 
 
@@ -440,7 +442,7 @@ def load(environment: Mapping[str, str] | None = None, file: str | Path = "") ->
         except ValueError as error:
             example = field.metadata["default"]
             problems.append(
-                f'{name}="{redacted(variables[name])}" should be {error}'
+                f'{name}="{redacted(without_user(variables[name]))}" should be {error}'
                 + (f" (default: {example})" if example else "")
                 + (_KUBERNETES if variables[name].startswith("tcp://") else "")
             )

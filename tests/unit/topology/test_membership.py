@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from catena_core.text import basic_authorization
 from tests.helpers.odd_server import OddServer, closed_port, odd_server, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
@@ -54,6 +55,42 @@ class TestList:
 
         assert "pw-of-a-node" not in repr(member)
         assert credentials.headers(f"{member.url}/data")["Authorization"].startswith("Basic ")
+
+    @pytest.mark.parametrize("odd", ["#", "?", "/", " ", "\\[", ""])
+    @pytest.mark.parametrize("name", ["catalogue_url", "base_url", "sparql", "graph_store", "update"])
+    def test_a_password_that_is_not_encoded_is_in_no_message(self, name: str, odd: str) -> None:
+        entry = {"catalogue_url": "http://a/c", name: f"http://ada:a-pass{odd}word@a:p/c"}
+
+        assert "a-pass" not in problem({"a": entry})
+        assert "a-pass" not in problem({"a": {**entry, name: entry[name].replace("http://", "")}})
+
+    def test_an_address_as_a_name_loses_its_password(self) -> None:
+        address = "http://ada:a-password@a/c"
+
+        assert [one.id for one in listed({address: {"catalogue_url": address}})] == ["http://a/c"]
+        assert [one.id for one in listed({"a": {"catalogue_url": address, "id": address}})] == ["http://a/c"]
+        assert "a-password" not in problem({address: {"catalogue_url": 5}})
+        assert "a-password" not in problem({address: {"catalogue_url": "http://"}})
+
+    @pytest.mark.parametrize("query", ["?key=a-secret", "#a-secret"])
+    def test_a_query_in_an_address_is_refused_and_not_shown(self, query: str) -> None:
+        found = problem({"a": {"catalogue_url": f"http://a/c{query}"}})
+
+        assert "has a query in its catalogue_url" in found and "a-secret" not in found
+
+    def test_an_endpoint_may_have_a_user_and_a_password_of_its_own(self) -> None:
+        credentials = Credentials()
+        entry = {"catalogue_url": "http://ada:one@a/c", "sparql": "http://eve:two@b/q", "update": "http://a/u"}
+        (member,) = read_catalogue_list(json.dumps({"a": entry}).encode(), "nodes.json", credentials)
+
+        assert member.endpoints == Endpoints("http://b/q", "", "http://a/u")
+        assert [
+            credentials.headers(url)["Authorization"] for url in ("http://a/c/data", "http://b/q", "http://a/u")
+        ] == [
+            basic_authorization("ada", "one"),
+            basic_authorization("eve", "two"),
+            basic_authorization("ada", "one"),
+        ]
 
     @pytest.mark.parametrize(
         "url",

@@ -299,6 +299,15 @@ def test_a_bad_address_is_named_without_its_password() -> None:
     assert "pw-of-booth" not in refusal(DLT_BASE_URL="htp://ada:pw-of-booth@host/api")
 
 
+@pytest.mark.parametrize("odd", ["#", "/", "?", " ", ":", ""])
+@pytest.mark.parametrize("name", ["DLT_BASE_URL", "GC_URL", "NODE_URL_TEMPLATE", "GATEWAY_URL"])
+def test_a_password_that_is_not_encoded_is_in_no_message(name: str, odd: str) -> None:
+    for address in (f"http://ada:a-pass{odd}word@h:p/api", f"ada:a-pass{odd}word@h/api"):
+        with pytest.raises(UsageError, match=name) as wrong:
+            load({name: address, "GC_PORT": "80"})
+        assert "a-pass" not in str(wrong.value)
+
+
 def test_passwords_are_in_no_representation() -> None:
     read = given(
         DLT_BASE_URL="http://ada:pw-of-booth@host/api",
