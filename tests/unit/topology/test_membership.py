@@ -59,7 +59,7 @@ class TestList:
     @pytest.mark.parametrize("odd", ["#", "?", "/", " ", "\\[", ""])
     @pytest.mark.parametrize("name", ["catalogue_url", "base_url", "sparql", "graph_store", "update"])
     def test_a_password_that_is_not_encoded_is_in_no_message(self, name: str, odd: str) -> None:
-        entry = {"catalogue_url": "http://a/c", name: f"http://ada:a-pass{odd}word@a:p/c"}
+        entry = {"catalogue_url": "http://a/c" * (name != "base_url"), name: f"http://ada:a-pass{odd}word@a:p/c"}
 
         assert "a-pass" not in problem({"a": entry})
         assert "a-pass" not in problem({"a": {**entry, name: entry[name].replace("http://", "")}})
