@@ -137,7 +137,8 @@ class Engine:
         on_node_failure: Called with a node's id and the reason when queries go on without it, not more often than each
             minute.
         contents: The contents of placed graphs, for a view of all graphs; ``None``: have no view.
-        view_bytes: The most memory that the view's store may take.
+        view_bytes: The most memory that the view's store may take, unless it is on disk.
+        view_directory: Where the view's store is kept on disk; empty: it is in memory.
         on_view_off: Called with the reason when the view goes off.
     """
 
@@ -159,6 +160,7 @@ class Engine:
         on_node_failure: Callable[[str, str], None] = lambda node, reason: None,
         contents: Contents | None = None,
         view_bytes: int = 2**31,
+        view_directory: str = "",
         on_view_off: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.union_default_graph = union_default_graph
@@ -176,8 +178,17 @@ class Engine:
         self._view: View | None = None
         if contents is not None and union_default_graph:
             seconds = cache_ttl or MIN_SECONDS
-            fetch = self._fetch_graphs
-            self._view = View(contents, view_bytes, seconds, workers, worker_memory, skolem, fetch, on_view_off)
+            self._view = View(
+                contents,
+                view_bytes,
+                seconds,
+                workers,
+                worker_memory,
+                skolem,
+                self._fetch_graphs,
+                on_view_off,
+                view_directory,
+            )
         self._view_limits = Limits(
             max_triples=view_bytes // _BYTES_PER_TRIPLE,
             max_fetched_bytes=view_bytes // _BYTES_PER_TRIPLE * _BYTES_SENT_PER_TRIPLE,

@@ -297,6 +297,11 @@ class Settings:
         _whole(2**20, 2**50),
         "bytes of memory that this store may take; beyond them the gateway asks nodes",
     )
+    gateway_view_directory: str = _setting(
+        "",
+        _any_text,
+        "directory that keeps this store on disk, without that bound and across restarts; empty: it is in memory",
+    )
     sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
     sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")
     sparql_result_max_bytes: int = _setting("268435456", _whole(1024, 2**40), "bytes that a result may have")

@@ -1,10 +1,11 @@
-"""The process that holds the store of a view and forks evaluators, which share its memory.
+"""The process that forks a view's evaluators, and holds the store in memory, which they share.
 
     python -m federation.view.process FD BYTES
 
 An evaluator sees the store as it was when it was forked. So changes never wait for queries, a query that ends its evaluator
 costs a fork, and any number of evaluators take the memory of one store. This process runs no queries and has one thread, since
-a fork copies only one.
+a fork copies only one. A store on disk has threads of its own: another process holds it (``disk_process.py``), and an evaluator
+opens the copy that it is to see.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import msgspec
+from pyoxigraph import Store
 
 from federation.errors import UnreadableQuadsError
 from federation.evaluation.process import memory_taken, serve
-from federation.view.messages import Change, Changed, Forked, Request, Response, Unreadable
+from federation.view.messages import Change, Changed, Fork, Forked, Response, Unreadable
 from federation.view.store import ViewStore
+
+# A store on disk opens its files when a query needs them.
+_FILES_OF_A_STORE = 4096
 
 
 def main() -> None:
@@ -30,12 +35,13 @@ def main() -> None:
     descriptor, memory = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
     logging.disable()
-    view = ViewStore()
-    decoder, encoder = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Encoder()
+    view = ViewStore(Store())
+    decoder, encoder = msgspec.msgpack.Decoder(Change | Fork), msgspec.msgpack.Encoder()
     with Connection(descriptor) as connection, suppress(EOFError, ConnectionError):
         while True:
             request = decoder.decode(connection.recv_bytes())
-            response = _change(view, request) if isinstance(request, Change) else _fork(view, connection, memory)
+            is_change = isinstance(request, Change)
+            response = _change(view, request) if is_change else _fork(view, request.store, connection, memory)
             connection.send_bytes(encoder.encode(response))
 
 
@@ -47,7 +53,7 @@ def _change(view: ViewStore, change: Change) -> Response:
     return Changed(memory_taken().resident)
 
 
-def _fork(view: ViewStore, control: Connection, memory: int) -> Response:
+def _fork(view: ViewStore, copy: str, control: Connection, memory: int) -> Response:
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -58,7 +64,10 @@ def _fork(view: ViewStore, control: Connection, memory: int) -> Response:
         return Forked(pid)
     control.close()
     try:
-        serve(Connection(descriptor), memory, store=view.store)
+        if copy:
+            serve(Connection(descriptor), memory, _FILES_OF_A_STORE, Store(copy))
+        else:
+            serve(Connection(descriptor), memory, store=view.store)
     finally:
         os._exit(0)
 

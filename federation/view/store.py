@@ -13,12 +13,15 @@ from federation.view.messages import Change
 class ViewStore:
     """A store whose default graph is the set-union of its named graphs.
 
+    Args:
+        store: The store.
+
     Attributes:
         store: The store.
     """
 
-    def __init__(self) -> None:
-        self.store = Store()
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     def change(self, change: Change) -> None:
         """Replace the content of some graphs, and remove others.

@@ -1,4 +1,4 @@
-"""The process that holds the store of a view, as the view sees it."""
+"""The processes that hold the store of a view and fork its evaluators, as the view sees them."""
 
 from __future__ import annotations
 
@@ -7,98 +7,199 @@ import signal
 import socket
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 import msgspec
 
-from federation.errors import UnreadableQuadsError
+from federation.errors import TooLargeError, UnreadableQuadsError
 from federation.evaluation.pool import Process, Worker, spawn
-from federation.view.messages import Change, Changed, Fork, Forked, Request, Response, Unreadable
+from federation.view.messages import (
+    Change,
+    Changed,
+    Copied,
+    Copy,
+    Fork,
+    Forked,
+    Full,
+    Open,
+    Opened,
+    Request,
+    Response,
+    Unreadable,
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Response] = msgspec.msgpack.Decoder(Response)
 
 
-class Template:
-    """The process that holds the store and forks evaluators.
+class StoreProcesses(Protocol):
+    """The processes that hold the store and evaluate over it.
 
-    Its owner holds a lock around each call but ``is_alive`` and ``kill``.
-
-    Args:
-        memory: Bytes of address space that an evaluator may take besides the store; 0: no bound.
+    Their owner holds a lock around each call but ``is_alive`` and ``kill``. Where a process has ended, and its store with it, a
+    call raises ``OSError`` or ``EOFError``; the next one starts it again.
     """
 
-    def __init__(self, memory: int) -> None:
-        self._memory = memory
-        self._has_started = False
-        self._worker = Worker(self._spawn)
+    def resume(self) -> dict[str, str]:
+        """Return the digests of the graphs that are in the store from the start, by IRI.
+
+        Raises:
+            TooLargeError: There is no place for the store.
+        """
 
     def change(self, change: Change) -> int:
         """Change the store.
 
-        Args:
-            change: Its new content.
-
         Returns:
-            The most bytes of memory that the process has taken.
+            The bytes of memory that it takes; 0 for a store on disk.
 
         Raises:
             UnreadableQuadsError: The quads are invalid; nothing was changed.
-            OSError: The process has ended, and the store with it. The next call starts it again, with an empty store.
-            EOFError: The same.
+            TooLargeError: There is no room for them; nothing was changed.
         """
-        response = self._ask(change)
-        if isinstance(response, Unreadable):
-            raise UnreadableQuadsError(response.reason)
-        assert isinstance(response, Changed)
-        return response.memory
 
-    def fork(self) -> tuple[ForkedProcess, Connection]:
-        """Fork an evaluator.
+    def fork(self, evaluator: int) -> tuple[ForkedProcess, Connection]:
+        """Fork an evaluator that sees the store as it is now.
 
-        Raises:
-            OSError: As for :meth:`change`.
-            EOFError: The same.
+        Args:
+            evaluator: Its number; the last one of this number has ended.
         """
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                response = self._ask(Fork(), theirs)
-            assert isinstance(response, Forked)
-            connection = Connection(ours.detach())
-            return ForkedProcess(response.pid, connection), connection
-        finally:
-            ours.close()
 
     def is_alive(self) -> bool:
-        """Return whether the process runs; any thread may ask."""
+        """Return whether the processes run; any thread may ask."""
+
+    def kill(self) -> None:
+        """End the processes, also during a call by another thread."""
+
+    def end(self) -> None:
+        """End the processes; the next call starts others."""
+
+
+class _StoreProcess:
+    """One process, whose end is not passed over: a new one has lost what it knew.
+
+    Args:
+        module: Its name.
+        arguments: What it is started with.
+    """
+
+    def __init__(self, module: str, *arguments: int) -> None:
+        self._module, self._arguments = module, arguments
+        self._has_started = False
+        self._worker = Worker(self._spawn)
+
+    def is_alive(self) -> bool:
         return self._worker.is_alive()
 
     def kill(self) -> None:
-        """End the process, also during a call by another thread."""
         self._worker.kill()
 
     def end(self) -> None:
-        """End the process; the next call starts another."""
         self._worker.end()
         self._has_started = False
 
-    def _spawn(self) -> tuple[Process, Connection]:
-        if self._has_started:
-            raise EOFError("the process has ended, and its store with it")
-        self._has_started = True
-        return spawn("federation.view.process", self._memory)
-
-    def _ask(self, request: Request, handed: socket.socket | None = None) -> Response:
+    def ask(self, request: Request, handed: socket.socket | None = None) -> Response:
+        """Send a request, and a socket if there is one, and return the response."""
         try:
             connection = self._worker.connection()
             connection.send_bytes(_encoder.encode(request))
             if handed is not None:
                 with socket.socket(fileno=os.dup(connection.fileno())) as sending:
                     socket.send_fds(sending, [b"\0"], [handed.fileno()])
-            return _decoder.decode(connection.recv_bytes())
+            response = _decoder.decode(connection.recv_bytes())
         except (EOFError, OSError):
             self.end()
             raise
+        if isinstance(response, Unreadable):
+            raise UnreadableQuadsError(response.reason)
+        if isinstance(response, Full):
+            raise TooLargeError(response.reason)
+        return response
+
+    def _spawn(self) -> tuple[Process, Connection]:
+        if self._has_started:
+            raise EOFError("the process has ended, and its store with it")
+        self._has_started = True
+        return spawn(self._module, *self._arguments)
+
+
+class Template(_StoreProcess):
+    """The process that forks evaluators, and holds the store in memory: see :class:`StoreProcesses`.
+
+    Args:
+        memory: Bytes of address space that an evaluator may take besides the store; 0: no bound.
+    """
+
+    def __init__(self, memory: int) -> None:
+        super().__init__("federation.view.process", memory)
+
+    def resume(self) -> dict[str, str]:
+        return {}
+
+    def change(self, change: Change) -> int:
+        response = self.ask(change)
+        assert isinstance(response, Changed)
+        return response.memory
+
+    def fork(self, evaluator: int) -> tuple[ForkedProcess, Connection]:
+        return self.fork_over()
+
+    def fork_over(self, store: str = "") -> tuple[ForkedProcess, Connection]:
+        """Fork an evaluator over the store in a directory, which it may change; empty: over this process's store."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                response = self.ask(Fork(store), theirs)
+            assert isinstance(response, Forked)
+            connection = Connection(ours.detach())
+            return ForkedProcess(response.pid, connection), connection
+        finally:
+            ours.close()
+
+
+class DiskTemplate:
+    """The processes of a store on disk: see :class:`StoreProcesses`. One holds it, and the other forks evaluators over copies.
+
+    A copy shares the files of the store, so it takes some milliseconds.
+
+    Args:
+        directory: Where the store is kept.
+        memory: Bytes of address space that an evaluator may take; 0: no bound.
+        form: What the store's content depends on besides the descriptions.
+    """
+
+    def __init__(self, directory: str, memory: int, form: str) -> None:
+        self._request = Open(directory, form)
+        self._store = _StoreProcess("federation.view.disk_process")
+        self._template = Template(memory)
+
+    def resume(self) -> dict[str, str]:
+        response = self._store.ask(self._request)
+        assert isinstance(response, Opened)
+        return response.graphs
+
+    def change(self, change: Change) -> int:
+        response = self._store.ask(change)
+        assert isinstance(response, Changed)
+        return response.memory
+
+    def fork(self, evaluator: int) -> tuple[ForkedProcess, Connection]:
+        response = self._store.ask(Copy(evaluator))
+        assert isinstance(response, Copied)
+        try:
+            return self._template.fork_over(response.store)
+        except (EOFError, OSError):  # it holds nothing, so another one does as well
+            return self._template.fork_over(response.store)
+
+    def is_alive(self) -> bool:
+        return self._store.is_alive() and self._template.is_alive()
+
+    def kill(self) -> None:
+        self._store.kill()
+        self._template.kill()
+
+    def end(self) -> None:
+        self._store.end()
+        self._template.end()
 
 
 class ForkedProcess:

@@ -23,7 +23,7 @@ from federation.evaluation.pool import Worker, do, take
 from federation.fetching.merge import MergedQuads, iri, skolem_label
 from federation.source_selection import Snapshot
 from federation.view.messages import Change
-from federation.view.template import ForkedProcess, Template
+from federation.view.template import DiskTemplate, ForkedProcess, StoreProcesses, Template
 
 MIN_SECONDS = 5.0
 """Seconds for which graphs without fingerprints count as current, at least."""
@@ -42,6 +42,8 @@ _MOST_ENDS = 3
 # Attempts in a row that may fail before it does.
 _MOST_FAILURES = 5
 _WAIT_AFTER_FAILURE = 0.5
+# Another number where a store on disk has to begin anew, since its quads are written in another way.
+_FORM = 1
 
 SnapshotFor = Callable[[frozenset[str]], Snapshot]
 Fetch = Callable[[frozenset[str]], MergedQuads]
@@ -88,13 +90,14 @@ class View:
 
     Args:
         contents: The descriptions that were placed.
-        max_bytes: The most memory that the store may take; beyond it the view is off.
+        max_bytes: The most memory that the store may take; beyond it the view is off. It does not bound a store on disk.
         seconds: For how long graphs without fingerprints count as current at most.
         workers: The number of queries to evaluate at the same time, each in a process of its own.
         worker_memory: Bytes of address space that each of these processes may take besides the store; 0: no bound.
         skolem: The prefix of IRIs that stand for blank nodes.
         fetch: Fetches all triples of some graphs from the nodes.
         on_off: Called with the reason when the view goes off.
+        directory: Where the store is kept on disk; empty: it is in memory.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class View:
         skolem: str,
         fetch: Fetch,
         on_off: Callable[[str], None] = lambda reason: None,
+        directory: str = "",
     ) -> None:
         self._contents = contents
         self._max_bytes = max_bytes
@@ -115,11 +119,14 @@ class View:
         self._fetch = fetch
         self._on_off = on_off
         self._changing = threading.Lock()
-        self._template = Template(worker_memory)
-        self._all = [_Evaluator(self._template) for _ in range(workers)]
+        self._processes: StoreProcesses = (
+            DiskTemplate(directory, worker_memory, f"{_FORM} {skolem}") if directory else Template(worker_memory)
+        )
+        self._all = [_Evaluator(self._processes, number) for number in range(workers)]
         self._idle: queue.LifoQueue[_Evaluator] = queue.LifoQueue()
         for evaluator in self._all:
             self._idle.put(evaluator)
+        self._has_resumed = False
         self._loaded: dict[str, str] = {}
         self._fetched: frozenset[str] = frozenset()
         self._until, self._lasts = 0.0, seconds
@@ -148,10 +155,10 @@ class View:
         self._demand.set()
         for evaluator in self._all:
             evaluator.end()
-        self._template.kill()  # so that the thread gets no answer from it
+        self._processes.kill()  # so that the thread gets no answer from it
         if self._thread is not None:
             self._thread.join()
-        self._template.end()
+        self._processes.end()
 
     @property
     def progress(self) -> Progress:
@@ -211,7 +218,7 @@ class View:
             assert isinstance(reply, Evaluated)
             return reply.body, generation
         except TooLargeError:
-            if ends == self._ends and self._template.is_alive():
+            if ends == self._ends and self._processes.is_alive():
                 raise
             raise NotCachedError("the view's process has ended") from None  # and its evaluators with it
         finally:
@@ -291,18 +298,23 @@ class View:
         """Load the placed graphs that have changed, and remove those that are gone."""
         contents, untracked = snapshot.contents, snapshot.untracked or frozenset()
         self._wanted = len(contents) + len(untracked)
-        changed = [graph for graph, digest in contents.items() if self._loaded.get(graph) != digest]
-        gone = [graph for graph in self._loaded if graph not in contents] + [
-            graph for graph in self._fetched if graph not in untracked and graph not in contents
-        ]
         try:
-            self._remove(gone)
+            if not self._has_resumed:
+                self._loaded, self._has_resumed = self._processes.resume(), True
+            self._remove(
+                [graph for graph in self._loaded if graph not in contents]
+                + [graph for graph in self._fetched if graph not in untracked and graph not in contents]
+            )
+            changed = [graph for graph, digest in contents.items() if self._loaded.get(graph) != digest]
             for portion in self._portions(changed, contents):
                 if self._off or self._stop.is_set():
                     return
-                self._change(Change(tuple(portion), b"".join(portion.values())))
-                self._loaded.update({graph: contents[graph] for graph in portion})
+                digests = {graph: contents[graph] for graph in portion}
+                self._change(Change(digests, b"".join(portion.values())))
+                self._loaded.update(digests)
                 self._fetched -= portion.keys()
+        except TooLargeError as error:
+            self._give_up(str(error))
         except (OSError, EOFError):
             self._begin_again()
         self._compare(snapshot)
@@ -367,7 +379,10 @@ class View:
             placed = self._loaded.keys()
             quads = {graph: lines for graph, lines in by_graph(merged).items() if graph in wanted - placed}
             try:
-                self._change(Change(tuple(wanted - placed), b"".join(quads.values())))
+                self._change(Change(dict.fromkeys(wanted - placed, ""), b"".join(quads.values())))
+            except TooLargeError as error:
+                self._give_up(str(error))
+                return
             except (OSError, EOFError):
                 self._begin_again()
                 return
@@ -383,7 +398,7 @@ class View:
     def _remove(self, graphs: Iterable[str]) -> None:
         removed = tuple(graphs)
         if removed:
-            self._change(Change((), b"", removed))
+            self._change(Change({}, removed=removed))
             for graph in removed:
                 self._loaded.pop(graph, None)
             self._fetched -= set(removed)
@@ -391,14 +406,16 @@ class View:
     def _change(self, change: Change) -> None:
         self._shown = None
         self._generation += 1
-        memory = self._template.change(change)
+        memory = self._processes.change(change)
         if memory > self._max_bytes:
             self._give_up(
                 f"it takes more than GATEWAY_VIEW_BYTES, {self._max_bytes}, with {len(self._loaded)} of {self._wanted} graphs"
             )
 
     def _begin_again(self) -> None:
-        """Build the store again: its process has ended."""
+        """Build the store again, or go on with what is on the disk: its process has ended."""
+        self._processes.end()
+        self._has_resumed = False
         self._loaded, self._fetched, self._shown, self._is_built = {}, frozenset(), None, False
         self._until = 0.0
         self._generation += 1
@@ -408,7 +425,7 @@ class View:
 
     def _give_up(self, reason: str) -> None:
         self._off = reason
-        self._template.end()
+        self._processes.end()
         self._loaded, self._fetched, self._shown = {}, frozenset(), None
         self._on_off(reason)
 
@@ -417,16 +434,17 @@ class _Evaluator(Worker):
     """One of the processes that evaluate queries over the store.
 
     Args:
-        template: Forks it.
+        processes: Fork it.
+        number: Its number.
 
     Attributes:
         generation: The generation of the store that it shows; -1: none.
     """
 
-    def __init__(self, template: Template) -> None:
+    def __init__(self, processes: StoreProcesses, number: int) -> None:
         super().__init__(self._forked)
         self.generation = -1
-        self._template = template
+        self._processes, self._number = processes, number
         self._may_fork = False
 
     def fork(self, generation: int) -> None:
@@ -447,7 +465,7 @@ class _Evaluator(Worker):
     def _forked(self) -> tuple[ForkedProcess, Connection]:
         if not self._may_fork:
             raise EOFError("the evaluator has ended")
-        return self._template.fork()
+        return self._processes.fork(self._number)
 
 
 def by_graph(merged: MergedQuads) -> dict[str, bytes]:

@@ -72,7 +72,10 @@ def engine(nodes: list[str]) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def viewing_engine(catalogue: Catalogue) -> Iterator[Engine]:
-    """One that answers from a view."""
-    with over_view(catalogue) as engine:
+def viewing_engine(
+    catalogue: Catalogue, nodes: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """One that answers from a view: over five nodes from one on disk, or else from one in memory."""
+    directory = str(tmp_path_factory.mktemp("view")) if len(nodes) == 5 else ""
+    with over_view(catalogue, view_directory=directory) as engine:
         yield engine

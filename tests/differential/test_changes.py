@@ -67,10 +67,11 @@ def catalogue(five_sandbox_nodes: list[str]) -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def viewers(catalogue: Catalogue) -> Iterator[list[Engine]]:
-    """Engines with a view: one keeps whole answers as well."""
+def viewers(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Engine]]:
+    """Engines with a view: one keeps it on disk, and the other whole answers as well."""
+    directory = str(tmp_path_factory.mktemp("view"))
     with (
-        over_view(catalogue, cache_ttl=600, workers=1) as one,
+        over_view(catalogue, cache_ttl=600, workers=1, view_directory=directory) as one,
         over_view(catalogue, cache_ttl=600, workers=1, store=Memory()) as other,
     ):
         yield [one, other]

@@ -68,5 +68,6 @@ def make_engine(
         on_node_failure=log_failure,
         contents=contents,
         view_bytes=settings.gateway_view_bytes,
+        view_directory=settings.gateway_view_directory,
         on_view_off=log_view_off,
     )

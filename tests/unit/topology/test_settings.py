@@ -35,6 +35,7 @@ DEFAULTS = {
     "sparql_cache_ttl": None,
     "gateway_view": True,
     "gateway_view_bytes": 2**30,
+    "gateway_view_directory": "",
     "sparql_workers": 2,
     "sparql_memory": 4096,
     "sparql_result_max_bytes": 268435456,

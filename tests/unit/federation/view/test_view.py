@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from federation.evaluation.messages import Evaluate
 from federation.fetching.merge import MergedQuads
 from federation.skolem import PREFIX, skolem_iri
 from federation.source_selection import Snapshot
+from federation.view.template import DiskTemplate, _StoreProcess
 from federation.view.view import View
 from tests.helpers.waiting import eventually
 
@@ -34,8 +36,10 @@ class Catalogue:
         self.own: dict[str, str] = {}
         self.forgotten: set[str] = set()
         self.fails = False
+        self.read: list[str] = []
 
     def content(self, graph: str, digest: str) -> str | None:
+        self.read.append(graph)
         return None if digest in self.forgotten else digest
 
     def snapshot(self, avoided: frozenset[str] = frozenset()) -> Snapshot:
@@ -62,9 +66,9 @@ def made(catalogue: Catalogue, max_bytes: int = 2**30, **arguments: object) -> V
     return View(catalogue, max_bytes, 600, 1, 2**32, PREFIX, catalogue.fetch, **arguments)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def view(catalogue: Catalogue) -> Iterator[View]:
-    view = made(catalogue)
+@pytest.fixture(params=["memory", "disk"])
+def view(catalogue: Catalogue, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[View]:
+    view = made(catalogue, directory=str(tmp_path) if request.param == "disk" else "")
     yield view
     view.close()
 
@@ -103,9 +107,11 @@ def said(graphs: dict[str, str], union: bool = False) -> list[str]:
 
 
 def kill(view: View) -> None:
-    process = view._template._worker._process
-    if isinstance(process, subprocess.Popen):
-        os.kill(process.pid, signal.SIGKILL)
+    processes = view._processes
+    for one in [processes._store, processes._template] if isinstance(processes, DiskTemplate) else [processes]:
+        assert isinstance(one, _StoreProcess)
+        if isinstance(one._worker._process, subprocess.Popen):
+            os.kill(one._worker._process.pid, signal.SIGKILL)
 
 
 def halt(view: View) -> None:
@@ -277,3 +283,47 @@ def test_a_query_that_ends_its_evaluator_costs_the_others_nothing(view: View, ca
     kill_evaluator(view)
     assert in_the_end(view, catalogue) == said(catalogue.placed)
     assert view._generation == generation
+
+
+def test_a_store_on_disk_is_there_again_after_a_restart_and_only_what_has_changed_is_read(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    catalogue.placed = {f"urn:g{n}": TRIPLES[n] for n in range(3)}
+    catalogue.own["urn:own"] = TRIPLES[3]
+    for changes in ({}, {"urn:g1": TRIPLES[3], "urn:g3": TRIPLES[0]}):
+        view = made(catalogue, directory=str(tmp_path))
+        catalogue.read.clear()
+        catalogue.placed.update(changes)
+        catalogue.placed.pop("urn:g0" if changes else "", None)
+        try:
+            view.follow(catalogue.snapshot)
+            everything = {**catalogue.placed, **catalogue.own}
+            assert in_the_end(view, catalogue) == said(everything)
+            assert in_the_end(view, catalogue, UNION) == said(everything, union=True)
+        finally:
+            view.close()
+    assert set(catalogue.read) == {"urn:g1", "urn:g3"}
+
+
+def test_two_views_share_a_directory(view: View, catalogue: Catalogue, tmp_path: Path) -> None:
+    other_catalogue = Catalogue()
+    catalogue.placed["urn:g"], other_catalogue.placed["urn:g"] = TRIPLES[0], TRIPLES[1]
+    other = made(other_catalogue, directory=str(tmp_path))
+    try:
+        view.follow(catalogue.snapshot)
+        other.follow(other_catalogue.snapshot)
+        assert in_the_end(view, catalogue) == said(catalogue.placed)
+        assert in_the_end(other, other_catalogue) == said(other_catalogue.placed)
+    finally:
+        other.close()
+
+
+def test_a_directory_that_cannot_be_used_turns_it_off_and_is_named(catalogue: Catalogue, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    view = made(catalogue, directory=str(tmp_path / "file"))
+    try:
+        view.follow(catalogue.snapshot)
+        eventually(lambda: view.progress.state == "off", timeout=SECONDS)
+        assert str(tmp_path / "file") in str(view.progress)
+    finally:
+        view.close()
