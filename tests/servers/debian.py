@@ -56,7 +56,7 @@ def unpack(folder: Path, *packages: str, recurse: bool = False) -> None:
 
 def library_path(folder: Path) -> dict[str, str]:
     """Return the variable that lets a program find the shared libraries which `unpack` put into a folder."""
-    return {"LD_LIBRARY_PATH": ":".join(sorted({str(file.parent) for file in folder.rglob("*.so.*")}))}
+    return {"LD_LIBRARY_PATH": ":".join(sorted({str(file.parent) for file in folder.rglob("*.so*")}))}
 
 
 def _download(folder: Path, packages: Sequence[str], recurse: bool) -> None:
