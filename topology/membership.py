@@ -130,6 +130,8 @@ def read_catalogue_list(content: bytes, name: str, credentials: Credentials | No
                 f'{where} has a query in its catalogue_url; name the endpoints that need it: "sparql", …'
             )
         url, authorization = split_credentials(given.rstrip("/"))
+        if "@" in url:  # a part of the password, more likely than of the path
+            raise MembershipError(f"{where} has an @ behind its host; write %40, and %2F for a / in a password")
         if credentials:
             credentials.add(url, authorization)
         own = {kind: split_credentials(address) for kind, address in _endpoints(entry, url, where).items()}

@@ -144,7 +144,9 @@ def _is_url(text: str) -> bool:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(host) and " " not in text
+    # A password that should have been percent-encoded may leave an @ behind the host.
+    is_clean = " " not in text and "@" not in parts.path + parts.query + parts.fragment
+    return parts.scheme in ("http", "https") and bool(host) and is_clean
 
 
 def _host_url(text: str) -> str:

@@ -64,6 +64,11 @@ class TestList:
         assert "a-pass" not in problem({"a": entry})
         assert "a-pass" not in problem({"a": {**entry, name: entry[name].replace("http://", "")}})
 
+    def test_an_at_sign_behind_the_host_is_refused_and_not_shown(self) -> None:
+        found = problem({"a": {"catalogue_url": "http://ada:a-p@ss/word@a/c"}})
+
+        assert "write %40" in found and "word" not in found.replace("password", "")
+
     def test_an_address_as_a_name_loses_its_password(self) -> None:
         address = "http://ada:a-password@a/c"
 

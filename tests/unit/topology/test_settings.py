@@ -309,6 +309,10 @@ def test_a_password_that_is_not_encoded_is_in_no_message(name: str, odd: str) ->
         assert "a-pass" not in str(wrong.value)
 
 
+def test_an_at_sign_behind_the_host_is_refused_and_not_shown() -> None:
+    assert "a-p" not in (said := refusal(DLT_BASE_URL="http://ada:a-p@ss/word@h/api")) and "ss/word" not in said
+
+
 def test_passwords_are_in_no_representation() -> None:
     read = given(
         DLT_BASE_URL="http://ada:pw-of-booth@host/api",
