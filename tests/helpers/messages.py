@@ -4,14 +4,14 @@
 class Message:
     """What links use of a message of confluent-kafka."""
 
-    def __init__(self, headers=(), offset=42, value=b"value", key=None, topic="Sorter.dead-letters"):
+    def __init__(
+        self, headers=(), offset=42, value=b"value", key=None, topic="Sorter.dead-letters", partition=3, error=None
+    ):
         self._headers, self._offset, self._value, self._key, self._topic = headers, offset, value, key, topic
+        self._partition, self._error = partition, error
 
     def __len__(self):
         return len(self._value or b"")
-
-    def error(self):
-        return None
 
     def topic(self):
         return self._topic
@@ -20,7 +20,10 @@ class Message:
         return self._key
 
     def partition(self):
-        return 3
+        return self._partition
+
+    def error(self):
+        return self._error
 
     def offset(self):
         return self._offset
