@@ -29,6 +29,8 @@ from federation.networks import ANY, Networks
 USER_AGENT = f"catena/{__version__}"
 _MAX_REDIRECTS = 5
 _MAX_HEAD_BYTES = 256 * 1024
+# Headers whose values make one list, however many lines they take (RFC 9110, section 5.3).
+_LISTS = frozenset({"cache-control", "link"})
 _CONNECT_TIMEOUT = 10.0
 # The idle connections that one adapter keeps, to all servers together.
 _MAX_IDLE_CONNECTIONS = 512
@@ -293,7 +295,9 @@ class _Exchange:
             return len(line)
         name, colon, value = text.partition(":")
         if colon:
-            self._headers[name.strip()] = value.strip()
+            name, value = name.strip(), value.strip()
+            is_further = name.lower() in _LISTS and name in self._headers
+            self._headers[name] = f"{self._headers[name]}, {value}" if is_further else value
         return len(line)
 
     def _take_body(self, part: bytes) -> int:

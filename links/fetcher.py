@@ -21,7 +21,7 @@ from topology.fetching.emitted import EmittedOfferings
 from topology.fetching.followed import Followed, FollowedAddresses, digest
 from topology.fetching.outcomes import Outcomes
 from topology.fetching.queue import LEDGER_HOST, Fetch, FetchQueue, host_of
-from topology.fetching.reader import DescriptionReader
+from topology.fetching.reader import DescriptionReader, linked_context
 from topology.records import AddressEvent, AddressStatus
 
 Answer = TypeVar("Answer")
@@ -257,7 +257,7 @@ class Fetcher(CatalogueLink):
             error = DescriptionMissingError(f"{shown_url(response.url)} answers with status {response.status}")
             self._outcomes.failed(fetch, followed, error, pause)
             return
-        content = digest(response.url, response.body) if response.status == 200 else ""
+        content = digest(response.url, response.body, linked_context(response)) if response.status == 200 else ""
         if status is not None and self._can_stay(fetch, followed, status) and content in ("", status.content):
             if status.rejected:
                 self._outcomes.rejected(fetch, followed, RejectedError(status.error), status.content, status.hash_check)

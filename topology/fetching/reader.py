@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ from topology.fetching.followed import digest
 from topology.json_errors import NOT_JSON
 from topology.rdf.offering_graph import Description, read_description
 from topology.records import HashCheck
+
+_LONGEST_LINK = 8192
+# RFC 8288, section 3: the target of a link in angle brackets, and its relation among its parameters.
+_CONTEXT_LINK = re.compile(
+    r'<([^<>]*)>[^<>,]*;\s*rel="?[^",<>]*http://www\.w3\.org/ns/json-ld#context\b', re.IGNORECASE
+)
 
 
 class DescriptionReader:
@@ -59,7 +66,7 @@ class DescriptionReader:
         if check == "differs":
             self._complain_of_hash(address, entry, response.body)
         with self._turn:
-            return read_description(response.body, response.url, self._contexts)
+            return read_description(response.body, response.url, self._contexts, linked_context(response))
 
     def compare_hash(self, entry: LedgerEntry, body: bytes) -> HashCheck:
         """Compare a description, as its provider serves it, with the SHA-256 that the ledger has of it."""
@@ -80,6 +87,17 @@ class DescriptionReader:
         if self._check == "enforce":
             raise RejectedError(f"{problem}; VERIFY_DESCRIPTION_HASH=enforce refuses it")
         self._logger.log(problem, level="warning")
+
+
+def linked_context(response: Response) -> str:
+    """Return the URL of the context that an answer in plain JSON names in its ``Link`` header; empty if it names none.
+
+    JSON-LD 1.1, section 6.1 (https://www.w3.org/TR/json-ld11/#interpreting-json-as-json-ld). An answer in JSON-LD has its own.
+    """
+    if response.headers.get("content-type", "").lower().startswith("application/ld+json"):
+        return ""
+    found = _CONTEXT_LINK.search(response.headers.get("link", "")[:_LONGEST_LINK])
+    return found[1] if found else ""
 
 
 def read_contexts(path: str) -> dict[str, Any]:

@@ -18,13 +18,14 @@ _VALUE_KEYS = frozenset(["@direction", "@index", "@language", "@type", "@value"]
 _REPEATABLE = frozenset(("@included", "@type"))
 
 
-def expand(document: Any, base: str, at_hand: Mapping[str, Any]) -> list[Any]:
+def expand(document: Any, base: str, at_hand: Mapping[str, Any], linked: str = "") -> list[Any]:
     """Expand a document.
 
     Args:
         document: The decoded JSON.
         base: The IRI that it was read from.
         at_hand: The known contexts by URL; none is ever fetched.
+        linked: The URL of a context for all of the document, relative to the base; empty: none.
 
     Returns:
         The expanded document.
@@ -32,7 +33,10 @@ def expand(document: Any, base: str, at_hand: Mapping[str, Any]) -> list[Any]:
     Raises:
         JsonLdError: The document is not JSON-LD, names a context that is not at hand, or needs too much work.
     """
-    expanded = _Expansion(ContextProcessor(at_hand), base).expand(ActiveContext(base, base), None, document)
+    contexts, active = ContextProcessor(at_hand), ActiveContext(base, base)
+    if linked:
+        active = contexts.process(active, linked, base)
+    expanded = _Expansion(contexts, base).expand(active, None, document)
     if isinstance(expanded, dict) and expanded.keys() == {"@graph"}:
         expanded = expanded["@graph"]
     return [] if expanded is None else _listed(expanded)

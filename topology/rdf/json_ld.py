@@ -28,7 +28,7 @@ class NoDescriptionError(RejectedError):
     """A document describes no offering at all, as a page that a provider shows in the place of one."""
 
 
-def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> Statements:
+def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any], linked: str = "") -> Statements:
     """Read a JSON-LD document.
 
     Of keys that an object repeats, the last one counts.
@@ -37,6 +37,7 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> S
         document: The document, UTF-8.
         source: Its URI, the base of relative IRIs.
         contexts: The known contexts by URL; no context is ever fetched.
+        linked: The URL of the context that the answer with the document names in its headers, relative to its URI.
 
     Raises:
         NoDescriptionError: The document is not JSON.
@@ -47,7 +48,7 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any]) -> S
     if nests_deeper(document, _DEEPEST):
         raise RejectedError(f"the description nests more than {_DEEPEST} levels deep: flatten it")
     try:
-        return to_statements(expand(msgspec.json.decode(document), source, contexts))
+        return to_statements(expand(msgspec.json.decode(document), source, contexts, linked))
     except msgspec.ValidationError as error:
         raise RejectedError(f"the description has a number that no double holds: {error}") from error
     except RecursionError as error:

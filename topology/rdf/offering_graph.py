@@ -68,20 +68,23 @@ class Description:
     risks: tuple[str, ...] = ()
 
 
-def read_description(document: bytes, source: str, contexts: Mapping[str, Any] | None = None) -> Description:
+def read_description(
+    document: bytes, source: str, contexts: Mapping[str, Any] | None = None, linked: str = ""
+) -> Description:
     """Read a JSON-LD description.
 
     Args:
         document: The document, UTF-8.
         source: Its URI, the base of relative IRIs.
         contexts: The known JSON-LD contexts by URL; no context is ever fetched.
+        linked: The URL of the context that its provider names in a header; empty: none.
 
     Raises:
         NoDescriptionError: The document is not JSON, or describes no offering.
         RejectedError: The document is not JSON-LD, refers to an unknown context, does not describe exactly one offering, or
             would take too long to canonicalise. Or the offering's IRI must not name a graph.
     """
-    read = read_json_ld(document, source, contexts or {})
+    read = read_json_ld(document, source, contexts or {}, linked)
     rows = [row[:3] for row in read.rows if row[3] == DEFAULT_GRAPH]
     offerings = {row[0] for row in rows if row[1:] == _IS_OFFERING}
     if len(offerings) != 1:

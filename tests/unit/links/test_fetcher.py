@@ -973,6 +973,40 @@ class TestContexts:
         assert told.digest == described(ONE).digest
 
     @pytest.mark.parametrize(
+        ("link", "content_type", "is_used"),
+        [
+            ('<https://c.example/c>; rel="http://www.w3.org/ns/json-ld#context"', "application/json", True),
+            ("</c>; rel=http://www.w3.org/ns/json-ld#context", "text/plain", True),
+            ('<x>; rel=next, </c>;type="a";rel="up http://www.w3.org/ns/json-ld#context"', "application/json", True),
+            ('</c>; rel="http://www.w3.org/ns/json-ld#context"', "application/ld+json; charset=utf-8", False),
+            ("</c>; rel=next", "application/json", False),
+        ],
+    )
+    def test_one_in_a_header_of_plain_json_is_used(
+        self, environment: Environment, ledger: Ledger, tmp_path: Path, link: str, content_type: str, is_used: bool
+    ) -> None:
+        own = f"{ledger.server.url}/c"
+        (tmp_path / "contexts.json").write_text(json.dumps({"https://c.example/c": "c.jsonld", own: "c.jsonld"}))
+        (tmp_path / "c.jsonld").write_text('{"@context": {"note": "https://p.example/note"}}')
+        environment(JSONLD_CONTEXTS=str(tmp_path / "contexts.json"))
+        ledger.has("a", b"")
+        body = json.dumps({"@id": ONE, "@type": OFFERING, "note": "a note"}).encode()
+        ledger.server.answers["/descriptions/a"] = saying(body, Link=link, Content_Type=content_type)
+
+        (told,) = offerings(fetch(LinkDriver(Fetcher(), partitions=PARTITIONS)))
+
+        assert told is not None
+        assert (told.digest == described(ONE).digest) == is_used
+
+    def test_one_in_a_header_that_is_not_at_hand_is_named(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", b"")
+        link = '<https://c.example/c>; rel="http://www.w3.org/ns/json-ld#context"'
+        ledger.server.answers["/descriptions/a"] = saying(b"{}", Link=link)
+
+        assert fetch(driver) == []
+        assert "the context https://c.example/c, which is not at hand" in failure_of(driver).error
+
+    @pytest.mark.parametrize(
         "content", [None, "", "[]", '{"https://c.example/c": 1}', '{"https://c.example/c": "none"}']
     )
     def test_a_file_of_them_that_cannot_be_read_is_named(

@@ -87,6 +87,16 @@ class TestAnswers:
 
         assert "link" not in get(web, f"{server.url}/a").headers
 
+    def test_a_list_may_take_several_lines(self, server: OddServer, web: WebClient) -> None:
+        def answer(request: Handler) -> None:
+            lines = b"Link: <a>\r\nlink: <b>\r\nCache-Control: no-store\r\nCache-Control: max-age=5\r\n"
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + lines + b"\r\n")
+
+        server.answers["/a"] = answer
+        headers = get(web, f"{server.url}/a").headers
+
+        assert (headers["link"], headers["cache-control"]) == ("<a>, <b>", "no-store, max-age=5")
+
     @pytest.mark.parametrize(
         "cut", [b"", b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"nonsense\r\n\r\n"]
     )
