@@ -44,6 +44,9 @@ _ABSENCE = 0.05
 # Seconds within which a broker answers a member that leaves, beyond those for the drain.
 _LEAVE_TIMEOUT = 10.0
 
+# Seconds for a last commit that is tried although the deadline is over.
+_LAST_COMMIT = 1.0
+
 # Seconds for which the loop reads nothing while lanes are behind, before it pauses partitions.
 _BACK_OFF = 1.0
 
@@ -528,7 +531,7 @@ class ConsumerLoop:
             self._closing = True
             self._watch.close()
             self._metrics.read_consumer(None)
-            in_time(self._consumer.close, _LEAVE_TIMEOUT)
+            in_time(self._close_consumer, _LEAVE_TIMEOUT)
         except StuckError:
             # The client is abandoned, and never freed: that would wait for Kafka, too. A session timeout ends its membership.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._consumer))
@@ -536,10 +539,23 @@ class ConsumerLoop:
             self._release([TopicPartition(*name) for name in self._assignments], commit=False)
         self._lanes.close()
 
+    def _close_consumer(self) -> None:
+        if not self._assignments and self._instance_id is None:
+            # A client that closes without partitions tells the group nothing, and a rebalance of the others would wait for it
+            # until its session times out; one that unsubscribes leaves.
+            self._consumer.unsubscribe()
+        self._consumer.close()
+
     def _commit_while_leaving(self, deadline: float) -> None:
-        """Commit all that is finished, and take part in a rebalance meanwhile: Kafka refuses commits until it is over."""
-        while not self._delivery.flush_and_commit(list(self._assignments.values()), deadline):
-            if time.monotonic() > deadline:
+        """Commit all that is finished, and take part in a rebalance meanwhile: Kafka refuses commits until it is over.
+
+        A rebalance may wait for a member that has died, and a commit with it, beyond the deadline; a silent broker may not.
+        """
+        while not self._delivery.flush_and_commit(
+            list(self._assignments.values()), max(deadline, time.monotonic() + _LAST_COMMIT)
+        ):
+            is_silent = self._delivery.silent_for > _LAST_COMMIT
+            if time.monotonic() > (deadline if is_silent else deadline + _LEAVE_TIMEOUT):
                 self._logger.log(
                     "the last commit did not succeed in time; some electrons will be repeated", level="warning"
                 )

@@ -1,12 +1,14 @@
 """Rebalances and topics that change: on Apache Kafka, as the embedded broker waits out the session at each of them."""
 
 import threading
+import time
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from catena_core import Electron, Link
+from catena_core.delivery.at_least_once import AtLeastOnce
 from catena_core.errors import RejectedError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.table import Table
@@ -142,3 +144,52 @@ def test_a_table_reads_partitions_that_are_added(broker):
         assert len(table) == 6
     finally:
         table.close()
+
+
+def test_a_member_without_partitions_leaves_its_group_when_it_ends(broker, run):
+    source = broker.topic("in", 1)
+    # Without a word of it the group would wait for it so long, at the next rebalance.
+    given = {
+        "properties": {"session.timeout.ms": "600000", "max.poll.interval.ms": "600000", **OFTEN},
+        "num_rpc_threads": 0,
+    }
+    first = run(link(Slow, broker, source, **given))
+    eventually(lambda: first.own)
+    second = run(link(Slow, broker, source, **given))
+    admin = AdminClient({"bootstrap.servers": broker.endpoint, "log_level": 0})
+
+    def members():
+        return len(admin.describe_consumer_groups([broker.group()])[broker.group()].result().members)
+
+    eventually(lambda: members() == 2 and second.wait_until_ready(0))
+    standing_by = first if not first.own else second
+    run.stop(standing_by)
+    eventually(lambda: members() == 1)
+    assert first.own or second.own
+
+
+def test_a_last_commit_that_waits_for_a_rebalance_beyond_the_deadline_is_made(broker, run, monkeypatch):
+    source = broker.topic("in", 1)
+
+    class Quick(Slow):
+        drain_timeout = 0.5
+
+        def transform(self, electron):
+            self.done += 1
+
+    broker.produce(source, [(None, str(number)) for number in range(5)])
+    quick = run(link(Quick, broker, source, num_rpc_threads=0))
+    eventually(lambda: quick.done == 5)
+    commit = AtLeastOnce._commit
+
+    def refused_for_long(delivery, wanted, asynchronous):
+        leave_by = quick._catena.runtime._loop._leave_by
+        if leave_by is None or time.monotonic() < leave_by + 0.1:
+            return False
+        return commit(delivery, wanted, asynchronous)
+
+    monkeypatch.setattr(AtLeastOnce, "_commit", refused_for_long)
+    broker.produce(source, [(None, str(number)) for number in range(5)])
+    eventually(lambda: quick.done == 10)
+    run.stop(quick)
+    assert committed(broker, broker.group(), source)[0] == 10
