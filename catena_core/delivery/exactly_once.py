@@ -269,7 +269,7 @@ class ExactlyOnce:
             self._fail(error)
             return True
         except StuckError:
-            return self._replace_client()
+            return self._replace_client("Kafka's client is stuck in a transaction")
         self._unfinished_since = None
         self._aborts = 0
         self._metrics.transaction("committed")
@@ -350,8 +350,7 @@ class ExactlyOnce:
         error = exception.args[0]
         self._metrics.transaction("aborted")
         if error.fatal() or error.code() == KafkaError._FATAL:
-            self._fail(self._end(error))
-            return True
+            return self._fatal(error)
         self._aborts += error.code() not in _PASSING and not error.retriable()
         if self._aborts > _MOST_ABORTS:
             self._fail(
@@ -369,20 +368,27 @@ class ExactlyOnce:
             self._retry_transactional(lambda: self._producer.client.abort_transaction(_REQUEST_TIMEOUT))
         except KafkaException as further:
             if further.args[0].fatal():
-                self._fail(self._end(further.args[0]))
-                return True
+                return self._fatal(further.args[0])
             if self._stop.is_set():
                 return self._abandon()
             self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
         return False
 
-    def _end(self, error: KafkaError) -> DeliveryError:
+    def _fatal(self, error: KafkaError) -> bool:
+        """End the link, or go on with a new client where only this one is at its end."""
+        own_id = self._producer.transactional_id
+        self._aborts += 1
         if error.code() in _FENCED or "fenced" in error.str().lower() or "epoch" in error.str().lower():
-            return DeliveryError(
-                f"another instance took the transactional id {self._producer.transactional_id} ({error.str()}); give each "
-                "instance an --instance-id, or a host name, of its own"
+            reason = (
+                f"another instance took the transactional id {own_id} ({error.str()}); give each instance an --instance-id, "
+                "or a host name, of its own"
             )
-        return DeliveryError(f"transactions of {self._producer.transactional_id} are at an end: {error.str()}")
+        elif self._aborts <= _MOST_ABORTS:  # so it is where a topic was deleted and made again
+            return self._replace_client(f"Kafka's client is at its end ({error.str()})")
+        else:
+            reason = f"transactions of {own_id} are at an end: {error.str()}"
+        self._fail(DeliveryError(reason))
+        return True
 
     def _retry_transactional(
         self, request: Callable[[], object], attempts: float = _ATTEMPTS, at_the_end: int = 1
@@ -408,12 +414,12 @@ class ExactlyOnce:
                     raise
                 time.sleep(0.05)
 
-    def _replace_client(self) -> bool:
-        """Go on with a new client, which takes the transactional id and so ends the transaction of the stuck one."""
+    def _replace_client(self, reason: str) -> bool:
+        """Go on with a new client, which takes the transactional id and so ends the transaction of the old one."""
         self._metrics.transaction("aborted")
         if self._stop.is_set():
             return self._abandon()
-        self._logger.log("Kafka's client is stuck in a transaction; going on with a new one", level="warning")
+        self._logger.log(f"{reason}; going on with a new one", level="warning")
         self._producer.replace_client()
         try:
             self.begin()
@@ -421,8 +427,8 @@ class ExactlyOnce:
             if self._stop.is_set():
                 return self._abandon()
             self._producer.abandon_client()
-            reason = exception.args[0].str()
-            self._fail(DeliveryError(f"{self._producer.transactional_id} gets no transactions any more: {reason}"))
+            cause = exception.args[0].str()
+            self._fail(DeliveryError(f"{self._producer.transactional_id} gets no transactions any more: {cause}"))
         return False
 
     def _abandon(self) -> bool:

@@ -37,6 +37,9 @@ _REFUSED = frozenset(
     }
 )
 
+# Its partition is gone, since its topic was made again with fewer: it goes to another one.
+_MOVED = frozenset({KafkaError._DESTROY})
+
 # Errors of a message with which a transaction would fail again and again; without transactions, all others are the end, too.
 _FINAL = frozenset(
     {
@@ -272,7 +275,8 @@ class MessageProducer:
         try:
             return serve(timeout)
         except (KafkaException, SystemError) as error:
-            self._at_end(f"the producer is at its end: {error}")
+            if not self._transactional:  # else the transaction fails, which knows what to do
+                self._at_end(f"the producer is at its end: {error}")
             time.sleep(min(timeout, 0.05))
             return len(self.client)
         except RuntimeError:
@@ -319,7 +323,7 @@ class MessageProducer:
         return left
 
     def _failed(self, error: Any, message: Any, sent: Message | None = None) -> None:
-        if error.code() in _REFUSED:
+        if error.code() in _REFUSED or (error.code() in _MOVED and not self._transactional):
             # The message that Kafka's client gives back lacks the headers.
             self._refused.append((error.str(), sent or Message(message.topic(), message.value(), message.key())))
         elif self._transactional and error.code() not in _FINAL:

@@ -35,7 +35,7 @@ class Kafka:
         self.open: list[Any] = []
         self.offsets: dict[tuple[str, int], int] = {}
         self.committed: list[tuple[list[Any], dict[tuple[str, int], int]]] = []
-        self.aborted = 0
+        self.aborted = self.replaced = 0
 
     def _request(self, name: str) -> None:
         if self.errors.get(name):
@@ -64,6 +64,12 @@ class Kafka:
     def abort_transaction(self, timeout: float) -> None:
         self._request("abort")
         self.aborted += 1
+
+    def replace_client(self) -> None:
+        self.replaced += 1
+
+    def init_transactions(self, timeout: float) -> None:
+        self._request("init")
 
     def consumer_group_metadata(self) -> str:
         return "metadata"
@@ -145,6 +151,28 @@ def test_a_fenced_producer_ends_the_link(delivery: ExactlyOnce, kafka: Kafka, fa
     (error,) = failed
     assert isinstance(error, DeliveryError)
     assert "shop.host" in str(error) and "--instance-id" in str(error)
+
+
+AT_ITS_END = KafkaError(KafkaError.INVALID_TXN_STATE, "an invalid state", fatal=True)
+
+
+@pytest.mark.parametrize("errors", [{"commit": [AT_ITS_END]}, {"offsets": [ABORTED], "abort": [AT_ITS_END]}])
+def test_a_client_at_its_end_is_replaced(
+    delivery: ExactlyOnce, kafka: Kafka, failed: list[Exception], errors: dict[str, list[KafkaError]]
+) -> None:
+    kafka.errors = errors
+    commit(delivery, finished(delivery, 0, 2, [0, 1]))
+    assert (kafka.replaced, failed) == (1, [])
+    assert kafka.committed == [([b"0.0", b"0.1"], {("in", 0): 2})]
+
+
+def test_clients_that_all_come_to_their_end_end_the_link(
+    delivery: ExactlyOnce, kafka: Kafka, failed: list[Exception]
+) -> None:
+    kafka.errors = {"commit": [AT_ITS_END] * 1000}
+    commit(delivery, finished(delivery, 0, 1, [0]))
+    assert "at an end: an invalid state" in str(failed[0])
+    assert kafka.replaced < 100
 
 
 def test_one_who_is_no_member_commits_no_offsets(delivery: ExactlyOnce, kafka: Kafka) -> None:

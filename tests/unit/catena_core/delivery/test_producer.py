@@ -15,6 +15,7 @@ from catena_core.errors import CodecError, DeliveryError, StoppedError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.wire.message import Message
 from tests.helpers.kafka_clients import ProducerClient
+from tests.helpers.messages import Message as Received
 from tests.helpers.waiting import eventually
 
 
@@ -199,6 +200,12 @@ def test_the_end_counts_what_was_not_acknowledged_and_leaves_the_client_to_itsel
     assert sender.producer.close(0.01) == 2
     assert arrival.done.wait(120) and isinstance(arrival.error, DeliveryError)
     assert not sender.client.closed
+
+
+def test_a_message_whose_partition_is_gone_is_sent_once_more(sender: Sender) -> None:
+    sender.producer._failed(KafkaError(KafkaError._DESTROY), Received(topic="out", value=b"moved"))
+    assert sender.arrive() is None
+    assert (sender.client.taken, sender.refused, sender.failures) == ([b"moved"], [], [])
 
 
 @pytest.mark.parametrize("error", [KafkaException(KafkaError(KafkaError._FATAL)), SystemError("NULL")])
