@@ -182,12 +182,21 @@ def replayed_headers(letter: DeadLetter, message: Any) -> list[tuple[str, bytes 
 
 
 def _own(headers: Headers) -> Headers:
-    """Leave out the headers of an earlier dead letter, but for the count of replays."""
-    added = {
-        name for item, data in headers if item == ADDED for name in (data or b"").decode("utf-8", "replace").split(",")
-    }
-    ours = {ADDED, *(PREFIX + name for name in REASON_HEADERS), *added}
-    return [(name, data) for name, data in headers if name not in ours]
+    """Leave out the headers of an earlier dead letter, but for the count of replays.
+
+    They follow the message's own, so of each name only the last one is left out.
+    """
+    added = next((data or b"" for name, data in reversed(headers) if name == ADDED), None)
+    if added is None:
+        return list(headers)
+    ours = {ADDED, *(PREFIX + name for name in REASON_HEADERS), *added.decode("utf-8", "replace").split(",")}
+    own: Headers = []
+    for name, data in reversed(headers):
+        if name in ours:
+            ours.remove(name)
+        else:
+            own.append((name, data))
+    return own[::-1]
 
 
 def _with_reason(own: Headers, reason: Mapping[str, str]) -> Headers:

@@ -82,6 +82,7 @@ OWN = [
     ("none", None),
     ("twice", b"1"),
     ("twice", b"2"),
+    ("dead-letter-error", b"of another system"),
 ]
 
 
