@@ -39,7 +39,9 @@ def refusal(error: Any, topic: str | None, group: str, instance_id: str | None) 
     remedy = _REMEDIES.get(error.code())
     if remedy is None and not (error.fatal() or error.code() == KafkaError._FATAL):
         return None
-    if instance_id is not None and "fenced" in error.str().lower():
-        return ReadingError(f"another instance of group {group} took the instance id {instance_id}; {_OWN_ID}")
+    text = error.str().lower()
+    if instance_id is not None and ("fenced" in text or "instance id" in text):
+        took = "took" if "fenced" in text else "has"  # with the protocol of KIP-848 the first one keeps it
+        return ReadingError(f"another instance of group {group} {took} the instance id {instance_id}; {_OWN_ID}")
     what = f"{topic} cannot be read" if topic else f"group {group} reads no more"
     return ReadingError(f"{what}: {error.str()}; {remedy or 'start the link again'}")

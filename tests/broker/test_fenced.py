@@ -13,15 +13,17 @@ pytestmark = [
 ]
 
 
-def test_static_member_whose_id_is_taken_ends_and_names_it(broker, run):
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_static_member_whose_id_is_taken_ends_and_names_it(broker, run, protocol):
+    more = {"group.protocol": protocol}
     source, target = broker.topic("in", 2), broker.topic("out", 1)
 
     class Reads(Counting):
         """Reads."""
 
-    first = run(quick(Reads, broker, source, target, instance_id="shop-1", num_rpc_threads=0))
+    first = run(quick(Reads, broker, source, target, more, instance_id="shop-1", num_rpc_threads=0))
     assert first.wait_until_ready(30)
-    second = run(quick(Reads, broker, source, target, instance_id="shop-1", num_rpc_threads=0))
+    second = run(quick(Reads, broker, source, target, more, instance_id="shop-1", num_rpc_threads=0))
     eventually(lambda: first.failure or second.failure)
     out, left = (first, second) if first.failure else (second, first)
     assert out.join(120) and isinstance(out.failure, ReadingError)
