@@ -9,6 +9,8 @@ from pyoxigraph import DefaultGraph, NamedNode, Quad, Store, Triple
 from federation.evaluation.quads import add_graphs, read_quads
 from federation.view.messages import Change
 
+MANY_QUADS = 20_000
+
 
 class ViewStore:
     """A store whose default graph is the set-union of its named graphs.
@@ -38,22 +40,29 @@ class ViewStore:
         for quad in read_quads(change.quads):
             assert isinstance(quad.graph_name, NamedNode)
             contents.setdefault(quad.graph_name, set()).add(quad.triple)
+        new: list[Quad] = []
         for graph, wanted in contents.items():
-            self._replace(graph, wanted)
+            added = self._keep_only(graph, wanted)
+            new += (_quad(triple, place) for triple in added for place in (graph, DefaultGraph()))
             if not wanted:
                 self.store.remove_graph(graph)
+        # On disk, three times as fast, but only where there is enough for files of its own.
+        add = self.store.bulk_extend if len(new) > MANY_QUADS else self.store.extend
+        add(new)
         add_graphs(self.store, change.graphs)
 
-    def _replace(self, graph: NamedNode, wanted: set[Triple]) -> None:
-        """Give a graph these triples; a triple leaves the default graph when no other graph has it."""
+    def _keep_only(self, graph: NamedNode, wanted: set[Triple]) -> set[Triple]:
+        """Remove the other triples of a graph, and return those that it lacks.
+
+        A triple leaves the default graph when no other graph has it.
+        """
         found = {quad.triple for quad in self.store.quads_for_pattern(None, None, None, graph)}
         for triple in found - wanted:
             self.store.remove(_quad(triple, graph))
             left = self.store.quads_for_pattern(triple.subject, triple.predicate, triple.object)
             if not any(isinstance(quad.graph_name, NamedNode) for quad in left):
                 self.store.remove(_quad(triple, DefaultGraph()))
-        new = wanted - found
-        self.store.extend(_quad(triple, place) for triple in new for place in (graph, DefaultGraph()))
+        return wanted - found
 
     def _named(self, name: str) -> Iterator[NamedNode]:
         """Yield the graph of a name, also of one that is no IRI, which exists through its quads only."""

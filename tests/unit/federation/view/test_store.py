@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pyoxigraph import DefaultGraph, NamedNode
 
 from federation.errors import UnreadableQuadsError
+from federation.view import store
 from federation.view.messages import Change
 from federation.view.store import ViewStore
 
@@ -22,10 +23,10 @@ def quads(content: dict[str, frozenset[str]]) -> bytes:
     )
 
 
-def held(store: pyoxigraph.Store) -> tuple[set[tuple[str, str]], list[str]]:
+def held(content: pyoxigraph.Store) -> tuple[set[tuple[str, str]], list[str]]:
     """Graphs' subjects, and those of the default graph."""
-    named = {(quad.graph_name.value, str(quad.subject)) for quad in store if isinstance(quad.graph_name, NamedNode)}
-    return named, sorted(str(quad.subject) for quad in store.quads_for_pattern(None, None, None, DefaultGraph()))
+    named = {(quad.graph_name.value, str(quad.subject)) for quad in content if isinstance(quad.graph_name, NamedNode)}
+    return named, sorted(str(quad.subject) for quad in content.quads_for_pattern(None, None, None, DefaultGraph()))
 
 
 def expected(content: dict[str, frozenset[str]]) -> tuple[set[tuple[str, str]], list[str]]:
@@ -33,9 +34,17 @@ def expected(content: dict[str, frozenset[str]]) -> tuple[set[tuple[str, str]], 
     return named, sorted({subject for _, subject in named})
 
 
-@settings(max_examples=50)
-@given(st.lists(CONTENTS, min_size=1, max_size=5))
-def test_change_of_any_graphs_gives_the_store_of_their_union(states: list[dict[str, frozenset[str]]]) -> None:
+@settings(max_examples=100)
+@given(st.lists(CONTENTS, min_size=1, max_size=5), st.sampled_from([0, 5, 20_000]))
+def test_change_of_any_graphs_gives_the_store_of_their_union(
+    states: list[dict[str, frozenset[str]]], many: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "MANY_QUADS", many)
+        _change_and_compare(states)
+
+
+def _change_and_compare(states: list[dict[str, frozenset[str]]]) -> None:
     view, before = ViewStore(pyoxigraph.Store()), dict[str, frozenset[str]]()
     for state in states:
         changed = {graph: names for graph, names in state.items() if before.get(graph) != names}
