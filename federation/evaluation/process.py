@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -45,6 +46,8 @@ from federation.evaluation.quads import add_graphs, read_quads
 # Seconds of processor time, which does not pass faster on a busy machine.
 _ANALYSIS_SECONDS = 5.0
 _RDF_XML = "application/rdf+xml"
+_XML = (_RDF_XML, "application/sparql-results+xml")
+_NOT_IN_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 _MOST_SHOWN = 200
 
 
@@ -152,11 +155,21 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
             names = ", ".join(f"<{service[:_MOST_SHOWN]}>" for service in job.services)
             reason = str(error).partition(" with payload")[0]
             raise ServiceFailedError(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
+        if "JSON-LD does not support" in str(error):
+            raise NotAcceptableError("JSON-LD cannot write triple terms; ask for another format") from error
         raise QueryRefusedError(f"the query cannot be evaluated: {error}") from error
-    if job.media_type == _RDF_XML and b"<oxprefix: " in output.getvalue():
+    return _checked_xml(output.getvalue()) if job.media_type in _XML else output.getvalue()
+
+
+def _checked_xml(document: bytes) -> bytes:
+    """Return XML that pyoxigraph has written, so that parsers read what was meant."""
+    if b"<oxprefix: " in document:
         # pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
         raise NotAcceptableError("a predicate of this graph cannot be written in RDF/XML; ask for another format")
-    return output.getvalue()
+    if found := _NOT_IN_XML.search(document):
+        character = ord(found[0].decode())
+        raise NotAcceptableError(f"the answer has the character U+{character:04X}, which XML cannot hold; ask for JSON")
+    return document.replace(b"\r", b"&#13;")  # parsers replace it by the end of a line
 
 
 def _has(result: object, rows: int) -> bool:

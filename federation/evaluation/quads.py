@@ -9,6 +9,7 @@ import pyoxigraph
 from pyoxigraph import NamedNode, Quad, RdfFormat, Store
 
 from federation.errors import UnreadableQuadsError
+from federation.fetching.terms import valid_iri
 
 
 def read_quads(document: bytes) -> Iterator[Quad]:
@@ -28,4 +29,4 @@ def add_graphs(store: Store, names: Iterable[str]) -> None:
     """Add named graphs, empty ones too."""
     for name in names:
         with suppress(ValueError):  # a graph whose name is no IRI exists through its quads only
-            store.add_graph(NamedNode(name))
+            store.add_graph(NamedNode(valid_iri(name)))

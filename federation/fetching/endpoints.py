@@ -13,18 +13,17 @@ import requests
 from catena_core.text import bounded, redacted
 from federation.budget import Budget
 from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
-from federation.fetching.result_formats import UnreadableTableError, read_table
+from federation.fetching.result_formats import TSV, UnreadableTableError, opened, read_table
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
 from federation.transport import Access, Deadline, Session, UnsafeError
 
-_TSV = "text/tab-separated-values"
 _OTHERS = (
     "application/sparql-results+json;q=0.5, application/json;q=0.4, application/sparql-results+xml;q=0.3, "
     "application/xml;q=0.2"
 )
 _HEADERS = {
-    "Accept": f"{_TSV}, {_OTHERS}",
+    "Accept": f"{TSV}, {_OTHERS}",
     "Accept-Encoding": "identity",
     "Content-Type": "application/x-www-form-urlencoded",
 }
@@ -187,7 +186,7 @@ class Endpoints:
         accepts = _OTHERS if source.id in self._without_tsv else _HEADERS["Accept"]
         media_type, body = self._post(source, request, budget, deadline, accepts)
         try:
-            if media_type == _TSV:
+            if media_type == TSV:
                 if (rows := _from_tsv(request.columns, body)) is not None:
                     return rows
                 if accepts is not _OTHERS:
@@ -204,7 +203,7 @@ class Endpoints:
     def _post(
         self, source: Source, request: Subquery, budget: Budget, deadline: Deadline, accepts: str
     ) -> tuple[str, bytes]:
-        """Send a request; return the media type and the body of the answer."""
+        """Send a request; return the media type of the table in the answer, and the table."""
         try:
             answer = self._session.post(
                 source.sparql_url,
@@ -226,7 +225,7 @@ class Endpoints:
                 f"node {source.id} sends only a part of its rows: raise the limits that its server sets for answers",
                 [source.id],
             )
-        return answer.headers.get("Content-Type", "").split(";")[0].strip().lower(), answer.content
+        return opened(answer.headers.get("Content-Type", ""), answer.content)
 
 
 def _from_tsv(columns: Sequence[str], body: bytes) -> bytes | None:
@@ -238,6 +237,13 @@ def _from_tsv(columns: Sequence[str], body: bytes) -> bytes | None:
     names = [name.removeprefix(b"?") for name in header.rstrip(b"\r").split(b"\t")]
     graph = rows.partition(b"\n")[0].rstrip(b"\r").rpartition(b"\t")[2]
     is_whole = not rows or (rows.endswith(b"\n") and graph.startswith(b"<"))
-    if names != [column.encode() for column in columns] or not is_whole:
+    if names != [column.encode() for column in columns] or not is_whole or not _is_utf_8(rows):
         return None
     return rows.replace(b"\r\n", b"\n")
+
+
+def _is_utf_8(text: bytes) -> bool:
+    try:
+        return text.isascii() or bool(text.decode())
+    except UnicodeDecodeError:
+        return False

@@ -1,4 +1,4 @@
-"""SPARQL results in other formats than TSV, read without harm: nodes are not trusted.
+"""SPARQL results in the formats that servers send, read without harm: nodes are not trusted.
 
 JSON is read by msgspec, whose recursion is bounded; pyoxigraph's reader ends the process at some thousand nested triple terms.
 XML is read by pyoxigraph, once its nesting is known to be small.
@@ -14,8 +14,11 @@ import pyoxigraph
 
 from federation.fetching.terms import is_plain
 
+TSV = "text/tab-separated-values"
+
 _JSON = frozenset({"application/sparql-results+json", "application/json"})
 _XML = frozenset({"application/sparql-results+xml", "application/xml", "text/xml"})
+_UNSAID = frozenset({"", "text/plain", "application/octet-stream"})
 _XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
 _MOST_NESTING = 16
 _TRIPLE_TAG = re.compile(rb"<(/?)(?:[\w.-]+:)?triple\b")
@@ -26,6 +29,23 @@ _NOT_IN_LABELS = re.compile(r"[^0-9A-Za-z]")
 
 class UnreadableTableError(ValueError):
     """The body is not a whole table of SPARQL results with the wanted columns; the message gives the reason."""
+
+
+def opened(content_type: str, body: bytes) -> tuple[str, bytes]:
+    """Return the media type of a table, and the table without a byte order mark.
+
+    Some servers say that every answer is plain text. Then its first character tells.
+
+    Args:
+        content_type: The Content-Type of the answer; empty where there is none.
+        body: The body of the answer.
+    """
+    media_type = content_type.split(";")[0].strip().lower()
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if media_type in _UNSAID:
+        first = body[:100].lstrip()[:1]
+        media_type = "application/json" if first == b"{" else "application/xml" if first == b"<" else TSV
+    return media_type, body
 
 
 def read_table(media_type: str, body: bytes, columns: Iterable[str]) -> bytes:

@@ -7,13 +7,15 @@ terms. So every cell is read here before a native parser sees it.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 
-_IRI = rb'<[^<>"{}|^`\\\x00-\x20]*>'
+_IRI = rb'<[A-Za-z][A-Za-z0-9+.-]*:[^<>"{}|^`\\\x00-\x20]*>'
 _BLANK = rb'_:[^\s<>"\\()]+'
-_SUFFIX = rb"(?:@[A-Za-z0-9-]+|\^\^" + _IRI + rb")?"
+_SUFFIX = rb"(?:@[A-Za-z]+(?:-[A-Za-z0-9]+)*(?:--(?:ltr|rtl))?|\^\^" + _IRI + rb")?"
 _LITERAL = rb'"[^"\\]*(?:\\.[^"\\]*)*"' + _SUFFIX
-_FORBIDDEN = re.compile(rb'[<>"{}|^`\x00-\x20]')
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+_FORBIDDEN = re.compile(r'[<>"{}|^`\\\x00-\x20]')
 _XSD = b"http://www.w3.org/2001/XMLSchema#"
 _SHORT_FORMS = (
     (re.compile(rb"[+-]?\d+"), b"integer"),
@@ -24,7 +26,7 @@ _SHORT_FORMS = (
 _MOST_NESTING = 16
 
 is_iri = re.compile(_IRI).fullmatch
-"""Matches an IRI that N-Quads allows."""
+"""Matches an absolute IRI that N-Quads allows."""
 is_name = re.compile(_IRI + b"|" + _BLANK).fullmatch
 """Matches such an IRI or a blank node."""
 is_plain = re.compile(b"|".join((_IRI, _LITERAL, _BLANK)), re.DOTALL).fullmatch
@@ -49,18 +51,38 @@ def readable(term: bytes, labelled: Callable[[bytes], bytes]) -> bytes:
         labelled: Gives a blank node its label in this query, and returns other terms as they are.
 
     Raises:
-        ValueError: The cell is not one term.
+        ValueError: The cell is not one term, or a relative IRI.
     """
     if term.startswith(b"<<"):
         return _triple_term(term, labelled)
     if term.startswith(b"<") and term.endswith(b">"):
-        # Some servers hold IRIs with characters that N-Quads forbids.
-        term = b"<%b>" % _FORBIDDEN.sub(lambda found: b"\\u%04X" % found[0][0], term[1:-1])
+        term = b"<%b>" % valid_iri(iri(term)).encode()
+        if not is_iri(term):
+            raise ValueError(f"{term[:100]!r} is no term: it is a relative IRI")
     elif term[:1] not in (b'"', b"_"):
         term = in_full(term)
     elif not is_plain(term):
         raise ValueError(f"{term[:100]!r} is no term")
     return labelled(term)
+
+
+def iri(term: bytes) -> str:
+    """Return the IRI in a term.
+
+    Raises:
+        ValueError: The term is not in angle brackets, or has an invalid escape.
+    """
+    if not (term.startswith(b"<") and term.endswith(b">")):
+        raise ValueError(f"{term[:100]!r} is no IRI")
+    return _ESCAPE.sub(_character, term[1:-1].decode())
+
+
+def valid_iri(text: str) -> str:
+    """Percent-encode the characters that no IRI may have.
+
+    Some servers hold them, but no format except JSON and XML can write them.
+    """
+    return _FORBIDDEN.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
 def in_full(term: bytes) -> bytes:
@@ -98,3 +120,10 @@ def _triple_term(text: bytes, labelled: Callable[[bytes], bytes]) -> bytes:
     if len(nested) != 1 or len(nested[0]) != 1:
         raise ValueError(f"{text[:100]!r} is no triple term")
     return nested[0][0]
+
+
+def _character(escape: re.Match[str]) -> str:
+    number = int(escape[1] or escape[2], 16)
+    if number > sys.maxunicode or 0xD800 <= number <= 0xDFFF:  # surrogates cannot be written in UTF-8
+        raise ValueError(f"{escape[0]} is no character")
+    return chr(number)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyoxigraph import DefaultGraph, NamedNode, Quad, Store, Triple
 
 from federation.evaluation.quads import add_graphs, read_quads
+from federation.fetching.terms import valid_iri
 from federation.view.messages import Change
 
 MANY_QUADS = 20_000
@@ -66,6 +67,7 @@ class ViewStore:
 
     def _named(self, name: str) -> Iterator[NamedNode]:
         """Yield the graph of a name, also of one that is no IRI, which exists through its quads only."""
+        name = valid_iri(name)
         try:
             yield NamedNode(name)
         except ValueError:

@@ -20,7 +20,8 @@ from federation.errors import FederationError, NotCachedError, TooLargeError
 from federation.evaluation.corrections import may_read_named_graphs
 from federation.evaluation.messages import Evaluate, Evaluated
 from federation.evaluation.pool import Worker, do, take
-from federation.fetching.merge import MergedQuads, iri, skolem_label
+from federation.fetching.merge import MergedQuads, skolem_label
+from federation.fetching.terms import valid_iri
 from federation.source_selection import Snapshot
 from federation.view.messages import Change
 from federation.view.template import DiskTemplate, ForkedProcess, StoreProcesses, Template
@@ -377,9 +378,10 @@ class View:
             return
         with self._lock():
             placed = self._loaded.keys()
-            quads = {graph: lines for graph, lines in by_graph(merged).items() if graph in wanted - placed}
+            names = {valid_iri(graph) for graph in wanted - placed}
+            quads = [lines for graph, lines in by_graph(merged).items() if graph in names]
             try:
-                self._change(Change(dict.fromkeys(wanted - placed, ""), b"".join(quads.values())))
+                self._change(Change(dict.fromkeys(wanted - placed, ""), b"".join(quads)))
             except TooLargeError as error:
                 self._give_up(str(error))
                 return
@@ -473,4 +475,4 @@ def by_graph(merged: MergedQuads) -> dict[str, bytes]:
     lines: dict[bytes, list[bytes]] = {}
     for line in merged.named:
         lines.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
-    return {iri(graph): b" .\n".join([*those, b""]) for graph, those in lines.items()}
+    return {graph[1:-1].decode(): b" .\n".join([*those, b""]) for graph, those in lines.items()}

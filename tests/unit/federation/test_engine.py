@@ -157,9 +157,9 @@ def test_graphs_without_triples_exist(nodes: list[Node], engine: Engine) -> None
 
 def test_a_graph_whose_name_is_no_iri_hurts_nobody(nodes: list[Node], engine: Engine) -> None:
     nodes[0].store.load(b"<urn:s> <urn:q> <urn:o> <urn:no iri> .", format=pyoxigraph.RdfFormat.N_QUADS, lenient=True)
-    assert len(json.loads(engine.query(NAMES, snapshot(nodes)).body)["results"]["bindings"]) == 6
+    assert len(json.loads(engine.query(NAMES, snapshot(nodes)).body)["results"]["bindings"]) == 7
     answer = engine.query("SELECT ?g { GRAPH ?g { ?s <urn:q> ?o } }", snapshot(nodes))
-    assert value(answer.body) == "urn:no iri"
+    assert value(answer.body) == "urn:no%20iri"
 
 
 def test_only_the_holder_of_a_graph_is_asked_for_it(nodes: list[Node], engine: Engine) -> None:
@@ -254,7 +254,7 @@ def test_odd_iris_of_a_node_are_no_part_of_a_request(nodes: list[Node], engine: 
         b"<urn:s> <urn:links> <urn:x\\u003E\\u0020}> .", pyoxigraph.RdfFormat.N_TRIPLES, lenient=True
     )
     nodes[0].put("urn:provided", [quad.triple for quad in bad])
-    assert value(engine.query("SELECT ?o { ?s <urn:links> ?o }", snapshot(nodes)).body) == "urn:x> }"
+    assert value(engine.query("SELECT ?o { ?s <urn:links> ?o }", snapshot(nodes)).body) == "urn:x%3E%20%7D"
     answer = engine.query("DESCRIBE ?o { ?s <urn:links> ?o }", snapshot(nodes), media_type="application/n-triples")
     assert answer.body == b""
     assert not any("x>" in query for node in nodes for query in node.queries)

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from catena_core.monitoring.logs import LinkLogger
-from federation.fetching.merge import iri
-from federation.fetching.result_formats import read_table
-from federation.fetching.terms import readable
+from federation.fetching.result_formats import TSV, opened, read_table
+from federation.fetching.terms import iri, is_iri, readable
 from topology.clients.http import Access, UnsafeError, WebClient, WebError
 from topology.clients.node import FailedError, with_parameter
 from topology.gateway.periodic_task import PeriodicTask
@@ -25,7 +24,6 @@ _QUERIES = (
     "SELECT DISTINCT ?g WHERE { GRAPH ?g {} FILTER EXISTS { GRAPH ?g { ?s ?p ?o } } }",
     "SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }",
 )
-_TSV = "text/tab-separated-values"
 _OTHERS = (
     "application/sparql-results+json;q=0.9, application/json;q=0.8, application/sparql-results+xml;q=0.5, "
     "application/xml;q=0.4"
@@ -150,7 +148,7 @@ class _PolledNode:
         self._has_warned = False
         self._last = NodeGraphs(is_current=False)
         self._digest = b""
-        self._accept = f"{_TSV}, {_OTHERS}"
+        self._accept = f"{TSV}, {_OTHERS}"
         self._polled = threading.Condition()
         self._began = self._took = 0.0
         self._task = PeriodicTask(self._poll, f"listing {node.id}")
@@ -272,9 +270,9 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
     Raises:
         WebError: The body is not such a table.
     """
-    media_type = content_type.split(";")[0].strip().lower()
+    media_type, body = opened(content_type, body)
     try:
-        if media_type == _TSV:
+        if media_type == TSV:
             head, _, rows = body.replace(b"\r\n", b"\n").partition(b"\n")
             if head not in (b"?g", b"g"):
                 raise WebError("the list is no table with one column")
@@ -283,7 +281,7 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
         else:
             rows = read_table(media_type, body, ["g"])
         # Most graphs are on several nodes, which share one string for each.
-        terms = (readable(term, lambda blank: blank) for term in rows.split(b"\n") if term)
-        return frozenset(sys.intern(iri(term)) for term in terms if term.startswith(b"<") and b"<<" not in term)
+        names = (term for term in filter(None, rows.split(b"\n")) if is_iri(readable(term, lambda blank: blank)))
+        return frozenset(sys.intern(iri(term)) for term in names)
     except ValueError as error:
         raise WebError(f"the list is no table of SPARQL results: {error}") from error

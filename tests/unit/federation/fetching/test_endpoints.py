@@ -63,6 +63,12 @@ def test_rows_come_without_their_header(node: Node, nodes: Endpoints, media_type
     assert row.split(b"\t")[::3] == [b"<urn:s>", b"<urn:g>"]
 
 
+def test_rows_that_are_no_utf_8_are_refused(node: Node, nodes: Endpoints) -> None:
+    node.fault = "latin"
+    with pytest.raises(SourceFailedError):
+        nodes.ask(source(node), REQUEST, budget())
+
+
 def test_columns_may_lack_question_marks(node: Node, nodes: Endpoints) -> None:
     node.fault = "bare"
     (row,) = nodes.ask(source(node), REQUEST, budget()).splitlines()

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from federation.analysis.plan import DEFAULT_GRAPH, PushedBGP
 from federation.errors import SourceFailedError, TooLargeError
-from federation.fetching.merge import MergedQuads, iri, skolem_label, skolem_suffix
-from federation.fetching.terms import in_full
+from federation.fetching.merge import MergedQuads, skolem_label, skolem_suffix
+from federation.fetching.terms import in_full, iri
 from federation.source_selection import Source
 
 SKOLEM = "https://catena.invalid/.well-known/genid/"
@@ -154,6 +154,13 @@ def test_labels_of_other_blank_nodes_are_told_from_them() -> None:
         row(object_="1x"),
         row(graph="urn:g"),
         row(object_=""),
+        row('"literal"'),
+        row("<<( <urn:s> <urn:p> <urn:o> )>>"),
+        row("<relative>"),
+        row(predicate='"literal"'),
+        row(predicate="_:b"),
+        row(graph="<relative>"),
+        row(graph="<>"),
         b"<urn:s>\t<urn:o>\t<urn:g>\n"[:12] + b"\n",
     ],
 )

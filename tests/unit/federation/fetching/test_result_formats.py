@@ -7,7 +7,7 @@ import json
 import pyoxigraph
 import pytest
 
-from federation.fetching.result_formats import UnreadableTableError, read_table
+from federation.fetching.result_formats import UnreadableTableError, opened, read_table
 
 JSON = "application/sparql-results+json"
 XML = "application/sparql-results+xml"
@@ -110,6 +110,25 @@ URI = '{"type":"uri","value":"urn:o"}'
 def test_an_answer_that_is_no_whole_table_is_refused(media_type: str, body: bytes) -> None:
     with pytest.raises(UnreadableTableError):
         read_table(media_type, body, ["s"])
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "media_type"),
+    [
+        ("Text/Tab-Separated-Values; charset=utf-8", b"?s\n", "text/tab-separated-values"),
+        (f"{JSON};charset=utf-8", b"{}", JSON),
+        ("", b"?s\n", "text/tab-separated-values"),
+        ("text/plain", b"\n {}", "application/json"),
+        ("text/plain", b"<?xml", "application/xml"),
+        ("application/octet-stream", b"", "text/tab-separated-values"),
+        ("text/html", b"{}", "text/html"),
+    ],
+)
+def test_opened_finds_the_format_where_a_server_does_not_say_it(
+    content_type: str, body: bytes, media_type: str
+) -> None:
+    assert opened(content_type, body) == (media_type, body)
+    assert opened(content_type, b"\xef\xbb\xbf" + body) == (media_type, body)
 
 
 def test_values_cannot_break_a_line_or_a_cell() -> None:

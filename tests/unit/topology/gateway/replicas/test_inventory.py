@@ -339,6 +339,11 @@ class TestReading:
         assert read_graphs("application/sparql-results+json", json) == {"urn:a"}
         assert read_graphs("application/json", json) == {"urn:a"}
         assert read_graphs(TSV, b"g\r\n<urn:a>\r\n") == {"urn:a"}
+        for unsaid in ("", "text/plain; charset=utf-8", "application/octet-stream"):
+            assert read_graphs(unsaid, b"\xef\xbb\xbf" + json) == read_graphs(unsaid, b"?g\n<urn:a>\n") == {"urn:a"}
+
+    def test_a_name_is_the_same_as_in_rows(self) -> None:
+        assert read_graphs(TSV, b"?g\n<urn:no iri>\n<urn:\\u00e9>\n") == {"urn:no iri", "urn:é"}
 
     @pytest.mark.parametrize(
         ("content_type", "body"),
@@ -352,8 +357,11 @@ class TestReading:
             ("application/sparql-results+json", b'{"head":{"vars":["g"]},"results":{"bindings":' + b"[" * 1_000_000),
             ("application/sparql-results+json", b'{"head":{},"boolean":true}'),
             ("application/sparql-results+json", b'{"head":{"vars":["g"]},"results":{"bindings":[{"g":'),
+            (TSV, b"?g\n<relative>\n"),
             ("text/html", b"?g\n"),
-            ("", b"?g\n"),
+            ("text/csv", b"g\nurn:a\n"),
+            ("", b"no list"),
+            ("text/plain", b"<html>down</html>"),
         ],
     )
     def test_what_is_no_list_is_refused(self, content_type: str, body: bytes) -> None:
