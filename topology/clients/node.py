@@ -95,13 +95,13 @@ class NodeClient:
         return self.takes_queries() if said is None else said
 
     def says_healthy(self) -> bool | None:
-        """Ask ``/health``; return ``None`` for a server without it.
+        """Ask ``/health``; return ``None`` for a server without it, or that does not let this client ask it.
 
         Raises:
             WebError: The node does not answer in time.
         """
         status = self._web.request("GET", f"{self.url}/health").status
-        return None if status in (404, 405) else status < 300
+        return None if status in (401, 403, 404, 405) else status < 300
 
     def takes_queries(self) -> bool:
         """Ask the smallest query.

@@ -122,6 +122,18 @@ def test_check_of_a_node_without_known_paths_says_which_were_asked(
     assert "a cannot be used: none of these paths takes SPARQL queries" in caplog.messages[0]
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_check_of_a_node_that_lets_no_one_in_says_so(well: OddServer, status: int) -> None:
+    for path in ("/health", "/sparql", "/query", "/"):
+        well.answers[path] = saying(b"", status)
+    health = health_of(well.url)
+
+    health.check()
+
+    assert health.is_healthy is False
+    assert f"/sparql (status {status})" in health.problem
+
+
 def test_check_looks_again_for_the_endpoints_of_a_node_that_was_silent(well: OddServer) -> None:
     health = health_of(well.url, "auto")
     health.check()

@@ -182,14 +182,14 @@ class TestHealth:
         node.faults(error_rate=1)
         assert not catalogue.is_healthy()
 
-    @pytest.mark.parametrize("status", [500, 503, 401])
+    @pytest.mark.parametrize("status", [500, 503, 429])
     def test_a_node_that_says_it_is_not_well(self, server: OddServer, odd: NodeClient, status: int) -> None:
         server.answers["/catalogue/health"] = saying(b"", status)
 
         assert not odd.is_healthy()
         assert len(server.asked) == 1
 
-    @pytest.mark.parametrize("status", [404, 405])
+    @pytest.mark.parametrize("status", [401, 403, 404, 405])
     def test_a_server_without_health_is_asked_a_query(self, server: OddServer, odd: NodeClient, status: int) -> None:
         server.answers["/catalogue/health"] = saying(b"", status)
         server.answers["/catalogue/sparql"] = saying_json({"head": {}, "boolean": True})
