@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -54,15 +54,32 @@ def end(known: set[int]) -> None:
     """
     # This one cleans up after the others, and ends when all of them are gone.
     tracker = getattr(getattr(resource_tracker, "_resource_tracker", None), "_pid", None)
+    # One whose parent has ended is no descendant any more, and may go on after SIGTERM.
+    found: dict[int, str] = {}
     for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
         deadline = time.monotonic() + seconds
-        left = descendants() - known - {tracker}
-        for child in left:
+        found |= {child: _started_at(child) for child in descendants() - known - {tracker}}
+        for child in _living(found):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(child, number)
-        while left and time.monotonic() < deadline:
+        while _living(found) and time.monotonic() < deadline:
             time.sleep(0.02)
-            left &= descendants()
+
+
+def _living(found: Mapping[int, str]) -> set[int]:
+    """Return those of some descendants that live, by the time of their start: the system uses process ids again."""
+    current = descendants()
+    return {
+        pid for pid, started_at in found.items() if (_started_at(pid) == started_at if started_at else pid in current)
+    }
+
+
+def _started_at(pid: int) -> str:
+    """Return when a process started, in the words of /proc; empty if it has ended, or there is no /proc."""
+    with suppress(OSError, IndexError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return "" if state == "Z" else fields[18]
+    return ""
 
 
 def _before_fork() -> None:

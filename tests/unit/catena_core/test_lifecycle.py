@@ -2,9 +2,6 @@
 
 import asyncio
 import os
-import pathlib
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -131,71 +128,6 @@ def test_an_error_in_setup_that_is_no_exception_is_the_reason_of_the_end(run):
 
     with pytest.raises(CatenaError, match="CancelledError"):
         Cancelled().start(embedded=True)
-
-
-FORKS = """
-import os, subprocess, sys, time, multiprocessing
-from catena_core import Link
-
-def work():
-    time.sleep(600)
-
-class Parent(Link):
-    def setup(self):
-        way = self.args[0]
-        if way == "launch_process":
-            child = self.launch_process(work).pid
-        elif way == "fork":
-            child = os.fork()
-            if not child:
-                work()
-        elif way == "shell":
-            child = subprocess.Popen("sleep 600; true", shell=True).pid
-        else:
-            process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
-            process.start()
-            child = process.pid
-        print(child, flush=True)
-
-    def generator(self):
-        self.wait(600)
-
-if __name__ == "__main__":
-    Parent(num_rpc_threads=0).start()
-"""
-
-
-def _is_alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("way", ["launch_process", "fork", "shell", "spawn"])
-def test_child_processes_end_with_the_link(tmp_path, way):
-    program = tmp_path / "parent.py"
-    program.write_text(FORKS)
-    started = subprocess.Popen([sys.executable, str(program), way], stdout=subprocess.PIPE, text=True)
-    child = int(started.stdout.readline())
-    started.send_signal(signal.SIGTERM)
-    assert started.wait(120) == 0
-    started.stdout.close()
-    eventually(lambda: not _is_alive(child))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("way", ["launch_process", "fork"])
-def test_forked_children_end_when_the_link_is_killed(tmp_path, way):
-    program = tmp_path / "parent.py"
-    program.write_text(FORKS)
-    started = subprocess.Popen([sys.executable, str(program), way], stdout=subprocess.PIPE, text=True)
-    child = int(started.stdout.readline())
-    started.kill()
-    started.wait(120)
-    started.stdout.close()
-    eventually(lambda: not _is_alive(child))
 
 
 def test_a_hosted_link_that_cannot_start_says_why_to_its_program():
