@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from catena_core import Electron, Link, rpc, utils
+from catena_core import Link, rpc, utils
 from catena_core.rpc import LocalRpc
 from catena_core.testing import LinkDriver
 from catena_core.transforming.results import positional, read_result
@@ -68,12 +68,6 @@ def test_a_loop_without_an_interval_comes_once_in_each_step_of_a_driver():
     for _ in range(3):
         driver.advance(10)
     assert len(calls) == 3
-
-
-def test_an_electron_is_copied():
-    electron = Electron("k", [1], headers={"a": "b"})
-    copied = electron.copy()
-    assert copied == electron and copied is not electron
 
 
 def test_suicide_may_be_without_a_message():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -236,6 +237,11 @@ def test_silence_lasts_from_the_first_message_that_waits_to_the_next_that_arrive
     eventually(lambda: sender.producer.silent_for > 0)
     sender.client.acknowledges = True
     eventually(lambda: sender.producer.silent_for == 0)
+
+
+def test_time_without_messages_is_no_silence(sender: Sender) -> None:
+    sender.producer._moved_at -= 1000  # as if nothing had been sent for so long
+    eventually(lambda: sender.producer._moved_at > time.monotonic() - 500)
 
 
 def test_a_stuck_client_is_replaced_and_keeps_its_messages(sending: Any) -> None:
