@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from federation.budget import Limits
 from federation.engine import Engine
@@ -35,7 +39,12 @@ def make_engine(
             this process.
         access: The nodes that it may ask, and the credentials for them.
         contents: The contents of placed graphs, for a view of all graphs; ``None``: have no view.
+
+    Raises:
+        UsageError: The directory for the view cannot be used.
     """
+    if contents is not None and settings.gateway_view_directory:
+        _check_directory(settings.gateway_view_directory)
     host = settings.redis_host if has_topics else ""
     seconds = settings.sparql_cache_ttl
 
@@ -71,3 +80,15 @@ def make_engine(
         view_directory=settings.gateway_view_directory,
         on_view_off=log_view_off,
     )
+
+
+def _check_directory(directory: str) -> None:
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(directory, os.W_OK | os.X_OK) else "this user may not write there"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise UsageError(
+            f"GATEWAY_VIEW_DIRECTORY={directory} cannot be used: {reason}; name another directory, or none for a view in memory"
+        )

@@ -105,6 +105,19 @@ class TestLink:
             link.finish()
             serving.join(60)
 
+    def test_a_directory_for_the_view_that_cannot_be_used_is_told_with_what_to_do(
+        self, environment: Environment, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0", GATEWAY_VIEW_DIRECTORY=str(tmp_path / "file" / "view"))
+        link = Gateway()
+
+        with pytest.raises(
+            UsageError, match=r"GATEWAY_VIEW_DIRECTORY=.*/file/view cannot be used: Not a directory; name"
+        ):
+            LinkDriver(link)
+        link.finish()
+
     def test_a_port_that_is_taken_is_told_with_what_to_do(self, environment: Environment) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
