@@ -15,11 +15,14 @@ scaled by starting more of it::
         Shout().start()
 """
 
+from catena_core import interrupts  # isort: skip  # it covers the imports that follow
 from catena_core import errors, utils
 from catena_core.dead_letters.policy import DeadLetterLimits
 from catena_core.electron import Electron
 from catena_core.link import Link
 from catena_core.rpc import rpc
 from catena_core.version import __version__
+
+del interrupts
 
 __all__ = ["DeadLetterLimits", "Electron", "Link", "__version__", "errors", "rpc", "utils"]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
-from catena_core import children, processes
+from catena_core import children, interrupts, processes
 from catena_core.cli import command, environment_endpoint, environment_properties
 from catena_core.clock import Clock, SystemClock
 from catena_core.definition import LinkDefinition
@@ -101,6 +101,7 @@ class Lifecycle:
         self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None, startup_text: str | None = None
     ) -> None:
         """Read the command line, run until the link ends, and leave the process."""
+        interrupts.end_at_once()
         self._setup_kwargs, self._startup_text = setup_kwargs or {}, startup_text
         definition = self.definition
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import click
 
 from catena_core.dead_letters.cli import dead_letters
 from catena_core.errors import UsageError
 from catena_core.extras import not_installed
+from catena_core.interrupts import STATUS
 from catena_core.version import __version__
 from topology.cli.completion import completion
 from topology.cli.new import new
 from topology.cli.topics import topics
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Catena(click.Group):
+    """Ends after Ctrl-C as shells expect it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(STATUS)
+
+
+@click.group(cls=_Catena, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def main() -> None:
     """Catena, the coordinator of a distributed data catalogue, and Kafka links in Python.
@@ -34,6 +48,7 @@ def main() -> None:
       1  when something failed; the message says what, and what to do
       2  when the command line is wrong
       3  for an incomplete answer, of catena query --complete
+      130  after Ctrl-C, unless the command ends that way
     """
 
 
