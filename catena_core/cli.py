@@ -14,11 +14,15 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
+from catena_core.kafka.properties import meant_by
 from catena_core.options import OTHERS, LinkOptions, split_properties
 from catena_core.text import is_secret, redacted
 from catena_core.version import __version__
 
 Run = Callable[[LinkOptions, list[str]], None]
+
+ENDPOINT = "KAFKA_ENDPOINT"
+"""The variable of Kafka's address."""
 
 _PREFIX = "KAFKA_"
 _FILE_SUFFIX = "_FILE"
@@ -106,7 +110,8 @@ def environment_properties(environment: Mapping[str, str] | None = None) -> dict
     """Read the librdkafka properties that ``KAFKA_*`` variables set: ``KAFKA_SASL_USERNAME`` is ``sasl.username``.
 
     A secret may be in a file, as containers get them: ``KAFKA_SASL_PASSWORD_FILE`` names it. Variables that name no property
-    are ignored: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, …
+    are ignored: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, … Of this process's own, those that are nearly
+    the name of a property cause a warning.
 
     Args:
         environment: The variables; ``None``: those of this process.
@@ -116,7 +121,7 @@ def environment_properties(environment: Mapping[str, str] | None = None) -> dict
     """
     found = {}
     for variable, value in sorted((os.environ if environment is None else environment).items()):
-        if not variable.startswith(_PREFIX) or variable == "KAFKA_ENDPOINT":
+        if not variable.startswith(_PREFIX) or variable == ENDPOINT:
             continue
         name = property_name(variable)
         in_file = property_name(variable.removesuffix(_FILE_SUFFIX))
@@ -124,6 +129,9 @@ def environment_properties(environment: Mapping[str, str] | None = None) -> dict
             found[in_file] = _content(variable, value)
         elif _is_property(name, value):
             found[name] = value
+        elif environment is None and (meant := meant_by(in_file)):
+            suffix = _FILE_SUFFIX if in_file != name else ""
+            click.echo(f"Warning: {variable} sets nothing; did you mean {variable_name(meant)}{suffix}?", err=True)
     return found
 
 
@@ -146,7 +154,7 @@ def _content(variable: str, path: str) -> str:
 
 def environment_endpoint() -> str | None:
     """Read Kafka's address from ``KAFKA_ENDPOINT``."""
-    return os.environ.get("KAFKA_ENDPOINT") or None
+    return os.environ.get(ENDPOINT) or None
 
 
 def _is_property(name: str, value: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from catena_core import mistakes
 from catena_core.consuming.subscription import Subscription
 from catena_core.errors import UsageError
-from catena_core.options import LinkOptions, check_topics
+from catena_core.options import LinkOptions, check_brokers, check_topics
 
 if TYPE_CHECKING:
     from catena_core.link import Link
@@ -113,7 +113,7 @@ class LinkDefinition:
 
         Raises:
             UsageError: Its class has a misspelt hook, or one that is no plain method; or it has topics to read and no
-                transform; or its constructor does not call that of Link.
+                transform; or its constructor does not call that of Link; or Kafka cannot have such an address.
         """
         kind = type(self.link)
         if not self.initialised:
@@ -121,6 +121,8 @@ class LinkDefinition:
         mistakes.check_hooks(kind, self._base, self.reads, self.generates)
         if not self.reads and not self.generates:
             mistakes.check_inputs(kind, self._base, options.input_topics)
+        if options.kafka_endpoint is not None:
+            check_brokers(options.kafka_endpoint)
         self.use(options)
 
     def check_unread(self) -> None:

@@ -120,7 +120,7 @@ def _read_topics(_context: click.Context, _parameter: click.Parameter, values: t
     specs = []
     for value in values:
         name, _, number = value.rpartition(":")
-        if not name or not number.isdigit() or not 1 <= int(number) <= 1000:
+        if not name or not number.isdecimal() or not 1 <= int(number) <= 1000:
             raise click.BadParameter(f"'{value}' should be NAME:PARTITIONS, for instance words:4")
         specs.append(TopicSpec(name, int(number)))
     return specs

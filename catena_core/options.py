@@ -10,7 +10,7 @@ from typing import Any
 from catena_core.errors import UsageError
 from catena_core.mistakes import suggestion
 from catena_core.monitoring.logs import LEVELS
-from catena_core.text import conceal, is_secret, password_of
+from catena_core.text import conceal, is_secret, password_of, redacted
 from catena_core.topics import is_topic
 
 INPUT_MODES = ("parity", "exp")
@@ -248,16 +248,23 @@ def split_properties(pairs: Sequence[str]) -> dict[str, str]:
     return properties
 
 
-# The least that a number may be.
-_LEAST = {
-    "num_main_threads": 1,
-    "num_rpc_threads": 0,
-    "processes": 1,
-    "exp_window_size": 1,
-    "consumer_timeout": 1,
-    "rpc_port": 0,
-    "metrics_port": 0,
+# The least and the most that a number may be.
+_RANGES = {
+    "num_main_threads": (1, 10_000),
+    "num_rpc_threads": (0, 10_000),
+    "processes": (1, 1000),
+    "exp_window_size": (1, 10**9),
+    "consumer_timeout": (1, 10**9),
+    "rpc_port": (0, 65535),
+    "metrics_port": (0, 65535),
 }
+_BROKER = re.compile(
+    r"(?:(?:sasl_)?(?:plaintext|ssl)://)?(?:[^\s:/,\[\]]+|\[[0-9a-f:.%]+\])(?::([0-9]{1,5}))?", re.IGNORECASE
+)
+KUBERNETES = (
+    "; Kubernetes sets such variables for its services: write enableServiceLinks: false into the pod, or set this one"
+)
+"""A hint for the value ``tcp://…`` of a variable."""
 _FLAGS = {item.name: item.metadata["flags"][-1].partition("/")[0] for item in fields(LinkOptions)}
 _CHOICES = {item.name: item.metadata["choices"] for item in fields(LinkOptions) if item.metadata.get("choices")}
 
@@ -272,13 +279,17 @@ def _read(name: str, value: Any) -> Any:
         if value not in _CHOICES[name]:
             raise UsageError(f"{_called(name)} is one of {', '.join(_CHOICES[name])}, not {value}")
         return value
-    if name in _LEAST:
+    if name in _RANGES:
+        least, most = _RANGES[name]
         try:
             number = float(value) if name == "consumer_timeout" else int(value)
-        except (TypeError, ValueError):
-            raise UsageError(f"{_called(name)} is a number, not {value!r}") from None
-        if not number >= _LEAST[name]:
-            raise UsageError(f"{_called(name)} is at least {_LEAST[name]}, not {value}")
+        except (TypeError, ValueError, OverflowError):
+            hint = KUBERNETES if str(value).startswith("tcp://") else ""
+            raise UsageError(f"{_called(name)} is a number, not {value!r}{hint}") from None
+        if not number >= least:
+            raise UsageError(f"{_called(name)} is at least {least}, not {value}")
+        if number > most:
+            raise UsageError(f"{_called(name)} is at most {most}, not {value}")
         return number
     return value
 
@@ -286,6 +297,25 @@ def _read(name: str, value: Any) -> Any:
 def _called(name: str) -> str:
     """Name an option as its constructor and its command line do."""
     return f"{name} ({_FLAGS[name]})"
+
+
+def check_brokers(endpoint: str) -> None:
+    """Refuse an address of Kafka at which nothing can ever answer.
+
+    Args:
+        endpoint: ``host:port``, several by comma.
+
+    Raises:
+        UsageError: It is none.
+    """
+    for broker in endpoint.split(","):
+        found = _BROKER.fullmatch(broker.strip())
+        if not found or not 0 < int(found[1] or 1) < 65536:
+            hint = KUBERNETES if broker.strip().startswith("tcp://") else ""
+            raise UsageError(
+                f"{redacted(endpoint)!r} is no address of Kafka; write -k HOST:PORT or KAFKA_ENDPOINT=HOST:PORT, several "
+                f"by comma{hint}"
+            )
 
 
 def check_topics(topics: Sequence[str], patterns: bool) -> None:

@@ -73,11 +73,20 @@ def mistakes(path: str | Path, known: Collection[str]) -> list[str]:
             found.append(
                 f"{path}, line {line}: {_shown(binding.original.string.strip())!r} is no NAME=VALUE; it is left out"
             )
-        elif binding.key and binding.key not in known:
-            meant = difflib.get_close_matches(binding.key.upper(), known, n=1, cutoff=_ALIKE)
-            if meant:
-                found.append(f"{path}, line {line}: there is no setting {binding.key}; did you mean {meant[0]}?")
+        elif binding.key and (mistake := misspelt(binding.key, known)):
+            found.append(f"{path}, line {line}: {mistake}")
     return found
+
+
+def misspelt(name: str, known: Collection[str]) -> str:
+    """Say which setting a name means that is close to one; return an empty text for any other name.
+
+    Args:
+        name: The name of a variable.
+        known: The names of all settings.
+    """
+    meant = [] if name in known else difflib.get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)
+    return f"there is no setting {name}; did you mean {meant[0]}?" if meant else ""
 
 
 def _shown(line: str) -> str:

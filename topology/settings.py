@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
+from catena_core.options import KUBERNETES
 from catena_core.text import conceal, redacted, split_credentials, without_user
 from federation.networks import KINDS, Network
-from topology.env_file import env_file, mistakes, read_env_file
+from topology.env_file import env_file, misspelt, mistakes, read_env_file
 
 _OTHER_VARIABLES = {"KAFKA_ENDPOINT", "METRICS_PORT"}
-_KUBERNETES = (
-    "; Kubernetes sets such variables for its services: write enableServiceLinks: false into the pod, or set this one"
-)
+# Shorter intervals would keep a processor and the servers busy; longer ones overflow in timers of other libraries.
+_LEAST_SECONDS, _MOST_SECONDS = 0.01, 100_000_000
 _HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
 
@@ -87,10 +87,7 @@ def _switch(text: str) -> bool:
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else least - 1
         if not least <= number <= most:
             raise ValueError(f"a whole number from {least} to {most}")
         return number
@@ -100,11 +97,13 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 
 def _seconds(text: str) -> float:
     try:
-        number = float(text)
+        number = float(text if text.isascii() and "_" not in text else "")
     except ValueError:
         number = 0.0
-    if not 0 < number < 1e9:
+    if not number > 0:
         raise ValueError("a number of seconds above 0")
+    if not _LEAST_SECONDS <= number <= _MOST_SECONDS:
+        raise ValueError(f"a number of seconds above 0, from {_LEAST_SECONDS} to {_MOST_SECONDS}")
     return number
 
 
@@ -128,13 +127,19 @@ def _text(text: str) -> str:
     return text
 
 
+def _count_or_file(text: str) -> str:
+    if not re.fullmatch("[0-9]{1,9}", text) and not Path(text).is_file():
+        raise ValueError("a number of offerings, or a file")
+    return text
+
+
 def _any_text(text: str) -> str:
     return text
 
 
 def _url(text: str) -> str:
-    if not _is_url(text):
-        raise ValueError("an address with its scheme, for instance http://host:8085/api")
+    if not _is_url(text) or "?" in text or "#" in text:
+        raise ValueError("an address with its scheme, without ? and #, for instance http://host:8085/api")
     return text.rstrip("/")
 
 
@@ -145,7 +150,7 @@ def _is_url(text: str) -> bool:
     except ValueError:
         return False
     # A password that should have been percent-encoded may leave an @ behind the host.
-    is_clean = " " not in text and "@" not in parts.path + parts.query + parts.fragment
+    is_clean = text.isprintable() and " " not in text and "@" not in parts.path + parts.query + parts.fragment
     return parts.scheme in ("http", "https") and bool(host) and is_clean
 
 
@@ -352,7 +357,9 @@ class Settings:
     subprocess_health_check_interval: float = _setting(
         "5", _seconds, "seconds between two looks at the links' processes"
     )
-    sandbox_offerings: str = _setting("100", _text, "offerings that the sandbox lists: how many, or a JSON-LD file")
+    sandbox_offerings: str = _setting(
+        "100", _count_or_file, "offerings that the sandbox lists: how many, or a JSON-LD file"
+    )
     sandbox_seed: int = _setting("1", _whole(0, 2**31), "seed of the offerings that it makes up")
 
     def __post_init__(self) -> None:
@@ -416,13 +423,17 @@ def known_variables() -> set[str]:
 
 
 def variables_in_force() -> dict[str, str]:
-    """Return the variables of ``.env`` and of the environment, which wins; warn of mistakes in the file.
+    """Return the variables of ``.env`` and of the environment, which wins; warn of mistakes in their names and lines.
 
     Raises:
         UsageError: The file cannot be read.
     """
     file = env_file()
-    for mistake in mistakes(file, known_variables()):
+    known = known_variables()
+    found = mistakes(file, known)
+    if file:  # else catena up has told of them
+        found += [f"the environment: {mistake}" for name in os.environ if (mistake := misspelt(name, known))]
+    for mistake in found:
         LinkLogger("settings").log(mistake, level="warning")
     return {**read_env_file(file), **os.environ}
 
@@ -451,7 +462,7 @@ def load(environment: Mapping[str, str] | None = None, file: str | Path = "") ->
             problems.append(
                 f'{name}="{redacted(without_user(variables[name]))}" should be {error}'
                 + (f" (default: {example})" if example else "")
-                + (_KUBERNETES if variables[name].startswith("tcp://") else "")
+                + (KUBERNETES if variables[name].startswith("tcp://") else "")
             )
     if not problems:
         settings = Settings(**values)
@@ -476,6 +487,10 @@ def _contradictions(settings: Settings, variables: Mapping[str, str]) -> list[st
         problems.append(
             "GATEWAY_OPEN_READING=0 shuts all clients out, since none has a key; set GATEWAY_API_KEYS_FILE or "
             "GATEWAY_OIDC_ISSUER with it"
+        )
+    if settings.gateway_admin_port and settings.gateway_admin_port == settings.host_port:
+        problems.append(
+            f"HOST_PORT and GATEWAY_ADMIN_PORT are both {settings.host_port}; choose another for one of them"
         )
     if settings.redis_ca_file and not settings.redis_tls:
         problems.append("REDIS_CA_FILE is set but not used; set REDIS_TLS=1 with it, or leave it out")

@@ -23,7 +23,7 @@ from catena_core.dead_letters.letter import DeadLetter
 from catena_core.dead_letters.replay import DeadLetters, Replayed
 from catena_core.errors import CatenaError, CodecError
 from catena_core.monitoring import logs
-from catena_core.options import split_properties
+from catena_core.options import check_brokers, split_properties
 from catena_core.text import printable
 from catena_core.wire import codec
 from catena_core.wire.message import headers_of
@@ -283,6 +283,7 @@ class _Session:
 
     def __enter__(self) -> _Session:
         try:
+            check_brokers(self._kafka)
             self.client = DeadLetters(self._kafka, {**environment_properties(), **split_properties(self._properties)})
             self.topics = self.client.topics(self._topic)
             self.letters, self.replayed = self.client.read(self.topics)

@@ -24,6 +24,7 @@ from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.client import client_properties
 from catena_core.kafka.partition import Partition
+from catena_core.kafka.properties import refused
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
 
@@ -96,7 +97,7 @@ class DeadLetters:
                 }
             )
         except KafkaException as error:
-            raise UsageError(f"a librdkafka property is wrong: {error.args[0].str()}; see -X") from error
+            raise UsageError(f"a librdkafka property is wrong: {refused(error)}; see -X") from error
         try:
             metadata = self._consumer.list_topics(timeout=_ANSWER_TIMEOUT)
         except KafkaException as error:

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
+from catena_core.kafka.properties import refused
 from catena_core.monitoring.logs import LinkLogger
 
 _SAME_ERROR_AGAIN_AFTER = 30.0
@@ -69,8 +70,7 @@ def check_properties(properties: Mapping[str, str]) -> None:
     try:
         AdminClient({"log_level": 0, **properties})
     except (KafkaException, TypeError, ValueError) as error:
-        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-        raise UsageError(f"Kafka's client does not take these properties: {reason}") from error
+        raise UsageError(f"Kafka's client does not take these properties: {refused(error)}") from error
 
 
 def consumer_properties(

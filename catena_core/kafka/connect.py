@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
+from catena_core.kafka.properties import refused
 from catena_core.monitoring.logs import LinkLogger
 
 # Seconds for one question to the brokers, and between two log lines that say that none has answered.
@@ -48,7 +49,7 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
     try:
         client = AdminClient({**settings, "error_cb": on_error})
     except KafkaException as error:
-        raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
+        raise UsageError(f"Kafka's client does not take these properties: {refused(error)}") from error
     while not stop.is_set():
         try:
             client.list_topics(timeout=_TIMEOUT)

@@ -127,6 +127,8 @@ class HealthServer:
                 f"cannot serve metrics on port {port} ({error.strerror}); choose another with --metrics-port, or 0 for a "
                 "free one"
             ) from error
+        except ValueError as error:
+            raise UsageError(f"cannot serve metrics: host (--host) is no address of this machine: {host}") from error
         self._server = cast(Any, server)  # its stubs leave out most of its attributes
         self.port: int = self._server.effective_port
         self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)

@@ -16,7 +16,8 @@ from confluent_kafka.admin import AdminClient
 
 from catena_core.cli import environment_properties
 from catena_core.errors import CatenaError, UsageError
-from catena_core.options import split_properties
+from catena_core.kafka.client import check_properties
+from catena_core.options import check_brokers, split_properties
 from catena_core.text import printable, redacted
 from catena_core.topics import dropped, is_embedded
 from topology import env_file, settings, topics
@@ -28,6 +29,7 @@ from topology.clients.node import NodeClient
 from topology.clients.node_discovery import discover
 from topology.clients.redis_cache import connect
 from topology.membership import CatalogueList, Member, MembershipError
+from topology.preflight import check_files
 from topology.settings import Mode, Settings
 
 State = Literal["ok", "warning", "failed"]
@@ -91,9 +93,13 @@ def _findings(kafka: str | None, properties: dict[str, str]) -> Iterator[Finding
     file = env_file.env_file()
     for mistake in env_file.mistakes(file, settings.known_variables()):
         yield Finding(".env", "warning", mistake, "correct the line, or remove it")
+    for name in os.environ:
+        if mistake := env_file.misspelt(name, settings.known_variables()):
+            yield Finding("environment", "warning", mistake, "correct the variable's name, or remove it")
     yield from _kafka(kafka, properties)
     try:
         chosen = settings.load(os.environ, file)
+        check_files(chosen)
         access = LinkAccess(chosen)
     except UsageError as error:
         yield Finding("settings", "failed", str(error), "examples/example.env explains every setting")
@@ -112,8 +118,13 @@ def _kafka(endpoint: str | None, properties: dict[str, str]) -> Iterator[Finding
         )
         return
     try:
+        check_brokers(endpoint)
+        check_properties(properties)
         admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 0, **properties})
         cluster = admin.list_topics(timeout=_TIMEOUT)
+    except UsageError as error:
+        yield Finding("Kafka", "failed", str(error), "correct -k or KAFKA_ENDPOINT, -X or the KAFKA_ variables")
+        return
     except KafkaException as error:
         yield Finding(
             "Kafka",

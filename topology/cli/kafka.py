@@ -13,8 +13,9 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata
 from catena_core.cli import environment_properties
 from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.client import client_properties
+from catena_core.kafka.properties import refused
 from catena_core.monitoring.logs import LinkLogger
-from catena_core.options import split_properties
+from catena_core.options import check_brokers, split_properties
 from catena_core.table import Table
 from catena_core.text import printable
 
@@ -104,6 +105,7 @@ def connection(kafka: str | None, properties: tuple[str, ...]) -> Connection:
             "no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT ('catena up' prints that of its broker)"
         )
     with kafka_errors():
+        check_brokers(endpoint)
         return Connection(endpoint, {**environment_properties(), **split_properties(properties)})
 
 
@@ -121,7 +123,7 @@ def kafka_errors() -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        raise click.ClickException(f"Kafka refuses it: {printable(error.args[0].str())}") from error
+        raise click.ClickException(f"Kafka refuses it: {printable(refused(error))}") from error
     except CatenaError as error:
         raise click.ClickException(printable(str(error))) from error
 

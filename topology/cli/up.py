@@ -6,10 +6,11 @@ import sys
 
 import click
 
+from catena_core.cli import environment_properties
 from catena_core.errors import CatenaError
 from catena_core.kafka.client import check_properties
 from catena_core.monitoring import logs
-from catena_core.options import split_properties
+from catena_core.options import check_brokers, split_properties
 from topology import settings
 from topology.runner.up import LINKS, Runner
 
@@ -18,7 +19,7 @@ def _read_scale(_context: click.Context, _parameter: click.Parameter, values: tu
     scale = {}
     for value in values:
         link, _, number = value.partition("=")
-        if link not in LINKS or not number.isdigit() or not 1 <= int(number) <= 100:
+        if link not in LINKS or not number.isdecimal() or not 1 <= int(number) <= 100:
             raise click.BadParameter(
                 f"'{value}' should be LINK=N, with N from 1 to 100 and LINK one of {', '.join(LINKS)}"
             )
@@ -66,8 +67,11 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
     logs.configure("warning")
     try:
         given = split_properties(properties)
-        check_properties(given)
-        clean = Runner(kafka or settings.kafka_endpoint(), scale, given, verbose).run()
+        check_properties({**environment_properties(), **given})
+        endpoint = kafka or settings.kafka_endpoint()
+        if endpoint:
+            check_brokers(endpoint)
+        clean = Runner(endpoint, scale, given, verbose).run()
     except CatenaError as error:
         raise click.ClickException(str(error))
     sys.exit(0 if clean else 1)

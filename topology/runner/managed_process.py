@@ -16,6 +16,7 @@ from catena_core.errors import CatenaError
 
 _LONGEST_WAIT = 60.0
 _STABLE_AFTER = 30.0
+_WRONG_COMMAND_LINE = 2  # the status of a link that refuses its options
 
 
 class ManagedProcess:
@@ -99,11 +100,17 @@ class ManagedProcess:
         return self._process is not None and self._process.poll() is None
 
     def restart_if_dead(self) -> None:
-        """Restart the process if it is dead: at once the first time, then after waits that double."""
+        """Restart the process if it is dead: at once the first time, then after waits that double.
+
+        Raises:
+            CatenaError: It refuses its options, as it would again.
+        """
         if self.is_running or self._process is None:
             return
         now = time.monotonic()
         if self._restart_at is None:
+            if self._process.returncode == _WRONG_COMMAND_LINE:
+                raise CatenaError(f"{self.name} did not start: {self._lines[-1] if self._lines else 'wrong options'}")
             if now - self._started > _STABLE_AFTER:
                 self._wait = 0.0
             self._restart_at = now + self._wait

@@ -6,10 +6,11 @@ import contextlib
 import json
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from rich.table import Table as Grid
 from catena_core.cli import environment_properties, variable_name
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.errors import CatenaError, UsageError
+from catena_core.interrupts import STATUS
+from catena_core.options import LinkOptions
 from catena_core.text import is_secret
 from catena_core.topics import ensure
 from topology import env_file, settings, topics
 from topology.access import LinkAccess
 from topology.membership import CatalogueList
+from topology.preflight import check_files
 from topology.runner.embedded_limits import TruncationWatch, check_count, count_listed, warning
 from topology.runner.managed_process import ManagedProcess
 from topology.runner.progress import Progress, ProgressReader
@@ -80,7 +84,10 @@ class Runner:
         self._console = Console(stderr=False, highlight=False, soft_wrap=True)
         self._stop = threading.Event()
         self._failure: CatenaError | None = None
+        self._starting = True
         self._warned = False
+        self._admin_ports: list[int] = []
+        self._metrics_ports: list[int] = []
         self._servers: list[ManagedProcess] = []
         self._links: list[ManagedProcess] = []
 
@@ -92,27 +99,32 @@ class Runner:
 
         Raises:
             CatenaError: A part did not start, or the embedded broker is too small; the message names it and the reason.
+            SystemExit: SIGINT or SIGTERM came during the start.
         """
         self._started = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._stop.set())
+            signal.signal(number, self._on_signal)
         with contextlib.ExitStack() as stack:
             clean = [True]
+            stack.callback(setattr, self, "_starting", False)
             stack.callback(lambda: clean.append(self._end(self._servers, _STOP_WITHIN / 4)))
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="catena-"))
-            self._prepare(Path(folder))
-            properties = self._properties
-            endpoint = self._kafka
-            if endpoint is None:
+            self._check_settings()
+            properties = own = self._properties
+            if self._kafka:
+                endpoint = self._kafka
+                # Links read those of the environment themselves.
+                own = {**environment_properties(self._environment), **properties}
+                ensure(endpoint, topics.SPECS, own, patience=10)
+            self._start_sandbox(Path(folder))
+            if not self._kafka:
                 endpoint = stack.enter_context(EmbeddedBroker(topics.SPECS)).endpoint
                 properties = {**CLIENT_PROPERTIES, **properties}
-            # Links read those of the environment themselves.
-            own = {**environment_properties(self._environment), **self._properties} if self._kafka else self._properties
-            ensure(endpoint, topics.SPECS, own, patience=10)
             self._start_links(endpoint, properties)
             stack.callback(lambda: clean.append(self._end(self._links, _STOP_WITHIN)))
             progress = ProgressReader(endpoint, own)
             stack.callback(progress.close)
+            self._starting = False
             if self._kafka is None:
                 stack.callback(TruncationWatch(endpoint, self._fail).close)
             self._follow(progress)
@@ -125,25 +137,52 @@ class Runner:
         self._failure = error
         self._stop.set()
 
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        """End at the next look; during the start at once, unless it is about to end."""
+        self._stop.set()
+        if self._starting:
+            self._starting = False
+            sys.exit(STATUS if number == signal.SIGINT else 0)
+
     # Starting
 
-    def _prepare(self, folder: Path) -> None:
-        """Start the parts of the sandbox that the settings leave to it, check the settings, and find the gateway's ports."""
+    def _check_settings(self) -> None:
+        """Find mistakes before anything starts, and the ports of the links."""
         variables = self._environment
-        own_booth = "DLT_BASE_URL" not in variables
-        own_nodes = own_booth and not {"CATALOGUE_LIST", "OPERATOR_PROVIDED", "CENTRALISED"} & variables.keys()
+        self._own_booth = "DLT_BASE_URL" not in variables
+        self._own_nodes = (
+            self._own_booth and not {"CATALOGUE_LIST", "OPERATOR_PROVIDED", "CENTRALISED"} & variables.keys()
+        )
         variables.setdefault("REDIS_HOST", "")
         if "CATALOGUE_LIST" in variables and "CENTRALISED" not in variables:
             variables.setdefault("OPERATOR_PROVIDED", "1")
+        self._settings = settings.load(variables)
+        check_files(self._settings)
+        if self._settings.mode is settings.Mode.OPERATOR:
+            # A broken list is refused before anything waits for it.
+            CatalogueList(self._settings.catalogue_list).members()
+        offerings = self._settings.sandbox_offerings
+        if self._own_booth and self._kafka is None and offerings.isdecimal():
+            check_count(int(offerings))
+        host, gateways = self._settings.host_address, self._scale["gateway"]
+        self._ports = _free_ports("HOST_PORT", host, self._settings.host_port, gateways)
+        self._admin_ports = _free_ports("GATEWAY_ADMIN_PORT", host, self._settings.gateway_admin_port, gateways)
+        if metrics_port := variables.pop("METRICS_PORT", "").strip():
+            options = LinkOptions().overridden_by({"metrics_port": metrics_port})
+            self._metrics_ports = _free_ports(
+                "METRICS_PORT", options.host, options.metrics_port, sum(self._scale.values())
+            )
+
+    def _start_sandbox(self, folder: Path) -> None:
+        """Start the parts of the sandbox that the settings leave to it."""
+        variables, offerings = self._environment, self._settings.sandbox_offerings
+        own_booth, own_nodes = self._own_booth, self._own_nodes
         if own_nodes:
             for name, value in _SANDBOX_PACE.items():
                 variables.setdefault(name, value)
             nodes = [self._server(f"node_{n + 1}", "sandbox.node") for n in range(SANDBOX_NODES)]
         if own_booth:
-            offerings = settings.load(variables).sandbox_offerings
-            if self._kafka is None and offerings.isdigit():
-                check_count(int(offerings))
-            option = ["--count", offerings] if offerings.isdigit() else ["--offerings", offerings]
+            option = ["--count", offerings] if offerings.isdecimal() else ["--offerings", offerings]
             seed = ["--seed", variables.get("SANDBOX_SEED", "1")]
             booth = self._server("booth", "sandbox.booth", *option, *seed)
         if own_nodes:
@@ -160,40 +199,15 @@ class Runner:
             variables["DLT_BASE_URL"] = booth.wait_for_line("booth ", _START_WITHIN)
             self._say(f"sandbox ledger: {variables['DLT_BASE_URL']}/offerings")
         self._settings = settings.load(variables)
-        if self._settings.mode is settings.Mode.OPERATOR:
-            CatalogueList(
-                self._settings.catalogue_list
-            ).members()  # a broken list is refused before anything waits for it
         if self._kafka is None:
             ledger = LinkAccess(self._settings).ledger
             self._warn(check_count(count_listed(self._settings.dlt_base_url, ledger)))
-        self._ports = list(self._gateway_ports())
 
     def _server(self, name: str, module: str, *arguments: str) -> ManagedProcess:
         server = ManagedProcess(name, module, ["--port", "0", *arguments], self._environment, self._on_line)
         self._servers.append(server)
         server.start()
         return server
-
-    def _gateway_ports(self) -> Iterator[int]:
-        """Yield a port for each gateway: HOST_PORT and the following ones.
-
-        Raises:
-            UsageError: One of them is taken.
-        """
-        host, first = self._settings.host_address, self._settings.host_port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        for number in range(self._scale["gateway"]):
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((host, first + number if first else 0))
-                except OSError as error:
-                    raise UsageError(
-                        f"the gateway cannot listen on {host}:{first + number} ({error.strerror}); "
-                        "choose another with HOST_ADDRESS and HOST_PORT, for instance HOST_PORT=8080"
-                    ) from error
-                yield probe.getsockname()[1]
 
     def _start_links(self, endpoint: str, properties: Mapping[str, str]) -> None:
         # Every user of this machine can list the arguments of processes, so secrets go by the environment.
@@ -205,6 +219,10 @@ class Runner:
                 environment = {**self._environment, **secrets}
                 if link == "gateway":
                     environment["HOST_PORT"] = str(self._ports[number])
+                    if self._admin_ports:
+                        environment["GATEWAY_ADMIN_PORT"] = str(self._admin_ports[number])
+                if self._metrics_ports:
+                    environment["METRICS_PORT"] = str(self._metrics_ports[len(self._links)])
                 name = link if self._scale[link] == 1 else f"{link}_{number + 1}"
                 process = ManagedProcess(name, f"links.{link}", ["-k", endpoint, *extra], environment, self._on_line)
                 self._links.append(process)
@@ -213,6 +231,8 @@ class Runner:
         self._say(f"broker: {broker}; {len(self._links)} links started")
         for port in self._ports:
             self._say(f"gateway: {self._url(port)}")
+        if self._metrics_ports:
+            self._say(f"metrics: ports {', '.join(map(str, self._metrics_ports))} of 127.0.0.1")
 
     def _url(self, port: int) -> str:
         host = self._settings.host_address
@@ -292,6 +312,31 @@ class Runner:
             process.signal_stop()
         ended = [process.end(deadline - time.monotonic()) for process in processes]
         return all(ended)
+
+
+def _free_ports(name: str, host: str, first: int | None, count: int) -> list[int]:
+    """Return as many ports: that of a setting and the following ones, any free ones for 0, none if it is not set.
+
+    Raises:
+        UsageError: One of them is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found: list[int] = []
+    with contextlib.ExitStack() as stack:
+        for number in range(0 if first is None else count):
+            port = first + number if first else 0
+            try:
+                probe = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+            except (OSError, OverflowError, UnicodeError) as error:
+                reason = getattr(error, "strerror", None) or error
+                where = f"{name} or HOST_ADDRESS" if name != "METRICS_PORT" else name
+                raise UsageError(
+                    f"cannot listen on {host}:{port} ({reason}); choose another with {where}, for instance {name}=8080"
+                ) from error
+            found.append(probe.getsockname()[1])
+    return found
 
 
 def _grid(progress: Progress, restarts: int) -> Grid:

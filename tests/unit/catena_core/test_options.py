@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from catena_core import Link
-from catena_core.cli import command
+from catena_core.cli import command, environment_properties
 from catena_core.errors import UsageError
-from catena_core.options import LinkOptions
+from catena_core.options import LinkOptions, check_brokers
 from catena_core.text import redacted
 
 
@@ -145,6 +145,10 @@ def test_numbers_may_be_given_as_text():
         ("num_rpc_threads", -1, "is at least 0, not -1"),
         ("consumer_timeout", float("nan"), "is at least 1, not nan"),
         ("exp_window_size", [], "is a number, not []"),
+        ("consumer_timeout", float("inf"), "is at most 1000000000, not inf"),
+        ("metrics_port", 70000, "metrics_port (--metrics-port) is at most 65535, not 70000"),
+        ("rpc_port", "65536", "rpc_port (--rpc-port) is at most 65535, not 65536"),
+        ("metrics_port", "tcp://10.0.0.1:9100", "not 'tcp://10.0.0.1:9100'; Kubernetes sets such variables"),
         ("input_mode", "random", "input_mode (--input-mode) is one of parity, exp, not random"),
         ("delivery", "at_most_once", "is one of at_least_once, exactly_once, not at_most_once"),
         ("log_level", "loud", "is one of debug, info, warning, error, critical, not loud"),
@@ -287,3 +291,37 @@ def test_passwords_of_stores_are_in_no_help_and_no_line(store):
     assert "pw-of" not in CliRunner().invoke(link_command, ["--help"]).output
     assert redacted("it says pw-of-the-store") == "it says ***"
     assert "pw-of" not in redacted(repr(options))
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "kafka:0", "kafka:99999", "kafka:port", "http://kafka:9092", "a:1,,b:2", "kafka:9092/topic", "::1"]
+)
+def test_an_address_that_kafka_cannot_have_is_refused(endpoint):
+    with pytest.raises(UsageError, match="is no address of Kafka; write -k HOST:PORT"):
+        check_brokers(endpoint)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["kafka", "a.example:9092, b:1", "SASL_SSL://kafka:9093", "[::1]:9092", "_kafka_1:9092"]
+)
+def test_addresses_that_kafka_may_have_are_taken(endpoint):
+    check_brokers(endpoint)
+
+
+def test_address_as_kubernetes_sets_it_is_refused_with_what_to_do():
+    with pytest.raises(UsageError, match="enableServiceLinks"):
+        check_brokers("tcp://10.0.0.1:9092")
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("KAFKA_SECURITY_PROTOCL", "KAFKA_SECURITY_PROTOCOL"),
+        ("KAFKA_SASL_PASWORD_FILE", "KAFKA_SASL_PASSWORD_FILE"),
+    ],
+)
+def test_misspelt_variable_of_a_property_is_told(variable, meant, monkeypatch, capsys):
+    monkeypatch.setenv(variable, "SSL")
+    monkeypatch.setenv("KAFKA_HEAP_OPTS", "-Xmx1G")
+    assert environment_properties() == {}
+    assert capsys.readouterr().err == f"Warning: {variable} sets nothing; did you mean {meant}?\n"

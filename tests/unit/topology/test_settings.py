@@ -343,3 +343,40 @@ def test_settings_of_redis_that_contradict_each_other_are_refused(given_: dict[s
 def test_a_file_of_the_password_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match="REDIS_PASSWORD_FILE=/nowhere/secret should be a file"):
         _ = given(REDIS_PASSWORD_FILE="/nowhere/secret").redis_security
+
+
+@pytest.mark.parametrize("value", ["0.0001", "2e8", "1_000", "\u0663"])
+def test_seconds_that_no_timer_can_keep_are_refused(value: str) -> None:
+    assert "a number of seconds above 0" in refusal(NODE_HEALTH_CHECK_INTERVAL=value)
+
+
+@pytest.mark.parametrize("value", ["1_000", "\u0663", "+", "0x10"])
+def test_whole_numbers_have_plain_digits(value: str) -> None:
+    assert "a whole number from 1" in refusal(REDIS_PORT=value)
+
+
+@pytest.mark.parametrize("value", ["http://host/api?x=1", "http://host/api#part", "http://ho\tst/api"])
+def test_an_address_that_paths_cannot_follow_is_refused(value: str) -> None:
+    assert "without ? and #" in refusal(DLT_BASE_URL=value)
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "offerings.json", "\u00b2"])
+def test_sandbox_offerings_are_a_number_or_a_file(value: str) -> None:
+    assert "a number of offerings, or a file" in refusal(SANDBOX_OFFERINGS=value)
+
+
+def test_gateway_needs_two_ports_for_its_two_parts() -> None:
+    assert "HOST_PORT and GATEWAY_ADMIN_PORT are both 8080" in refusal(HOST_PORT="8080", GATEWAY_ADMIN_PORT="8080")
+    assert load({"HOST_PORT": "0", "GATEWAY_ADMIN_PORT": "0"}).gateway_admin_port == 0
+
+
+def test_misspelt_variable_of_the_environment_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OFFERING_REPLICA_CONT", "3")
+    load()
+    said = "the environment: there is no setting OFFERING_REPLICA_CONT; did you mean OFFERING_REPLICA_COUNT?"
+    assert [record.getMessage() for record in caplog.records] == [said]
+    monkeypatch.setenv("CATENA_ENV_FILE", "")  # as catena up sets it for its processes
+    load()
+    assert len(caplog.records) == 1

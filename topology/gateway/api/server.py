@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,6 +36,10 @@ def make_server(
     Raises:
         OSError: The server cannot listen on the address.
     """
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(errno.EADDRNOTAVAIL, "no host has such a name") from error
     channels: dict[int, Any] = {}
     server = create_server(
         app,

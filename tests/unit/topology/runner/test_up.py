@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 from typing import Any
 
 import pytest
 
+from catena_core.errors import CatenaError, UsageError
+from tests.helpers.waiting import eventually
 from topology.runner import up
+from topology.runner.managed_process import ManagedProcess
 from topology.runner.up import LINKS, Runner
 from topology.settings import Settings
 
@@ -41,3 +47,61 @@ def test_secrets_are_in_no_arguments_of_links(monkeypatch: pytest.MonkeyPatch) -
         assert not [argument for argument in process.arguments if "pw-" in argument]
         assert process.environment["KAFKA_SASL_PASSWORD"] == "pw-1"
         assert process.environment["KAFKA_SSL_KEY_PASSWORD"] == "pw-2"
+
+
+@pytest.mark.parametrize(
+    "name", ["JSONLD_CONTEXTS", "NODE_CREDENTIALS", "GATEWAY_API_KEYS_FILE", "REDIS_PASSWORD_FILE", "REDIS_CA_FILE"]
+)
+def test_run_with_a_missing_file_starts_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorded.made = []
+    monkeypatch.setattr(up, "ManagedProcess", Recorded)
+    environment = {name: "missing.json", "REDIS_HOST": "redis", "REDIS_TLS": "1", "HOST_PORT": "0"}
+    with pytest.raises(UsageError, match=f'{name}="?missing.json'):
+        Runner(None, {}, environment=environment).run()
+    assert not Recorded.made
+
+
+@pytest.mark.parametrize("name", ["HOST_PORT", "GATEWAY_ADMIN_PORT", "METRICS_PORT"])
+def test_run_with_a_taken_port_starts_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorded.made = []
+    monkeypatch.setattr(up, "ManagedProcess", Recorded)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match=f"another with {name}"):
+        environment = {"HOST_ADDRESS": "127.0.0.1", "HOST_PORT": "0", name: str(taken.getsockname()[1])}
+        Runner(None, {}, environment=environment).run()
+    assert not Recorded.made
+
+
+def test_run_with_a_port_past_the_last_one_says_so() -> None:
+    with pytest.raises(UsageError, match=r"cannot listen on 127\.0\.0\.1:65536"):
+        Runner(None, {"gateway": 2}, environment={"HOST_ADDRESS": "127.0.0.1", "HOST_PORT": "65535"}).run()
+
+
+def test_each_link_gets_a_metrics_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorded.made = []
+    monkeypatch.setattr(up, "ManagedProcess", Recorded)
+    runner = Runner(
+        "kafka:9092", {"fetcher": 2}, environment={"METRICS_PORT": "0", "HOST_PORT": "0", "DLT_BASE_URL": "http://a"}
+    )
+    runner._check_settings()
+    runner._start_links("kafka:9092", {})
+
+    ports = [process.environment["METRICS_PORT"] for process in Recorded.made]
+    assert len(set(ports)) == len(LINKS) + 1 and "0" not in ports
+
+
+def test_process_that_refuses_its_options_is_not_restarted() -> None:
+    process = ManagedProcess("fetcher", "links.fetcher", ["--metrics-port", "x"], dict(os.environ), lambda *_: None)
+    process.start()
+    eventually(lambda: not process.is_running)
+    eventually(lambda: any("--metrics-port" in line for line in process._lines))
+    with pytest.raises(CatenaError, match=r"fetcher did not start: .*--metrics-port"):
+        process.restart_if_dead()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_signal_during_the_start_ends_it(number: signal.Signals, status: int) -> None:
+    runner = Runner(None, {}, environment={})
+    with pytest.raises(SystemExit) as ended:
+        runner._on_signal(number, None)
+    assert ended.value.code == status
+    runner._on_signal(number, None)  # it is ending already

@@ -1,0 +1,51 @@
+"""The names of librdkafka's properties, to say which one a misspelt name means."""
+
+from __future__ import annotations
+
+import ctypes
+import difflib
+import functools
+import os
+import re
+import tempfile
+
+import confluent_kafka.cimpl
+from confluent_kafka import KafkaException
+
+_UNKNOWN = re.compile(r'No such configuration property: "(.+)"')
+_ALIKE = 0.85
+
+
+def refused(error: KafkaException | TypeError | ValueError) -> str:
+    """Return why Kafka's client does not take its properties, and the property that was meant.
+
+    Args:
+        error: Raised when the client was made.
+    """
+    reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    unknown = _UNKNOWN.search(reason)
+    meant = unknown and meant_by(unknown[1])
+    return f"{reason}; did you mean {meant}?" if meant else str(reason)
+
+
+def meant_by(name: str) -> str | None:
+    """Return the property whose name is close to this one; ``None`` if there is none, or this is one itself."""
+    names = property_names()
+    meant = difflib.get_close_matches(name, names, n=1, cutoff=_ALIKE)
+    return meant[0] if meant and name not in names else None
+
+
+@functools.cache
+def property_names() -> tuple[str, ...]:
+    """Return the names of all properties; none where the library does not tell them."""
+    try:
+        library, c = ctypes.CDLL(confluent_kafka.cimpl.__file__), ctypes.CDLL(None)
+        c.fdopen.restype = ctypes.c_void_p
+        with tempfile.TemporaryFile() as file:
+            stream = ctypes.c_void_p(c.fdopen(os.dup(file.fileno()), b"w"))
+            library.rd_kafka_conf_properties_show(stream)
+            c.fclose(stream)
+            file.seek(0)
+            return tuple(dict.fromkeys(re.findall(r"^([a-z][a-z0-9._]+) +\|", file.read().decode(), re.MULTILINE)))
+    except (OSError, AttributeError, TypeError):  # another platform, or another build
+        return ()

@@ -1,0 +1,35 @@
+"""The files that the settings name: read before anything starts, since a link reads its own late, or again and again."""
+
+from __future__ import annotations
+
+import ssl
+
+from catena_core.errors import UsageError
+from catena_core.monitoring.logs import LinkLogger
+from topology.access import LinkAccess
+from topology.fetching.reader import read_contexts
+from topology.gateway.guarding.guard_factory import make_guard
+from topology.settings import Settings
+
+
+def check_files(chosen: Settings) -> None:
+    """Refuse files that a link would refuse; the list of nodes is read by those who need the nodes.
+
+    Args:
+        chosen: The settings.
+
+    Raises:
+        UsageError: A file is missing or wrong; the message names it and its setting.
+    """
+    LinkAccess(chosen)
+    read_contexts(chosen.jsonld_contexts)
+    make_guard(chosen, LinkLogger("settings"))
+    if chosen.redis_host:
+        _ = chosen.redis_security
+    if chosen.redis_host and chosen.redis_ca_file:
+        try:
+            ssl.create_default_context(cafile=chosen.redis_ca_file)
+        except OSError as error:  # a file without certificates, too
+            raise UsageError(
+                f"REDIS_CA_FILE={chosen.redis_ca_file} should be a file of certificates: {error}"
+            ) from error
