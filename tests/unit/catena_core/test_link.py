@@ -1,12 +1,9 @@
 """Links without a broker: results, sending, options, the test driver."""
 
 import pytest
-from click.testing import CliRunner
 
 from catena_core import Electron, Link
-from catena_core.cli import command
 from catena_core.errors import UsageError
-from catena_core.options import LinkOptions
 from catena_core.testing import LinkDriver
 from catena_core.transforming.results import read_result
 
@@ -116,47 +113,6 @@ def test_sending_from_the_constructor_says_what_to_do():
 def test_an_unknown_option_is_refused():
     with pytest.raises(UsageError, match="no option colour"):
         Words(colour="red")
-
-
-def test_the_command_line_wins():
-    taken = []
-    defaults = Words(consumer_group="own", kafka_endpoint="a:1").options
-    result = CliRunner().invoke(
-        command("words", "Splits.", defaults, lambda options, arguments: taken.append((options, arguments))),
-        ["-k", "b:2", "-i", "x, y", "-g", "other", "-X", "security.protocol=SSL", "--log-level", "debug"],
-    )
-    assert result.exit_code == 0, result.output
-    expected = LinkOptions(
-        kafka_endpoint="b:2",
-        input_topics=("x", "y"),
-        output_topics=("words", "log"),
-        consumer_group="other",
-        log_level="debug",
-        properties={"security.protocol": "SSL"},
-    )
-    assert taken == [(expected, [])]
-
-
-def test_the_environment_names_kafka_too():
-    taken = []
-    CliRunner().invoke(
-        command("words", "Splits.", Words().options, lambda options, _: taken.append(options)),
-        [],
-        env={"KAFKA_ENDPOINT": "e:3"},
-    )
-    assert taken[0].kafka_endpoint == "e:3"
-
-
-def test_help_teaches():
-    text = CliRunner().invoke(command("words", Words.__doc__ or "", Words().options, print), ["--help"]).output
-    for part in ("Splits lines into words.", "--kafka", "[default: lines]", "[default: words,log]", "KAFKA_ENDPOINT"):
-        assert part in text
-
-
-def test_a_bad_property_is_explained():
-    result = CliRunner().invoke(command("words", "", Words().options, print), ["-X", "nonsense"])
-    assert result.exit_code == 2
-    assert "name=value" in result.output
 
 
 def test_without_kafka_a_link_says_how_to_name_it(caplog):

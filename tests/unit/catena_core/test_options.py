@@ -1,44 +1,13 @@
 """Options: from the class, the constructor and the command line, which wins; and what is said of those that cannot be."""
 
-import subprocess
-import sys
 from dataclasses import fields
 
 import pytest
-from click.testing import CliRunner
 
 from catena_core import Link
-from catena_core.cli import command, environment_properties
 from catena_core.errors import UsageError
 from catena_core.options import LinkOptions, check_brokers
-from catena_core.text import redacted
-
-
-class Copies(Link):
-    """Copies what it reads."""
-
-    inputs, outputs = ("in",), ("out",)
-
-    def transform(self, electron):
-        return electron.value
-
-
-def read(arguments, environment=None, **given):
-    """Read a command line as a link made with these options: its options and further arguments."""
-    taken = []
-    link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *both: taken.append(both))
-    result = CliRunner().invoke(link_command, arguments, env=environment)
-    assert result.exit_code == 0, result.output
-    return taken[0]
-
-
-def refusal(arguments, environment=None, **given):
-    """Return what is said of a command line that cannot be."""
-    link_command = command("copies", Copies.__doc__ or "", Copies(**given).options, lambda *_: None)
-    result = CliRunner().invoke(link_command, arguments, env=environment)
-    assert result.exit_code == 2
-    return result.output
-
+from tests.helpers.command_lines import Copies, read, refusal
 
 BOTH_WAYS = [
     ("kafka_endpoint", "a:1", ["-k", "b:2"], "b:2"),
@@ -96,30 +65,6 @@ def test_what_nothing_says_comes_from_the_class():
     assert (options.input_topics, options.output_topics) == (("in",), ("out",))
 
 
-def test_a_group_named_on_the_command_line_beats_a_group_of_its_own():
-    options, _ = read(["-g", "shared"], uid_consumer_group=True)
-    assert (options.consumer_group, options.uid_consumer_group) == ("shared", False)
-
-
-def test_arguments_of_the_link_reach_it_in_order():
-    options, further = read(["first", "-k", "a:1", "second", "--", "--colour", "red", "-i", "last"])
-    assert options.kafka_endpoint == "a:1"
-    assert further == ["first", "second", "--colour", "red", "-i", "last"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--log-leve", "debug"], "'--log-leve'. Did you mean '--log-level'"),
-        (["--metrics-prt=9100"], "one of: '--metrics-port'"),
-        (["-k", "a:1", "--colour"], "'--colour'"),
-        (["-z"], "'-z'"),
-    ],
-)
-def test_an_unknown_option_is_refused_with_one_that_is_near(arguments, said):
-    assert said in refusal(arguments)
-
-
 @pytest.mark.parametrize(("level", "expected"), [("DEBUG", "debug"), ("Warn", "warning"), ("CRITICAL", "critical")])
 def test_log_levels_may_be_upper_case(level, expected):
     assert Copies(log_level=level).options.log_level == expected
@@ -174,85 +119,6 @@ def test_a_bad_command_line_is_refused_with_what_would_be_right(arguments, said)
     assert said in refusal(arguments)
 
 
-def test_variables_set_properties_and_the_command_line_wins():
-    variables = {
-        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-        "KAFKA_SASL_USERNAME": "ann",
-        "KAFKA_LINGER_MS": "7",
-        "KAFKA_ENDPOINT": "e:9",
-        # What Kubernetes sets for a service called kafka, and the like, names no property.
-        "KAFKA_PORT": "tcp://10.0.0.1:9092",
-        "KAFKA_HOME": "/opt/kafka",
-    }
-    options, _ = read(["-X", "linger.ms=8", "-X", "client.id = me"], variables)
-    assert options.kafka_endpoint == "e:9"
-    assert options.properties == {
-        "security.protocol": "SASL_SSL",
-        "sasl.username": "ann",
-        "linger.ms": "8",
-        "client.id": "me",
-    }
-    assert read(["-k", "b:2"], variables)[0].kafka_endpoint == "b:2"
-
-
-def test_help_teaches():
-    link_command = command("copies", Copies.__doc__ or "", Copies(consumer_group="mine").options, lambda *_: None)
-    text = CliRunner(env={"COLUMNS": "110"}).invoke(link_command, ["--help"], prog_name="copies.py").output
-    headings = [
-        "What it reads and writes:",
-        "How it works:",
-        "What it serves:",
-        "Stores:",
-        "Everything else:",
-        "Examples:",
-    ]
-    places = [text.index(heading) for heading in headings]
-    assert places == sorted(places)
-    assert "Copies what it reads." in text
-    for item in fields(LinkOptions):
-        for flag in item.metadata["flags"]:
-            assert flag.partition("/")[0] in text
-    for told in ("[default: in]", "[default: mine]", "[env var: KAFKA_ENDPOINT]", "[default: 127.0.0.1]"):
-        assert told in text
-    assert "python copies.py -k localhost:9092 -i in -o out" in text
-    assert max(map(len, text.splitlines())) <= 110
-
-
-PROGRAM = """
-from catena_core import Link
-
-class Copies(Link):
-    inputs = ("in",)
-
-    def transform(self, electron):
-        return None
-
-Copies().start()
-"""
-
-
-@pytest.mark.parametrize(
-    ("arguments", "variables", "status", "said"),
-    [
-        (["-X", "colour=red"], {}, 1, 'No such configuration property: "colour"'),
-        (["-X", "session.timeout.ms=soon"], {}, 1, 'Invalid value for configuration property "session.timeout.ms"'),
-        ([], {"KAFKA_LINGER_MS": "soon"}, 1, "Invalid value for configuration property"),
-        (["--rpc-threads", "few"], {}, 2, "num_rpc_threads (--rpc-threads) is a number, not 'few'"),
-    ],
-)
-def test_a_bad_option_ends_the_program_with_one_clear_line(arguments, variables, status, said):
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "-k", "127.0.0.1:1", *arguments],
-        env={"PATH": "/usr/bin:/bin", **variables},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert ended.returncode == status
-    assert "Traceback" not in ended.stderr
-    assert len([line for line in ended.stderr.splitlines() if said in line]) == 1
-
-
 @pytest.mark.parametrize(
     ("name", "text", "number"),
     [
@@ -269,28 +135,6 @@ def test_number_options_are_numbers_also_where_they_were_given_as_text(name, tex
     """A number that stays text is compared as text."""
     value = getattr(Link(**{name: text}).options, name)
     assert (type(value), value) == (type(number), number)
-
-
-def test_a_secret_may_be_in_a_file(tmp_path):
-    (tmp_path / "secret").write_text("pw-of-the-broker\n")
-    options, _ = read([], {"KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "secret"), "KAFKA_LINGER_MS_FILE": "/nowhere"})
-    assert options.properties == {"sasl.password": "pw-of-the-broker"}
-    assert "pw-of-the-broker" not in repr(options)
-    assert redacted("it says pw-of-the-broker") == "it says ***"
-
-
-def test_a_file_of_a_secret_that_cannot_be_read_is_named(monkeypatch):
-    monkeypatch.setenv("KAFKA_SASL_PASSWORD_FILE", "/nowhere/secret")
-    assert "KAFKA_SASL_PASSWORD_FILE=/nowhere/secret should be a file" in refusal([])
-
-
-@pytest.mark.parametrize("store", ["redis_endpoint", "mongodb_endpoint"])
-def test_passwords_of_stores_are_in_no_help_and_no_line(store):
-    options = Copies(**{store: f"{store[:5]}://ada:pw-of-the-store@host"}).options
-    link_command = command("copies", "", options, lambda *_: None)
-    assert "pw-of" not in CliRunner().invoke(link_command, ["--help"]).output
-    assert redacted("it says pw-of-the-store") == "it says ***"
-    assert "pw-of" not in redacted(repr(options))
 
 
 @pytest.mark.parametrize(
@@ -311,17 +155,3 @@ def test_addresses_that_kafka_may_have_are_taken(endpoint):
 def test_address_as_kubernetes_sets_it_is_refused_with_what_to_do():
     with pytest.raises(UsageError, match="enableServiceLinks"):
         check_brokers("tcp://10.0.0.1:9092")
-
-
-@pytest.mark.parametrize(
-    ("variable", "meant"),
-    [
-        ("KAFKA_SECURITY_PROTOCL", "KAFKA_SECURITY_PROTOCOL"),
-        ("KAFKA_SASL_PASWORD_FILE", "KAFKA_SASL_PASSWORD_FILE"),
-    ],
-)
-def test_misspelt_variable_of_a_property_is_told(variable, meant, monkeypatch, capsys):
-    monkeypatch.setenv(variable, "SSL")
-    monkeypatch.setenv("KAFKA_HEAP_OPTS", "-Xmx1G")
-    assert environment_properties() == {}
-    assert capsys.readouterr().err == f"Warning: {variable} sets nothing; did you mean {meant}?\n"
