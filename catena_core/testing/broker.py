@@ -121,9 +121,16 @@ class TestBroker:
             message = write(_electron_of(item).replace(topic=topic))
             place = {} if message.partition is None else {"partition": message.partition}
             moment = {} if message.timestamp is None else {"timestamp": message.timestamp}
-            producer.produce(
-                topic, message.value, message.key, headers=message.headers, on_delivery=on_delivery, **place, **moment
-            )
+            further = {"headers": message.headers, "on_delivery": on_delivery, **place, **moment}
+            while True:
+                try:
+                    producer.produce(topic, message.value, message.key, **further)
+                    break
+                except BufferError:  # its queue is full
+                    producer.poll(0.1)
+                except KafkaException as error:
+                    refused.append(error.args[0].str())
+                    break
             producer.poll(0)
         left = producer.flush(30)
         if refused or left:
