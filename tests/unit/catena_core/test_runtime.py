@@ -146,25 +146,50 @@ def test_a_link_without_partitions_is_ready_and_not_told(on: Any) -> None:
     assert link.told == []
 
 
+class Held(Copy):
+    """Is held up in its transform, or in its hook, until a test lets it go on."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.entered, self.goes_on = threading.Event(), threading.Event()
+
+    def transform(self, electron: Electron) -> Any:
+        if electron.value == "hold":
+            self.hold()
+        return super().transform(electron)
+
+    def revoked(self, partitions: Any) -> None:
+        self.hold()
+        super().revoked(partitions)
+
+    def hold(self) -> None:
+        self.entered.set()
+        assert self.goes_on.wait(120)
+
+
 def test_a_partition_leaves_once_the_link_has_done_with_it(on: Any) -> None:
-    class Saves(Copy):
-        entered, saved = threading.Event(), threading.Event()
+    link = Held()
+    ground = on(link)
+    ground.start()
+    ground.runtime.submit(lambda: None)  # from now on the lane does not poll
+    ground.consumer.give(IN)
+    ground.consumer.take(IN)
+    ground.consumer.bring(lambda: link.told.append("left"))
+    assert link.entered.wait(120)
+    link.goes_on.set()
+    eventually(lambda: link.told == [("assigned", IN), ("revoked", IN), "left"])
 
-        def revoked(self, partitions: Any) -> None:
-            self.entered.set()
-            self.saved.wait(120)
-            super().revoked(partitions)
 
-    link = Saves(num_main_threads=1)
+def test_news_of_partitions_come_before_electrons_that_wait(on: Any) -> None:
+    link = Held()
     ground = on(link)
     ground.start()
     ground.consumer.give(IN)
-    ground.consumer.take(IN)
+    ground.consumer.bring(electron(0, b"hold"), electron(1, b"next"))
     assert link.entered.wait(120)
-    assert IN in ground.consumer.owned
-    link.saved.set()
-    eventually(lambda: not ground.consumer.owned)
-    assert link.told == [("assigned", IN), ("revoked", IN)]
+    ground.runtime.assigned([("in", 1)])
+    link.goes_on.set()
+    eventually(lambda: link.told == [("assigned", IN), "hold", ("assigned", ("in", 1)), "next"])
 
 
 def test_a_partition_leaves_at_its_deadline_though_the_link_goes_on(on: Any) -> None:
@@ -258,17 +283,22 @@ def test_a_link_that_replays_makes_no_transactions(on: Any) -> None:
     ground.consumer.give(IN)
     ground.consumer.bring(electron(0, b"a"))
     eventually(lambda: ground.sender.taken == [b"a"])
-    assert ground.consumer.commits == []
+    consumer = ground.consumer
+    ground.end()
+    assert consumer.closed and consumer.commits == []
 
 
 def test_callbacks_have_run_when_the_link_has_ended(on: Any) -> None:
     ground = on(Copy())
     called: list[Any] = []
-    ground.runtime.send(
-        [Electron("k", "v", topic="out")], lambda error: ground.runtime.callback(lambda: called.append(error))
-    )
+
+    def callback() -> None:
+        eventually(lambda: ground.sender.closed)
+        called.append("late")
+
+    ground.runtime.send([Electron("k", "v", topic="out")], lambda error: ground.runtime.callback(callback))
     ground.end()
-    assert called == [None] and ground.sender.closed
+    assert called == ["late"]
 
 
 def test_messages_that_kafka_did_not_acknowledge_are_counted_at_the_end(
