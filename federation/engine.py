@@ -34,7 +34,8 @@ from federation.skolem import PREFIX
 from federation.source_selection import Snapshot
 from federation.trace import PULL, PUSH_DOWN, VIEW, Step
 from federation.transport import Access
-from federation.view.view import MIN_SECONDS, Contents, Progress, SnapshotFor, View
+from federation.view.contents import Contents
+from federation.view.view import MIN_SECONDS, Progress, SnapshotFor, View
 
 DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
     "SELECT": "application/sparql-results+json",

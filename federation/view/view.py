@@ -10,21 +10,22 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from federation.budget import Budget
 from federation.errors import FederationError, NotCachedError, TooLargeError
 from federation.evaluation.corrections import may_read_named_graphs
 from federation.evaluation.messages import Evaluate, Evaluated
-from federation.evaluation.pool import Worker, do, take
-from federation.fetching.merge import MergedQuads, skolem_label
+from federation.evaluation.pool import do, take
+from federation.fetching.merge import MergedQuads
 from federation.fetching.terms import valid_iri
 from federation.source_selection import Snapshot
+from federation.view.contents import ContentReader, Contents, by_graph
+from federation.view.evaluator import Evaluator
 from federation.view.messages import Change
-from federation.view.template import DiskTemplate, ForkedProcess, StoreProcesses, Template
+from federation.view.template import DiskTemplate, StoreProcesses, Template
 
 MIN_SECONDS = 5.0
 """Seconds for which graphs without fingerprints count as current, at least."""
@@ -37,7 +38,6 @@ _MAX_AT_ONCE = 50
 _WAIT_FOR_ANOTHER = 0.05
 _WAIT_FOR_FORK = 1.0
 _LOOK_EVERY = 0.25
-_BYTES_AT_ONCE = 8 * 1024 * 1024
 # The store's process may end so often before the view gives up.
 _MOST_ENDS = 3
 # Attempts in a row that may fail before it does.
@@ -48,21 +48,6 @@ _FORM = 1
 
 SnapshotFor = Callable[[frozenset[str]], Snapshot]
 Fetch = Callable[[frozenset[str]], MergedQuads]
-
-
-class Contents(Protocol):
-    """The descriptions that were placed."""
-
-    def content(self, graph: str, digest: str) -> str | None:
-        """Return the content of a graph.
-
-        Args:
-            graph: The graph's IRI.
-            digest: The digest of the content.
-
-        Returns:
-            Canonical N-Triples; ``None`` if that content is not known any more.
-        """
 
 
 class Progress(NamedTuple):
@@ -113,18 +98,17 @@ class View:
         on_off: Callable[[str], None] = lambda reason: None,
         directory: str = "",
     ) -> None:
-        self._contents = contents
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._skolem = b"<" + skolem.encode()
+        self._reader = ContentReader(contents, skolem)
         self._fetch = fetch
         self._on_off = on_off
         self._changing = threading.Lock()
         self._processes: StoreProcesses = (
             DiskTemplate(directory, worker_memory, f"{_FORM} {skolem}") if directory else Template(worker_memory)
         )
-        self._all = [_Evaluator(self._processes, number) for number in range(workers)]
-        self._idle: queue.LifoQueue[_Evaluator] = queue.LifoQueue()
+        self._all = [Evaluator(self._processes, number) for number in range(workers)]
+        self._idle: queue.LifoQueue[Evaluator] = queue.LifoQueue()
         for evaluator in self._all:
             self._idle.put(evaluator)
         self._has_resumed = False
@@ -227,7 +211,7 @@ class View:
                 evaluator.end()  # its store has grown by triples in every graph
             self._idle.put(evaluator)
 
-    def _fork(self, evaluator: _Evaluator) -> None:
+    def _fork(self, evaluator: Evaluator) -> None:
         with self._lock(_WAIT_FOR_FORK) as mine:
             if not mine or self._shown is None or self._stop.is_set():
                 raise NotCachedError("the view is changing")
@@ -307,7 +291,7 @@ class View:
                 + [graph for graph in self._fetched if graph not in untracked and graph not in contents]
             )
             changed = [graph for graph, digest in contents.items() if self._loaded.get(graph) != digest]
-            for portion in self._portions(changed, contents):
+            for portion in self._reader.portions(changed, contents):
                 if self._off or self._stop.is_set():
                     return
                 digests = {graph: contents[graph] for graph in portion}
@@ -325,38 +309,6 @@ class View:
         complete = self._loaded == snapshot.contents and self._fetched == snapshot.untracked
         self._shown = snapshot if complete and not self._off else None
         self._is_built |= self._shown is not None
-
-    def _portions(self, changed: Iterable[str], contents: Mapping[str, str]) -> Iterator[dict[str, bytes]]:
-        """Read contents, some graphs at a time."""
-        portion: dict[str, bytes] = {}
-        size = 0
-        for graph in changed:
-            text = self._contents.content(graph, contents[graph])
-            if text is None:
-                continue  # a newer description is on its way to the nodes
-            portion[graph] = self._as_quads(graph, text)
-            size += len(portion[graph])
-            if size > _BYTES_AT_ONCE:
-                yield portion
-                portion, size = {}, 0
-        if portion:
-            yield portion
-
-    def _as_quads(self, graph: str, triples: str) -> bytes:
-        """Write N-Triples as N-Quads, with blank nodes in place of the IRIs that stand for them."""
-        document, end = triples.encode(), b" <%b> .\n" % graph.encode()
-        if self._skolem not in document:
-            return document.replace(b" .\n", end)
-        return b"".join(self._shown_line(line) + end for line in document.split(b" .\n") if line)
-
-    def _shown_line(self, line: bytes) -> bytes:
-        if self._skolem not in line:
-            return line
-        subject, predicate, object_ = line.split(b" ", 2)
-        return b" ".join((self._shown_term(subject), predicate, self._shown_term(object_)))
-
-    def _shown_term(self, term: bytes) -> bytes:
-        return b"_:" + skolem_label(term[len(self._skolem) : -1]) if term.startswith(self._skolem) else term
 
     def _fetch_others(self, snapshot: Snapshot) -> None:
         """Fetch graphs that providers put on nodes themselves: new ones, and from time to time all of them."""
@@ -430,49 +382,3 @@ class View:
         self._processes.end()
         self._loaded, self._fetched, self._shown = {}, frozenset(), None
         self._on_off(reason)
-
-
-class _Evaluator(Worker):
-    """One of the processes that evaluate queries over the store.
-
-    Args:
-        processes: Fork it.
-        number: Its number.
-
-    Attributes:
-        generation: The generation of the store that it shows; -1: none.
-    """
-
-    def __init__(self, processes: StoreProcesses, number: int) -> None:
-        super().__init__(self._forked)
-        self.generation = -1
-        self._processes, self._number = processes, number
-        self._may_fork = False
-
-    def fork(self, generation: int) -> None:
-        """Replace the process by one that shows the store as it is now; the caller holds the view's lock."""
-        self.end()
-        self._may_fork = True
-        try:
-            self.connection()
-        finally:
-            self._may_fork = False
-        self.generation = generation
-
-    def end(self) -> None:
-        """End the process."""
-        self.generation = -1
-        super().end()
-
-    def _forked(self) -> tuple[ForkedProcess, Connection]:
-        if not self._may_fork:
-            raise EOFError("the evaluator has ended")
-        return self._processes.fork(self._number)
-
-
-def by_graph(merged: MergedQuads) -> dict[str, bytes]:
-    """Return the N-Quads of each graph."""
-    lines: dict[bytes, list[bytes]] = {}
-    for line in merged.named:
-        lines.setdefault(line[line.rfind(b"\t") + 1 :], []).append(line)
-    return {graph[1:-1].decode(): b" .\n".join([*those, b""]) for graph, those in lines.items()}

@@ -9,7 +9,7 @@ from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from federation.budget import Limits
 from federation.engine import Engine
-from federation.view.view import Contents
+from federation.view.contents import Contents
 from topology.clients.http import Access
 from topology.clients.redis_cache import Cache
 from topology.settings import Settings
