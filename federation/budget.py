@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -108,7 +109,7 @@ class Budget:
         self.trace = Trace()
         self._cancelled = cancelled
         self._memory_pool = memory_pool
-        self._charged = 0
+        self._charged: Counter[str] = Counter()
         self._ended = False
         self._lock = threading.Lock()
 
@@ -128,29 +129,49 @@ class Budget:
         if time.monotonic() > self.deadline + grace:
             raise QueryTimeoutError(f"waited for {waited_for}")
 
-    def charge(self, size: int) -> None:
+    def charge(self, size: int, source: str = "") -> None:
         """Charge bytes that a node has sent.
 
+        Args:
+            size: Their number.
+            source: The node's id.
+
         Raises:
-            TooLargeError: They exceed the query's limit.
+            TooLargeError: All bytes exceed the query's limit, and this node has sent the most.
             TooBusyError: The shared memory has no room for them.
             QueryCancelledError: The query has ended without them.
         """
         with self._lock:
             if self._ended:
                 raise QueryCancelledError("the query has ended")
-            if self._charged + size > self.limits.max_fetched_bytes:
+            sent = self._charged[source] + size
+            # A node that sends too much must not end the requests to others.
+            if self._charged.total() + size > self.limits.max_fetched_bytes and sent >= max(
+                self._charged.values(), default=0
+            ):
                 raise TooLargeError(
                     f"the nodes would have to send more than {self.limits.max_fetched_bytes} bytes for this query; make its "
                     "patterns narrower"
                 )
             if self._memory_pool:
                 self._memory_pool.charge(size)
-            self._charged += size
+            self._charged[source] = sent
+
+    def sent(self, source: str) -> int:
+        """Return the number of bytes that a node has sent."""
+        with self._lock:
+            return self._charged[source]
+
+    def refund(self, source: str) -> None:
+        """Give back the bytes of a node that counts as failed."""
+        with self._lock:
+            sent = self._charged.pop(source, 0)
+            if self._memory_pool and not self._ended:
+                self._memory_pool.release(sent)
 
     def end(self) -> None:
         """Release the memory of all answers of nodes, and refuse those that are still arriving."""
         with self._lock:
             if self._memory_pool and not self._ended:
-                self._memory_pool.release(self._charged)
+                self._memory_pool.release(self._charged.total())
             self._ended = True

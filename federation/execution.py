@@ -11,7 +11,7 @@ from typing import NamedTuple
 from federation.analysis.lexer import QueryText
 from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan, PushedBGP, Seed
 from federation.budget import Budget
-from federation.errors import NotEnoughError, QuerySyntaxError, UnreadableQuadsError
+from federation.errors import NotEnoughError, QuerySyntaxError, TooLargeError, UnreadableQuadsError
 from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import WorkerPool
 from federation.fetching.endpoints import Endpoints
@@ -155,7 +155,11 @@ class QueryExecution:
             self._rounds.append(done)
             for source, body in answers:
                 start, before = time.perf_counter(), len(merged)
-                merged.add(source, number, body, done.counts(source), asked.bgps)
+                try:
+                    merged.add(source, number, body, done.counts(source), asked.bgps)
+                except TooLargeError as error:
+                    self.backend.endpoints.check_count(source, asked, self.budget, error)
+                    raise
                 merged.is_cut |= 0 < most_rows <= body.count(b"\n")
                 self.budget.trace.record("sift", source.id, "", len(merged) - before, len(body), start)
                 number += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -11,8 +13,15 @@ from urllib.parse import urlencode
 import requests
 
 from catena_core.text import bounded, redacted
-from federation.budget import Budget
-from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError
+from federation.budget import Budget, Limits
+from federation.errors import (
+    FederationError,
+    QueryCancelledError,
+    QueryTimeoutError,
+    SourceFailedError,
+    TooBusyError,
+    TooLargeError,
+)
 from federation.fetching.result_formats import TSV, UnreadableTableError, opened, read_table
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
@@ -43,6 +52,11 @@ _LEAST_OVERDUE = 0.25
 _MOST_OVERDUE = 8
 # Seconds for which others replace a node that did not answer in time.
 _SHUNNED = 5.0
+# A node that sends more bytes than this for each row that it counts, and for some more, sends what it was not asked for.
+_MOST_BYTES_OF_ROW = 64 * 1024
+_MORE_ROWS = 100
+_COUNT_SECONDS = 5.0
+_MOST_BYTES_OF_COUNT = 64 * 1024
 # Seconds between two reports of one node's failures.
 _QUIET = 60.0
 
@@ -133,7 +147,7 @@ class Endpoints:
         times.asked_at[number] = start
 
         def take(size: int) -> None:
-            budget.charge(size)
+            budget.charge(size, source.id)
             times.heard_at[number] = time.monotonic()
             if heard is not None:
                 heard[source, request.text] = times.heard_at[number]
@@ -145,12 +159,53 @@ class Endpoints:
             if start in times.overdue(now):  # also when the query went on without it, or ended
                 times.shunned_until = now + _SHUNNED
             raise
+        except (TooLargeError, TooBusyError) as error:
+            self.check_count(source, request, budget, error)
+            raise
         finally:
             times.asked_at.pop(number, None)
             times.heard_at.pop(number, None)
         times.seconds.append(time.monotonic() - start)
         times.shunned_until = 0.0
         return rows
+
+    def check_count(self, source: Source, request: Subquery, budget: Budget, error: FederationError) -> None:
+        """Find out whether a node has sent too much because it holds much, or because it sends what it was not asked for.
+
+        Args:
+            source: The node.
+            request: The subquery that it was asked.
+            budget: The budget of the query, which gets the bytes of a node that has failed back.
+            error: The error of the query that this explains.
+
+        Raises:
+            SourceFailedError: By its own count of the rows it has sent too much.
+        """
+        sent = budget.sent(source.id)
+        if sent <= _MORE_ROWS * _MOST_BYTES_OF_ROW:
+            return
+        if sent <= (self._count(source, request, budget) + _MORE_ROWS) * _MOST_BYTES_OF_ROW:
+            return
+        budget.refund(source.id)
+        self._times[source.id].shunned_until = time.monotonic() + _SHUNNED
+        raise SourceFailedError(
+            f"node {source.id} sends more than all the rows that it has for a query", [source.id]
+        ) from error
+
+    def _count(self, source: Source, request: Subquery, budget: Budget) -> int:
+        """Return the number of rows that a node says it has; 0 when it does not say one, and many when it is slow."""
+        counting = request._replace(text=f"SELECT (COUNT(*) AS ?n) WHERE{request.text.partition(' WHERE')[2]}")
+        small = Budget(_COUNT_SECONDS, Limits(max_fetched_bytes=_MOST_BYTES_OF_COUNT))
+        deadline = Deadline(min(budget.deadline - time.monotonic(), _COUNT_SECONDS), on_data=small.charge)
+        try:
+            media_type, body = self._post(source, counting, small, deadline, _OTHERS)
+            table = body.partition(b"\n")[2] if media_type == TSV else read_table(media_type, body, ["n"])
+        except (_SilentError, QueryTimeoutError):
+            return sys.maxsize
+        except (FederationError, UnreadableTableError):
+            return 0
+        found = re.match(rb'"?(\d{1,18})\b', table)
+        return int(found[1]) if found else 0
 
     def patience(self, node: str) -> float:
         """Return the seconds after which a node is slow: a multiple of the time that it usually takes."""
@@ -234,7 +289,7 @@ def _from_tsv(columns: Sequence[str], body: bytes) -> bytes | None:
     Some servers write the names of columns without question marks, or IRIs without angle brackets.
     """
     header, _, rows = body.partition(b"\n")
-    names = [name.removeprefix(b"?") for name in header.rstrip(b"\r").split(b"\t")]
+    names = [name.removeprefix(b"?") for name in header.rstrip(b"\r").split(b"\t", len(columns))]
     graph = rows.partition(b"\n")[0].rstrip(b"\r").rpartition(b"\t")[2]
     is_whole = not rows or (rows.endswith(b"\n") and graph.startswith(b"<"))
     if names != [column.encode() for column in columns] or not is_whole or not _is_utf_8(rows):

@@ -6,6 +6,7 @@ each term: on 86,700 rows this and loading take 0.16 s, pyoxigraph's TSV parser 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -93,12 +94,12 @@ class MergedQuads:
         default, named = self.default, self.named
         has_blank = b"_:" in body or self._skolem in body
         predicates: set[bytes] = set()
-        for line in filter(None, body.split(b"\n")):
+        for line in _lines(body):
             graph = line[line.rfind(b"\t") + 1 :]
             place = places[graph]
             if not place:
                 continue
-            subject, predicate, object_, _ = line.split(b"\t")
+            subject, predicate, object_, _ = line.split(b"\t", 4)
             if predicate not in predicates:
                 if not subject and not predicate and not object_:
                     self.graphs.add(iri(graph))
@@ -118,6 +119,8 @@ class MergedQuads:
                 default.append(line[: -len(graph) - 1])
             if place & _TO_NAMED:
                 named.append(line)
+            if len(default) + len(named) > self._max_quads:
+                break
 
     def _add_matches(self, places: _Places, number: int, body: bytes, bgps: Mapping[bytes, PushedBGP]) -> None:
         """Add rows of quads, and matches of basic graph patterns, each of which stands for several quads."""
@@ -141,8 +144,8 @@ class MergedQuads:
         width = 1 + max(numbers)
         written: dict[bytes, bytes] = {b"": b""}
         found: dict[bytes, int] = {}
-        for line in filter(None, body.split(b"\n")):
-            kind, *terms, graph = line.split(b"\t")
+        for line in _lines(body):
+            kind, *terms, graph = line.split(b"\t", width + 2)
             place = places[graph]
             if not place:
                 continue
@@ -157,6 +160,8 @@ class MergedQuads:
             for term in terms:
                 if term not in written:
                     written[term] = self._readable(term, number)
+            if len(found) + len(self) > 2 * self._max_quads:
+                break
             for triple in templates[kind]:
                 parts = [written[terms[part]] if isinstance(part, int) else part for part in triple]
                 if not all(parts):
@@ -237,6 +242,11 @@ class MergedQuads:
         if term.startswith(b"_:"):
             return b"_:n%d_%b" % (number, term[2:])
         return term
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    """Yield the lines that are not empty, one by one: a list of very short ones takes many times the memory of the body."""
+    return (line for ended in io.BytesIO(body) if (line := ended.rstrip(b"\n")))
 
 
 def _unchanged(term: bytes) -> bytes:

@@ -21,6 +21,8 @@ _XML = frozenset({"application/sparql-results+xml", "application/xml", "text/xml
 _UNSAID = frozenset({"", "text/plain", "application/octet-stream"})
 _XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
 _MOST_NESTING = 16
+# A term takes some hundred bytes of memory, however short it is in JSON.
+_MOST_OBJECTS = 12_000_000
 _TRIPLE_TAG = re.compile(rb"<(/?)(?:[\w.-]+:)?triple\b")
 _IN_LITERALS = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _NOT_IN_IRIS = re.compile(r'[<>"{}|^`\\\x00-\x20]')
@@ -108,6 +110,8 @@ _DECODER = msgspec.json.Decoder(_Document)
 
 
 def _from_json(body: bytes, columns: tuple[str, ...]) -> list[str]:
+    if len(body) > _MOST_OBJECTS and max(map(body.count, (b"{", b"[", b'","'))) > _MOST_OBJECTS:
+        raise UnreadableTableError(f"it has more than {_MOST_OBJECTS} objects")
     document = _DECODER.decode(body)
     _check_columns(document.head.vars, columns)
     known = frozenset(columns)

@@ -52,6 +52,22 @@ def test_the_budget_is_charged_by_all_nodes_together() -> None:
         budget.charge(1)
 
 
+def test_only_the_node_that_has_sent_the_most_exceeds_the_limit() -> None:
+    memory_pool = MemoryPool(150)
+    budget = Budget(60, Limits(max_fetched_bytes=100), memory_pool=memory_pool)
+    budget.charge(90, "a")
+    budget.charge(30, "b")
+    with pytest.raises(TooLargeError):
+        budget.charge(1, "a")
+    budget.refund("a")
+    assert (budget.sent("a"), budget.sent("b")) == (0, 30)
+    budget.charge(70, "b")
+    with pytest.raises(TooLargeError):
+        budget.charge(1, "b")
+    budget.end()
+    memory_pool.charge(150)
+
+
 def test_what_still_comes_in_after_the_end_is_let_go_of() -> None:
     budget = Budget(60, Limits())
     budget.charge(1)

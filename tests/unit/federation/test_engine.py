@@ -236,6 +236,37 @@ def test_limits(nodes: list[Node], limits: Limits, said: str) -> None:
         engine.close()
 
 
+@pytest.mark.parametrize(
+    ("fault", "limits"),
+    [
+        ("endless", Limits(max_fetched_bytes=8 * 2**20)),
+        ("repeated", Limits(max_fetched_bytes=7 * 2**20)),
+        ("repeated", Limits(max_triples=1000)),
+    ],
+)
+def test_node_that_sends_more_than_it_has_is_replaced(nodes: list[Node], fault: str, limits: Limits) -> None:
+    engine = Engine(timeout=300, source_timeout=300, limits=limits, workers=1)
+    try:
+        nodes[1].fault = fault
+        answer = engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+        assert (value(answer.body), answer.missing) == ("12", ())
+        with pytest.raises(SourceFailedError, match="node node1 sends more"):
+            engine.query(COUNT, snapshot(nodes))
+    finally:
+        engine.close()
+
+
+def test_nodes_that_hold_too_much_for_a_query_have_not_failed(nodes: list[Node]) -> None:
+    engine = Engine(limits=Limits(max_fetched_bytes=8 * 2**20), workers=1)
+    try:
+        long = " , ".join(f'"{n}{"x" * 60_000}"' for n in range(150))
+        put(nodes[0], "urn:g0", f"<urn:s0> <urn:long> {long} .")
+        with pytest.raises(TooLargeError, match="bytes"):
+            engine.query_with_failover("SELECT * { ?s <urn:long> ?o }", lambda avoided: snapshot(nodes, avoided))
+    finally:
+        engine.close()
+
+
 def test_long_texts_are_refused(nodes: list[Node], engine: Engine) -> None:
     with pytest.raises(TooLargeError, match="characters"):
         engine.query("ASK {} #" + "x" * 2**20, snapshot(nodes))

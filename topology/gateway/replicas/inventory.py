@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 import threading
 import time
@@ -281,7 +282,8 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
         else:
             rows = read_table(media_type, body, ["g"])
         # Most graphs are on several nodes, which share one string for each.
-        names = (term for term in filter(None, rows.split(b"\n")) if is_iri(readable(term, lambda blank: blank)))
+        terms = (line.rstrip(b"\n") for line in io.BytesIO(rows))
+        names = (term for term in terms if term and is_iri(readable(term, lambda blank: blank)))
         return frozenset(sys.intern(iri(term)) for term in names)
     except ValueError as error:
         raise WebError(f"the list is no table of SPARQL results: {error}") from error
