@@ -4,50 +4,23 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from catena_core import Electron
 from catena_core.errors import StoppedError
 from catena_core.monitoring.logs import LinkLogger
+from tests.helpers.fake_node import FakeNode
 from tests.helpers.waiting import eventually
 from topology import inspection, records, topics
 from topology.clients.http import UnsafeError, WebError
-from topology.comparison import AcknowledgedGraph, decode_acknowledged
+from topology.comparison import AcknowledgedGraph
 from topology.former_contents import FormerContents
 from topology.inspection import NodeInspector
-from topology.records import Inspection, Node, Placement, placement_key, split_placement_key
+from topology.records import Inspection, Node, Placement, split_placement_key
 
 GRAPHS = [f"https://p.example/{number:04}" for number in range(30)]
-
-
-class FakeNode:
-    """A node's graphs, by their digests, and its ways."""
-
-    def __init__(self) -> None:
-        self.graphs: dict[str, str] = {}
-        # By digest: the digest of the same content with literals by value, where that is another one.
-        self.by_value: dict[str, str] = {}
-        self.problem: Exception | None = None
-        self.most_contents = 1000
-        self.asked: list[int] = []
-        self.after_first_look: Callable[[], object] = lambda: None
-
-    def holds(self, graphs: Iterable[str]) -> set[str]:
-        if self.problem:
-            raise self.problem
-        self.asked.append(len(list(graphs)))
-        found = set(graphs) & self.graphs.keys()
-        act, self.after_first_look = self.after_first_look, lambda: None
-        act()
-        return found
-
-    def digests(self, graphs: Iterable[str], by_value: bool = False) -> dict[str, str]:
-        if len(list(graphs)) > self.most_contents:
-            raise UnsafeError("too large an answer")
-        found = {graph: self.graphs[graph] for graph in graphs if graph in self.graphs}
-        return {graph: self.by_value.get(digest, digest) for graph, digest in found.items()} if by_value else found
 
 
 class Clock:
@@ -260,39 +233,6 @@ class TestContents:
         assert [altered for _, altered, _ in rounds] == [{GRAPHS[0]}, set(), set(), set(), set()]
         assert [said.own_form for *_, said in rounds] == [0, 1, 1, 1, 1]
 
-    @pytest.mark.parametrize(
-        ("sent", "sent_by_value", "shown"), [("0.50", "0.5", "0.5"), ("0.5", "", "0.50"), ("0.50", "0.5", "0.500")]
-    )
-    def test_literals_that_have_the_values_that_were_sent_are_right_at_first_sight(
-        self, inspecting: Inspecting, sent: str, sent_by_value: str, shown: str
-    ) -> None:
-        inspecting.acknowledge(*GRAPHS)
-        inspecting.store.by_value = dict.fromkeys(["0.50", "0.500"], "0.5")
-        row = AcknowledgedGraph("n", GRAPHS[0], "0xa", 1, 1, 2, sent, sent_by_value)
-        inspecting.inspector.placement_changed("", None, row)
-        inspecting.store.graphs[GRAPHS[0]] = shown
-
-        rounds = [inspecting.inspect() for _ in range(3)]
-
-        assert [(lost, altered) for lost, altered, _ in rounds] == [(set(), set())] * 3
-        assert [said.own_form for *_, said in rounds] == [1, 1, 1]
-
-        inspecting.store.graphs[GRAPHS[0]] = "0.7"
-
-        assert inspecting.inspect()[1] == {GRAPHS[0]}
-
-    def test_edit_of_such_a_graph_is_found_all_the_same(self, inspecting: Inspecting) -> None:
-        inspecting.repairs = False
-        inspecting.acknowledge(*GRAPHS)
-        inspecting.store.graphs[GRAPHS[0]] = "01 as 1"
-        inspecting.inspect()
-        inspecting.inspector.placement_changed("", None, AcknowledgedGraph("n", GRAPHS[0], "0xa", 1, 1, 2, "d"))
-        assert inspecting.inspect()[1] == set()
-
-        inspecting.store.graphs[GRAPHS[0]] = "by hand"
-
-        assert inspecting.inspect()[1] == {GRAPHS[0]}
-
     def test_edit_is_warned_of_once_it_is_repaired_and_a_form_of_the_node_s_own_is_not(
         self, inspecting: Inspecting, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -313,20 +253,6 @@ class TestContents:
             inspecting.store.graphs[GRAPHS[0]] = "by hand"
             assert inspecting.inspect()[1] == {GRAPHS[0]}
             assert inspecting.inspect()[1] == set()
-
-    @pytest.mark.parametrize("most", [1, 7, 19])
-    def test_contents_that_are_too_large_together_are_read_in_parts(self, inspecting: Inspecting, most: int) -> None:
-        inspecting.acknowledge(*GRAPHS)
-        inspecting.store.graphs[GRAPHS[17]] = "by hand"
-        inspecting.store.most_contents = most
-
-        assert inspecting.inspect()[1] == {GRAPHS[17]}
-
-    def test_content_that_is_too_large_alone_is_left_alone(self, inspecting: Inspecting) -> None:
-        inspecting.acknowledge(*GRAPHS)
-        inspecting.store.most_contents = 0
-
-        assert inspecting.inspect()[:2] == (set(), set())
 
 
 class TestOldBackups:
@@ -563,14 +489,3 @@ class TestTime:
         finally:
             released.set()
             inspector.close()
-
-
-def test_row_of_a_graph_that_is_refused_or_unknown_is_left_out() -> None:
-    placement = Placement("n", GRAPHS[0], "0xa", 3, 4, 5, "d", by_value="v")
-    unknown = Placement("n", GRAPHS[0], "0xa", 3, 4, 5, "", "refused")
-    key = placement_key("n", GRAPHS[0])
-
-    assert decode_acknowledged(key, records.to_text(placement)) == AcknowledgedGraph(
-        "n", GRAPHS[0], "0xa", 3, 4, 5, "d", "v"
-    )
-    assert decode_acknowledged(key, records.to_text(unknown)) is None
