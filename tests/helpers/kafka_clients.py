@@ -95,6 +95,7 @@ class ProducerClient:
 
     def commit_transaction(self, timeout: float) -> None:
         self._request("commit")
+        self.flush(timeout)  # as the client's own does
         self.committed.append((self.taken, self._offsets))
 
     def abort_transaction(self, timeout: float) -> None:

@@ -1,17 +1,14 @@
-"""Topics and records: names that Kafka takes, places that everybody computes alike, records that survive the wire."""
+"""Topics: names that Kafka takes, and places that everybody computes alike."""
 
 from __future__ import annotations
 
 import re
 import zlib
 
-import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology import records, topics
-from topology.records import AddressEvent, AddressStatus, Node, Offering, OfferingHead, Placement, Ring, Write
+from topology import topics
 
 KAFKA_ALLOWS = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
@@ -54,39 +51,3 @@ def test_what_is_the_state_is_compacted_and_what_is_not_is_not() -> None:
 
     assert compacted == {spec.name for spec in topics.SPECS} - {topics.DEAD_LETTERS}
     assert not topics.writes_topic("node_1").compacted
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        AddressEvent("listed", 5),
-        AddressEvent("refresh", 5, order=7),
-        AddressStatus(state="failing", event_at=1, since=2, error="no answer", next_try=3),
-        Offering(graph="urn:g", triples='<urn:s> <urn:p> "é\u2028" .\n', digest="d", claimed_at=1, owner="me"),
-        Ring(3, (Node("a b", "http://a/catalogue", "suspect", 2, "graph-store"),), 150, 2, (Node("c", "http://c"),)),
-        Write("put", "a", "urn:g", "addr", 7, 3, 1, "d", "t"),
-        Write("delete", "a", "urn:g", "addr", 7, 3, 1),
-        Placement("a", "urn:g", "addr", 7, 3, 1, "d"),
-    ],
-)
-def test_records_survive_the_wire(record: msgspec.Struct) -> None:
-    assert records.from_text(records.to_text(record), type(record)) == record
-
-
-def test_a_head_is_read_from_a_whole_offering() -> None:
-    whole = Offering(graph="urn:g", triples="t", digest="d", claimed_at=1, owner="me", name="n", source="s", etag="e")
-
-    head = records.from_text(records.to_text(whole), OfferingHead)
-
-    assert msgspec.structs.asdict(head) == {k: v for k, v in msgspec.structs.asdict(whole).items() if k != "triples"}
-
-
-@pytest.mark.parametrize("text", ["", "null", "[]", '{"kind": "unheard-of", "at": 1}', '{"kind": "listed"}'])
-def test_what_is_no_record_is_refused(text: str) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        records.from_text(text, AddressEvent)
-
-
-@given(node=st.text(), graph=st.text(alphabet=st.characters(exclude_characters=" ")))
-def test_a_placement_s_key_says_node_and_graph_whatever_the_node_is_called(node: str, graph: str) -> None:
-    assert records.split_placement_key(records.placement_key(node, graph)) == (node, graph)
