@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 from typing import Any
 
 import pytest
 
-from catena_core.errors import CatenaError, UsageError
-from tests.helpers.waiting import eventually
+from catena_core.errors import UsageError
 from topology.runner import up
-from topology.runner.managed_process import ManagedProcess
 from topology.runner.up import LINKS, Runner
 from topology.settings import Settings
 
@@ -87,15 +84,6 @@ def test_each_link_gets_a_metrics_port_of_its_own(monkeypatch: pytest.MonkeyPatc
 
     ports = [process.environment["METRICS_PORT"] for process in Recorded.made]
     assert len(set(ports)) == len(LINKS) + 1 and "0" not in ports
-
-
-def test_process_that_refuses_its_options_is_not_restarted() -> None:
-    process = ManagedProcess("fetcher", "links.fetcher", ["--metrics-port", "x"], dict(os.environ), lambda *_: None)
-    process.start()
-    eventually(lambda: not process.is_running)
-    eventually(lambda: any("--metrics-port" in line for line in process._lines))
-    with pytest.raises(CatenaError, match=r"fetcher did not start: .*--metrics-port"):
-        process.restart_if_dead()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
