@@ -16,6 +16,9 @@ from catena_core.die_with_parent import on_parent_death
 # Seconds for which children may end by themselves after SIGTERM, before SIGKILL.
 GRACE = 3.0
 
+# The variable by which processes are found whose parent, a shell perhaps, has ended: they are no descendants any more.
+_MARK = "CATENA_PARENT"
+
 _taken: set[int] = set()
 # The process that forks: a child may start to look after its death.
 _forking: list[int] = []
@@ -32,8 +35,23 @@ def signals_taken(numbers: Iterable[int]) -> None:
     _taken.update(numbers)
 
 
+def mark() -> None:
+    """Mark the programs that this process starts from now on as its own."""
+    os.environ[_MARK] = f"{os.getpid()}-{time.time_ns()}"
+
+
+def _marked() -> set[int]:
+    wanted = f"{_MARK}={os.environ.get(_MARK)}".encode()
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if wanted in entry.read_bytes().split(b"\0"):
+                found.add(int(entry.parent.name))
+    return found - {os.getpid()}
+
+
 def descendants() -> set[int]:
-    """Give the process ids of this process' children, of their children, and so on."""
+    """Give the process ids of this process' children, of their children, and so on, and of the programs with its mark."""
     parents: dict[int, int] = {child.pid: os.getpid() for child in multiprocessing.active_children() if child.pid}
     for entry in Path("/proc").glob("[0-9]*/stat"):  # elsewhere than on Linux there are those of multiprocessing only
         with suppress(OSError, ValueError, IndexError):
@@ -43,7 +61,7 @@ def descendants() -> set[int]:
     found = {os.getpid()}
     while more := {child for child, parent in parents.items() if parent in found} - found:
         found |= more
-    return found - {os.getpid()}
+    return (found | _marked()) - {os.getpid()}
 
 
 def end(known: set[int]) -> None:

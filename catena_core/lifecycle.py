@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import queue
 import signal
 import socket
 import sys
@@ -110,6 +111,7 @@ class Lifecycle:
                 logs.configure(options.log_level, options.log_format)
                 sys.exit(processes.run(options.processes, self._link.logger))
             self._link.args = further
+            children.mark()
             known = children.descendants()
             try:
                 self.run(options)
@@ -405,17 +407,21 @@ class Lifecycle:
         if threading.current_thread() is not threading.main_thread():
             return
 
-        def on_signal(number: int, _frame: Any) -> None:
-            if self.stop.is_set():
-                if number == signal.SIGTERM:
-                    return  # managers of processes send it more than once, and SIGKILL in the end
-                os._exit(128 + number)  # asked twice, by Ctrl-C: do not wait for the drain
-            self._link.logger.log(f"stopping: {signal.Signals(number).name}")
-            self.stop.set()
+        # A handler interrupts this thread wherever it is, maybe within a lock that `stop` or the log wants: it takes none.
+        taken: queue.SimpleQueue[int] = queue.SimpleQueue()
 
+        def heed() -> None:
+            while number := taken.get():
+                if not self.stop.is_set():
+                    self._link.logger.log(f"stopping: {signal.Signals(number).name}")
+                    self.stop.set()
+                elif number != signal.SIGTERM:  # managers of processes send that more than once, and SIGKILL in the end
+                    os._exit(128 + number)  # asked twice, by Ctrl-C: do not wait for the drain
+
+        threading.Thread(target=heed, name="signals", daemon=True).start()
         numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
         for number in numbers:
-            signal.signal(number, on_signal)
+            signal.signal(number, lambda number, _frame: taken.put(number))
         children.signals_taken(numbers)
 
 

@@ -30,6 +30,8 @@ class Parent(Link):
             child = os.fork()
             if not child:
                 work()
+        elif way == "orphan":
+            child = int(subprocess.check_output("sleep 600 >/dev/null & echo $!", shell=True))
         elif way == "shell":
             child = subprocess.Popen("sleep 600; true", shell=True).pid
         else:
@@ -54,7 +56,7 @@ def _is_alive(pid):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["launch_process", "fork", "shell", "spawn"])
+@pytest.mark.parametrize("way", ["launch_process", "fork", "shell", "orphan", "spawn"])
 def test_child_processes_end_with_the_link(tmp_path, way):
     program = tmp_path / "parent.py"
     program.write_text(FORKS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -206,3 +207,26 @@ def test_a_process_of_an_embedded_link_ends_with_it(run):
     forks.stop()
     assert forks.join(120)
     assert not forks.process.is_alive()
+
+
+INTERRUPTED = """
+import signal
+from catena_core import Link
+
+class Waits(Link):
+    def setup(self):
+        with self._catena.stop._cond:  # as in the middle of a wait for the stop
+            signal.raise_signal(signal.SIGTERM)
+
+    def generator(self):
+        self.wait(600)
+
+Waits(num_rpc_threads=0).start()
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_that_interrupts_a_wait_for_the_stop_ends_the_link(tmp_path):
+    program = tmp_path / "interrupted.py"
+    program.write_text(INTERRUPTED)
+    assert subprocess.run([sys.executable, str(program)], timeout=120, stderr=subprocess.DEVNULL).returncode == 0
