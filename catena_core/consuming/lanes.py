@@ -9,10 +9,14 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Protocol
 
 from catena_core.consuming.assignment import Assignment, Output, size_of
 from catena_core.kafka.partition import Partition
+
+# The most messages of a batch that are transformed at once: their outputs are held until the last of them is done.
+_CONCURRENT_PART = 32
 
 
 class Lane:
@@ -138,6 +142,14 @@ class Batch:
         self.offsets += other.offsets
         self.bytes += other.bytes
         return True
+
+    def parts(self, most: int) -> list[Batch]:
+        """Divide it into batches of so many messages at most."""
+        bounds = [slice(begin, begin + most) for begin in range(0, len(self.messages), most)]
+        parts = [Batch(self.assignment, self.messages[bound], self.offsets[bound]) for bound in bounds]
+        for part in parts:
+            part.start = self.start
+        return parts
 
     def may_go_on(self) -> bool:
         """Run the urgent calls of the lane; return whether the partition is still this instance's."""
@@ -288,7 +300,8 @@ class LanePool:
             if lane.last is batch:
                 lane.last = None
         if self._concurrent is not None:
-            self._concurrent.start(batch, lambda: self._finished.put(batch))
+            for part in batch.parts(_CONCURRENT_PART):
+                self._concurrent.start(part, partial(self._finished.put, part))
             return
         lane.batch, batch.run_urgent, batch.hand_over = batch, lane.run_urgent, self._finished.put
         try:

@@ -71,7 +71,7 @@ class HeldOutputs:
 
     __slots__ = ("_batch", "_wait_for_room")
 
-    def __init__(self, batch: Batch, wait_for_room: Callable[[Batch], None]) -> None:
+    def __init__(self, batch: Batch, wait_for_room: Callable[[Batch, int], None]) -> None:
         self._batch = batch
         self._wait_for_room = wait_for_room
 
@@ -90,8 +90,9 @@ class HeldOutputs:
             raise CodecError(
                 f"the outputs of one electron are more than {_MOST_OF_ONE >> 20} MiB, too many for one transaction"
             )
-        self._wait_for_room(batch)
-        batch.held += size_of(message)
+        size = size_of(message)
+        self._wait_for_room(batch, size)
+        batch.held += size
         batch.outputs.append((batch.offsets[batch.done], message))
 
     def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
@@ -142,7 +143,8 @@ class ExactlyOnce:
         self._lock = threading.Condition()
         self._unbound_outputs: list[Output] = []  # those that belong to no electron
         self._unbound_bytes = 0
-        self._held = 0  # bytes of all outputs at the begin of the last transaction
+        self._held = 0  # bytes of outputs at the begin of the last transaction
+        self._held_since = 0  # and of those since
         self._committing: set[int] = set()  # threads that must not wait for a transaction, since they make it
         self._unfinished_since: float | None = None
         self._aborts = 0
@@ -175,18 +177,19 @@ class ExactlyOnce:
         """Give the sink of a batch; ``None``: of the next transaction."""
         return self if batch is None else HeldOutputs(batch, self._wait_for_room)
 
-    def _wait_for_room(self, batch: Batch) -> None:
+    def _wait_for_room(self, batch: Batch, size: int) -> None:
         """Have a lane wait for a transaction that is large, or so slow that the brokers must be silent: outputs would pile up.
 
         Raises:
             StoppedError: The link is to stop, or the batch's partition is revoked.
         """
         while (since := self._unfinished_since) is not None and (
-            self._held > _MOST_HELD or time.monotonic() - since > _SILENT_AFTER
+            self._held + self._held_since > _MOST_HELD or time.monotonic() - since > _SILENT_AFTER
         ):
             if self._stop.is_set() or batch.assignment.revoked:
                 raise StoppedError
             time.sleep(0.02)
+        self._held_since += size  # several lanes may do so at once: it need not be exact
 
     def send(self, message: Message) -> None:
         """Hold a message that belongs to no electron; wait while too much is held.
@@ -257,6 +260,7 @@ class ExactlyOnce:
             self._unfinished_since = None
             return False
         self._held = self._unbound_bytes + sum(assignment.output_bytes for assignment in assignments)
+        self._held_since = 0
         self._unfinished_since = self._unfinished_since or time.monotonic()
         try:
             self._transact(offsets, outputs)

@@ -283,7 +283,7 @@ def test_much_that_waits_for_its_transaction_is_handed_over_before_the_batch_is_
             assert batch is not None
             batch.hand_over = parts.append
             self.batch = batch
-            return HeldOutputs(batch, lambda _batch: None)
+            return HeldOutputs(batch, lambda _batch, _size: None)
 
     parts: list[Batch] = []
     delivery = Held()
