@@ -311,8 +311,10 @@ class ExactlyOnce:
                 )
             )
         self._flush()
-        if self._producer.report_refused() or self._producer.failures != failures:
-            raise KafkaException(KafkaError(KafkaError._FAIL, "a message was not delivered"))
+        if self._producer.report_refused():
+            raise KafkaException(KafkaError(KafkaError._FAIL, "a message was refused"))
+        if self._producer.failures != failures:
+            raise KafkaException(KafkaError(KafkaError._FAIL, self._producer.last_failure))
         # Until it is known whether it is committed, neither is right: to go on, and to make it again.
         self._retry_transactional(lambda: client.commit_transaction(_REQUEST_TIMEOUT), math.inf, at_the_end=2)
 

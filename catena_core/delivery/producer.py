@@ -97,6 +97,7 @@ class MessageProducer:
         client: Kafka's own.
         transactional_id: As given.
         failures: How many messages of transactions did not arrive.
+        last_failure: Why the last of these did not.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class MessageProducer:
         self.client = Producer(settings)
         self._produce = self.client.produce
         self._transactional = transactional_id is not None
-        self.failures = 0
+        self.failures, self.last_failure = 0, ""
         self._held = False  # the opposite of `_open`, quicker to read
         # The thread that serves deliveries holds it, so that an empty queue means that every failure has been reported.
         self._serving = threading.Lock()
@@ -327,6 +328,7 @@ class MessageProducer:
             # The message that Kafka's client gives back lacks the headers.
             self._refused.append((error.str(), sent or Message(message.topic(), message.value(), message.key())))
         elif self._transactional and error.code() not in _FINAL:
+            self.last_failure = f"a message for {message.topic()} was not delivered: {error.str()}"
             self.failures += 1  # the transaction fails as a whole, and is tried again
         else:
             self._at_end(f"Kafka did not take a message for {message.topic()}: {error.str()}")

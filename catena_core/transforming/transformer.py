@@ -33,6 +33,9 @@ from catena_core.wire.message import NO_TIMESTAMP, Message, reader, unmarked_enc
 # Bytes of outputs that wait for their transaction: with more, a lane hands over what is done before the rest of its batch is.
 _HAND_OVER_ABOVE = 16 * 1024 * 1024
 
+# Bytes of outputs of one electron that are many to hold.
+_LARGE = 64 * 1024
+
 # Its partition would stand still. The error may be another link's, in one process with this one.
 _NOT_STOPPING = "the transform raised StoppedError, but the link is not stopping; catch it where it comes from"
 
@@ -275,6 +278,10 @@ class Transformer:
             self._policy.record_success(1)
         else:
             self._set_aside(message, *failure, single, sink)
+        if single.held > _LARGE:
+            await asyncio.sleep(
+                0
+            )  # else tasks that await nothing would all run before one of their batches is handed over
         batch.outputs += single.outputs
         self._metrics.consumed(topic, batch.assignment.partition[1], 1)
         self._metrics.transform_seconds(topic, time.perf_counter() - began, 1)
