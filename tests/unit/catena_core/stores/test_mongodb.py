@@ -107,8 +107,9 @@ def test_database_and_collection_of_a_call_win_over_the_defaults(documents: Mong
     documents.exists("ada")
     documents.exists("ada", "others")
     documents.set_defaults("books")
+    documents.exists("ada")
     documents.exists("ada", collection_name="readers")
-    assert client.names == ["people", "authors", "others", "authors", "books", "readers"]
+    assert client.names == ["people", "authors", "others", "authors", "books", "authors", "books", "readers"]
 
 
 @pytest.mark.parametrize("is_away", [False, True])
