@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from catena_core.errors import UsageError
-from catena_core.text import printable
+from catena_core.text import printable, without_credentials
 from topology import settings
 from topology.access import LinkAccess
 from topology.cli.gateway import errors_in_words
@@ -40,6 +40,7 @@ def add_node(node: str, url: str, weight: float, path: str | None, no_check: boo
       catena nodes add node_4 http://node-4:3030/catalogue
       catena nodes add big http://big:3030/catalogue --weight 2 --list nodes.json
     """
+    node = without_credentials(node)
     with errors_in_words():
         variables = settings.variables_in_force()
         file = Path(path or variables.get("CATALOGUE_LIST") or settings.Settings().catalogue_list)

@@ -156,3 +156,14 @@ def test_add_of_a_node_that_does_not_answer_says_how_to_add_it_all_the_same(tmp_
 
     assert (status, "--no-check" in output) == (1, True)
     assert not (tmp_path / "nodes.json").exists()
+
+
+def test_add_of_a_node_named_by_its_address_drops_the_password_of_the_name(tmp_path: Path) -> None:
+    path, url = tmp_path / "nodes.json", "http://ada:a-password@n:3030/catalogue"
+
+    status, output = add(url, url.replace("ada:", "eve:"), "--list", str(path))
+    assert (status, "a-password" in output) == (1, False)
+
+    status, output = add(url, url, "--no-check", "--list", str(path))
+    assert (status, "a-password" in output) == (0, False)
+    assert [member.id for member in CatalogueList(str(path)).members()] == ["http://n:3030/catalogue"]
