@@ -160,7 +160,8 @@ def _read_entries(response: Response) -> list[Any]:
     _check_status(response)
     try:
         text = response.body.decode("utf-8-sig", "replace")
-        found = json.loads(text, strict=False, parse_int=float)["addresses"]
+        # No number is an address, so none of them takes memory or time, however long.
+        found = json.loads(text, strict=False, parse_int=bool, parse_float=bool)["addresses"]
         if not isinstance(found, list):
             raise ValueError(f"its addresses are no array but {str(found)[:100]!r}")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
