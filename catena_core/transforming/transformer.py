@@ -279,9 +279,8 @@ class Transformer:
         else:
             self._set_aside(message, *failure, single, sink)
         if single.held > _LARGE:
-            await asyncio.sleep(
-                0
-            )  # else tasks that await nothing would all run before one of their batches is handed over
+            # Else tasks that await nothing would all run before one of their batches is handed over.
+            await asyncio.sleep(0)
         batch.outputs += single.outputs
         self._metrics.consumed(topic, batch.assignment.partition[1], 1)
         self._metrics.transform_seconds(topic, time.perf_counter() - began, 1)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from catena_core import Electron, Link
 from catena_core.delivery.at_least_once import AtLeastOnce
@@ -193,3 +193,25 @@ def test_a_last_commit_that_waits_for_a_rebalance_beyond_the_deadline_is_made(br
     eventually(lambda: quick.done == 10)
     run.stop(quick)
     assert committed(broker, broker.group(), source)[0] == 10
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_an_output_topic_made_again_with_fewer_partitions_is_written_on(broker, run, delivery):
+    target = broker.topic("out", 4)
+
+    class Counts(Link):
+        count = 0
+
+        def generator(self):
+            self.send(Electron(str(self.count), str(self.count)))
+            self.count += 1
+            self.wait(0.01)
+
+    counts = run(link(Counts, broker, (), target, delivery=delivery, num_rpc_threads=0))
+    broker.read(target, 50)
+    admin = AdminClient({"bootstrap.servers": broker.endpoint, "log_level": 0})
+    admin.delete_topics([target])[target].result()
+    # The broker may be quicker: it makes a topic when one writes to it, with one partition, too.
+    admin.create_topics([NewTopic(target, 1, 1)])[target].exception(120)
+    broker.read(target, 50)
+    assert counts.failure is None
