@@ -148,6 +148,7 @@ class ExactlyOnce:
         self._committing: set[int] = set()  # threads that must not wait for a transaction, since they make it
         self._unfinished_since: float | None = None
         self._aborts = 0
+        self._began = 0.0  # when the last transaction did
         self._suspected: set[_Identity] = set()
         self._refused: set[_Identity] = set()
         self._alone: _Identity | None = None
@@ -296,6 +297,7 @@ class ExactlyOnce:
     def _transact(self, offsets: dict[Assignment, int], outputs: list[Output]) -> None:
         client = self._producer.client
         client.begin_transaction()
+        self._began = time.monotonic()
         failures = self._producer.failures
         for output in outputs:
             if isinstance(output, Message):
@@ -384,7 +386,12 @@ class ExactlyOnce:
         """End the link, or go on with a new client where only this one is at its end."""
         own_id = self._producer.transactional_id
         self._aborts += 1
-        if error.code() in _FENCED or "fenced" in error.str().lower() or "epoch" in error.str().lower():
+        is_fenced = error.code() in _FENCED or "fenced" in error.str().lower() or "epoch" in error.str().lower()
+        if is_fenced and time.monotonic() - self._began > self._producer.transaction_timeout:
+            # Kafka fences its producer when it aborts a transaction, for instance after a silence. It has not committed it: for
+            # that it would not need to.
+            return self._replace_client(f"Kafka has aborted a transaction that took too long ({error.str()})")
+        if is_fenced:
             reason = (
                 f"another instance took the transactional id {own_id} ({error.str()}); give each instance an --instance-id, "
                 "or a host name, of its own"

@@ -152,6 +152,11 @@ class MessageProducer:
         self._deliveries.start()
 
     @property
+    def transaction_timeout(self) -> float:
+        """The seconds after which Kafka aborts a transaction that has neither been committed nor aborted."""
+        return float(self._settings["transaction.timeout.ms"]) / 1000
+
+    @property
     def silent_for(self) -> float:
         """The seconds for which messages have waited and Kafka has acknowledged none."""
         return time.monotonic() - self._moved_at if self._waiting else 0.0

@@ -30,6 +30,7 @@ class Kafka:
         self.client = self
         self.failures = 0
         self.transactional_id = "shop.host"
+        self.transaction_timeout = 60.0
         self.member = "member"
         self.errors: dict[str, list[KafkaError]] = {}
         self.open: list[Any] = []
@@ -151,6 +152,16 @@ def test_a_fenced_producer_ends_the_link(delivery: ExactlyOnce, kafka: Kafka, fa
     (error,) = failed
     assert isinstance(error, DeliveryError)
     assert "shop.host" in str(error) and "--instance-id" in str(error)
+
+
+def test_a_producer_that_kafka_fences_since_its_transaction_took_too_long_is_replaced(
+    delivery: ExactlyOnce, kafka: Kafka, failed: list[Exception]
+) -> None:
+    kafka.errors = {"offsets": [ABORTED], "abort": [FENCED]}
+    kafka.transaction_timeout = 0.0
+    commit(delivery, finished(delivery, 0, 2, [0, 1]))
+    assert (kafka.replaced, failed) == (1, [])
+    assert kafka.committed == [([b"0.0", b"0.1"], {("in", 0): 2})]
 
 
 AT_ITS_END = KafkaError(KafkaError.INVALID_TXN_STATE, "an invalid state", fatal=True)
