@@ -68,6 +68,15 @@ class HashRing:
             heapreplace(walks, self._step(probe, position + 1))
         return tuple(owners)
 
+    def next_nodes(self, count: int) -> tuple[str, ...]:
+        """Return the nodes whose points come next, clockwise, after evenly spaced places of the circle; none on an empty ring.
+
+        Args:
+            count: The number of places.
+        """
+        places = (number * _CIRCLE // count for number in range(count if self._points else 0))
+        return tuple(self._node_at[bisect_left(self._points, place) % len(self._points)] for place in places)
+
     def _step(self, probe: int, position: int) -> tuple[int, int, int]:
         """Return the distance of a point from a probe, with the probe and the point's position."""
         position %= len(self._points)
@@ -98,6 +107,10 @@ class RingView:
         if owners is None:
             owners = self._owners[graph] = self._circle.owners(graph, self._replicas)
         return owners
+
+    def next_nodes(self, count: int) -> tuple[str, ...]:
+        """Return who comes next on the circle: see :meth:`HashRing.next_nodes`."""
+        return self._circle.next_nodes(count)
 
     def is_up(self, node: str) -> bool:
         """Tell whether a node answered its last check."""

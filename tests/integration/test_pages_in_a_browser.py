@@ -81,6 +81,8 @@ def test_overview_follows_the_catalogue(site: Site) -> None:
 
     site.browser.wait_until("document.querySelector('#state').textContent.includes('Offerings6')")
     assert site.browser.run("document.querySelector('#nodes').rows.length") == 1
+    assert site.browser.run("document.querySelector('#ring').getAttribute('aria-label')") == "The hash ring: node 100 %"
+    assert site.browser.run("document.querySelector('#ring path').getBoundingClientRect().width > 100")
 
 
 def test_offerings_are_searched_and_each_has_a_page(site: Site) -> None:

@@ -118,6 +118,19 @@ def test_owners_when_a_node_gains_weight_change_only_towards_it(count: int, heav
         assert set(after.owners(graph, 2)) - set(before.owners(graph, 2)) <= {"node_0"}
 
 
+def test_the_circle_shows_each_node_by_its_share() -> None:
+    ring = HashRing({"a": 1.0, "b": 1.0, "c": 2.0}, 150)
+
+    shown = Counter(ring.next_nodes(10_000))
+
+    assert {node: number / 10_000 for node, number in shown.items()} == pytest.approx(
+        {"a": 0.25, "b": 0.25, "c": 0.5}, abs=0.05
+    )
+    assert ring.next_nodes(4) == tuple(ring.next_nodes(8)[::2])
+    assert HashRing([], 150).next_nodes(360) == ()
+    assert set(HashRing(["a"], 1).next_nodes(360)) == {"a"}
+
+
 def test_ids_that_end_in_numbers_have_places_of_their_own() -> None:
     """No virtual node of `a` may be one of `a#1`."""
     assert len(set(HashRing(["a", "a#1", "a#1#1"], 100)._points)) == 300

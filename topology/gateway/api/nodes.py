@@ -24,6 +24,8 @@ from topology.ring import RingView
 
 _MOST_NAMES = 100
 _MOST_STREAMS = 8
+# Places of the hash ring that a picture of it shows.
+_PLACES = 360
 _LOOK_EVERY = 2.0
 _MOST_LOOKS = 150
 _LOOKS_PER_SIGN = 5
@@ -95,6 +97,7 @@ class State:
             offerings=len(self._view.offerings()),
             states=dict(sorted(Counter(one.state for one in listed if one.state).items())),
             nodes=self.nodes().nodes if details else msgspec.UNSET,
+            circle=list(self._ring().next_nodes(_PLACES)) if details else msgspec.UNSET,
         )
 
 

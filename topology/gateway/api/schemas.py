@@ -136,12 +136,15 @@ class Overview(msgspec.Struct):
         offerings: The number of offerings.
         states: The number of addresses on the ledger in each state; empty without a ledger.
         nodes: The nodes, sorted by id; left out for clients that may not use the admin part.
+        circle: The nodes that come next, clockwise, at 360 evenly spaced places of the hash ring; empty where no graphs are
+            placed, and left out like ``nodes``.
     """
 
     health: Health
     offerings: Count
     states: dict[str, int]
     nodes: list[NodeStatus] | msgspec.UnsetType = msgspec.UNSET
+    circle: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(msgspec.Struct, omit_defaults=True):

@@ -7,13 +7,49 @@ const KINDS = { up: "good", healthy: "good", draining: "warn", suspect: "warn", 
 const figure = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
 const state = (text) => make("span", { class: `state ${KINDS[text] || ""}` }, text);
 
-function row(node, most) {
+const colour = (position, count) => `hsl(${(200 + Math.round((360 * position) / count)) % 360} 55% 55%)`;
+
+function dot(position, count) {
+  const mark = make("span", { class: "dot", "aria-hidden": "true" });
+  mark.style.background = colour(position, count);
+  return mark;
+}
+
+/** Draw the hash ring: each part has the colour of the node whose virtual node comes next, clockwise from the top. */
+function draw(circle, ids) {
+  const svg = (tag, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const at = (place, radius) => {
+    const angle = (2 * Math.PI * place) / circle.length;
+    return `${(radius * Math.sin(angle)).toFixed(2)} ${(-radius * Math.cos(angle)).toFixed(2)}`;
+  };
+  const parts = [];
+  for (let from = 0, to; from < circle.length; from = to) {
+    for (to = from + 1; to < circle.length && circle[to] === circle[from]; ) to++;
+    const large = to - from > circle.length / 2 ? 1 : 0;
+    const end = to - from === circle.length ? to - 0.01 : to; // an arc that ends where it begins is none
+    const path = `M ${at(from, 98)} A 98 98 0 ${large} 1 ${at(end, 98)} L ${at(end, 62)} A 62 62 0 ${large} 0 ${at(from, 62)} Z`;
+    const part = svg("path", { d: path, fill: colour(ids.indexOf(circle[from]), ids.length) });
+    part.append(svg("title", {}));
+    part.firstChild.textContent = circle[from];
+    parts.push(part);
+  }
+  const share = (id) => Math.round((100 * circle.filter((one) => one === id).length) / circle.length);
+  byId("ring").setAttribute("aria-label", `The hash ring: ${ids.map((id) => `${id} ${share(id)} %`).join(", ")}`);
+  byId("ring").replaceChildren(...parts);
+  byId("ring").toggleAttribute("hidden", !circle.length);
+}
+
+function row(node, most, dot) {
   const bar = make("meter", { min: 0, max: Math.max(most, 1), value: node.graphs_placed });
   bar.setAttribute("aria-label", `graphs on ${node.id}`);
   return make(
     "tr",
     {},
-    make("td", {}, node.id, make("br"), make("span", { class: "hint" }, node.url)),
+    make("td", {}, dot, node.id, make("br"), make("span", { class: "hint" }, node.url)),
     make("td", {}, state(node.state)),
     make("td", { class: "number" }, node.graphs_placed.toLocaleString("en")),
     make("td", { class: "number" }, (node.graphs_missing || 0).toLocaleString("en")),
@@ -22,7 +58,7 @@ function row(node, most) {
 }
 
 function show(overview) {
-  const { health, nodes } = overview;
+  const { health, nodes, circle } = overview;
   const count = (number, query) => make("a", { href: address("offerings", query) }, number.toLocaleString("en"));
   const states = Object.entries(overview.states).map(([name, number]) => figure(name, count(number, { state: name })));
   byId("state").replaceChildren(
@@ -34,7 +70,11 @@ function show(overview) {
     figure("Ring epoch", health.epoch.toLocaleString("en")),
   );
   const most = Math.max(...(nodes || []).map((node) => node.graphs_placed), 0);
-  byId("nodes").replaceChildren(...(nodes || []).map((node) => row(node, most)));
+  const ids = (nodes || []).map((node) => node.id);
+  draw(circle || [], ids);
+  byId("nodes").replaceChildren(
+    ...(nodes || []).map((node, position) => row(node, most, circle?.length ? dot(position, ids.length) : "")),
+  );
   byId("nodes-section").hidden = !nodes;
   tell(null);
 }

@@ -42,6 +42,7 @@ def test_overview_says_how_all_of_it_is(serving: Serving) -> None:
 
     assert (found["offerings"], found["states"], found["health"]["status"]) == (1, {"placed": 1}, "healthy")
     assert [node["graphs_placed"] for node in found["nodes"]] == [1]
+    assert found["circle"] == ["a"] * 360
 
 
 def test_overview_is_sent_again_after_each_change_alone(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
