@@ -32,7 +32,7 @@ class DiskStore:
 
     Args:
         directory: The directory; it is made if it does not exist.
-        form: What the content depends on besides the descriptions; a store of another form begins anew.
+        form: What the content depends on besides the descriptions; a store of another form is emptied.
 
     Attributes:
         graphs: The digests of the graphs in the store, by IRI.
@@ -48,7 +48,7 @@ class DiskStore:
         try:
             self._open(form)
         except (OSError, RuntimeError, ValueError, sqlite3.Error):  # it is a copy of what the topics hold
-            self._begin_anew(form)
+            self._start_empty(form)
 
     def change(self, change: Change) -> None:
         """Change the store, and write it to the disk.
@@ -105,7 +105,7 @@ class DiskStore:
         self.graphs = {name: digest for name, digest in marked.items() if name in present}
         self.change(Change({}, removed=tuple((present | marked.keys()) - self.graphs.keys())))
 
-    def _begin_anew(self, form: str) -> None:
+    def _start_empty(self, form: str) -> None:
         with suppress(AttributeError):
             self._digests.close()
         for path in self._place.iterdir():

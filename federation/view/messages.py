@@ -10,7 +10,7 @@ class Open(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         directory: The directory; other views may use it, too.
-        form: What the store's content depends on besides the descriptions; a store of another form begins anew.
+        form: What the store's content depends on besides the descriptions; a store of another form is emptied.
     """
 
     directory: str

@@ -43,7 +43,7 @@ _MOST_ENDS = 3
 # Attempts in a row that may fail before it does.
 _MOST_FAILURES = 5
 _WAIT_AFTER_FAILURE = 0.5
-# Another number where a store on disk has to begin anew, since its quads are written in another way.
+# Raise it when quads are written in another way: stores on disk with another number are emptied.
 _FORM = 1
 
 SnapshotFor = Callable[[frozenset[str]], Snapshot]

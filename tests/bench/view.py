@@ -1,4 +1,4 @@
-"""The gateway's view: in memory and on disk, built anew and after a restart, and queries over both.
+"""The gateway's view: in memory and on disk, first built and then after a restart, and queries over both.
 
     python -m tests.bench.view --offerings 1000 --offerings 10000
 

@@ -116,7 +116,7 @@ def _broken_store(place: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_no_database, _lost_digests, _lost_store, _broken_store])
-def test_what_is_damaged_begins_anew(directory: Directory, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_store_starts_empty(directory: Directory, damage: Callable[[Path], None]) -> None:
     directory.reopen(meanwhile=damage)
 
     assert (directory.store.graphs, directory.held()) == ({}, {})
@@ -124,7 +124,7 @@ def test_what_is_damaged_begins_anew(directory: Directory, damage: Callable[[Pat
     assert directory.held() == {"g": "a"}
 
 
-def test_another_form_begins_anew(directory: Directory) -> None:
+def test_a_store_of_another_form_starts_empty(directory: Directory) -> None:
     directory.reopen("2")
     assert (directory.store.graphs, directory.held()) == ({}, {})
 
