@@ -133,6 +133,16 @@ def test_a_graph_whose_copies_are_all_in_doubt_is_still_shown_and_its_nodes_are_
     assert set(snapshot.unavailable) == set(THREE.owners(G))
 
 
+def test_while_the_current_copy_is_in_doubt_a_stale_one_is_read_as_while_its_node_is_down() -> None:
+    doubted = {placement_key("a", G): Replica("", 2, in_doubt=True)}
+
+    while_in_doubt = take_snapshot(ring(a="up", b="up"), {"1": claim()}, doubted | copies(b="old"))
+    while_down = take_snapshot(ring(a="down", b="up"), {"1": claim()}, copies(a="new", b="old"))
+
+    for snapshot in (while_in_doubt, while_down):
+        assert (snapshot.contents, snapshot.source_of, snapshot.unavailable) == ({G: "new"}, {G: "b"}, ())
+
+
 def test_nodes_whose_copies_are_the_only_ones_are_named_when_they_are_gone() -> None:
     view = ring(a="down", b="suspect", c="up")
 
