@@ -55,6 +55,7 @@ def test_headers_changed_back_are_as_they_came() -> None:
         ({"a": "ä", "b": b"\xff", "c": None, "d": 7}, [("a", "ä".encode()), ("b", b"\xff"), ("c", None), ("d", b"7")]),
         ([("a", "1"), ("a", "2")], [("a", b"1"), ("a", b"2")]),
         ({7: "seven"}, [("7", b"seven")]),
+        ({b"raw": bytearray(b"\xff"), "view": memoryview(b"\x00")}, [("raw", b"\xff"), ("view", b"\x00")]),
         ({"lone": "\ud800"}, [("lone", b"?")]),
     ],
 )
