@@ -133,7 +133,8 @@ def test_a_name_like_the_rest_of_its_line_hides_no_child(tmp_path: pathlib.Path,
     assert child.pid in children.descendants()
 
 
-def test_those_that_were_there_before_are_left_alone(start: Started) -> None:
+def test_those_that_were_there_before_are_left_alone(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "GRACE", 120)
     other, _ = start(SLEEPS)
     known = children.descendants()
     child, _ = start(SLEEPS)
