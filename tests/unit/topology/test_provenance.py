@@ -16,12 +16,13 @@ from topology import records, topics
 from topology.clients.http import UnsafeError, WebError
 from topology.former_contents import FormerContents
 from topology.provenance import Provenance
+from topology.rdf.by_value import digest_by_value
 from topology.rdf.offering_graph import digest
 from topology.records import Intent, Placement, Write, placement_key
 
 G, H = "https://p.example/1", "https://p.example/2"
 LANE, OTHER_LANE = "catena.writes.n 0", "catena.writes.n 1"
-TRIPLES = f"<{G}> <urn:p> <urn:o> .\n"
+TRIPLES = f'<{G}> <urn:p> "0.50"^^<http://www.w3.org/2001/XMLSchema#decimal> .\n'
 
 
 class Topics:
@@ -153,7 +154,7 @@ def test_only_graphs_that_the_node_did_not_have_are_claimed(world: World) -> Non
 def test_content_that_catena_knows_is_its_own_in_whichever_form_the_node_shows_it(world: World, content: str) -> None:
     shown = {"as sent": digest(TRIPLES), "former": "older"}.get(content, "odd")
     if content == "by value":
-        world.node.by_value = {"odd": digest(TRIPLES)}  # without literals it is the same
+        world.node.by_value = {"odd": digest_by_value(TRIPLES)}
     if content.startswith("former"):
         world.topics.place("another", by_value="of older", digest="older")
         world.node.by_value = {"odd": "of older"}
