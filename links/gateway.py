@@ -12,6 +12,7 @@ from catena_core import Electron
 from catena_core.errors import UsageError
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
+from topology.consumer_groups import ConsumerGroups
 from topology.gateway.api.app import create_app
 from topology.gateway.api.metrics import CatalogueMetrics, QueryMetrics
 from topology.gateway.api.server import GatewayServer, make_server, port_of
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at the graphs that nodes have lost.
 _LOSS_INTERVAL = 2.0
+# Seconds between two looks at the links on Kafka, while somebody watches.
+_LINKS_INTERVAL = 5.0
 _ADMIN_THREADS = 4
 
 
@@ -160,6 +163,9 @@ class Gateway(CatalogueLink):
             access=self.access.nodes,
             contents=selector if has_view else None,
         )
+        assert self.kafka_endpoint is not None
+        groups = ConsumerGroups(self.kafka_endpoint, self.logger, self.options.properties)
+        self.loop(groups.look, interval=_LINKS_INTERVAL, wait=True)
         self.metrics_registry.register(CatalogueMetrics(selector, lambda: self.ring))
         return create_app(
             self._engine,
@@ -167,6 +173,7 @@ class Gateway(CatalogueLink):
             lambda: self.ring,
             partial_answers=self.settings.sparql_partial,
             inspections=inspections,
+            links=groups.links,
             url=self.settings.gateway_url,
         )
 

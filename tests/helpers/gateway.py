@@ -14,6 +14,7 @@ from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient
+from topology.consumer_groups import LinkStatus
 from topology.gateway.api.app import create_app
 from topology.gateway.replicas.ranking import Replica
 from topology.gateway.replicas.selector import ReplicaSelector
@@ -29,8 +30,9 @@ class Serving:
 
     def __init__(self, engine: Engine) -> None:
         self.nodes: list[Node] = []
+        self.links: list[LinkStatus] = []
         self.directory = ReplicaSelector(lambda: self.view)
-        self.app: flask.Flask = create_app(engine, self.directory, lambda: self.view)
+        self.app: flask.Flask = create_app(engine, self.directory, lambda: self.view, links=lambda: self.links)
         self.client: FlaskClient = self.app.test_client()
         self._claims: dict[str, OfferingHead] = {}
         self._copies: dict[str, Replica] = {}

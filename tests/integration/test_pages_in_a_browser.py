@@ -14,6 +14,7 @@ from tests.helpers.gateway import Serving
 from tests.helpers.sandbox_servers import running_node
 from tests.servers.chromium import Browser, chromium
 from tests.servers.server import ServerUnavailable
+from topology.consumer_groups import LinkStatus
 from topology.gateway.api.server import make_server, port_of
 from topology.rdf.offering_graph import read_description
 
@@ -81,6 +82,9 @@ def test_overview_follows_the_catalogue(site: Site) -> None:
 
     site.browser.wait_until("document.querySelector('#state').textContent.includes('Offerings6')")
     assert site.browser.run("document.querySelector('#nodes').rows.length") == 1
+    assert site.browser.run("document.querySelector('#links-section').hidden")
+    site.serving.links = [LinkStatus("Writer", None, "", 7), LinkStatus("Fetcher", 2, "stable", None)]
+    site.browser.wait_until("document.querySelector('#links').textContent === 'Writer?7Fetcher2stable–'")
     assert site.browser.run("document.querySelector('#ring').getAttribute('aria-label')") == "The hash ring: node 100 %"
     assert site.browser.run("document.querySelector('#ring path').getBoundingClientRect().width > 100")
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import click
 import msgspec
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,34 +19,15 @@ from catena_core.dead_letters.replay import SUFFIX
 from catena_core.errors import CatenaError
 from catena_core.kafka.watermarks import watermarks
 from catena_core.text import bounded
-from catena_core.topics import is_embedded
-from topology import topics
+from topology import consumer_groups
 from topology.cli.gateway import Gateway, problem_of, url_option
 from topology.cli.grid import grid
 from topology.cli.kafka import TIMEOUT, Connection, connection, kafka_options
 from topology.clients.http import UnsafeError, WebError
+from topology.consumer_groups import LinkStatus
 from topology.gateway.api.schemas import STATES, NodeList, NodeStatus, OfferingPage
 
 Body = TypeVar("Body")
-
-# Other links keep their place by replaying their topics, and commit nothing.
-_COMMITTING_GROUP = "Writer"
-
-
-class LinkStatus(msgspec.Struct):
-    """The instances of one link.
-
-    Attributes:
-        group: Their consumer group, which by default is the link's name.
-        instances: Their number; ``None`` where the broker cannot tell.
-        state: The group's state, as Kafka names it.
-        lag: The messages that they have not finished; ``None`` for a link that commits no offsets.
-    """
-
-    group: str
-    instances: int | None
-    state: str
-    lag: int | None
 
 
 class Status(msgspec.Struct):
@@ -171,46 +151,9 @@ def _look_at_kafka(cluster: Connection, found: Status) -> None:
                 bounds = [watermarks(consumer, name, number, TIMEOUT) for number in metadata.topics[name].partitions]
                 if number := sum(end - first for first, end in bounds):
                     found.dead_letters[name] = number
-        if is_embedded(metadata):
-            # It cannot list groups, but tells the offsets of one.
-            writes = [
-                TopicPartition(name, number)
-                for name, topic in metadata.topics.items()
-                if name.startswith(topics.WRITES)
-                for number in topic.partitions
-            ]
-            found.links.append(
-                LinkStatus(_COMMITTING_GROUP, None, "", _lag(admin, consumer, _COMMITTING_GROUP, writes))
-            )
-        else:
-            found.links = list(_groups(admin, consumer))
+        found.links = consumer_groups.look(admin, consumer, metadata)
     finally:
         consumer.close()
-
-
-def _groups(admin: AdminClient, consumer: Consumer) -> Iterable[LinkStatus]:
-    listed = admin.list_consumer_groups(request_timeout=TIMEOUT).result(TIMEOUT)
-    names = sorted(group.group_id for group in listed.valid)
-    if not names:
-        return
-    for name, future in admin.describe_consumer_groups(names, request_timeout=TIMEOUT).items():
-        described = future.result(TIMEOUT)
-        lag = _lag(admin, consumer, name, None)
-        if described.members or lag is not None:
-            yield LinkStatus(name, len(described.members), described.state.name.lower(), lag)
-
-
-def _lag(admin: AdminClient, consumer: Consumer, group: str, partitions: list[TopicPartition] | None) -> int | None:
-    """Return the messages that a group has not committed; ``None`` if it has committed none at all."""
-    asked = ConsumerGroupTopicPartitions(group, partitions)
-    (future,) = admin.list_consumer_group_offsets([asked], request_timeout=TIMEOUT).values()
-    committed: list[TopicPartition] = [
-        place for place in future.result(TIMEOUT).topic_partitions or () if place.offset >= 0
-    ]
-    if not committed:
-        return None
-    ends = [watermarks(consumer, place.topic, place.partition, TIMEOUT)[1] for place in committed]
-    return sum(max(end - int(place.offset), 0) for end, place in zip(ends, committed, strict=True))
 
 
 # Output. Ids, URLs and reasons may be a stranger's text.

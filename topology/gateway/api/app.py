@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import flask
@@ -12,6 +12,7 @@ from federation.protocol import problems
 from federation.protocol.etag import revalidated
 from federation.protocol.graph_store import graph_store_blueprint
 from federation.protocol.sparql import sparql_blueprint
+from topology.consumer_groups import LinkStatus
 from topology.gateway.api.browsers import keep_browsers_safe
 from topology.gateway.api.catalogue import catalogue_blueprint
 from topology.gateway.api.cors import allow_other_origins
@@ -51,6 +52,7 @@ def create_app(
     partial_answers: bool = True,
     refresh: Callable[[], None] = lambda: None,
     inspections: Mapping[str, Inspection] = MappingProxyType({}),
+    links: Callable[[], Sequence[LinkStatus]] = tuple,
     url: str = "",
 ) -> flask.Flask:
     """Make the WSGI application of a gateway.
@@ -62,6 +64,7 @@ def create_app(
         partial_answers: Whether to answer when graphs may be missing; if not, the status is 503.
         refresh: Brings the view up to date before a query that bypasses all caches.
         inspections: The last inspection of each node, by its id.
+        links: Returns the links on Kafka.
         url: The gateway's public address, for catalogues; empty: the one that clients use.
     """
     app = flask.Flask("gateway", static_folder=None)
@@ -82,7 +85,7 @@ def create_app(
     )
     app.register_blueprint(catalogue_blueprint(engine, view, url=url, partial_answers=partial_answers))
     app.register_blueprint(dataspace_blueprint(engine, view, MAX_REQUEST_BYTES, url=url))
-    app.register_blueprint(nodes_blueprint(State(engine, view, ring, inspections)))
+    app.register_blueprint(nodes_blueprint(State(engine, view, ring, inspections, links)))
 
     @app.get("/")
     def index() -> flask.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Literal
 
@@ -16,6 +16,7 @@ from catena_core.text import redacted
 from federation.engine import Engine
 from federation.protocol.etag import revalidated
 from federation.protocol.problems import problem
+from topology.consumer_groups import LinkStatus
 from topology.gateway.api.json_responses import in_json
 from topology.gateway.api.schemas import Health, NodeCondition, NodeList, NodeStatus, Overview, ViewState
 from topology.gateway.catalogue_view import CatalogueView
@@ -39,6 +40,7 @@ class State:
         view: Finds the offerings, and the node to read each graph from.
         ring: Returns the current ring.
         inspections: The last inspection of each node, by its id.
+        links: Returns the links on Kafka.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class State:
         view: CatalogueView,
         ring: Callable[[], RingView],
         inspections: Mapping[str, Inspection],
+        links: Callable[[], Sequence[LinkStatus]],
     ) -> None:
         self._engine = engine
         self._view = view
         self._ring = ring
         self._inspections = inspections
+        self._links = links
 
     def health(self, *, details: bool) -> Health:
         """Return the health, with the names of nodes or without."""
@@ -97,6 +101,7 @@ class State:
             offerings=len(self._view.offerings()),
             states=dict(sorted(Counter(one.state for one in listed if one.state).items())),
             nodes=self.nodes().nodes if details else msgspec.UNSET,
+            links=list(self._links()) if details else msgspec.UNSET,
             circle=list(self._ring().next_nodes(_PLACES)) if details else msgspec.UNSET,
         )
 

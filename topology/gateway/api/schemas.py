@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from topology.consumer_groups import LinkStatus
 from topology.gateway.offering_list import ListedOffering, OfferingState
 from topology.records import Inspection
 
@@ -136,6 +137,7 @@ class Overview(msgspec.Struct):
         offerings: The number of offerings.
         states: The number of addresses on the ledger in each state; empty without a ledger.
         nodes: The nodes, sorted by id; left out for clients that may not use the admin part.
+        links: The links on Kafka; empty until Kafka has told, and left out like ``nodes``.
         circle: The nodes that come next, clockwise, at 360 evenly spaced places of the hash ring; empty where no graphs are
             placed, and left out like ``nodes``.
     """
@@ -144,6 +146,7 @@ class Overview(msgspec.Struct):
     offerings: Count
     states: dict[str, int]
     nodes: list[NodeStatus] | msgspec.UnsetType = msgspec.UNSET
+    links: list[LinkStatus] | msgspec.UnsetType = msgspec.UNSET
     circle: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 

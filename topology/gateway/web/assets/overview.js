@@ -57,8 +57,20 @@ function row(node, most, dot) {
   );
 }
 
+const told = (number, unknown) => (number === null ? unknown : number.toLocaleString("en"));
+
+const linkRow = ({ group, instances, state: condition, lag }) =>
+  make(
+    "tr",
+    {},
+    make("td", {}, group),
+    make("td", { class: "number" }, told(instances, "?")),
+    make("td", {}, condition),
+    make("td", { class: "number" }, told(lag, "–")),
+  );
+
 function show(overview) {
-  const { health, nodes, circle } = overview;
+  const { health, nodes, links, circle } = overview;
   const count = (number, query) => make("a", { href: address("offerings", query) }, number.toLocaleString("en"));
   const states = Object.entries(overview.states).map(([name, number]) => figure(name, count(number, { state: name })));
   byId("state").replaceChildren(
@@ -70,6 +82,8 @@ function show(overview) {
     figure("Ring epoch", health.epoch.toLocaleString("en")),
   );
   const most = Math.max(...(nodes || []).map((node) => node.graphs_placed), 0);
+  byId("links").replaceChildren(...(links || []).map(linkRow));
+  byId("links-section").hidden = !links?.length;
   const ids = (nodes || []).map((node) => node.id);
   draw(circle || [], ids);
   byId("nodes").replaceChildren(

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from federation.engine import Engine
 from tests.helpers.gateway import G, Serving
 from tests.helpers.records import described
+from topology.consumer_groups import LinkStatus
 from topology.gateway.api import nodes
 
 
@@ -38,10 +39,13 @@ def events(response: Response) -> Iterator[Any]:
 
 
 def test_overview_says_how_all_of_it_is(serving: Serving) -> None:
+    serving.links = [LinkStatus("Writer", 2, "stable", 7)]
+
     found = serving.client.get("/overview").get_json()
 
     assert (found["offerings"], found["states"], found["health"]["status"]) == (1, {"placed": 1}, "healthy")
     assert [node["graphs_placed"] for node in found["nodes"]] == [1]
+    assert found["links"] == [{"group": "Writer", "instances": 2, "state": "stable", "lag": 7}]
     assert found["circle"] == ["a"] * 360
 
 

@@ -1,0 +1,128 @@
+"""The links on Kafka as their consumer groups show them: instances, and lag."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from catena_core.errors import CatenaError
+from catena_core.kafka.client import client_properties
+from catena_core.kafka.watermarks import watermarks
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.topics import is_embedded
+from topology import topics
+
+_TIMEOUT = 15.0
+# Other links keep their place by replaying their topics, and commit nothing.
+_COMMITTING_GROUP = "Writer"
+# Seconds for which somebody who has asked counts as watching.
+_WATCHED = 30.0
+
+
+class LinkStatus(msgspec.Struct):
+    """The instances of one link.
+
+    Attributes:
+        group: Their consumer group, which by default is the link's name.
+        instances: Their number; ``None`` where the broker cannot tell.
+        state: The group's state, as Kafka names it.
+        lag: The messages that they have not finished; ``None`` for a link that commits no offsets.
+    """
+
+    group: str
+    instances: int | None
+    state: str
+    lag: int | None
+
+
+class ConsumerGroups:
+    """Looks at the links on Kafka from time to time, while somebody asks.
+
+    Args:
+        endpoint: Kafka's ``host:port``.
+        logger: Logs once that Kafka does not tell.
+        properties: Further librdkafka properties.
+    """
+
+    def __init__(self, endpoint: str, logger: LinkLogger, properties: Mapping[str, str]) -> None:
+        self._settings = client_properties(endpoint, logger, properties)
+        self._logger = logger
+        self._links: Sequence[LinkStatus] = ()
+        self._asked_at = float("-inf")
+        self._has_warned = False
+
+    def links(self) -> Sequence[LinkStatus]:
+        """Return what the last look has found; none before the first one, and where Kafka does not tell."""
+        self._asked_at = time.monotonic()
+        return self._links
+
+    def look(self) -> None:
+        """Look again, if somebody has asked lately."""
+        if time.monotonic() - self._asked_at > _WATCHED:
+            return
+        consumer = Consumer({**self._settings, "group.id": "catena", "enable.auto.commit": False})
+        try:
+            admin = AdminClient(self._settings)
+            self._links = look(admin, consumer, admin.list_topics(timeout=_TIMEOUT))
+            self._has_warned = False
+        except (KafkaException, CatenaError) as error:
+            self._links = ()
+            if not self._has_warned:
+                self._logger.log(f"Kafka does not tell of the links: {error}", level="warning")
+            self._has_warned = True
+        finally:
+            consumer.close()
+
+
+def look(admin: AdminClient, consumer: Consumer, metadata: ClusterMetadata) -> list[LinkStatus]:
+    """Return the links that have instances or lag.
+
+    The embedded broker cannot list groups, but tells the offsets of one.
+
+    Args:
+        admin: A client of Kafka.
+        consumer: Another one, which joins no group.
+        metadata: The topics.
+
+    Raises:
+        KafkaException: Kafka does not tell.
+        CatenaError: The end of a topic cannot be looked up.
+    """
+    if not is_embedded(metadata):
+        return list(_groups(admin, consumer))
+    writes = [
+        TopicPartition(name, number)
+        for name, topic in metadata.topics.items()
+        if name.startswith(topics.WRITES)
+        for number in topic.partitions
+    ]
+    return [LinkStatus(_COMMITTING_GROUP, None, "", _lag(admin, consumer, _COMMITTING_GROUP, writes))]
+
+
+def _groups(admin: AdminClient, consumer: Consumer) -> Iterable[LinkStatus]:
+    listed = admin.list_consumer_groups(request_timeout=_TIMEOUT).result(_TIMEOUT)
+    names = sorted(group.group_id for group in listed.valid)
+    if not names:
+        return
+    for name, future in admin.describe_consumer_groups(names, request_timeout=_TIMEOUT).items():
+        described = future.result(_TIMEOUT)
+        lag = _lag(admin, consumer, name, None)
+        if described.members or lag is not None:
+            yield LinkStatus(name, len(described.members), described.state.name.lower(), lag)
+
+
+def _lag(admin: AdminClient, consumer: Consumer, group: str, partitions: list[TopicPartition] | None) -> int | None:
+    """Return the messages that a group has not committed; ``None`` if it has committed none at all."""
+    asked = ConsumerGroupTopicPartitions(group, partitions)
+    (future,) = admin.list_consumer_group_offsets([asked], request_timeout=_TIMEOUT).values()
+    committed: list[TopicPartition] = [
+        place for place in future.result(_TIMEOUT).topic_partitions or () if place.offset >= 0
+    ]
+    if not committed:
+        return None
+    ends = [watermarks(consumer, place.topic, place.partition, _TIMEOUT)[1] for place in committed]
+    return sum(max(end - int(place.offset), 0) for end, place in zip(ends, committed, strict=True))
