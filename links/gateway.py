@@ -163,7 +163,6 @@ class Gateway(CatalogueLink):
             access=self.access.nodes,
             contents=selector if has_view else None,
         )
-        assert self.kafka_endpoint is not None
         groups = ConsumerGroups(self.kafka_endpoint, self.logger, self.options.properties)
         self.loop(groups.look, interval=_LINKS_INTERVAL, wait=True)
         self.metrics_registry.register(CatalogueMetrics(selector, lambda: self.ring))
