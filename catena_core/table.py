@@ -8,17 +8,29 @@ from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
 from catena_core.consuming.refusals import refusal
 from catena_core.errors import CatenaError, described
 from catena_core.kafka.client import client_properties
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
+from catena_core.topics import is_embedded
 from catena_core.wire import codec
 from catena_core.wire.message import headers_of
 
 Row = TypeVar("Row")
+
+# Seconds for one question about the topic.
+_ANSWER_TIMEOUT = 10.0
 
 
 class TableContent(Mapping[str, Row], Generic[Row]):
@@ -128,8 +140,9 @@ class Table(TableContent[Row]):
         self._stop = threading.Event()
         self._progress = threading.Condition()
         self._positions: dict[int, int] = {}
+        self._properties = client_properties(endpoint, logger, properties)
         self._settings = {
-            **client_properties(endpoint, logger, properties),
+            **self._properties,
             "group.id": f"table.{topic}",  # librdkafka wants one; nothing is committed, no group is joined
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -138,6 +151,8 @@ class Table(TableContent[Row]):
         }
         self._consumer = Consumer(self._settings)
         self._interval = float(self._settings["topic.metadata.refresh.interval.ms"]) / 1000
+        self._admin: AdminClient | None = None
+        self._topic_id: str | None = None
         self._incomplete = self._assign(self._found_partitions())
         self._reader = threading.Thread(target=self._read, name=f"table {topic}", daemon=True)
         self._reader.start()
@@ -176,13 +191,15 @@ class Table(TableContent[Row]):
 
     def _found_partitions(self) -> set[int]:
         try:
-            found = self._consumer.list_topics(self._topic, timeout=10).topics[self._topic]
+            cluster = self._consumer.list_topics(self._topic, timeout=_ANSWER_TIMEOUT)
+            found = cluster.topics[self._topic]
             if found.error is not None:
                 raise KafkaException(found.error)
         except KafkaException as error:
             raise CatenaError(
                 f"the table of {self._topic} cannot be read: {error.args[0].str()}; make it, or allow this link to read it"
             ) from error
+        self._has_ids = not is_embedded(cluster)
         return set(found.partitions)
 
     def _assign(self, partitions: set[int]) -> set[int]:
@@ -198,12 +215,34 @@ class Table(TableContent[Row]):
         return partitions
 
     def _look_for_more(self) -> None:
-        """Read partitions, too, that were added since."""
+        """Read partitions, too, that were added since; read all of them again if the topic is another one of that name."""
         self._looked_at = time.monotonic()
         with suppress(CatenaError):
             partitions = self._found_partitions()
-            if partitions - self._partitions:
+            found = self._found_id()
+            known, self._topic_id = self._topic_id, found or self._topic_id
+            if found and known and found != known:
+                self._logger.log(f"the topic {self._topic} was made again; reading its table from the beginning")
+                for key, place in list(self._partition_of.items()):
+                    self.apply(key, None, place)
+                self._positions.clear()
+                self._assign(partitions)
+            elif partitions - self._partitions:
                 self._assign(partitions | self._partitions)
+
+    def _found_id(self) -> str | None:
+        """Return what tells the topic from an earlier one of its name; ``None`` where that cannot be had."""
+        if not self._has_ids:
+            return None
+        if self._admin is None:
+            self._admin = AdminClient(
+                {**self._properties, "error_cb": lambda _error: None}
+            )  # the consumer reports those
+        future = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=_ANSWER_TIMEOUT)[
+            self._topic
+        ]
+        # Not by `result()`, whose error would hold the client: see catena_core.topics.
+        return None if future.exception() is not None else str(future.result().topic_id)
 
     def _read(self) -> None:
         try:
@@ -214,6 +253,7 @@ class Table(TableContent[Row]):
             self._fail(error)
 
     def _follow(self) -> None:
+        self._topic_id = self._found_id()
         while not self._stop.is_set():
             if time.monotonic() - self._looked_at > self._interval:
                 self._look_for_more()

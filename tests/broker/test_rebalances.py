@@ -146,6 +146,35 @@ def test_a_table_reads_partitions_that_are_added(broker):
         table.close()
 
 
+@pytest.mark.parametrize(("partitions", "count"), [(1, 0), (1, 3), (2, 9), (3, 9)])
+def test_a_table_whose_topic_is_made_again_has_the_rows_of_the_new_one(broker, partitions, count):
+    topic = broker.topic("table", 2, compacted=True)
+    changes = []
+    table = Table(
+        broker.endpoint,
+        topic,
+        LinkLogger("Read"),
+        {"topic.metadata.refresh.interval.ms": "300"},
+        on_change=lambda key, _old, new: changes.append((key, new)),
+    )
+    try:
+        broker.produce(topic, [(f"old {number}", "v") for number in range(8)])
+        eventually(lambda: len(table) == 8 and table._topic_id)
+        admin = AdminClient({"bootstrap.servers": broker.endpoint})
+        admin.delete_topics([topic])[topic].result(120)
+        eventually(lambda: topic not in admin.list_topics(timeout=60).topics)
+        broker.topic("table", partitions, compacted=True)
+        new = {f"new {number}": "v" for number in range(count)}
+        producer = Producer({"bootstrap.servers": broker.endpoint})  # that of the broker knows the old partitions
+        for key, value in new.items():
+            producer.produce(topic, value, key)
+        assert producer.flush(120) == 0
+        eventually(lambda: dict(table) == new)
+        assert {key for key, value in changes if value is None} >= {f"old {number}" for number in range(8)}
+    finally:
+        table.close()
+
+
 def test_a_member_without_partitions_leaves_its_group_when_it_ends(broker, run):
     source = broker.topic("in", 1)
     # Without a word of it the group would wait for it so long, at the next rebalance.
