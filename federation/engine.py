@@ -48,8 +48,9 @@ DEFAULT_MEDIA_TYPES: Mapping[Form, str] = {
 _EVERYTHING = (Pattern(ANY_NAMED_GRAPH),)
 _CACHED = ("the whole answer was kept from an earlier query",)
 _SAMPLED = ("any solutions are right for ASK, and for LIMIT without ORDER BY: each node sent its first matches only",)
-# An IRI without a scheme; comparisons, strings and comments may look like one, and take no harm from a base.
-_RELATIVE_IRI = re.compile(r'<(?![A-Za-z][A-Za-z0-9+.-]*:)[^<>"{}|^`\\\x00-\x20]*>')
+# An IRI without a scheme, or a function that resolves one; comparisons, strings and comments may look like one, and take no
+# harm from a base.
+_RELATIVE_IRI = re.compile(r'<(?![A-Za-z][A-Za-z0-9+.-]*:)[^<>"{}|^`\\\x00-\x20]*>|\b[IU]RI\b', re.IGNORECASE)
 _MOST_ROWS_TO_STOP_AT = 10_000
 # The memory of one triple in a view, which holds it in its graph and in the default graph (measured: 680 bytes).
 _BYTES_PER_TRIPLE = 600

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from catena_core.monitoring.logs import LinkLogger
 from federation.fetching.result_formats import TSV, opened, read_table
-from federation.fetching.terms import iri, is_iri, readable
+from federation.fetching.terms import iri, is_name, readable
 from topology.clients.http import Access, UnsafeError, WebClient, WebError
 from topology.clients.node import FailedError, with_parameter
 from topology.gateway.periodic_task import PeriodicTask
@@ -262,7 +262,7 @@ def pause_after(took: float, shortest: float) -> float:
 
 
 def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
-    """Read the IRIs from SPARQL results with one column; other terms name no graph that a query can read.
+    """Read the IRIs from SPARQL results with one column; blank nodes name no graph that a query can read.
 
     Args:
         content_type: The media type of the results.
@@ -282,8 +282,20 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
         else:
             rows = read_table(media_type, body, ["g"])
         # Most graphs are on several nodes, which share one string for each.
+        if rows and not rows.strip():
+            raise WebError("the list has rows without a name")
         terms = (line.rstrip(b"\n") for line in io.BytesIO(rows))
-        names = (term for term in terms if term and is_iri(readable(term, lambda blank: blank)))
-        return frozenset(sys.intern(iri(term)) for term in names)
+        return frozenset(sys.intern(iri(term)) for term in terms if term and _is_iri(term))
     except ValueError as error:
         raise WebError(f"the list is no table of SPARQL results: {error}") from error
+
+
+def _is_iri(term: bytes) -> bool:
+    """Return whether a graph has an IRI as its name, not a blank node.
+
+    Raises:
+        ValueError: No graph can have this name.
+    """
+    if not is_name(readable(term, lambda blank: blank)):
+        raise ValueError(f"{term[:100]!r} is no name of a graph")
+    return term.startswith(b"<")

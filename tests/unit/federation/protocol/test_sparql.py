@@ -302,6 +302,8 @@ class TestRequests:
             ("BASE <x/> SELECT (<y> AS ?s) {}", "http://localhost/x/y"),
             ("BASE <http://example.org/x/> SELECT (<y> AS ?s) {}", "http://example.org/x/y"),
             ("SELECT (<//h/a> AS ?s) {}", "http://h/a"),
+            ("SELECT (iri('a') AS ?s) {}", "http://localhost/a"),
+            ("SELECT (URI('') AS ?s) {}", "http://localhost/sparql"),
         ],
     )
     def test_relative_iris_are_resolved_against_the_address(self, client: FlaskClient, query: str, found: str) -> None:
@@ -333,7 +335,7 @@ class TestRequests:
         assert engine.prepare("ASK {}", timeout=1e-9).budget.deadline >= start + 1
 
     def test_parameters_that_nobody_knows_do_no_harm(self, client: FlaskClient) -> None:
-        assert subjects(client.get("/sparql", query_string={"query": SELECT, "timeout": "5", "x": ""})) == {
+        assert subjects(client.get("/sparql", query_string={"query": SELECT, "timeout": "500", "x": ""})) == {
             "urn:s1",
             "urn:s2",
         }
