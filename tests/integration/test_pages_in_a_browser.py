@@ -104,6 +104,26 @@ def test_offerings_are_searched_and_each_has_a_page(site: Site) -> None:
     assert browser.run("document.querySelector('#facts').textContent.includes('placed')")
 
 
+def test_statements_are_shown_as_text_and_drawn_as_a_graph(site: Site) -> None:
+    browser = site.browser
+    browser.open(f"{site.url}/sparql")
+    browser.wait_until(f"{EDITOR}.querySelector('.cm-content')")
+    browser.run(
+        "const examples = document.querySelector('#examples'); examples.value = 'One offering, whole';"
+        "examples.dispatchEvent(new Event('change')); document.querySelector('#run').click()"
+    )
+    browser.wait_until("!document.querySelector('#draw').hidden")
+    assert "sedimark" in str(browser.run("document.querySelector('#text').textContent"))
+
+    browser.run("document.querySelector('#draw').click()")
+
+    browser.wait_until("document.querySelector('#drawing svg')")
+    sizes = {len(read_description(one.description, one.iri).triples.splitlines()) for one in OFFERINGS}
+    assert browser.run("document.querySelectorAll('#drawing .link').length") in sizes
+    assert browser.run("document.querySelector('#drawing svg').ariaLabel").startswith("A graph of")
+    assert not browser.errors, json.dumps(browser.errors)
+
+
 def test_query_is_completed_run_shared_and_explained(site: Site) -> None:
     browser = site.browser
     browser.open(f"{site.url}/sparql")

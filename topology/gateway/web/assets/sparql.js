@@ -1,8 +1,9 @@
-// The query editor: runs a query, and shows its result as a table or as text.
+// The query editor: runs a query, and shows its result as a table, as text or as a graph.
 import { address, ask, byId, link, make, tell } from "./app.js";
 
 const MOST_ROWS = 1000;
 const TABLE = "application/sparql-results+json";
+const STATEMENTS = "application/n-triples";
 const PREFIXES = `PREFIX sedimark: <https://w3id.org/sedimark/ontology#>
 PREFIX dcterms: <http://purl.org/dc/terms/>
 `;
@@ -16,6 +17,11 @@ SELECT DISTINCT ?offering ?title WHERE {
   ?offering a sedimark:Offering ; dcterms:title ?title .
   FILTER(CONTAINS(LCASE(STR(?title)), "water"))
 } LIMIT 50`,
+  "One offering, whole": `${PREFIXES}
+CONSTRUCT { ?s ?p ?o } WHERE {
+  { SELECT ?graph { GRAPH ?graph { ?offering a sedimark:Offering } } ORDER BY ?graph LIMIT 1 }
+  GRAPH ?graph { ?s ?p ?o }
+}`,
   "Triples of each graph": `SELECT ?graph (COUNT(*) AS ?triples) WHERE {
   GRAPH ?graph { ?s ?p ?o }
 } GROUP BY ?graph ORDER BY DESC(?triples) LIMIT 50`,
@@ -73,24 +79,30 @@ function showText(text) {
 
 async function show(response) {
   const kind = response.headers.get("Content-Type") || "";
+  if (kind.startsWith(STATEMENTS)) {
+    const { draw } = await import("./statements.js");
+    byId("drawing").hidden = false;
+    return draw(byId("drawing"), await response.text());
+  }
   if (!kind.startsWith(TABLE)) {
     showText(await response.text());
+    byId("draw").hidden = !kind.startsWith("text/turtle");
     return "";
   }
   const found = await response.json();
   return found.results ? showTable(found) : found.boolean ? "yes" : "no";
 }
 
-async function run(parameters = {}) {
+async function run(parameters = {}, graphs = "text/turtle") {
   running?.abort();
   running = new AbortController();
   const { signal } = running;
   tell(null);
-  byId("table").hidden = byId("text").hidden = true;
+  byId("table").hidden = byId("text").hidden = byId("drawing").hidden = byId("draw").hidden = true;
   byId("status").textContent = "waiting for the answer …";
   const started = performance.now();
   try {
-    const accept = parameters.explain ? "text/plain" : `${TABLE}, text/turtle;q=0.9`;
+    const accept = parameters.explain ? "text/plain" : `${TABLE}, ${graphs};q=0.9`;
     const body = new URLSearchParams({ query: area.value, ...parameters });
     const response = await ask(address("sparql"), { method: "POST", body, headers: { Accept: accept }, signal });
     const said = await show(response);
@@ -133,6 +145,7 @@ byId("query-form").addEventListener("submit", (event) => {
   history.replaceState(null, "", byId("link").href);
   run();
 });
+byId("draw").addEventListener("click", () => run({}, STATEMENTS));
 byId("explain").addEventListener("click", () => run({ explain: "text" }));
 
 const asked = new URLSearchParams(location.search).get("query");
