@@ -130,7 +130,7 @@ def test_the_first_ring_of_each_epoch_counts(old: int | None, new: int, counts: 
     [
         ({}, None),
         ({"0xb": (2, 1), "0xa": (1, 9)}, "0xa"),
-        ({"0xb": (0, 1), "0xa": (1, 9)}, "0xb"),
+        ({"0xb": (0, 9), "0xa": (1, 1)}, "0xa"),
         ({"0xb": (0, 5), "0xa": (0, 5)}, "0xa"),
         ({"0xb": (3, 5), "0xa": (3, 7)}, "0xb"),
     ],
