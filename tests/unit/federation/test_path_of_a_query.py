@@ -90,7 +90,7 @@ def traced() -> Iterator[tuple[set[str], set[tuple[str, str]]]]:
 @pytest.mark.parametrize(
     ("query", "caches", "most_files", "most_calls"),
     [
-        pytest.param(IN_ONE_GRAPH, False, 20, 29, id="in one graph, nothing is cached"),
+        pytest.param(IN_ONE_GRAPH, False, 22, 31, id="in one graph, nothing is cached"),
         pytest.param(ACROSS_GRAPHS, True, 24, 33, id="across graphs, answers and quads are cached"),
     ],
 )
