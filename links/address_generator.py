@@ -89,7 +89,10 @@ class AddressGenerator(CatalogueLink):
         try:
             listing = self._ledger.addresses()
         except (WebError, UnsafeError) as error:
-            self.logger.log(f"the ledger's listing cannot be read, asking again: {error}", level="warning")
+            self.logger.log(
+                f"the ledger's listing cannot be read, asking again: {error}; DLT_BASE_URL names the booth",
+                level="warning",
+            )
             self.wait(min(5.0, self.settings.offering_fetch_interval))
             return
         self._warn_of_junk(listing.junk)

@@ -66,7 +66,9 @@ class Gateway(CatalogueLink):
         self._is_fixed = self.kafka_endpoint is None and settings.mode is Mode.OPERATOR
         self._app = self._over_fixed_nodes() if self._is_fixed else self._over_catalogue()
         make_guard(settings, self.logger).protect(self._app)
-        QueryMetrics(self.metrics_registry).observe(self._app)
+        metrics = QueryMetrics(self.metrics_registry)
+        metrics.start_at_zero()
+        metrics.observe(self._app)
         self._servers = [self._listen(self._app, settings.host_port, "HOST_PORT")]
         if settings.gateway_admin_port is not None:
             self._servers.append(

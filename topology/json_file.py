@@ -22,7 +22,7 @@ def read_json_object(content: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         if not content.strip():
             raise ValueError("it is empty") from error
-        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        raise ValueError(_described(error)) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1} is not UTF-8") from error
     except RecursionError as error:
@@ -30,6 +30,22 @@ def read_json_object(content: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"it holds {_KINDS[type(found)]}, not an object {{…}}")
     return found
+
+
+def _described(error: json.JSONDecodeError) -> str:
+    """Return place and reason; for the commonest mistakes in plainer words than the parser's, and alike in each Python."""
+    rest = error.doc[error.pos :].lstrip(", \t\r\n")
+    place, reason = error, error.msg
+    if rest[:1] in ("}", "]") and error.doc[: len(error.doc) - len(rest)].rstrip().endswith(","):
+        place = json.JSONDecodeError("", error.doc, len(error.doc) - len(rest))  # Python 3.13 tells the comma's
+        reason = f"there is a comma before the closing {rest[0]}"
+    elif not rest:
+        reason = "the file ends here, though something is still open"
+    elif rest[0] == "'":
+        reason = "names and texts stand in double quotes"
+    elif rest[0] in ("#", "/"):
+        reason = "there are no comments in JSON"
+    return f"line {place.lineno}, column {place.colno}: {reason}"
 
 
 def misspelt(given: Collection[str], known: Collection[str]) -> tuple[str, str] | None:

@@ -23,6 +23,7 @@ from topology.settings import Settings
 _PROFILES_AT_ONCE = 32
 # Seconds until a provider that did not answer is asked again.
 _ASK_AGAIN_AFTER = 60.0
+_EXAMPLE = "examples/catalogue_list.json shows"
 # A stranger's address becomes a node's id: in topics, metrics and answers.
 _LONGEST_URL = 500
 
@@ -112,15 +113,17 @@ def read_catalogue_list(content: bytes, name: str, credentials: Credentials | No
     try:
         entries = {key: _read_entry(key, value) for key, value in read_json_object(content).items()}
     except (ValueError, RecursionError) as error:
-        raise MembershipError(
-            f"{name} is not a list of nodes: {error}; examples/catalogue_list.json shows one"
-        ) from error
+        raise MembershipError(f"{name} is not a list of nodes: {error}; {_EXAMPLE} one") from error
     if not entries:
-        raise MembershipError(f"{name} names no node; examples/catalogue_list.json shows how")
+        raise MembershipError(f"{name} names no node; {_EXAMPLE} how")
     members: dict[str, Member] = {}
     for key, entry in entries.items():
         where = f"{name}: {redacted(key)}"
         given = entry.catalogue_url or (f"{entry.base_url.rstrip('/')}/catalogue" if entry.base_url else "")
+        if not given:
+            raise MembershipError(
+                f"{where} has no usable catalogue_url: there is none, and no base_url; {_EXAMPLE} one"
+            )
         try:
             check_address(given)
         except UnsafeError as error:

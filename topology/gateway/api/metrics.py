@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from federation.analysis.plan import FORMS
 from federation.engine import Answer
 from federation.protocol.sparql import COMPLETENESS
 from federation.trace import PULL, PUSH_DOWN, VIEW
@@ -58,6 +60,15 @@ class QueryMetrics:
         self._bytes = Counter(
             "catena_query_node_bytes", "Bytes that a node sent for SPARQL queries.", ("node",), registry=registry
         )
+
+    def start_at_zero(self) -> None:
+        """Show the counters before the first query: the rate of one that appears with its first error would miss this error."""
+        for labels in itertools.product(FORMS, (*_WAYS.values(), "cached_result"), ("complete", "partial")):
+            self._queries.labels(*labels)
+        for form, outcome in itertools.product((*FORMS, "none"), (*_OUTCOMES.values(), "refused", "failed")):
+            self._queries.labels(form, "none", outcome)
+        for way in (*_WAYS.values(), "cached_result", "none"):
+            self._seconds.labels(way)
 
     def observe(self, app: flask.Flask) -> None:
         """Observe every query to an application from now on."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import flask
 
+from federation.protocol.problems import CONTENT_TYPE
 from federation.protocol.sparql import PATHS
 
 # A browser names text/html above all others; programs that take anything get what they always got.
@@ -43,19 +44,35 @@ def pages_blueprint() -> flask.Blueprint:
             return None
         return page(_PAGES[path])
 
+    @blueprint.after_app_request
+    def explain_error(response: flask.Response) -> flask.Response:
+        """Put an error into a page for a browser; status and headers stay, but for those of the content."""
+        problem = response.get_json(silent=True) if response.mimetype == CONTENT_TYPE else None
+        is_browser = (
+            flask.request.method == "GET" and "application/xhtml+xml" in flask.request.accept_mimetypes.values()
+        )
+        if not isinstance(problem, dict) or not is_browser or not is_for_people(flask.request):
+            return response
+        shown = page("problem", title=str(problem.get("title", "")), detail=str(problem.get("detail", "")))
+        response.data = shown.data
+        response.headers.update(shown.headers)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
     return blueprint
 
 
 def page(
-    name: str, *, title: str = "", offering: str = "", structured: Mapping[str, Any] | None = None
+    name: str, *, title: str = "", offering: str = "", structured: Mapping[str, Any] | None = None, detail: str = ""
 ) -> flask.Response:
     """Make a page.
 
     Args:
-        name: ``overview``, ``offerings`` or ``sparql``.
+        name: ``overview``, ``offerings``, ``sparql`` or ``problem``.
         title: Its title, unless it is the one of all such pages.
         offering: The offering that it shows, by its address or its IRI.
         structured: JSON-LD for search engines.
+        detail: The text of a problem.
     """
     # Relative, so that pages work behind a proxy that adds a prefix; by the address as it was sent, since browsers count no
     # encoded slash.
@@ -63,10 +80,11 @@ def page(
     html = flask.render_template(
         "page.html",
         page=name,
-        title=title or _TITLES[name],
+        title=title or _TITLES.get(name, "Error"),
         root="../" * (sent.count("/") - 1),
         offering=offering,
         structured=structured,
+        detail=detail,
     )
     response = flask.Response(html, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _POLICY

@@ -98,3 +98,13 @@ def test_the_manual_shows_every_metric() -> None:
     for family in registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         assert f"| `{name}` |" in manual
+
+
+def test_counters_start_at_zero(observed: Observed) -> None:
+    QueryMetrics(registry := CollectorRegistry()).start_at_zero()
+    observed.registry = registry
+
+    counted = observed.values("catena_queries_total")
+    assert set(counted.values()) == {0}
+    assert {("SELECT", "view", "complete"), ("ASK", "none", "timed_out"), ("none", "none", "invalid")} <= counted.keys()
+    assert ("none",) in observed.values("catena_query_seconds_count")

@@ -85,3 +85,18 @@ def test_form_that_a_browser_posts_gets_the_result(client: FlaskClient) -> None:
     response = client.post("/sparql", data={"query": "ASK {}", "format": "json"}, headers={"Accept": BROWSER})
 
     assert response.json == {"head": {}, "boolean": True}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/nope", 404), ("/nope/<script>alert(1)</script>", 404), ("/data", 400)],
+)
+def test_error_is_a_page_for_a_browser(client: FlaskClient, path: str, status: int) -> None:
+    assert client.get(path, headers={"Accept": "*/*"}).content_type == "application/problem+json"
+    shown = client.get(path, headers={"Accept": BROWSER})
+
+    assert (shown.status_code, shown.content_type) == (status, "text/html; charset=utf-8")
+    assert int(shown.headers["Content-Length"]) == len(shown.data)
+    assert "<script" not in shown.text
+    for asset in re.findall(r'(?:src|href)="([^"]*assets/[^"]+)"', shown.text):
+        assert client.get(urljoin(path, asset)).status_code == 200
