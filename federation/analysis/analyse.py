@@ -98,7 +98,7 @@ def _short_lists(query: QueryText) -> tuple[str, dict[str, list[Identifier]]]:
     """Replace long lists of constants after IN by one name each: rdflib takes 2 ms for every item.
 
     Returns:
-        The shorter text, and the IRIs and plain strings that each name stands for.
+        The shorter text, and the terms that each name stands for.
     """
     tokens, parts, done = query.tokens, list[str](), 0
     lists: dict[str, list[Identifier]] = {}
@@ -106,21 +106,33 @@ def _short_lists(query: QueryText) -> tuple[str, dict[str, list[Identifier]]]:
         if token.keyword != "IN" or tokens[n + 1].text != "(" or token.start < done:
             continue
         end = next((m for m in range(n + 2, len(tokens)) if tokens[m].text == ")"), 0)
-        items, commas = tokens[n + 2 : end : 2], tokens[n + 3 : end : 2]
-        if len(items) < _LONG_LIST or {comma.text for comma in commas} != {","} or len(commas) != len(items) - 1:
-            continue
-        if not all(item.kind in ("iri", "name", "string") for item in items):
+        items = tokens[n + 2 : end]
+        if sum(item.text == "," for item in items) < _LONG_LIST - 1 or not all(map(_is_of_constant, items)):
             continue
         name = f"urn:catena:list:{len(lists)}:"
-        lists[name] = [
-            rdflib.URIRef(term.value) if isinstance(term, pyoxigraph.NamedNode) else rdflib.Literal(term.value)
-            for term in _read_terms(query, items)
-        ]
+        lists[name] = _terms_for_nodes(query, items)
         parts += [query.text[done : items[0].start], f"<{name}>"]
         done = items[-1].end
     if any(name in query.text for name in lists):
         return query.text, {}
     return "".join([*parts, query.text[done:]]), lists
+
+
+def _is_of_constant(token: Token) -> bool:
+    """Return whether a token is a part of a list of constants."""
+    is_number = token.kind == "other" and token.text in "0123456789.+-^,"
+    return is_number or token.kind in ("iri", "name", "string", "language") or token.keyword in ("E", "TRUE", "FALSE")
+
+
+def _terms_for_nodes(query: QueryText, items: Sequence[Token]) -> list[Identifier]:
+    """Return the terms of a list of IRIs and plain strings; nodes get no list of others, for which one variable stands."""
+    terms, commas = items[::2], items[1::2]
+    if any(term.kind not in ("iri", "name", "string") for term in terms) or any(comma.text != "," for comma in commas):
+        return [Variable("other")]
+    return [
+        rdflib.URIRef(term.value) if isinstance(term, pyoxigraph.NamedNode) else rdflib.Literal(term.value)
+        for term in _read_terms(query, terms)
+    ]
 
 
 def _check(query: QueryText) -> list[Token]:

@@ -145,7 +145,8 @@ class Plan(msgspec.Struct, frozen=True):
             Pattern(bgp.graph, *(None if term.startswith("?") else term for term in triple))
             for bgp in self.samples
             for triple in bgp.triples
-            if not bgp.values and not bgp.filters and len(bgp.triples) == 1
+            # A path from a variable to itself goes through other triples than one step of it.
+            if not bgp.values and not bgp.filters and len(bgp.triples) == 1 and len(set(triple)) == len(triple)
         ]
         return not self.joins and not self.walks and (self.bgps, list(self.others)) in ((self.samples, []), ((), alike))
 

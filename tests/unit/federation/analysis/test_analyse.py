@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from federation.analysis.analyse import analyse
+from federation.analysis.analyse import _short_lists, analyse
+from federation.analysis.lexer import QueryText
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
 from federation.errors import QueryRefusedError, QuerySyntaxError, UpdateRefusedError
 
@@ -209,6 +210,20 @@ def test_a_long_list_is_pushed_down_as_a_short_one_is() -> None:
         plan = analyse(f"SELECT * {{ ?s <urn:p> ?o FILTER({text.format(', '.join(iris))}) }}")
         [(number, terms)] = plan.bgps[0].values
         assert (number, set(terms)) == (0, set(iris))
+
+
+@pytest.mark.parametrize(
+    "item", ["{}", "-{}.5", "'{}'@en", "'{}'^^xsd:date", "'{}'^^<urn:t>", "<urn:{}>", ":{}", "'{}'"]
+)
+def test_a_long_list_of_any_constants_is_parsed_once(item: str) -> None:
+    items = ", ".join([item.format(n) for n in range(30)] + [":last"])
+    query = QueryText(f"{PREFIX} SELECT * {{ ?s ?p ?o FILTER(?o NOT IN ({items})) }}")
+    assert "NOT IN (<urn:catena:list:0:>)" in _short_lists(query)[0]
+
+
+def test_path_from_a_variable_to_itself_is_more_than_its_steps() -> None:
+    assert analyse("SELECT * { ?x <urn:p>+ ?y } LIMIT 2").is_sampled_whole
+    assert not analyse("SELECT * { ?x <urn:p>+ ?x } LIMIT 2").is_sampled_whole
 
 
 @pytest.mark.parametrize("items", [["<urn:a>"] * 50 + ["'text'@en"], ["1"] * 50, ["?x"] * 50])
