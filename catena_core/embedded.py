@@ -61,8 +61,12 @@ class EmbeddedBroker:
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
         self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, int(1000 * first_rebalance_delay))
         self.endpoint: str = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
-        for topic in topics:
-            self.create_topic(topic.name, topic.partitions)
+        try:
+            for topic in topics:
+                self.create_topic(topic.name, topic.partitions)
+        except BaseException:
+            self.close()
+            raise
 
     def create_topic(self, name: str, partitions: int) -> None:
         """Make a topic with this number of partitions.

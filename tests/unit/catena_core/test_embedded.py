@@ -19,6 +19,7 @@ from catena_core import embedded
 from catena_core.embedded import EmbeddedBroker, main
 from catena_core.errors import CatenaError
 from catena_core.topics import TopicSpec
+from tests.helpers.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,13 @@ def test_a_topic_comes_into_being_when_first_asked_for(broker: EmbeddedBroker) -
 def test_a_topic_is_made_once(broker: EmbeddedBroker) -> None:
     with pytest.raises(CatenaError, match="has a topic made already"):
         broker.create_topic("made", 3)
+
+
+def test_a_broker_that_cannot_make_its_topics_leaves_nothing_running() -> None:
+    threads = set(Path("/proc/self/task").iterdir())
+    with pytest.raises(CatenaError, match="has a topic made already"):
+        EmbeddedBroker([TopicSpec("made", 1), TopicSpec("made", 2)])
+    eventually(lambda: set(Path("/proc/self/task").iterdir()) <= threads)
 
 
 def test_two_brokers_of_one_process_share_nothing(broker: EmbeddedBroker) -> None:
