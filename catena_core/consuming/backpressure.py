@@ -11,8 +11,9 @@ from catena_core.consuming.assignment import Assignment
 PAUSE_ABOVE, RESUME_BELOW = 8, 2
 _LEAST_UNIT = 50
 
-# The same in bytes, those of outputs that wait for their transaction included.
+# The same in bytes, those of outputs that wait for their transaction included; and what all partitions may have together.
 PAUSE_ABOVE_BYTES, RESUME_BELOW_BYTES = 64 * 1024 * 1024, 16 * 1024 * 1024
+_ALL_BYTES = 256 * 1024 * 1024
 
 # The same in electrons from the first unfinished one to the newest: those beyond a stuck one cannot be committed, and are
 # repeated after a crash.
@@ -25,11 +26,15 @@ class Backpressure:
     Args:
         consumer: The consumer.
         batch_size: The most electrons of one batch.
+
+    Attributes:
+        partitions: The number of assigned partitions, which share the bytes that may wait.
     """
 
     def __init__(self, consumer: Consumer, batch_size: int) -> None:
         self._consumer = consumer
         self._unit = max(batch_size, _LEAST_UNIT)
+        self.partitions = 1
 
     @property
     def most_waiting(self) -> int:
@@ -44,7 +49,7 @@ class Backpressure:
                 assignment.paused = True
         elif (
             assignment.waiting < RESUME_BELOW * self._unit
-            and assignment.bytes_waiting + assignment.output_bytes < RESUME_BELOW_BYTES
+            and assignment.bytes_waiting + assignment.output_bytes < self._part_of(RESUME_BELOW_BYTES)
             and assignment.tracker.span < RESUME_BELOW_SPAN
         ):
             self._consumer.resume([TopicPartition(*assignment.partition)])
@@ -56,9 +61,13 @@ class Backpressure:
             return False
         return (
             assignment.waiting > PAUSE_ABOVE * self._unit
-            or assignment.bytes_waiting + assignment.output_bytes > PAUSE_ABOVE_BYTES
+            or assignment.bytes_waiting + assignment.output_bytes > self._part_of(PAUSE_ABOVE_BYTES)
             or assignment.tracker.span > PAUSE_ABOVE_SPAN
         )
+
+    def _part_of(self, limit: int) -> float:
+        """Give the part of a limit that one of so many partitions has."""
+        return limit * min(1.0, _ALL_BYTES / (PAUSE_ABOVE_BYTES * max(1, self.partitions)))
 
     def release(self, assignments: list[Assignment]) -> None:
         """Resume partitions that leave: Kafka's client remembers a pause, and one that came back would stay silent."""

@@ -473,6 +473,7 @@ class ConsumerLoop:
         for name in names:
             self._assignments[name] = Assignment(name, self._replay)
             self._lanes.assigned(name)
+        self._backpressure.partitions = len(self._assignments)
         if names:
             self._watch.has(topic for topic, _ in names)
             self._lag.assigned()
@@ -506,6 +507,7 @@ class ConsumerLoop:
             del self._assignments[assignment.partition]
             self._metrics.forget(*assignment.partition)
             self._lanes.revoked(assignment.partition)
+        self._backpressure.partitions = len(self._assignments)
         if leaving:
             self._logger.log(f"revoked {_listed([assignment.partition for assignment in leaving])}", level="debug")
             self._metrics.rebalanced()

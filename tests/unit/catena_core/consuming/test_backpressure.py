@@ -72,6 +72,23 @@ def test_few_large_electrons_are_too_much_as_well(consumer: Consumer, assignment
     assert not consumer.paused
 
 
+@pytest.mark.parametrize(("partitions", "share"), [(0, 1), (4, 1), (8, 2), (64, 16)])
+def test_many_partitions_share_what_may_wait(
+    consumer: Consumer, assignment: Assignment, partitions: int, share: int
+) -> None:
+    pressure = made(consumer)
+    pressure.partitions = partitions
+    assignment.bytes_waiting = backpressure.PAUSE_ABOVE_BYTES // share
+    pressure.apply(assignment)
+    assert not consumer.paused
+    assignment.bytes_waiting += 1
+    pressure.apply(assignment)
+    assert consumer.paused
+    assignment.bytes_waiting = backpressure.RESUME_BELOW_BYTES // share - 1
+    pressure.apply(assignment)
+    assert not consumer.paused
+
+
 def test_a_stuck_electron_stops_what_comes_after_it_some_time(consumer: Consumer, assignment: Assignment) -> None:
     """All after it would be repeated after a crash, though little of it waits."""
     pressure = made(consumer)
