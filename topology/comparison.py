@@ -17,6 +17,7 @@ _ROUNDS_FOR_ALL, _FEWEST_CONTENTS = 10, 100
 # Seconds between two looks at a graph that seems lost or altered: a write under way may explain the first.
 _SECOND_LOOK = 2.0
 _MOST_REPORTED = 100_000
+_MOST_DOUBLINGS = 6
 
 
 class AcknowledgedGraph(NamedTuple):
@@ -81,6 +82,13 @@ class Findings(NamedTuple):
     altered: list[AcknowledgedGraph]
 
 
+class _Form(NamedTuple):
+    """The digests of a graph as a node shows it, and of the same with literals by value."""
+
+    digest: str
+    by_value: str
+
+
 class NodeComparison:
     """Compares one node, again and again.
 
@@ -89,19 +97,25 @@ class NodeComparison:
 
     Servers may write a literal or an IRI in a form of their own. A graph whose literals have the values that were sent is
     right. Any other such graph looks altered even after it was sent again. It is then left alone, until the node shows it in
-    another form.
+    another form. If that form is an earlier content of Catena's, though, the node has taken the newer one and stored nothing.
+    That graph is reported again, after 1, 2, 4 … comparisons.
 
     Args:
         wait: Waits for some seconds.
         catch_up: Waits until the acknowledgements that Kafka has by now are known.
+        former: Tells which contents Catena once put there.
 
     Attributes:
         repaired: Graphs that an earlier comparison found altered, and the last one right: the repair has worked.
     """
 
-    def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object]) -> None:
+    def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object], former: FormerContents) -> None:
         self._wait = wait
         self._catch_up = catch_up
+        self._former = former
+        self._rounds = 0
+        # By graph that shows an earlier content: the number of reports, and the comparison from which on it is reported again.
+        self._outdated: dict[str, tuple[int, int]] = {}
         self._last_read = ""
         # The form in which a node showed an altered graph, and the digest that it should have had.
         self._reported: dict[str, tuple[str, str]] = {}
@@ -126,23 +140,30 @@ class NodeComparison:
         """
         before = dict(held())
         self.repaired = []
+        self._rounds += 1
         lost = _lacking(reader, before)
         altered = self._altered(reader, before, self._sample(sorted(before.keys() - lost)))
         if lost or altered:
             self._wait(_SECOND_LOOK)
             lost = _lacking(reader, _unchanged(lost, before, held()))
             again = self._altered(reader, before, sorted(_unchanged(altered, before, held())))
-            altered = {graph: found for graph, found in again.items() if altered[graph] == found}
+            altered = {graph: form for graph, form in again.items() if altered[graph] == form}
             if lost or altered:
                 self._catch_up()  # on a busy machine, this link knows of a write only a while after the node has it
             now = held()
             lost, unchanged = _unchanged(lost, before, now), _unchanged(altered, before, now)
-            altered = {graph: found for graph, found in altered.items() if graph in unchanged}
+            altered = {graph: form for graph, form in altered.items() if graph in unchanged}
         self._own_forms &= before.keys()
         if len(self._reported) > _MOST_REPORTED:
             self._reported.clear()
-        for graph, found in altered.items():
-            self._reported[graph] = (before[graph].digest, found)
+            self._outdated.clear()
+        for graph, form in altered.items():
+            self._reported[graph] = (before[graph].digest, form.digest)
+            if any(self._former.knows(graph, digest) for digest in form):
+                reports, _ = self._outdated.get(graph, (0, 0))
+                self._outdated[graph] = (reports + 1, self._rounds + 2 ** min(reports, _MOST_DOUBLINGS))
+            else:
+                self._outdated.pop(graph, None)
         return Findings(before, [before[graph] for graph in sorted(lost)], [before[graph] for graph in altered])
 
     def _sample(self, graphs: Sequence[str]) -> Sequence[str]:
@@ -177,9 +198,9 @@ class NodeComparison:
             before[graph] for graph in sorted(_unchanged(present, before, gone())) if former.recognises(graph, reader)
         ]
 
-    def _altered(self, reader: GraphReader, held: Held, graphs: Sequence[str]) -> dict[str, str]:
-        """Return the digests of altered graphs, by graph."""
-        altered: dict[str, str] = {}
+    def _altered(self, reader: GraphReader, held: Held, graphs: Sequence[str]) -> dict[str, _Form]:
+        """Return the forms of altered graphs, by graph."""
+        altered: dict[str, _Form] = {}
         for batch in _batches(graphs, _CONTENTS_A_QUERY):
             shown = {graph: found for graph, found in _read(reader, batch).items() if graph in held}
             odd = {graph: found for graph, found in shown.items() if found != held[graph].digest}
@@ -187,15 +208,20 @@ class NodeComparison:
                 if self._reported.pop(graph, None) is not None:
                     self.repaired.append(graph)
                 self._own_forms.discard(graph)
-            unknown = {
-                graph for graph, found in odd.items() if self._reported.get(graph) != (held[graph].digest, found)
-            }
+                self._outdated.pop(graph, None)
+            unknown = {graph for graph, found in odd.items() if self._is_news(graph, held[graph].digest, found)}
             values = _read(reader, sorted(unknown), by_value=True)
             own = {graph for graph in unknown if values.get(graph) == (held[graph].by_value or held[graph].digest)}
-            self._own_forms |= odd.keys() - unknown | own
+            self._own_forms |= (odd.keys() - unknown - self._outdated.keys()) | own
             self._own_forms -= unknown - own
-            altered |= {graph: odd[graph] for graph in sorted(unknown - own)}
+            altered |= {graph: _Form(odd[graph], values.get(graph, "")) for graph in sorted(unknown - own)}
         return altered
+
+    def _is_news(self, graph: str, expected: str, found: str) -> bool:
+        """Tell whether a content that is not the expected one is to be reported."""
+        if self._reported.get(graph) != (expected, found):
+            return True
+        return graph in self._outdated and self._rounds >= self._outdated[graph][1]
 
 
 def _lacking(reader: GraphReader, graphs: Iterable[str]) -> set[str]:

@@ -147,7 +147,7 @@ class NodeInspector:
     def _inspected(self, node: Node) -> _InspectedNode:
         with self._lock:
             if node.id not in self._nodes:
-                self._nodes[node.id] = _InspectedNode(self._wait, self._catch_up)
+                self._nodes[node.id] = _InspectedNode(self._wait, self._catch_up, self._former)
             return self._nodes[node.id]
 
     def _held_by(self, node: str) -> dict[str, AcknowledgedGraph]:
@@ -207,12 +207,12 @@ class NodeInspector:
 class _InspectedNode:
     """The history of one node's inspections, and the time of the next one."""
 
-    def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object]) -> None:
+    def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object], former: FormerContents) -> None:
         self.is_asked_for = False
         self.running: Future[None] | None = None
         self.failures = 0
         self._wait = wait
-        self.comparison = NodeComparison(self._wait_between_looks, catch_up)
+        self.comparison = NodeComparison(self._wait_between_looks, catch_up, former)
         self._waited = 0.0
         self._came_up = -1
         self._began = float("-inf")

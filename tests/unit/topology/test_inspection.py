@@ -247,6 +247,26 @@ class TestContents:
         (warning,) = [line for line in caplog.records if line.levelname == "WARNING"]
         assert GRAPHS[0] in warning.getMessage()
 
+    @pytest.mark.parametrize("keeps_by_value", [False, True])
+    def test_earlier_content_is_no_form_of_the_node_s_own_and_sent_again_less_and_less_often(
+        self, inspecting: Inspecting, keeps_by_value: bool
+    ) -> None:
+        """The node says that it has stored the newer content, and stores nothing."""
+        inspecting.acknowledge(*GRAPHS)
+        inspecting.store.graphs[GRAPHS[3]] = "of-the-node" if keeps_by_value else "old"
+        inspecting.store.by_value["of-the-node"] = "old"
+        inspecting.former.note(GRAPHS[3], "old")
+        inspecting.stores_puts = False
+
+        rounds = [inspecting.inspect() for _ in range(8)]
+
+        assert [bool(altered) for _, altered, _ in rounds] == [True, True, False, True, False, False, False, True]
+        assert [said.own_form for *_, said in rounds] == [0] * 8
+        inspecting.stores_puts = True
+        for _ in range(8):
+            inspecting.inspect()
+        assert inspecting.store.graphs[GRAPHS[3]] == "d"
+
     def test_the_same_edit_is_repaired_each_time(self, inspecting: Inspecting) -> None:
         inspecting.acknowledge(*GRAPHS)
         for _ in range(3):
