@@ -36,7 +36,7 @@ class Comparing:
         self.waits: Callable[[], object] = lambda: None
         self.catches_up: Callable[[], object] = lambda: None
         self.steps: list[str] = []
-        self.comparison = NodeComparison(self._wait, self._catch_up)
+        self.comparison = NodeComparison(self._wait, self._catch_up, FormerContents())
 
     def compare(self) -> tuple[list[str], list[str]]:
         """Return the lost and the altered graphs."""

@@ -81,6 +81,8 @@ class ReplicaSelector:
         self._lost = LostReplicas(lambda node: [graph for graph, nodes in self._nodes.items() if node in nodes])
         self._lost_on: dict[str, list[str]] = {}
         self._over_replicated: set[str] = set()
+        # By graph with stale copies: its present contents, and since when they have been seen not to be on all nodes.
+        self._stale_since: dict[str, tuple[Collection[str], float]] = {}
         self._epoch, self._replica_count = -1, 0
         self._touched: dict[str, int] = {}
         self._gone: dict[str, int] = {}
@@ -294,17 +296,32 @@ class ReplicaSelector:
         for graph in graphs:
             lost, owners = self._lost_on.get(graph, ()), ring.owners(graph)
             held = {node: replica for node in self._nodes.get(graph, ()) if (replica := self._replica(node, graph))}
-            present = {node for node, replica in held.items() if replica.digest or replica.in_doubt}
+            claims = [claim for a in self._addresses.get(graph, ()) if (claim := self._claim(a, graph)) is not None]
+            contents = {claim.digest for claim in claims}
+            stale = self._long_stale(graph, held, contents)
+            present = {
+                node for node, replica in held.items() if (replica.digest or replica.in_doubt) and node not in stale
+            }
             holders = {node for node in present if node in live and node not in lost}
             if len(holders) >= len(owners):
                 continue
-            claims = [claim for a in self._addresses.get(graph, ()) if (claim := self._claim(a, graph)) is not None]
-            contents = {claim.digest for claim in claims}
             lacking = [node for node in owners if node not in holders and not _has_refused(held.get(node), contents)]
             shortage = min(len(owners) - len(holders), len(lacking))
             if shortage and any(claim.claimed_at < newest for claim in claims):
                 shortages.append((shortage, lacking))
         return shortages
+
+    def _long_stale(self, graph: str, held: Mapping[str, Replica], contents: Collection[str]) -> list[str]:
+        """Return the nodes that still hold an earlier content, although they had the time to get a present one."""
+        stale = [node for node, replica in held.items() if replica.digest and replica.digest not in contents]
+        if not stale:
+            self._stale_since.pop(graph, None)
+            return []
+        known, since = self._stale_since.get(graph, (contents, time.monotonic()))
+        if known != contents:  # it has changed again
+            since = time.monotonic()
+        self._stale_since[graph] = contents, since
+        return stale if time.monotonic() - since > _SECONDS_TO_PLACE else []
 
     def _forget_missing(self, graph: str) -> None:
         """Forget addresses and nodes that no longer have a row for a graph."""

@@ -90,10 +90,26 @@ def test_missing_counts_no_new_offering_for_some_seconds() -> None:
     assert catalogue.missing[0] == 2
 
 
-def test_missing_counts_no_offering_that_has_changed(catalogue: Catalogue) -> None:
+def test_missing_counts_stale_copies_only_if_their_nodes_do_not_get_the_new_ones_for_some_time(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    one, other = catalogue.ring.owners(G)
     catalogue.list(digest="new")
-
     assert catalogue.missing == (0, {}), "the old copies serve until the new ones are there"
+    now += 9
+    catalogue.list(digest="newer")
+    assert catalogue.missing == (0, {})
+    now += 9
+    assert catalogue.missing == (0, {}), "it has changed again"
+
+    now += 2
+    assert catalogue.missing == (2, {one: 1, other: 1})
+    catalogue.place(one, digest="newer")
+    assert catalogue.missing == (1, {other: 1})
+    catalogue.place(other, digest="newer")
+    assert catalogue.missing == (0, {})
 
 
 def test_missing_counts_copies_whose_content_is_unknown(catalogue: Catalogue) -> None:
