@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from catena_core import Link
-from catena_core.errors import CatenaError, StoppedError
+from catena_core.errors import CatenaError, StoppedError, UsageError
 from catena_core.topics import TopicSpec, check_whole, ensure
 from topology import records, settings, topics
 from topology.access import LinkAccess
@@ -25,7 +25,13 @@ class CatalogueLink(Link):
     dead_letter_limits = None
 
     def __init__(self, **given: Any) -> None:
-        super().__init__(**{"kafka_endpoint": settings.kafka_endpoint(), "num_rpc_threads": 0, **given})
+        try:
+            endpoint = settings.kafka_endpoint()
+        except (
+            UsageError
+        ) as error:  # .env cannot be read, and a program that makes a link has nobody else to tell of it
+            raise SystemExit(f"Error: {error}") from error
+        super().__init__(**{"kafka_endpoint": endpoint, "num_rpc_threads": 0, **given})
         self._settings: settings.Settings | None = None
         self._access: LinkAccess | None = None
 

@@ -48,7 +48,10 @@ def read_env_file(path: str | Path) -> dict[str, str]:
     """
     try:
         return {name: value for name, value in dotenv_values(path or os.devnull).items() if value is not None}
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = Path(path).read_bytes().count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path} cannot be read: line {line} is not UTF-8") from error
+    except OSError as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
 
 
@@ -63,9 +66,13 @@ def mistakes(path: str | Path, known: Collection[str]) -> list[str]:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
+    except IsADirectoryError:
+        told = f"{path} is a directory, not a file of settings; Docker makes one where a file to mount is missing"
+        return [told] if path else []
     except (OSError, UnicodeDecodeError):
         return []
     found = []
+    lines: dict[str, int] = {}
     for binding in parse_stream(StringIO(text)):
         # A binding begins with the blank lines before it.
         line = binding.original.line + len(binding.original.string) - len(binding.original.string.lstrip("\n"))
@@ -75,6 +82,11 @@ def mistakes(path: str | Path, known: Collection[str]) -> list[str]:
             )
         elif binding.key and (mistake := misspelt(binding.key, known)):
             found.append(f"{path}, line {line}: {mistake}")
+        elif binding.key in known and binding.key in lines:
+            found.append(
+                f"{path}, line {line}: {binding.key} stands in line {lines[binding.key]}, too; this line counts"
+            )
+        lines[binding.key or ""] = line
     return found
 
 

@@ -18,13 +18,15 @@ from topology.cli.topics import topics
 
 
 class _Catena(click.Group):
-    """Ends after Ctrl-C as shells expect it."""
+    """Ends after Ctrl-C as shells expect it, and after a mistake with a message alone."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             sys.exit(STATUS)
+        except UsageError as error:
+            raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=_Catena, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from catena_core.errors import CatenaError, StoppedError
@@ -29,3 +31,14 @@ def test_a_link_ends_with_the_reason_once_the_broker_has_dropped_messages(monkey
     with pytest.raises(SystemExit):
         link._watch_broker()
     assert "has lost its beginning" in str(link.failure)
+
+
+def test_file_of_settings_that_cannot_be_read_ends_with_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_bytes(b"HOST_PORT=\xff")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_ENDPOINT", raising=False)
+
+    with pytest.raises(SystemExit, match=r"Error: \.env cannot be read: line 1 is not UTF-8"):
+        CatalogueLink()

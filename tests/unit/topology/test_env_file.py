@@ -67,3 +67,20 @@ def test_mistakes_show_no_secret(tmp_path, line):
     (tmp_path / ".env").write_text(line)
     (found,) = mistakes(tmp_path / ".env", {"REDIS_PASSWORD"})
     assert line[:12] in found and "pw-1" not in found
+
+
+def test_mistakes_setting_that_stands_twice_is_told(tmp_path: Path) -> None:
+    assert found(tmp_path, "HOST_PORT=1\n\nOTHER=1\nOTHER=2\nHOST_PORT=2\n") == [
+        "line 5: HOST_PORT stands in line 1, too; this line counts"
+    ]
+
+
+def test_read_env_file_tells_where_it_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=1\nHOST_PORT=\xff\n")
+    with pytest.raises(UsageError, match="cannot be read: line 2 is not UTF-8"):
+        read_env_file(tmp_path / ".env")
+
+
+def test_mistakes_directory_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, KNOWN)
+    assert "is a directory, not a file of settings" in mistake

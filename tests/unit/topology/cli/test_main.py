@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -70,3 +71,17 @@ def test_command_without_the_catalogues_packages_does_what_it_can(command: str, 
 
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["topics", "list"], ["doctor"], ["up"], ["status", "--once"], ["nodes", "list"]])
+def test_file_of_settings_that_cannot_be_read_is_a_message(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_bytes(b"HOST_PORT=\xff")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_ENDPOINT", raising=False)
+
+    result = CliRunner().invoke(main, arguments)
+
+    assert result.exit_code == 1
+    assert "Error: .env cannot be read: line 1 is not UTF-8" in result.output
