@@ -291,6 +291,7 @@ class ReplicaSelector:
             ring, _ = self._refresh()
             graphs = list(self._choices)
         live = {node.id for node in ring.nodes.values() if node.state != "down"}
+        self._stale_since = {graph: seen for graph, seen in self._stale_since.items() if graph in self._choices}
         newest = (time.time() - _SECONDS_TO_PLACE) * 1000
         shortages = []
         for graph in graphs:
