@@ -36,7 +36,8 @@ class Comparing:
         self.waits: Callable[[], object] = lambda: None
         self.catches_up: Callable[[], object] = lambda: None
         self.steps: list[str] = []
-        self.comparison = NodeComparison(self._wait, self._catch_up, FormerContents())
+        self.former = FormerContents()
+        self.comparison = NodeComparison(self._wait, self._catch_up, self.former)
 
     def compare(self) -> tuple[list[str], list[str]]:
         """Return the lost and the altered graphs."""
@@ -131,6 +132,26 @@ def test_an_altered_graph_is_told_once_and_left_alone_until_it_looks_different(c
     assert comparing.compare()[1] == [G]
 
 
+@pytest.mark.parametrize("shown", ["older", "older, in a form of its own"])
+def test_an_earlier_content_is_told_again_after_pauses_that_double(comparing: Comparing, shown: str) -> None:
+    """The node has taken the newer one, and stored nothing."""
+    comparing.former.note(G, "older")
+    comparing.node.by_value = {"older, in a form of its own": "older"}
+    comparing.node.graphs[G] = shown
+    told = [number for number in range(16) if comparing.compare()[1]]
+    assert told == [0, 1, 3, 7, 15]
+    assert comparing.comparison.own_forms == set()
+
+
+def test_an_earlier_content_that_was_right_meanwhile_is_told_as_at_first(comparing: Comparing) -> None:
+    comparing.former.note(G, "older")
+    for _ in range(2):
+        comparing.node.graphs[G] = "older"
+        assert [bool(comparing.compare()[1]) for _ in range(4)] == [True, True, False, True]
+        comparing.node.graphs[G] = "d"
+        comparing.compare()
+
+
 def test_another_content_to_hold_is_compared_anew(comparing: Comparing) -> None:
     comparing.node.graphs[G] = "by hand"
     comparing.compare()
@@ -190,7 +211,6 @@ class Returning(Comparing):
         super().__init__()
         self.node.graphs = {}
         self.gone = {G: acknowledged(G)}
-        self.former = FormerContents()
         for digest in ("d", "older"):
             self.former.note(G, digest)
 
