@@ -33,7 +33,7 @@ from topology.rdf.offering_graph import Description
 
 _RESULTS, _GRAPHS = "application/sparql-results+json", "application/n-triples"
 _MINUTES = 60.0
-_REPETITIONS = 7
+_CHANGES = 7
 _MEBIBYTE = 1024 * 1024
 
 
@@ -107,8 +107,16 @@ def _first_answer(view: View, catalogue: _Catalogue) -> float:
     return time.monotonic() - began
 
 
-def measure(catalogue: _Catalogue, texts: Sequence[tuple[str, str]], directory: str) -> tuple[_Figures, list[int]]:
+def measure(
+    catalogue: _Catalogue, texts: Sequence[tuple[str, str]], repetitions: int, directory: str
+) -> tuple[_Figures, list[int]]:
     """Measure one store.
+
+    Args:
+        catalogue: The descriptions that it holds.
+        texts: Queries, with the formats of their answers.
+        repetitions: How often each is timed.
+        directory: Where the store is on disk; empty: it is in memory.
 
     Returns:
         The figures, and the bytes of each query's answer, by which both stores' answers are compared.
@@ -119,14 +127,14 @@ def measure(catalogue: _Catalogue, texts: Sequence[tuple[str, str]], directory: 
         queries = []
         for text, media_type in texts:
             times = []
-            for _ in range(_REPETITIONS):
+            for _ in range(repetitions):
                 began = time.monotonic()
                 body = _answer(view, catalogue, text, media_type)
                 times.append(time.monotonic() - began)
             queries.append(statistics.median(times))
             sizes.append(len(body))
         changes = []
-        for graph in list(catalogue.contents)[:_REPETITIONS]:
+        for graph in list(catalogue.contents)[:_CHANGES]:
             digest = catalogue.contents.pop(graph)
             _first_answer(view, catalogue)
             catalogue.contents[graph] = digest
@@ -140,7 +148,8 @@ def measure(catalogue: _Catalogue, texts: Sequence[tuple[str, str]], directory: 
 
 @click.command()
 @click.option("--offerings", "counts", type=int, multiple=True, default=(1000, 10000), show_default=True)
-def main(counts: Sequence[int]) -> None:
+@click.option("--repetitions", type=click.IntRange(1), default=7, show_default=True, help="How often a query is timed.")
+def main(counts: Sequence[int], repetitions: int) -> None:
     """Compare a view on disk with one in memory."""
     click.echo(f"Python {platform.python_version()}, {os.cpu_count()} cores")
     click.echo("offerings  store   build s  restart s  change ms  query ms (median, worst)  memory MiB  disk MiB")
@@ -151,10 +160,10 @@ def main(counts: Sequence[int]) -> None:
             (query.variant(1, known), _GRAPHS if query.template.startswith(("CONSTRUCT", "DESCRIBE")) else _RESULTS)
             for query in QUERIES
         ]
-        in_memory, sizes = measure(catalogue, texts, "")
+        in_memory, sizes = measure(catalogue, texts, repetitions, "")
         _show(count, "memory", in_memory)
         with tempfile.TemporaryDirectory() as directory:
-            on_disk, sizes_on_disk = measure(catalogue, texts, directory)
+            on_disk, sizes_on_disk = measure(catalogue, texts, repetitions, directory)
         _show(count, "disk", on_disk)
         ratios = [one / other for one, other in zip(on_disk.queries, in_memory.queries, strict=True)]
         different = sum(one != other for one, other in zip(sizes, sizes_on_disk, strict=True))
