@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from catena_core.errors import CatenaError
 
+# Seconds to wait for the last lines of a process that has died, which a child of it may keep from ending.
+_LAST_LINES = 1.0
 _LONGEST_WAIT = 60.0
 _STABLE_AFTER = 30.0
 _WRONG_COMMAND_LINE = 2  # the status of a link that refuses its options
@@ -49,6 +51,7 @@ class ManagedProcess:
         self._restart_at: float | None = None
         self._process: subprocess.Popen[str] | None = None
         self._has_line = threading.Condition()
+        self._follower = threading.Thread()
 
     @property
     def pid(self) -> int:
@@ -69,7 +72,8 @@ class ManagedProcess:
             errors="replace",
             start_new_session=True,
         )
-        threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
+        self._follower = threading.Thread(target=self._follow, args=(self._process,), daemon=True)
+        self._follower.start()
 
     def wait_for_line(self, prefix: str, timeout: float) -> str:
         """Wait for the line that a server prints when it listens.
@@ -90,7 +94,9 @@ class ManagedProcess:
                 for line in self._lines:
                     if line.startswith(prefix):
                         return line[len(prefix) :].strip()
-                if not self.is_running or time.monotonic() > deadline:
+                if not self.is_running:  # its last lines may not have been read yet
+                    deadline = min(deadline, time.monotonic() + _LAST_LINES)
+                if not self._follower.is_alive() or time.monotonic() > deadline:
                     raise CatenaError(f"{self.name} did not start:\n" + "\n".join(self._lines))
                 self._has_line.wait(0.1)
 
@@ -109,6 +115,7 @@ class ManagedProcess:
             return
         now = time.monotonic()
         if self._restart_at is None:
+            self._follower.join(_LAST_LINES)
             if self._process.returncode == _WRONG_COMMAND_LINE:
                 raise CatenaError(f"{self.name} did not start: {self._lines[-1] if self._lines else 'wrong options'}")
             if now - self._started > _STABLE_AFTER:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,6 +201,24 @@ def test_one_that_does_not_end_is_killed_with_its_children(managing: Managing) -
     assert not process.end(0.01)
     assert not process.is_running
     eventually(lambda: not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text())
+
+
+def test_lines_of_a_process_that_has_ended_are_read_to_their_end(
+    managing: Managing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read, follow = threading.Event(), ManagedProcess._follow
+
+    def follow_late(process: ManagedProcess, child: subprocess.Popen[str]) -> None:
+        assert may_read.wait(120)
+        follow(process, child)
+
+    monkeypatch.setattr(ManagedProcess, "_follow", follow_late)
+    monkeypatch.setattr(module, "_LAST_LINES", 120)
+    process = managing.start("print('listening on 127.0.0.1:7', flush=True)")
+    managing.died(process)
+    threading.Timer(0.3, may_read.set).start()
+
+    assert process.wait_for_line("listening on ", 120) == "127.0.0.1:7"
 
 
 def test_ctrl_c_of_a_terminal_reaches_the_runner_alone(managing: Managing) -> None:
