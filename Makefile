@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check
 # Most tests wait for something: three side by side took two processors to about half of what they can.
-# A failed test runs once more, five of them at most, and the end tells of each with its traceback: see CONTRIBUTING.md.
-PYTEST_ARGS ?= --numprocesses 4 --reruns 1 --max-suite-reruns 5 --rerun-show-tracebacks --cov --cov-report term:skip-covered
+# A failed test runs again, twice at most, and the end tells of each with its traceback: see CONTRIBUTING.md.
+PYTEST_ARGS ?= --numprocesses 4 --reruns 2 --max-suite-reruns 5 --rerun-show-tracebacks --cov --cov-report term:skip-covered
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 FUZZ_ARGS ?=
