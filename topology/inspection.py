@@ -108,13 +108,15 @@ class NodeInspector:
         """Inspect one node now, and report losses and alterations."""
         inspected = self._inspected(node)
         came_up = inspected.begin(node)
+        inspected.may_be_set_back |= came_up
         try:
             reader = self._read(node)
             findings = inspected.comparison.compare(reader, lambda: self._held_by(node.id))
-            was_set_back = came_up or findings.lost or findings.altered
+            # Until it has been looked at: a look that fails is repeated, when nothing is lost or altered any more.
+            inspected.may_be_set_back |= bool(findings.lost or findings.altered)
             returned = (
                 inspected.comparison.returned(reader, lambda: self._gone_from(node.id), self._former)
-                if was_set_back
+                if inspected.may_be_set_back
                 else []
             )
         except StoppedError:
@@ -125,6 +127,7 @@ class NodeInspector:
             inspected.failed(self._interval)
             self._publish(Inspection(node.id, _now(), problem=bounded(redacted(str(error)), 300)))
             return
+        inspected.may_be_set_back = False
         resend = inspected.finished(findings, self._interval)
         self._report(node, findings, resend)
         self._report_returned(node, returned)
@@ -209,6 +212,7 @@ class _InspectedNode:
 
     def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object], former: FormerContents) -> None:
         self.is_asked_for = False
+        self.may_be_set_back = False
         self.running: Future[None] | None = None
         self.failures = 0
         self._wait = wait
