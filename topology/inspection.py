@@ -107,18 +107,17 @@ class NodeInspector:
     def inspect_node(self, node: Node) -> None:
         """Inspect one node now, and report losses and alterations."""
         inspected = self._inspected(node)
-        came_up = inspected.begin(node)
-        inspected.may_be_set_back |= came_up
+        inspected.begin(node)
         try:
             reader = self._read(node)
             findings = inspected.comparison.compare(reader, lambda: self._held_by(node.id))
-            # Until it has been looked at: a look that fails is repeated, when nothing is lost or altered any more.
-            inspected.may_be_set_back |= bool(findings.lost or findings.altered)
-            returned = (
-                inspected.comparison.returned(reader, lambda: self._gone_from(node.id), self._former)
-                if inspected.may_be_set_back
-                else []
-            )
+            try:
+                returned = self._returned(
+                    node, reader, findings
+                )  # before reports put further graphs among those that are gone
+            finally:
+                self._report(node, findings, inspected.finished(findings, self._interval))
+            self._report_returned(node, returned)
         except StoppedError:
             return
         except Exception as error:  # a node may break the client in any way
@@ -127,10 +126,6 @@ class NodeInspector:
             inspected.failed(self._interval)
             self._publish(Inspection(node.id, _now(), problem=bounded(redacted(str(error)), 300)))
             return
-        inspected.may_be_set_back = False
-        resend = inspected.finished(findings, self._interval)
-        self._report(node, findings, resend)
-        self._report_returned(node, returned)
         self._publish(
             Inspection(
                 node.id,
@@ -160,6 +155,16 @@ class NodeInspector:
     def _gone_from(self, node: str) -> dict[str, AcknowledgedGraph]:
         with self._lock:
             return self._gone.get(node, {}).copy()
+
+    def _returned(self, node: Node, reader: GraphReader, findings: Findings) -> list[AcknowledgedGraph]:
+        """Find returned graphs, where anything speaks for an old backup since the last look for them that did not fail."""
+        inspected = self._inspected(node)
+        inspected.may_be_set_back |= bool(findings.lost or findings.altered)
+        if not inspected.may_be_set_back:
+            return []
+        returned = inspected.comparison.returned(reader, lambda: self._gone_from(node.id), self._former)
+        inspected.may_be_set_back = False
+        return returned
 
     def _report_returned(self, node: Node, returned: Collection[AcknowledgedGraph]) -> None:
         for row in returned:
@@ -212,6 +217,7 @@ class _InspectedNode:
 
     def __init__(self, wait: Callable[[float], object], catch_up: Callable[[], object], former: FormerContents) -> None:
         self.is_asked_for = False
+        # True from a sign of an old backup until returned graphs have been looked for.
         self.may_be_set_back = False
         self.running: Future[None] | None = None
         self.failures = 0
@@ -234,14 +240,14 @@ class _InspectedNode:
         asked = self.is_asked_for and now - self._began >= shortest_pause
         return node.since != self._came_up or asked or now >= self._due
 
-    def begin(self, node: Node) -> bool:
-        """Note that an inspection begins; return whether the node has come up since the last one."""
+    def begin(self, node: Node) -> None:
+        """Note that an inspection begins."""
         came_up = node.since != self._came_up
         if came_up:  # it was away, which explains what it lost
             self._on_trial, self._lost_again, self._relapses = set(), set(), 0
+            self.may_be_set_back = True
         self._began, self._came_up, self.is_asked_for = time.monotonic(), node.since, False
         self._waited = 0.0
-        return came_up
 
     def failed(self, interval: float) -> None:
         """Repeat a failed inspection soon, and then less and less soon."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -309,6 +309,43 @@ class TestOldBackups:
         inspecting.node = Node("n", "http://n.invalid", "up", 2)
 
         assert inspecting.inspect()[:2] == (set(), {deleted})
+
+    def test_look_for_returned_graphs_that_fails_is_repeated(self, inspecting: Inspecting, deleted: str) -> None:
+        inspecting.store.graphs[deleted] = "older"
+        inspecting.node = Node("n", "http://n.invalid", "up", 2)
+        inspecting.store.after_first_look = lambda: setattr(inspecting.store, "problem", WebError("status 503"))
+        assert inspecting.inspect()[2].problem == "status 503"
+
+        inspecting.store.problem = None
+
+        assert inspecting.inspect()[:2] == (set(), {deleted})
+        assert inspecting.inspect()[:2] == (set(), set())
+
+    def test_altered_graph_is_reported_though_the_look_for_returned_ones_fails(
+        self, inspecting: Inspecting, deleted: str
+    ) -> None:
+        inspecting.store.graphs |= {deleted: "older", GRAPHS[5]: "by hand"}
+        holds = inspecting.store.holds
+
+        def failing(graphs: Iterable[str]) -> set[str]:
+            if set(graphs) == {deleted}:
+                raise WebError("status 503")
+            return holds(graphs)
+
+        inspecting.store.holds = failing  # type: ignore[method-assign]
+
+        altered = [
+            records.from_text(sent.value, Placement).graph
+            for sent in self.sent_by_an_inspection(inspecting)
+            if sent.topic != topics.INSPECTIONS and sent.value is not None
+        ]
+
+        assert altered == [GRAPHS[5]]
+
+    def sent_by_an_inspection(self, inspecting: Inspecting) -> list[Electron]:
+        before = len(inspecting.sent)
+        inspecting.inspector.inspect_node(inspecting.node)
+        return inspecting.sent[before:]
 
     def test_graph_with_other_content_belongs_to_the_owner(self, inspecting: Inspecting, deleted: str) -> None:
         inspecting.store.graphs[deleted] = "words of the owner"
