@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at the graphs that nodes have lost.
 _LOSS_INTERVAL = 2.0
-# Seconds between two looks at the links on Kafka, while somebody watches.
+# Seconds between two looks at the links on Kafka, while clients read the overview.
 _LINKS_INTERVAL = 5.0
 _ADMIN_THREADS = 4
 

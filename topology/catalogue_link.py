@@ -27,9 +27,7 @@ class CatalogueLink(Link):
     def __init__(self, **given: Any) -> None:
         try:
             endpoint = settings.kafka_endpoint()
-        except (
-            UsageError
-        ) as error:  # .env cannot be read, and a program that makes a link has nobody else to tell of it
+        except UsageError as error:  # .env cannot be read; a program that makes a link learns of it only here
             raise SystemExit(f"Error: {error}") from error
         super().__init__(**{"kafka_endpoint": endpoint, "num_rpc_threads": 0, **given})
         self._settings: settings.Settings | None = None

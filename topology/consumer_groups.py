@@ -19,7 +19,7 @@ from topology import topics
 _TIMEOUT = 15.0
 # Other links keep their place by replaying their topics, and commit nothing.
 _COMMITTING_GROUP = "Writer"
-# Seconds for which somebody who has asked counts as watching.
+# Seconds after a question in which looks go on.
 _WATCHED = 30.0
 
 
@@ -40,7 +40,7 @@ class LinkStatus(msgspec.Struct):
 
 
 class ConsumerGroups:
-    """Looks at the links on Kafka from time to time, while somebody asks.
+    """Looks at the links on Kafka from time to time, while clients read the overview.
 
     Args:
         endpoint: Kafka's ``host:port``; ``None`` where a test gives the topics.
@@ -61,7 +61,7 @@ class ConsumerGroups:
         return self._links
 
     def look(self) -> None:
-        """Look again, if somebody has asked lately."""
+        """Look again, if :meth:`links` was called lately."""
         if not self._settings or time.monotonic() - self._asked_at > _WATCHED:
             return
         consumer = Consumer({**self._settings, "group.id": "catena", "enable.auto.commit": False})

@@ -152,7 +152,7 @@ def test_one_that_goes_on_after_sigterm_is_killed(start: Started, monkeypatch: p
 
 
 def test_one_that_goes_on_after_its_parent_is_killed_too(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is nobody's descendant any more, once its parent has ended by SIGTERM."""
+    """Once SIGTERM has ended its parent, it is no descendant of the link any more."""
     known = children.descendants()
     _, line = start(PARENT)
     monkeypatch.setattr(children, "GRACE", 0.5)

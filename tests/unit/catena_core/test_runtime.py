@@ -1,4 +1,4 @@
-"""The ground of a link: what it gets of Kafka, and what it is told."""
+"""The reading and the calls of a link by its runtime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IN = ("in", 0)
 
 
 class Copy(Link):
-    """Copies, and notes what it is told."""
+    """Copies electrons, and notes its calls."""
 
     drain_timeout = 120.0
 

@@ -1,4 +1,4 @@
-"""The links on Kafka, as the overview shows them: looked at while somebody watches, and never in the way."""
+"""The links on Kafka, as the overview shows them. Looks happen only while clients read it, and a failure hurts nothing."""
 
 from __future__ import annotations
 

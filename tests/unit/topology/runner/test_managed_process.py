@@ -22,7 +22,7 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, lambda *_: None); {SER
 
 
 class Clock:
-    """The time of the module; it passes when it is told to."""
+    """The time of the module, which a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -137,7 +137,7 @@ def test_a_dead_process_restarts_at_once_and_then_after_waits_that_double(managi
         died_at = clock.now
         process.restart_if_dead()
         while process.restarts < restarts:
-            assert len(managing.warnings()) == restarts, "it is told once of each death"
+            assert len(managing.warnings()) == restarts, "each death gives one warning"
             clock.now += 0.25
             process.restart_if_dead()
         waits.append(clock.now - died_at)
