@@ -80,11 +80,19 @@ class GraphState:
 
 @dataclass(slots=True)
 class PartitionState:
-    """The graphs of one partition."""
+    """The graphs of one partition.
+
+    Attributes:
+        graphs: What is known of each graph, by its IRI; those without offering and copies are forgotten.
+        graph_of: The graph of each address.
+        replaying: The topics that are not read to their ends yet.
+        newest: The offset of the last record of an offering.
+    """
 
     graphs: dict[str, GraphState] = field(default_factory=dict)
     graph_of: dict[str, str] = field(default_factory=dict)
     replaying: set[str] = field(default_factory=set)
+    newest: int = 0
 
 
 class Router(CatalogueLink):
@@ -159,6 +167,7 @@ class Router(CatalogueLink):
             if before != offering.graph:
                 self._warn_of_rivals(state.graphs[offering.graph], offering.graph)
         assert electron.offset is not None
+        state.newest = max(state.newest, electron.offset)
         for iri in touched:
             state.graphs[iri].version = max(state.graphs[iri].version, electron.offset)
         return touched
@@ -234,6 +243,9 @@ class Router(CatalogueLink):
         if winning is not None:
             writes += self._puts(number, graph, iri, *winning, ring)
         else:
+            # A copy that comes back after its graph was forgotten has an old version. Its writer, which remembers the delete
+            # of before, would take this one for an earlier one.
+            graph.version = max(graph.version, state.newest)
             writes += self._deletes(number, graph, iri, graph.placements, ring)
         for write in writes:
             self.send(Electron(iri, records.to_text(write), topic=self._topic_of(write.node)))

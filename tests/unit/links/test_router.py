@@ -234,6 +234,16 @@ class TestGone:
 
         assert min(write.version for write in deletes) > max(write.version for write in under_way)
 
+    def test_a_delete_of_a_copy_that_came_back_is_newer_than_the_delete_before(self, routing: Routing) -> None:
+        routing.stand()
+        deletes = routing.withdraw("0x0")
+        routing.acknowledge(*deletes)
+
+        again = routing.place("a", G, {"in_doubt": True}, version=deletes[0].version - 1)
+
+        assert kinds(again) == [("delete", "a")]
+        assert again[0].version >= deletes[0].version
+
     def test_what_comes_back_is_put_again_after_the_delete(self, routing: Routing) -> None:
         routing.stand()
         deletes = routing.withdraw("0x0")
