@@ -8,7 +8,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from urllib.parse import urlencode
 
 import requests
 
@@ -22,6 +21,7 @@ from federation.errors import (
     TooBusyError,
     TooLargeError,
 )
+from federation.fetching.forms import quoted
 from federation.fetching.result_formats import TSV, UnreadableTableError, opened, read_table
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Source
@@ -262,7 +262,7 @@ class Endpoints:
         try:
             answer = self._session.post(
                 source.sparql_url,
-                data=urlencode({"query": request.text}).encode(),
+                data=f"query={quoted(request.text)}".encode(),
                 headers={"Accept": accepts},
                 timeout=deadline,  # type: ignore[arg-type]
             )

@@ -94,6 +94,7 @@ class MergedQuads:
         default, named = self.default, self.named
         has_blank = b"_:" in body or self._skolem in body
         predicates: set[bytes] = set()
+        last, room = b"", self._max_quads - len(self)
         for line in _lines(body):
             graph = line[line.rfind(b"\t") + 1 :]
             place = places[graph]
@@ -106,7 +107,12 @@ class MergedQuads:
                     continue
                 if is_iri(predicate):
                     predicates.add(predicate)
-            odd = predicate not in predicates or not is_name(subject) or not is_plain(object_) or graph in places.odd
+            odd = predicate not in predicates or not is_plain(object_) or graph in places.odd
+            if subject != last:  # rows about one thing often come together
+                if is_name(subject):
+                    last = subject
+                else:
+                    odd = True
             if odd or (has_blank and (b"_:" in line or self._skolem in line)):
                 graph = places.odd.get(graph, graph)
                 subject, object_ = self._readable(subject, number), self._readable(object_, number)
@@ -119,7 +125,8 @@ class MergedQuads:
                 default.append(line[: -len(graph) - 1])
             if place & _TO_NAMED:
                 named.append(line)
-            if len(default) + len(named) > self._max_quads:
+            room -= 1
+            if room < 0:
                 break
 
     def _add_matches(self, places: _Places, number: int, body: bytes, bgps: Mapping[bytes, PushedBGP]) -> None:
@@ -246,7 +253,9 @@ class MergedQuads:
 
 def _lines(body: bytes) -> Iterator[bytes]:
     """Yield the lines that are not empty, one by one: a list of very short ones takes many times the memory of the body."""
-    return (line for ended in io.BytesIO(body) if (line := ended.rstrip(b"\n")))
+    if not body.endswith(b"\n"):
+        body += b"\n"
+    return (ended[:-1] for ended in io.BytesIO(body) if ended != b"\n")
 
 
 def _unchanged(term: bytes) -> bytes:
@@ -274,7 +283,7 @@ class _Places(dict[bytes, int]):
     def __missing__(self, graph: bytes) -> int:
         name = iri(graph)
         place = self[graph] = self._rows.place(name) if self._counts(name) else 0
-        if not is_iri(graph):
+        if place and not is_iri(graph):
             self.odd[graph] = readable(graph, _unchanged)
         return place
 

@@ -14,11 +14,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import quote_plus
 
 import pyoxigraph
 
 from federation.analysis.plan import DEFAULT_GRAPH, Pattern, PushedBGP, Walk
+from federation.fetching.forms import quoted
 
 MOST_TERMS = 1000
 # Bytes in a form of 190,000, where a term stands once for each pattern that it narrows.
@@ -325,7 +325,7 @@ def _iris(terms: Set[str]) -> frozenset[str]:
 
 def _sent(terms: Iterable[str]) -> int:
     """Return the number of bytes that terms take in a form."""
-    return sum(len(quote_plus(term)) + 1 for term in terms)
+    return len(quoted(" ".join(terms))) + 1
 
 
 def can_be_asked_for(term: str) -> bool:

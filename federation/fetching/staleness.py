@@ -35,12 +35,16 @@ class Round(NamedTuple):
 
         A graph that no list names yet may be on several nodes: the query reads it from the first that sends it.
         """
-        before, graphs, moved, node = self.before, self.asked.graphs, self.moved, source.id
+        graphs, moved, node = self.asked.graphs, self.moved, source.id
+        source_of, tombstoned = self.before.source_of, self.before.tombstoned
 
         def test(graph: str) -> bool:
-            if not before.reads(graph, node) or graph in moved or not (graphs is None or graph in graphs):
+            reader = source_of.get(graph)
+            if reader is not None and reader != node:
                 return False
-            return graph in before.source_of or self.unlisted.setdefault(graph, node) == node
+            if graph in tombstoned or graph in moved or not (graphs is None or graph in graphs):
+                return False
+            return reader is not None or self.unlisted.setdefault(graph, node) == node
 
         return test
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
-from urllib.parse import quote_plus
 
 from federation.analysis.plan import Dataset, Pattern, PushedBGP, is_portable
+from federation.fetching.forms import quoted
 
 QUAD = ("s", "p", "o")
 _KIND, _GRAPH = "k", "g"
@@ -120,7 +120,7 @@ def _subquery(
 
 
 def _is_too_long(text: str) -> bool:
-    return len(text) > _MOST_TEXT or len(quote_plus(text)) > _MOST_SENT
+    return len(text) > _MOST_TEXT or len(quoted(text)) > _MOST_SENT
 
 
 def _columns(width: int) -> tuple[str, ...]:

@@ -74,7 +74,8 @@ def iri(term: bytes) -> str:
     """
     if not (term.startswith(b"<") and term.endswith(b">")):
         raise ValueError(f"{term[:100]!r} is no IRI")
-    return _ESCAPE.sub(_character, term[1:-1].decode())
+    text = term[1:-1].decode()
+    return _ESCAPE.sub(_character, text) if "\\" in text else text
 
 
 def valid_iri(text: str) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.analysis.plan import DEFAULT_GRAPH, PushedBGP
-from federation.errors import SourceFailedError, TooLargeError
+from federation.errors import SourceFailedError, TooLargeError, UnreadableRowsError
 from federation.fetching.merge import MergedQuads, skolem_label, skolem_suffix
 from federation.fetching.terms import in_full, iri
 from federation.source_selection import Source
@@ -340,3 +340,20 @@ def test_short_forms_mean_what_turtle_means_by_them(value: object) -> None:
     assert in_full(short.encode()).decode() == str(next(iter(turtle)).object).replace('" ', '"') or short == str(
         next(iter(turtle)).object
     )
+
+
+def test_odd_subjects_of_several_rows_are_each_written_as_n_quads_does() -> None:
+    pulled = rows()
+    odd = row("<urn:\\u00E9>", object_="<urn:1>") + row("<urn:\\u00E9>", object_="<urn:2>")
+    pulled.add(A, 0, odd + row("<urn:s>") + row("<urn:s>", object_="<urn:3>"), anything)
+    assert {str(quad.subject) for quad in parsed(pulled)} == {"<urn:é>", "<urn:s>"}
+    with pytest.raises(UnreadableRowsError):
+        pulled.add(B, 1, row('"no subject"') + row('"no subject"'), anything)
+
+
+def test_rows_without_a_graph_are_refused_and_empty_lines_are_none() -> None:
+    pulled = rows()
+    pulled.add(A, 0, b"\n" + row() + b"\n", anything)
+    assert len(pulled) == 1
+    with pytest.raises(UnreadableRowsError):
+        pulled.add(B, 1, b"<urn:s>\t<urn:p>\t<urn:o>\t\n", anything)
