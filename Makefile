@@ -10,6 +10,7 @@ BENCH_ARGS ?=
 SOAK_ARGS ?=
 FUZZ_ARGS ?=
 CHAOS_ARGS ?=
+COMPOSE_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help up check test lint audit docs web wheel install bench bench-links bench-ingest bench-federation soak chaos test-compose clean
@@ -91,8 +92,8 @@ soak: install  ## ten million electrons through a link: its memory stays flat
 chaos: install  ## hurt the whole topology for an hour, and print the table of faults
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
-test-compose: install  ## run docker-compose.yml for real, and hurt what runs; needs a Docker daemon
-	$(BIN)/python -m tests.compose
+test-compose: install  ## run docker-compose.yml for real, and hurt what runs; needs Docker
+	$(BIN)/python -m tests.compose $(COMPOSE_ARGS)
 
 fuzz: install  ## ten minutes of odd input for everything that strangers send, by coverage where atheris can be had
 	@$(PIP) '.[fuzz]' || echo "atheris cannot be had for this Python; inputs come from mutation alone"

@@ -11,7 +11,7 @@ echo "no registry: building stand-ins for python, apache/kafka and redis" >&2
 
 debootstrap --variant=minbase \
   --include=python3,python3-pip,python3-venv,ca-certificates,openjdk-17-jre-headless,redis-server \
-  bookworm "$work/root" http://deb.debian.org/debian >"$work/log" || { tail "$work/log" >&2; exit 1; }
+  bookworm "$work/root" >"$work/log" || { tail "$work/log" >&2; exit 1; }
 cp /usr/local/share/ca-certificates/*.crt "$work/root/usr/local/share/ca-certificates/" 2>/dev/null || true
 chroot "$work/root" update-ca-certificates >/dev/null 2>&1
 rm -rf "$work"/root/usr/lib/python3*/EXTERNALLY-MANAGED "$work"/root/var/cache/apt/archives/*.deb

@@ -173,7 +173,7 @@ def test_links_find_the_list_of_nodes_under_their_own_default(name: str) -> None
     expected = str(Path(folder) / Settings().catalogue_list)
 
     for content in (BASE, SANDBOX):
-        (mount,) = content["services"][name]["volumes"]
+        mount = content["services"][name]["volumes"][0]
         assert (mount["type"], mount["target"], mount["read_only"]) == ("bind", expected, True)
     assert (ROOT / SANDBOX["services"][name]["volumes"][0]["source"]).samefile(ROOT / "examples/catalogue_list.json")
 
