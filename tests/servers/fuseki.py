@@ -93,12 +93,21 @@ def _container(port: int) -> Engine:
 
 
 def _process(port: int) -> Engine:
-    java_program()  # without Java there is no need to fetch what runs on it
-    jars = cached(f"fuseki-{VERSION}", f"{NAME} {VERSION} (56 MB)", _fetch)
+    jars = fuseki_jars()
     # FusekiMainCmd keeps nothing on disk; the jar's own main class adds administration, which does.
     return Process(
         java(jars, "org.apache.jena.fuseki.main.cmds.FusekiMainCmd", "--localhost", *_options(port), heap=HEAP)
     )
+
+
+def fuseki_jars() -> Path:
+    """Return the folder of Fuseki's jar, which holds all of Jena.
+
+    Raises:
+        ServerUnavailable: there is no Java, or no Maven to fetch it with.
+    """
+    java_program()  # without Java there is no need to fetch what runs on it
+    return cached(f"fuseki-{VERSION}", f"{NAME} {VERSION} (56 MB)", _fetch)
 
 
 def _options(port: int) -> list[str]:
