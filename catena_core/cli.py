@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from catena_core.errors import UsageError
 from catena_core.kafka.properties import meant_by
 from catena_core.options import OTHERS, LinkOptions, split_properties
+from catena_core.program import Program
 from catena_core.text import is_secret, redacted
 from catena_core.version import __version__
 
@@ -79,7 +80,7 @@ def command(
     return click.version_option(__version__)(link_command)
 
 
-class _LinkCommand(click.Command):
+class _LinkCommand(Program):
     """Shows its options under headings, and ends with examples."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

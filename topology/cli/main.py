@@ -7,24 +7,26 @@ from typing import Any
 
 import click
 
+from catena_core import interrupts
 from catena_core.dead_letters.cli import dead_letters
 from catena_core.errors import UsageError
 from catena_core.extras import not_installed
-from catena_core.interrupts import STATUS
+from catena_core.program import Program
 from catena_core.version import __version__
 from topology.cli.completion import completion
 from topology.cli.new import new
 from topology.cli.topics import topics
 
 
-class _Catena(click.Group):
+class _Catena(Program, click.Group):
     """Ends after Ctrl-C as shells expect it, and after a mistake with a message alone."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interrupts.ending_soon():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
-            sys.exit(STATUS)
+            sys.exit(interrupts.STATUS)
         except UsageError as error:
             raise click.ClickException(str(error)) from error
 
