@@ -21,7 +21,7 @@ import msgspec
 from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.text import basic_authorization, conceal
-from topology.json_errors import NOT_JSON
+from topology.json_file import read_entries
 
 # Seconds between two looks at the file.
 _LOOK_EVERY = 1.0
@@ -195,8 +195,8 @@ def read_credentials(content: bytes, name: str) -> dict[str, Headers]:
         '{"node_1": {"user": "…", "password": "…"}, "node_2": {"bearer": "…"}, "node_3": {"headers": {"X-Key": "…"}}}'
     )
     try:
-        entries = msgspec.json.decode(content, type=dict[str, _Entry])
-    except NOT_JSON as error:
+        entries = read_entries(content, _Entry)
+    except ValueError as error:
         raise UsageError(f"NODE_CREDENTIALS={name} should be like {shape}: {error}") from error
     found: dict[str, Headers] = {}
     for key, entry in entries.items():

@@ -33,8 +33,15 @@ logging.getLogger("dotenv.main").setLevel(logging.ERROR)
 
 
 def env_file() -> str:
-    """Return the path of the file with settings; empty if there is to be none."""
-    return os.environ.get(FILE, ".env")
+    """Return the path of the file with settings; empty if there is to be none.
+
+    Raises:
+        UsageError: The environment names a file that does not exist.
+    """
+    named = os.environ.get(FILE)
+    if named and not os.path.lexists(named):
+        raise UsageError(f"{FILE}={named}: there is no such file; leave it out for .env, or empty for no file")
+    return ".env" if named is None else named
 
 
 def read_env_file(path: str | Path) -> dict[str, str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
+
+from catena_core.text import redacted
+
+Entry = TypeVar("Entry", bound=msgspec.Struct)
+
+_LONGEST_NAME = 200
 
 
 def read_json_object(content: bytes) -> dict[str, Any]:
@@ -46,6 +54,28 @@ def _described(error: json.JSONDecodeError) -> str:
     elif rest[0] in ("#", "/"):
         reason = "there are no comments in JSON"
     return f"line {place.lineno}, column {place.colno}: {reason}"
+
+
+def read_entries(content: bytes, kind: type[Entry]) -> dict[str, Entry]:
+    """Read a file that holds one JSON object, whose members are all of one kind.
+
+    Args:
+        content: The file's content.
+        kind: The struct of each member.
+
+    Raises:
+        ValueError: It holds something else; the message says where, and shows names alone.
+    """
+    found = {}
+    for name, value in read_json_object(content).items():
+        where = redacted(name[:_LONGEST_NAME])
+        if isinstance(value, dict) and (typo := misspelt(value, kind.__struct_fields__)):
+            raise ValueError(f"{where}: there is no {typo[0]!r}; did you mean {typo[1]!r}?")
+        try:
+            found[name] = msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{where}: {error}") from error
+    return found
 
 
 def misspelt(given: Collection[str], known: Collection[str]) -> tuple[str, str] | None:

@@ -16,7 +16,7 @@ from catena_core.text import redacted, split_credentials, without_credentials
 from topology.clients.http import UnsafeError, WebClient, WebError, check_address
 from topology.credentials import Credentials
 from topology.json_errors import NOT_JSON
-from topology.json_file import misspelt, read_json_object
+from topology.json_file import read_entries
 from topology.records import Endpoints
 from topology.settings import Settings
 
@@ -111,8 +111,10 @@ def read_catalogue_list(content: bytes, name: str, credentials: Credentials | No
         MembershipError: The content is no such list, repeats an id or an address, or lacks a usable address.
     """
     try:
-        entries = {key: _read_entry(key, value) for key, value in read_json_object(content).items()}
-    except (ValueError, RecursionError) as error:
+        entries = read_entries(content, _Entry)
+        for key, entry in entries.items():
+            _check_id(key, entry)
+    except ValueError as error:
         raise MembershipError(f"{name} is not a list of nodes: {error}; {_EXAMPLE} one") from error
     if not entries:
         raise MembershipError(f"{name} names no node; {_EXAMPLE} how")
@@ -152,22 +154,11 @@ def read_catalogue_list(content: bytes, name: str, credentials: Credentials | No
     return tuple(members.values())
 
 
-def _read_entry(key: str, value: object) -> _Entry:
-    """Read one node.
-
-    Raises:
-        ValueError: It is none, or its id is no name.
-    """
-    try:
-        entry = msgspec.convert(value, _Entry)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"{redacted(key)}: {error}") from error
+def _check_id(key: str, entry: _Entry) -> None:
+    """Raise ``ValueError`` if a node's id is no name."""
     node = _id(key, entry)
     if not node.strip() or not node.isprintable() or len(node) > _LONGEST_ID:
         raise ValueError(f"{node[:_LONGEST_ID]!r} is no id; take one of 1 to {_LONGEST_ID} printable characters")
-    if isinstance(value, dict) and (typo := misspelt(value, _Entry.__struct_fields__)):
-        raise ValueError(f"{redacted(key)}: there is no {typo[0]!r}; did you mean {typo[1]!r}?")
-    return entry
 
 
 def _id(key: str, entry: _Entry) -> str:

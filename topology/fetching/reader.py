@@ -17,7 +17,7 @@ from catena_core.version import __version__
 from topology.clients.http import Response, shown_url
 from topology.clients.ledger import LedgerEntry
 from topology.fetching.followed import digest
-from topology.json_errors import NOT_JSON
+from topology.json_file import read_json_object
 from topology.rdf.offering_graph import Description, read_description
 from topology.records import HashCheck
 
@@ -111,13 +111,18 @@ def read_contexts(path: str) -> dict[str, Any]:
     """
     if not path:
         return {}
-    folder = Path(path).parent
+    file = Path(path)
     try:
-        files = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, str])
-        return {url: msgspec.json.decode((folder / name).read_bytes()) for url, name in files.items()}
-    except (OSError, *NOT_JSON) as error:
+        files = msgspec.convert(read_json_object(file.read_bytes()), dict[str, str])
+        contexts = {}
+        for url, name in files.items():
+            file = Path(path).parent / name
+            contexts[url] = read_json_object(file.read_bytes())
+        return contexts
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f'JSONLD_CONTEXTS="{path}" should be a JSON file that maps the URLs of contexts to JSON files: {error}'
+            f'JSONLD_CONTEXTS="{path}" should be a JSON file that maps the URLs of contexts to JSON files; {file}: {reason}'
         ) from error
 
 

@@ -125,6 +125,11 @@ def test_read_credentials_other_content_is_refused_and_not_shown(content: bytes)
     assert "one-two" not in str(refused.value)
 
 
+def test_read_credentials_mistake_is_named_with_line_and_column() -> None:
+    with pytest.raises(UsageError, match="line 2, column 1: there is a comma before the closing }"):
+        read_credentials(b'{"a": {"bearer": "t0ken"},\n}', "file")
+
+
 def test_credentials_missing_file_is_refused(file: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         Credentials(str(file))

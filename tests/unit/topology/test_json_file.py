@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from topology.json_file import misspelt, read_json_object
+from topology.json_file import misspelt, read_entries, read_json_object
 
 
 @pytest.mark.parametrize("content", [b'{"a": 1}', b'\xef\xbb\xbf{"a": 1}', b'\n {"a": 1} \r\n'])
@@ -35,6 +36,32 @@ def test_read_json_object_one_object_is_read(content: bytes) -> None:
 def test_read_json_object_mistake_is_named_with_its_place(content: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         read_json_object(content)
+
+
+class Login(msgspec.Struct, forbid_unknown_fields=True):
+    user: str = ""
+    password: str = ""
+
+
+def test_read_entries_gives_structs_by_name() -> None:
+    assert read_entries(b'{"a": {"user": "u"}, "b": {}}', Login) == {"a": Login("u"), "b": Login()}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"a": {}}}', "line 1, column 10"),
+        (b'{"a": {}, "a": {}}', "names 'a' twice"),
+        (b'{"a": {"pasword": "hunter2"}}', "^a: there is no 'pasword'; did you mean 'password'"),
+        (b'{"a": {"name": "hunter2"}}', "^a: Object contains unknown field `name`"),
+        (b'{"a": {"user": 5}}', r"^a: Expected `str`, got `int` - at `\$\.user`"),
+        (b'{"a": "hunter2"}', "^a: Expected `object`, got `str`"),
+    ],
+)
+def test_read_entries_mistake_is_named_without_values(content: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as refused:
+        read_entries(content, Login)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_misspelt_only_a_close_name_counts() -> None:

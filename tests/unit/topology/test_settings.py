@@ -271,6 +271,13 @@ def test_another_env_file_can_be_named_or_none(tmp_path: Path, monkeypatch: pyte
         assert load().host_port == port
 
 
+def test_named_env_file_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATENA_ENV_FILE", "nowhere.env")
+
+    with pytest.raises(UsageError, match=r"CATENA_ENV_FILE=nowhere\.env: there is no such file"):
+        load()
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -16,7 +16,7 @@ from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.text import conceal
 from topology.gateway.guarding.clients import Client
-from topology.json_errors import NOT_JSON
+from topology.json_file import read_entries
 
 _LOOK_EVERY = 1.0
 _SHAPE = '{"dashboard": {"key": "<16 characters or more>"}, "operator": {"sha256": "<64 hex digits>", "admin": true}}'
@@ -102,8 +102,8 @@ def read_api_keys(content: bytes, name: str) -> dict[bytes, Client]:
         UsageError: The content is something else; the message shows none of it but names.
     """
     try:
-        entries = msgspec.json.decode(content, type=dict[str, _Entry])
-    except NOT_JSON as error:
+        entries = read_entries(content, _Entry)
+    except ValueError as error:
         raise UsageError(f"GATEWAY_API_KEYS_FILE={name} should be like {_SHAPE}: {error}") from error
     clients: dict[bytes, Client] = {}
     for client, entry in entries.items():

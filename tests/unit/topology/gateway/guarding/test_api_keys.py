@@ -76,6 +76,11 @@ def test_api_keys_changed_file_is_read_again_and_a_broken_one_leaves_the_keys(
     assert keys.known_by(KEY) is None
 
 
+def test_read_api_keys_mistake_is_named_with_line_and_column() -> None:
+    with pytest.raises(UsageError, match="line 1, column 2: names and texts stand in double quotes"):
+        api_keys.read_api_keys(b"{'a': {}}", "file")
+
+
 def test_api_keys_without_a_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         ApiKeys(str(tmp_path / "nowhere.json"), LinkLogger("Gateway"))
