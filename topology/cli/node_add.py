@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from catena_core.errors import UsageError
-from catena_core.text import printable, without_credentials
+from catena_core.text import printable, split_credentials, without_credentials
 from topology import settings
 from topology.access import LinkAccess
 from topology.cli.gateway import errors_in_words
@@ -54,13 +55,19 @@ def add_node(node: str, url: str, weight: float, path: str | None, no_check: boo
         content = json.dumps(entries, indent=2).encode() + b"\n"
         access = _access(variables)
         members = read_catalogue_list(content, str(file), access.credentials)  # refuses two nodes at one address
+        has_password = split_credentials(url)[1] is not None
         if not no_check:
             _check(next(member.url for member in members if member.id == node), access)
         try:
             # In place, since it may be mounted into containers; a monitor that reads half of it keeps the former list.
+            file.touch(mode=0o600 if has_password else 0o666)
             file.write_bytes(content)
+            is_shown = has_password and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         except OSError as error:
             raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+    if is_shown:
+        said = f"{file} has a password, and other users of this machine can read it; chmod 600 changes that"
+        click.echo(f"Warning: {said}", err=True)
     click.echo(f"{printable(node)} is in {file}: the monitor takes it up with its next look")
 
 

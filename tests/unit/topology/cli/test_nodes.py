@@ -158,6 +158,17 @@ def test_add_of_a_node_that_does_not_answer_says_how_to_add_it_all_the_same(tmp_
     assert not (tmp_path / "nodes.json").exists()
 
 
+def test_add_of_a_node_with_a_password_keeps_the_list_from_others_or_warns(tmp_path: Path) -> None:
+    path, shown = tmp_path / "nodes.json", tmp_path / "shown.json"
+    shown.touch(mode=0o644)
+    shown.write_text("{}")
+
+    for file in (path, shown):
+        status, output = add("n", "http://ada:secret@n:3030", "--no-check", "--list", str(file))
+        assert (status, "chmod 600" in output) == (0, file is shown)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_add_of_a_node_named_by_its_address_drops_the_password_of_the_name(tmp_path: Path) -> None:
     path, url = tmp_path / "nodes.json", "http://ada:a-password@n:3030/catalogue"
 
