@@ -27,6 +27,7 @@ from topology.gateway.replicas.selector import ReplicaSelector
 from topology.membership import CatalogueList
 from topology.records import AddressEvent, AddressStatus, Inspection
 from topology.ring import RingView
+from topology.runner.failing import read_failing
 from topology.settings import Mode
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class Gateway(CatalogueLink):
             partial_answers=self.settings.sparql_partial,
             inspections=inspections,
             links=groups.links,
+            failing=read_failing,
             url=self.settings.gateway_url,
         )
 

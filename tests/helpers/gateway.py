@@ -32,7 +32,10 @@ class Serving:
         self.nodes: list[Node] = []
         self.links: list[LinkStatus] = []
         self.directory = ReplicaSelector(lambda: self.view)
-        self.app: flask.Flask = create_app(engine, self.directory, lambda: self.view, links=lambda: self.links)
+        self.failing: dict[str, str] = {}
+        self.app: flask.Flask = create_app(
+            engine, self.directory, lambda: self.view, links=lambda: self.links, failing=lambda: self.failing
+        )
         self.client: FlaskClient = self.app.test_client()
         self._claims: dict[str, OfferingHead] = {}
         self._copies: dict[str, Replica] = {}

@@ -25,7 +25,7 @@ from topology.cli.grid import grid
 from topology.cli.kafka import TIMEOUT, Connection, connection, kafka_options
 from topology.clients.http import UnsafeError, WebError
 from topology.consumer_groups import LinkStatus
-from topology.gateway.api.schemas import STATES, NodeList, NodeStatus, OfferingPage
+from topology.gateway.api.schemas import STATES, Health, NodeList, NodeStatus, OfferingPage
 
 Body = TypeVar("Body")
 
@@ -36,6 +36,7 @@ class Status(msgspec.Struct):
     Attributes:
         offerings: The number of offerings in each state.
         nodes: The catalogue nodes.
+        failing: The processes that ``catena up`` restarts in vain, and how they died.
         links: The links on Kafka.
         dead_letters: The messages in each topic of dead letters, replayed ones included.
         problems: The reasons why parts of it are missing.
@@ -43,6 +44,7 @@ class Status(msgspec.Struct):
 
     offerings: dict[str, int] = {}
     nodes: list[NodeStatus] = []
+    failing: dict[str, str] = {}
     links: list[LinkStatus] = []
     dead_letters: dict[str, int] = {}
     problems: list[str] = []
@@ -119,6 +121,7 @@ def _look(gateway: Gateway, cluster: Connection | None) -> Status:
         for state in sorted(STATES):
             found.offerings[state] = _ask(gateway, f"/offerings?limit=1&state={state}", OfferingPage).total
         found.nodes = _ask(gateway, "/nodes", NodeList).nodes
+        found.failing = _ask(gateway, "/health", Health).failing
     except (WebError, UnsafeError, CatenaError) as error:
         found.problems.append(f"the gateway: {error}")
     if cluster is not None:
@@ -190,5 +193,6 @@ def _shown(found: Status) -> Group:
         )
     for topic, number in found.dead_letters.items():
         parts.append(Text(bounded(f"{number:,} messages in {topic}: 'catena dead-letters list' shows them", 400)))
+    parts += [Text(bounded(f"{name} {death}", 400), style="red") for name, death in found.failing.items()]
     parts += [Text(bounded(problem, 400), style="red") for problem in found.problems]
     return Group(*parts)

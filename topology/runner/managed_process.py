@@ -17,7 +17,9 @@ from catena_core.errors import CatenaError
 # Seconds to wait for the last lines of a process that has died, which a child of it may keep from ending.
 _LAST_LINES = 1.0
 _LONGEST_WAIT = 60.0
-_STABLE_AFTER = 30.0
+# As long as Kubernetes takes: a link that finds its Kafka gone may run for a minute each time.
+_STABLE_AFTER = 600.0
+_FAILING_AFTER = 3  # deaths in a row
 _WRONG_COMMAND_LINE = 2  # the status of a link that refuses its options
 
 
@@ -48,6 +50,8 @@ class ManagedProcess:
         self._lines: deque[str] = deque(maxlen=50)
         self._started = 0.0
         self._wait = 0.0
+        self._deaths = 0
+        self._last_death = ""
         self._restart_at: float | None = None
         self._process: subprocess.Popen[str] | None = None
         self._has_line = threading.Condition()
@@ -105,6 +109,17 @@ class ManagedProcess:
         """True while the process is alive."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def failure(self) -> str:
+        """What to say of a process that dies again and again; empty for any other."""
+        if self._deaths < _FAILING_AFTER or (self._is_stable and self.is_running):
+            return ""
+        return f"died {self._deaths} times in a row, the last time with {self._last_death}"
+
+    @property
+    def _is_stable(self) -> bool:
+        return time.monotonic() - self._started > _STABLE_AFTER
+
     def restart_if_dead(self) -> None:
         """Restart the process if it is dead: at once the first time, then after waits that double.
 
@@ -118,13 +133,16 @@ class ManagedProcess:
             self._follower.join(_LAST_LINES)
             if self._process.returncode == _WRONG_COMMAND_LINE:
                 raise CatenaError(f"{self.name} did not start: {self._lines[-1] if self._lines else 'wrong options'}")
-            if now - self._started > _STABLE_AFTER:
-                self._wait = 0.0
+            if self._is_stable:
+                self._deaths, self._wait = 0, 0.0
+            self._deaths += 1
             self._restart_at = now + self._wait
             again = f"again in {self._wait:.0f} s" if self._wait else "starting it again"
             self._wait = min(max(1.0, 2 * self._wait), _LONGEST_WAIT)
             last = f" ({self._lines[-1]})" if self._lines and self._process.returncode > 0 else ""
-            self._on_line(self.name, f"WARNING died with {_describe_status(self._process.returncode)}{last}, {again}")
+            self._last_death = f"{_describe_status(self._process.returncode)}{last}"
+            level = "ERROR" if self.failure else "WARNING"
+            self._on_line(self.name, f"{level} {self.failure or f'died with {self._last_death}'}, {again}")
         if now >= self._restart_at:
             self.restarts += 1
             self.start()

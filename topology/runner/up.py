@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import signal
 import socket
 import sys
@@ -17,19 +19,22 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
+from rich.text import Text
 
 from catena_core.cli import environment_properties, variable_name
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.errors import CatenaError, UsageError
 from catena_core.interrupts import STATUS
 from catena_core.options import LinkOptions
-from catena_core.text import is_secret
+from catena_core.text import bounded, is_secret
 from catena_core.topics import ensure
 from topology import env_file, settings, topics
 from topology.access import LinkAccess
 from topology.membership import CatalogueList
 from topology.preflight import check_files
 from topology.runner.embedded_limits import TruncationWatch, check_count, count_listed, warning
+from topology.runner.failing import FILE as FAILING_FILE
+from topology.runner.failing import write_failing
 from topology.runner.managed_process import ManagedProcess
 from topology.runner.progress import Progress, ProgressReader
 
@@ -40,6 +45,7 @@ _STOP_WITHIN = 8.0
 _START_WITHIN = 30.0
 _LINE_EVERY = 2.0
 _LOOK_EVERY = 0.5
+_LONGEST_FAILURE = 200
 
 # Users experiment with the sandbox, so its changes show soon.
 _SANDBOX_PACE = {
@@ -83,9 +89,10 @@ class Runner:
         self._verbose = verbose
         self._console = Console(stderr=False, highlight=False, soft_wrap=True)
         self._stop = threading.Event()
-        self._failure: CatenaError | None = None
+        self._failure: CatenaError | OSError | None = None
         self._starting = True
         self._warned = False
+        self._failing: dict[str, str] = {}
         self._admin_ports: list[int] = []
         self._metrics_ports: list[int] = []
         self._servers: list[ManagedProcess] = []
@@ -99,6 +106,7 @@ class Runner:
 
         Raises:
             CatenaError: A part did not start, or the embedded broker is too small; the message names it and the reason.
+            OSError: The output cannot be written.
             SystemExit: SIGINT or SIGTERM came during the start.
         """
         self._started = time.monotonic()
@@ -109,6 +117,7 @@ class Runner:
             stack.callback(setattr, self, "_starting", False)
             stack.callback(lambda: clean.append(self._end(self._servers, _STOP_WITHIN / 4)))
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="catena-"))
+            self._environment[FAILING_FILE] = f"{folder}/failing.json"
             self._check_settings()
             properties = own = self._properties
             if self._kafka:
@@ -133,7 +142,7 @@ class Runner:
             raise self._failure
         return all(clean)
 
-    def _fail(self, error: CatenaError) -> None:
+    def _fail(self, error: CatenaError | OSError) -> None:
         self._failure = error
         self._stop.set()
 
@@ -245,7 +254,7 @@ class Runner:
         """Show progress and restart dead processes until asked to stop."""
         if self._console.is_terminal:
             with Live(console=self._console, refresh_per_second=4, transient=False) as live:
-                self._loop(reader, lambda progress: live.update(_grid(progress, self._restarts())))
+                self._loop(reader, lambda progress: live.update(_grid(progress, self._restarts(), self._failing)))
         else:
             self._loop(reader, self._line())
 
@@ -264,7 +273,15 @@ class Runner:
                 next_look = time.monotonic() + self._settings.subprocess_health_check_interval
                 for process in [*self._servers, *self._links]:
                     process.restart_if_dead()
+                self._tell_failing()
             self._stop.wait(_LOOK_EVERY)
+
+    def _tell_failing(self) -> None:
+        """Let the gateways know the processes that are restarted in vain."""
+        failing = {process.name: process.failure for process in [*self._servers, *self._links] if process.failure}
+        if failing != self._failing:
+            self._failing = failing
+            write_failing(Path(self._environment[FAILING_FILE]), failing)
 
     def _line(self) -> Any:
         """Return a function that prints the counts when they have changed, at most every two seconds."""
@@ -301,7 +318,13 @@ class Runner:
             self._say(f"{name}: {line}")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        """Print a line; if that cannot be, stop everything. Threads that follow a process's lines go on."""
+        try:
+            self._console.print(text, markup=False)
+        except OSError as error:
+            self._fail(error)
+        except SystemExit:  # rich's answer to a pipe without a reader
+            self._fail(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
 
     # Stopping
 
@@ -339,7 +362,7 @@ def _free_ports(name: str, host: str, first: int | None, count: int) -> list[int
     return found
 
 
-def _grid(progress: Progress, restarts: int) -> Grid:
+def _grid(progress: Progress, restarts: int, failing: Mapping[str, str]) -> Grid:
     grid = Grid.grid(padding=(0, 2))
     grid.add_row("listed", str(progress.listed))
     grid.add_row("fetched", str(progress.fetched))
@@ -348,4 +371,6 @@ def _grid(progress: Progress, restarts: int) -> Grid:
         grid.add_row(f"  {node}", f"{count} {progress.states[node]}")
     if restarts:
         grid.add_row("restarts", str(restarts))
+    for name, failure in failing.items():
+        grid.add_row(Text(name, "red"), Text(bounded(failure, _LONGEST_FAILURE)))
     return grid

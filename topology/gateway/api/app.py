@@ -53,6 +53,7 @@ def create_app(
     refresh: Callable[[], None] = lambda: None,
     inspections: Mapping[str, Inspection] = MappingProxyType({}),
     links: Callable[[], Sequence[LinkStatus]] = tuple,
+    failing: Callable[[], Mapping[str, str]] = dict,
     url: str = "",
 ) -> flask.Flask:
     """Make the WSGI application of a gateway.
@@ -65,6 +66,7 @@ def create_app(
         refresh: Brings the view up to date before a query that bypasses all caches.
         inspections: The last inspection of each node, by its id.
         links: Returns the links on Kafka.
+        failing: Returns the processes that a runner restarts in vain, and how they died.
         url: The gateway's public address, for catalogues; empty: the one that clients use.
     """
     app = flask.Flask("gateway", static_folder=None)
@@ -85,7 +87,7 @@ def create_app(
     )
     app.register_blueprint(catalogue_blueprint(engine, view, url=url, partial_answers=partial_answers))
     app.register_blueprint(dataspace_blueprint(engine, view, MAX_REQUEST_BYTES, url=url))
-    app.register_blueprint(nodes_blueprint(State(engine, view, ring, inspections, links)))
+    app.register_blueprint(nodes_blueprint(State(engine, view, ring, inspections, links, failing)))
 
     @app.get("/")
     def index() -> flask.Response:

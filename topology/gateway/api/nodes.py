@@ -41,6 +41,7 @@ class State:
         ring: Returns the current ring.
         inspections: The last inspection of each node, by its id.
         links: Returns the links on Kafka.
+        failing: Returns the processes that a runner restarts in vain, and how they died.
     """
 
     def __init__(
@@ -50,22 +51,27 @@ class State:
         ring: Callable[[], RingView],
         inspections: Mapping[str, Inspection],
         links: Callable[[], Sequence[LinkStatus]],
+        failing: Callable[[], Mapping[str, str]],
     ) -> None:
         self._engine = engine
         self._view = view
         self._ring = ring
         self._inspections = inspections
         self._links = links
+        self._failing = failing
 
     def health(self, *, details: bool) -> Health:
         """Return the health, with the names of nodes or without."""
         now = self._ring()
         all_up = bool(now.nodes) and all(node.state == "up" for node in now.nodes.values())
         missing = self._view.missing().total
-        status: Literal["healthy", "degraded"] = "healthy" if all_up and not missing else "degraded"
+        failing = {name: redacted(death) for name, death in self._failing().items()}
+        status: Literal["healthy", "degraded"] = "healthy" if all_up and not missing and not failing else "degraded"
         states = {node.id: condition(node) for node in now.nodes.values()}
         store = ViewState(*self._engine.view) if self._engine.view and details else None
-        return Health(status, now.epoch, states if details else msgspec.UNSET, missing, store)
+        return Health(
+            status, now.epoch, states if details else msgspec.UNSET, missing, store, failing if details else {}
+        )
 
     def nodes(self) -> NodeList:
         """Return the nodes, with the numbers of graphs on them."""

@@ -17,6 +17,7 @@ NODES = {
     "epoch": 3,
     "nodes": [{"id": "node_1\x1b[2J", "url": "http://a", "state": "up", "graphs_placed": 12, "graphs_read": 6}],
 }
+HEALTH = {"status": "degraded", "epoch": 3, "failing": {"writer": "died 4 times in a row"}}
 COUNTS = {"placed": 40, "failing": 2}
 
 
@@ -30,7 +31,7 @@ def page(handler: Handler) -> None:
 
 
 def gateway(server: OddServer) -> str:
-    server.answers.update({"/offerings": page, "/nodes": saying_json(NODES)})
+    server.answers.update({"/offerings": page, "/nodes": saying_json(NODES), "/health": saying_json(HEALTH)})
     return server.url
 
 
@@ -40,6 +41,7 @@ def test_status_shows_offerings_by_state_and_nodes(server: OddServer) -> None:
     assert result.exit_code == 0
     assert "42 offerings: 2 failing, 40 placed" in result.output
     assert "node_1" in result.output
+    assert "writer died 4 times in a row" in result.output
     assert "\x1b" not in result.output
 
 

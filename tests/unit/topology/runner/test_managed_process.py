@@ -63,7 +63,7 @@ class Managing:
         eventually(lambda: not process.is_running)
 
     def warnings(self) -> list[str]:
-        return [line for _, line in self.lines if line.startswith("WARNING")]
+        return [line for _, line in self.lines if line.startswith(("WARNING", "ERROR"))]
 
     def close(self) -> None:
         for process in self._made:
@@ -143,7 +143,10 @@ def test_a_dead_process_restarts_at_once_and_then_after_waits_that_double(managi
         waits.append(clock.now - died_at)
     assert waits == [0, 1, 2, 4]
     assert managing.warnings()[0] == "WARNING died with status 1 (lost its disk), starting it again"
-    assert managing.warnings()[2] == "WARNING died with status 1 (lost its disk), again in 2 s"
+    assert managing.warnings()[1] == "WARNING died with status 1 (lost its disk), again in 1 s"
+    failure = "died 4 times in a row, the last time with status 1 (lost its disk)"
+    assert ("link", f"ERROR {failure}, again in 4 s") in managing.lines
+    assert process.failure == failure
 
 
 def test_a_process_that_refuses_its_options_is_not_restarted(managing: Managing) -> None:
@@ -173,6 +176,20 @@ def test_a_process_that_was_stable_restarts_at_once_again(managing: Managing, cl
         clock.now += module._STABLE_AFTER + 1
         process.restart_if_dead()
         assert process.restarts == restarts
+
+
+def test_a_process_that_ran_long_since_its_deaths_is_not_failing(managing: Managing, clock: Clock) -> None:
+    process = managing.start("raise SystemExit(1)")
+    for restarts in (1, 2, 3):
+        managing.died(process)
+        if restarts == 3:
+            process._command = [sys.executable, "-I", "-S", "-c", SERVES]
+        while process.restarts < restarts:
+            process.restart_if_dead()
+            clock.now += 1
+    assert process.is_running and process.failure
+    clock.now += module._STABLE_AFTER + 1
+    assert not process.failure
 
 
 def test_a_signal_that_ended_a_process_is_named_without_its_last_line(managing: Managing) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import signal
 import socket
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from catena_core.errors import UsageError
 from topology.runner import up
+from topology.runner.failing import FILE, read_failing
+from topology.runner.managed_process import ManagedProcess
 from topology.runner.up import LINKS, Runner
 from topology.settings import Settings
 
@@ -84,6 +90,38 @@ def test_each_link_gets_a_metrics_port_of_its_own(monkeypatch: pytest.MonkeyPatc
 
     ports = [process.environment["METRICS_PORT"] for process in Recorded.made]
     assert len(set(ports)) == len(LINKS) + 1 and "0" not in ports
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), BrokenPipeError(errno.EPIPE, "Broken pipe")]
+)
+def test_output_that_cannot_be_written_stops_everything(error: OSError) -> None:
+    class Full(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise error
+
+    runner = Runner("kafka:9092", {}, environment={})
+    runner._console.file = Full()
+    runner._on_line("writer", "WARNING disk full")  # by the thread that follows a process
+
+    assert runner._stop.is_set()
+    assert isinstance(runner._failure, OSError) and runner._failure.errno == error.errno
+
+
+def test_failing_processes_are_written_for_the_gateways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner("kafka:9092", {}, environment={FILE: str(tmp_path / "failing.json")})
+    monkeypatch.setenv(FILE, runner._environment[FILE])
+    assert read_failing() == {}
+
+    process = ManagedProcess("writer", "none", [], {}, lambda *_: None)
+    process._deaths, process._last_death, process._started = 3, "status 1", time.monotonic()
+    runner._links = [process]
+    runner._tell_failing()
+    assert read_failing() == {"writer": "died 3 times in a row, the last time with status 1"}
+
+    process._deaths = 0
+    runner._tell_failing()
+    assert read_failing() == {}
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])

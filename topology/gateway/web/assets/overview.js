@@ -78,6 +78,7 @@ function show(overview) {
     figure("Offerings", count(overview.offerings, {})),
     ...states,
     ...(nodes ? [figure("Nodes", nodes.length.toLocaleString("en"))] : []),
+    ...Object.entries(health.failing || {}).map(([name, death]) => figure(name, make("span", { class: "state bad", title: death }, "failing"))),
     figure("Copies missing", (health.copies_missing || 0).toLocaleString("en")),
     figure("Ring epoch", health.epoch.toLocaleString("en")),
   );

@@ -86,6 +86,17 @@ class TestMissingCopies:
         eventually(lambda: content(serving.client.get("/health")) == {"status": "healthy", "epoch": 4, "nodes": states})
 
 
+class TestFailingProcesses:
+    def test_health_is_degraded_and_names_them_to_operators(self, engine: Engine, nodes: tuple[Sandbox, ...]) -> None:
+        serving = Serving.over(engine, nodes)
+        serving.failing["writer"] = "died 3 times in a row, the last time with status 1 (http://ada:secret@n)"
+
+        found = content(serving.client.get("/health"))
+
+        assert found["status"] == "degraded"
+        assert found["failing"] == {"writer": "died 3 times in a row, the last time with status 1 (http://***@n)"}
+
+
 class TestNodes:
     def test_nodes_with_owners_graphs_in_conflict_are_counted_and_named(self, serving: Serving) -> None:
         serving.directory.replicas[placement_key("a", "https://p.example/own")] = Replica("", 1, foreign=True)  # type: ignore[index]
