@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import click
+import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -28,6 +28,8 @@ from topology.clients.ledger import Ledger
 from topology.clients.node import NodeClient
 from topology.clients.node_discovery import discover
 from topology.clients.redis_cache import connect
+from topology.gateway.api.schemas import Health
+from topology.json_errors import NOT_JSON
 from topology.membership import CatalogueList, Member, MembershipError
 from topology.preflight import check_files
 from topology.settings import Mode, Settings
@@ -102,7 +104,10 @@ def _findings(kafka: str | None, properties: dict[str, str]) -> Iterator[Finding
         check_files(chosen)
         access = LinkAccess(chosen)
     except UsageError as error:
-        yield Finding("settings", "failed", str(error), "examples/example.env explains every setting")
+        # A heading, and below it a line for each setting; or one line alone.
+        heading, *problems = str(error).splitlines()
+        for problem in problems or [heading]:
+            yield Finding("settings", "failed", problem.strip(), "examples/example.env explains every setting")
         return
     yield Finding("settings", "ok", f"{chosen.mode.value}; {chosen.replicas} copies of each offering")
     yield from _redis(chosen)
@@ -134,7 +139,8 @@ def _kafka(endpoint: str | None, properties: dict[str, str]) -> Iterator[Finding
         )
         return
     kind = ", the embedded one" if is_embedded(cluster) else ""
-    yield Finding("Kafka", "ok", f"{len(cluster.brokers)} brokers at {endpoint}{kind}")
+    number = len(cluster.brokers)
+    yield Finding("Kafka", "ok", f"{number} {'broker' if number == 1 else 'brokers'} at {endpoint}{kind}")
     missing = [spec.name for spec in topics.SPECS if spec.name not in cluster.topics]
     if missing:
         yield Finding("topics", "warning", f"{', '.join(missing)} do not exist yet", "the first link makes them")
@@ -230,10 +236,22 @@ def _nodes(chosen: Settings, access: LinkAccess) -> Iterator[Finding]:
 
 
 def _gateway(chosen: Settings) -> Iterator[Finding]:
-    with contextlib.suppress(CatenaError):
-        answer = WebClient(_TIMEOUT).request("GET", f"{own_url(chosen)}/health")
-        state: State = "ok" if answer.status == 200 and b'"healthy"' in answer.body else "warning"
-        advice = "" if state == "ok" else "GET /health and GET /nodes say more"
-        yield Finding("gateway", state, answer.body[:300].decode("utf-8", "replace"), advice)
+    url = own_url(chosen)
+    try:
+        answer = WebClient(_TIMEOUT).request("GET", f"{url}/health")
+        health = msgspec.json.decode(answer.body, type=Health)
+    except CatenaError:
+        yield Finding("gateway", "warning", "none answers at HOST_PORT of this machine", "start one, or set HOST_PORT")
         return
-    yield Finding("gateway", "warning", "none answers at HOST_PORT of this machine", "start one, or set HOST_PORT")
+    except NOT_JSON:
+        yield Finding("gateway", "warning", f"at {url} is another server", "set HOST_PORT to the gateway's port")
+        return
+    if health.status == "healthy":
+        yield Finding("gateway", "ok", f"healthy at {url}")
+        return
+    nodes = {} if health.nodes is msgspec.UNSET else health.nodes
+    reasons = [f"{node} is {state}" for node, state in nodes.items() if state != "up"]
+    reasons += [f"{health.copies_missing:,} copies are missing"] if health.copies_missing else []
+    reasons += [f"{name} {death}" for name, death in health.failing.items()]
+    said = f"degraded at {url}: {'; '.join(reasons) or 'there are no nodes'}"
+    yield Finding("gateway", "warning", said, "GET /health and GET /nodes say more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from typing import Any, BinaryIO
 from urllib.parse import urlencode
@@ -14,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from catena_core.text import printable
+from federation.analysis.plan import Form
+from federation.protocol.negotiation import GRAPH_NAMES, SOLUTION_NAMES, media_type_named
 from federation.protocol.sparql import COMPLETENESS
 from topology.cli.gateway import Gateway, errors_in_words, problem_of, url_option
 from topology.cli.query_text import problem_in_query, query_argument, query_text
@@ -69,6 +72,7 @@ def query(
       cat search.rq | catena query -F json - | jq '.results.bindings[].title.value'
     """
     text = query_text(query, file)
+    formats = () if name is None else _formats(name)
     as_table = name is None and _is_terminal()
     parameters = {"query": text, **({"format": name} if name else {})}
     headers = {
@@ -81,6 +85,9 @@ def query(
         answer = Gateway(url).request("POST", "/sparql", headers, urlencode(parameters, errors="replace").encode())
     if answer.status != 200:
         raise click.ClickException(problem_in_query(problem_of(answer), text))
+    content_type = answer.headers.get("content-type", "").partition(";")[0]
+    if formats and content_type not in formats:
+        click.echo(f"-F {name} is no format of such an answer, which is {printable(content_type)}", err=True)
     if as_table and answer.headers.get("content-type", "").startswith(_RESULTS):
         _show(answer.body)
     elif _is_terminal():
@@ -94,6 +101,22 @@ def query(
         click.echo(f"graphs may be missing from this answer: {printable(completeness)}", err=True)
         if complete:
             sys.exit(_PARTIAL_STATUS)
+
+
+def _formats(name: str) -> set[str]:
+    """Return the media types that a name stands for: the gateway passes over names that it does not know.
+
+    Raises:
+        UsageError: It stands for none.
+    """
+    forms: tuple[Form, Form] = ("SELECT", "CONSTRUCT")
+    if found := {media_type_named(form, [name]) for form in forms} - {""}:
+        return found
+    names = sorted({*SOLUTION_NAMES, *GRAPH_NAMES})
+    meant = difflib.get_close_matches(name.lower(), names, n=1)
+    raise click.UsageError(
+        f"there is no format '{name}'; " + (f"did you mean {meant[0]}?" if meant else f"there are {', '.join(names)}")
+    )
 
 
 def _is_terminal() -> bool:

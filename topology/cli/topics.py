@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timezone
@@ -24,6 +25,7 @@ from topology import topics as catalogue
 from topology.cli.kafka import TIMEOUT, Connection, Sender, connection, kafka_errors, kafka_options
 
 _LONGEST_VALUE = 2000
+_LOOK_BACK_FURTHER = 8
 _MOST_LINE_BYTES = 16 * 1024 * 1024
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 
@@ -210,26 +212,58 @@ def _read(cluster: Connection, consumer: Consumer, topic: str, last: int | None,
     known = cluster.metadata(consumer).topics
     if topic not in known:
         raise CatenaError(f"there is no topic {topic}; 'catena topics list' shows those that there are")
-    starts = []
-    for number in known[topic].partitions:
-        first, end = watermarks(consumer, topic, number, TIMEOUT)
-        starts.append(TopicPartition(topic, number, max(first, end - last) if last else OFFSET_BEGINNING))
-    consumer.assign(starts)
-    open_partitions = {start.partition for start in starts}
+    places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in known[topic].partitions]
+    if last:
+        places = [_start_of_last(consumer, place, last) for place in places]
+    consumer.assign(places)
+    open_partitions = {place.partition for place in places}
     try:
         while open_partitions or follow:
-            message = consumer.poll(0.5)
+            message = _poll(consumer)
             if message is None:
                 continue
-            error = message.error()
-            if error is None:
+            if message.error() is None:
                 yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                open_partitions.discard(message.partition())
             else:
-                raise CatenaError(f"{topic} cannot be read: {error.str()}")
+                open_partitions.discard(message.partition())
     except KeyboardInterrupt:
         return
+
+
+def _start_of_last(consumer: Consumer, place: TopicPartition, last: int) -> TopicPartition:
+    """Return the place of the last messages of a partition.
+
+    Compacted messages and the marks of transactions leave gaps in the offsets, so it looks back further until there are enough.
+    """
+    first, end = watermarks(consumer, place.topic, place.partition, TIMEOUT)
+    span = last
+    while True:
+        start = max(first, end - span)
+        offsets: deque[int] = deque(maxlen=last)
+        consumer.assign([TopicPartition(place.topic, place.partition, start)])
+        while not offsets or offsets[-1] < end - 1:
+            message = _poll(consumer)
+            if message is None:
+                continue
+            if message.error() is not None:
+                break
+            offsets.append(message.offset())
+        if len(offsets) == last or start == first:
+            return TopicPartition(place.topic, place.partition, offsets[0] if offsets else start)
+        span *= _LOOK_BACK_FURTHER
+
+
+def _poll(consumer: Consumer) -> Any:
+    """Return a message, the end of a partition as one with an error, or ``None``.
+
+    Raises:
+        CatenaError: The topic cannot be read.
+    """
+    message = consumer.poll(0.5)
+    error = message.error() if message is not None else None
+    if message is not None and error is not None and error.code() != KafkaError._PARTITION_EOF:
+        raise CatenaError(f"{message.topic()} cannot be read: {error.str()}")
+    return message
 
 
 def _decoded(message: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from catena_core.embedded import EmbeddedBroker
-from tests.helpers.odd_server import closed_port
+from tests.helpers.odd_server import OddServer, closed_port, saying_json
 from tests.helpers.sandbox_servers import running_booth, running_node
 from topology import topics
 from topology.cli.main import main
@@ -61,6 +61,36 @@ def test_doctor_all_well_status_is_0(find: Any, tmp_path: Path) -> None:
         "gateway": ["warning"],
     }
     assert found["DLT-Booth"][0]["said"] == "lists 3 offerings"
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "said"),
+    [
+        ({"status": "healthy", "epoch": 1, "nodes": {"a": "up"}}, "ok", "healthy at http://127.0.0.1"),
+        (
+            {"status": "degraded", "epoch": 1, "nodes": {"a": "up", "b": "down"}, "copies_missing": 1200},
+            "warning",
+            "b is down; 1,200 copies are missing",
+        ),
+        ({"status": "degraded", "epoch": 1, "failing": {"writer": "died"}}, "warning", "writer died"),
+        ({"status": "degraded", "epoch": 0, "nodes": {}}, "warning", "there are no nodes"),
+        (["another"], "warning", "is another server"),
+    ],
+)
+def test_doctor_says_how_the_gateway_is(find: Any, server: OddServer, answer: Any, state: str, said: str) -> None:
+    server.answers["/health"] = saying_json(answer)
+    port = server.url.rpartition(":")[2]
+
+    _, found = find(HOST_ADDRESS="127.0.0.1", HOST_PORT=port, DLT_BASE_URL=server.url)
+
+    (finding,) = found["gateway"]
+    assert (finding["state"], said in finding["said"]) == (state, True), finding
+
+
+def test_doctor_names_each_wrong_setting_by_itself(find: Any) -> None:
+    _, found = find(HOST_PORT="none", NODE_TIMEOUT="none")
+
+    assert [one["said"].partition("=")[0] for one in found["settings"]] == ["NODE_TIMEOUT", "HOST_PORT"]
 
 
 def test_doctor_nothing_answers_each_part_says_what_to_do(find: Any, tmp_path: Path) -> None:

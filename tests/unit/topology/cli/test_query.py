@@ -143,3 +143,29 @@ def test_a_mistake_is_shown_at_its_place(server: OddServer) -> None:
 
     assert result.exit_code == 1
     assert result.stderr == "Error: not expected\n\n  1 | SELECT {\n    |        ^\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("jsn", "did you mean json?"), ("excel", "there are csv"), ("", "there is no format ''")]
+)
+def test_unknown_format_is_refused(server: OddServer, name: str, said: str) -> None:
+    result = ask(server, "-F", name, QUERY)
+
+    assert (result.exit_code, said in result.output) == (2, True), result.output
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "warned"),
+    [
+        ("csv", "text/csv; charset=utf-8", False),
+        ("json", JSON, False),
+        ("json", "application/ld+json", False),
+        ("application/json", "application/json", False),
+        ("csv", "text/turtle", True),
+    ],
+)
+def test_format_that_does_not_fit_the_query_is_told(server: OddServer, name: str, kind: str, warned: bool) -> None:
+    result = ask(server, "-F", name, QUERY, kind=kind)
+
+    assert (result.exit_code, "is no format of such an answer" in result.stderr) == (0, warned)

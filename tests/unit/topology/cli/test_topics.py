@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
+from confluent_kafka import Producer
 
 from catena_core.embedded import EmbeddedBroker
 from catena_core.topics import TopicSpec
@@ -38,6 +39,20 @@ def test_send_of_lines_is_shown_by_cat_in_order(kafka: str) -> None:
     assert values("lines", kafka, "--last", "2") == ["two", {"three": 3}]
     assert values("lines", kafka, "--key", "k") == ["one", "two"]
     assert '0:2  -  {"three":3}' in run("cat", "lines", "-k", kafka).output
+
+
+def test_last_messages_are_found_behind_the_marks_of_transactions(kafka: str) -> None:
+    run("create", "marked", "-k", kafka)
+    producer = Producer({"bootstrap.servers": kafka, "transactional.id": "marked", "log_level": 0})
+    producer.init_transactions()
+    for number in range(20):
+        producer.begin_transaction()
+        producer.produce("marked", str(number), partition=0)
+        producer.commit_transaction()
+
+    assert values("marked", kafka, "--last", "1") == ["19"]
+    assert values("marked", kafka, "--last", "11") == [str(number) for number in range(9, 20)]
+    assert len(values("marked", kafka, "--last", "500")) == 20
 
 
 def test_send_refuses_values_that_are_no_json(kafka: str) -> None:
