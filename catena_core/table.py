@@ -8,22 +8,14 @@ from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from catena_core.consuming.refusals import refusal
 from catena_core.errors import CatenaError, described
-from catena_core.kafka.client import client_properties
+from catena_core.kafka.client import REFRESH, client_properties
+from catena_core.kafka.topic_ids import TopicIds
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
-from catena_core.topics import is_embedded
 from catena_core.wire import codec
 from catena_core.wire.message import headers_of
 
@@ -140,9 +132,9 @@ class Table(TableContent[Row]):
         self._stop = threading.Event()
         self._progress = threading.Condition()
         self._positions: dict[int, int] = {}
-        self._properties = client_properties(endpoint, logger, properties)
+        shared = client_properties(endpoint, logger, properties)
         self._settings = {
-            **self._properties,
+            **shared,
             "group.id": f"table.{topic}",  # librdkafka wants one; nothing is committed, no group is joined
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -150,8 +142,8 @@ class Table(TableContent[Row]):
             "fetch.wait.max.ms": 100,
         }
         self._consumer = Consumer(self._settings)
-        self._interval = float(self._settings["topic.metadata.refresh.interval.ms"]) / 1000
-        self._admin: AdminClient | None = None
+        self._interval = float(self._settings[REFRESH]) / 1000
+        self._ids = TopicIds(shared)
         self._topic_id: str | None = None
         self._incomplete = self._assign(self._found_partitions())
         self._reader = threading.Thread(target=self._read, name=f"table {topic}", daemon=True)
@@ -191,15 +183,13 @@ class Table(TableContent[Row]):
 
     def _found_partitions(self) -> set[int]:
         try:
-            cluster = self._consumer.list_topics(self._topic, timeout=_ANSWER_TIMEOUT)
-            found = cluster.topics[self._topic]
+            found = self._consumer.list_topics(self._topic, timeout=_ANSWER_TIMEOUT).topics[self._topic]
             if found.error is not None:
                 raise KafkaException(found.error)
         except KafkaException as error:
             raise CatenaError(
                 f"the table of {self._topic} cannot be read: {error.args[0].str()}; make it, or allow this link to read it"
             ) from error
-        self._has_ids = not is_embedded(cluster)
         return set(found.partitions)
 
     def _assign(self, partitions: set[int]) -> set[int]:
@@ -231,18 +221,8 @@ class Table(TableContent[Row]):
                 self._assign(partitions | self._partitions)
 
     def _found_id(self) -> str | None:
-        """Return what tells the topic from an earlier one of its name; ``None`` where that cannot be had."""
-        if not self._has_ids:
-            return None
-        if self._admin is None:
-            self._admin = AdminClient(
-                {**self._properties, "error_cb": lambda _error: None}
-            )  # the consumer reports those
-        future = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=_ANSWER_TIMEOUT)[
-            self._topic
-        ]
-        # Not by `result()`, whose error would hold the client: see catena_core.topics.
-        return None if future.exception() is not None else str(future.result().topic_id)
+        """Return the id of the topic; ``None`` where brokers tell none."""
+        return self._ids.ask([self._topic]).answer(_ANSWER_TIMEOUT).get(self._topic)
 
     def _read(self) -> None:
         try:

@@ -24,6 +24,10 @@ def is_topic(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and name not in (".", "..")
 
 
+# Kafka's own, which it lets clients read and not write (``Topic.INTERNAL_TOPICS`` of its Java library).
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+
+
 @dataclass(frozen=True)
 class TopicSpec:
     """A topic as it should be.

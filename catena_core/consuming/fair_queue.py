@@ -67,10 +67,10 @@ class FairQueue(Generic[Owner]):
         self._pass[topic] += len(messages) / self._weight(topic)
         return owner, messages
 
-    def drop(self, owner: Owner) -> None:
-        """Discard the messages of an owner."""
+    def drop(self, leaves: Callable[[Owner], bool]) -> None:
+        """Discard the messages of the owners that leave."""
         for topic in list(self._waiting):
-            kept = deque(item for item in self._waiting[topic] if item[0] is not owner)
+            kept = deque(item for item in self._waiting[topic] if not leaves(item[0]))
             if kept:
                 self._waiting[topic] = kept
             else:

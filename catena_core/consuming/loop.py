@@ -21,16 +21,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 from catena_core.consuming.assignment import Assignment, size_of
 from catena_core.consuming.backpressure import Backpressure
 from catena_core.consuming.fair_queue import FairQueue, weight_of
-from catena_core.consuming.lag import LagMeter
+from catena_core.consuming.lag import measure_lag
 from catena_core.consuming.lanes import Batch, Concurrent, LanePool
 from catena_core.consuming.refusals import refusal
+from catena_core.consuming.starting_points import StartingPoints
 from catena_core.consuming.subscription import Subscription
 from catena_core.consuming.topic_watch import TopicWatch
 from catena_core.delivery.base import Delivery
 from catena_core.errors import UsageError
-from catena_core.kafka.client import consumer_properties
+from catena_core.kafka.client import REFRESH, client_properties, consumer_properties
 from catena_core.kafka.in_time import StuckError, in_time
 from catena_core.kafka.partition import Partition
+from catena_core.kafka.topic_ids import TopicIds
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import ConsumerState, Metrics
 
@@ -142,7 +144,9 @@ class ConsumerLoop:
         self._logger = logger
         self._metrics = metrics
         self._assignments: dict[Partition, Assignment] = {}
-        self._queue: FairQueue[Assignment] = FairQueue(lambda topic: weight_of(input_mode, self._subscribed, topic))
+        self._queue: FairQueue[tuple[Assignment, int]] = FairQueue(
+            lambda topic: weight_of(input_mode, self._subscribed, topic)
+        )
         self._slice = max(1, min(self._batch_size, window // 10))
         self._over_limit_since: float | None = None
         self._idle = False
@@ -165,11 +169,14 @@ class ConsumerLoop:
         self._log_client_error = settings["error_cb"]
         self._consumer = Consumer(settings | {"on_commit": self._on_commit, "error_cb": self._on_client_error})
         self._backpressure = Backpressure(self._consumer, self._batch_size)
-        self._lag = LagMeter(self._consumer, logger, delivery.transactional)
+        ids = TopicIds(client_properties(endpoint, logger, properties))
+        self._starts = StartingPoints(
+            self._consumer, ids, logger, delivery.transactional, float(settings[REFRESH]) / 1000
+        )
         self._lanes = LanePool(lanes, process, self._poll_in_lane, self._fail, concurrent, self._batch_size)
         self._shares_lanes = self._must_share_lanes()
         self._lanes.open()
-        delivery.attach(self._consumer)
+        delivery.attach(self._consumer, self._starts)
         metrics.read_consumer(self._state)
 
     def submit_urgent(self, call: Callable[[], None]) -> None:
@@ -370,7 +377,7 @@ class ConsumerLoop:
         error = message.error()
         if error.code() == KafkaError._PARTITION_EOF:
             assignment = self._assignments.get((message.topic(), message.partition()))
-            if assignment is not None and assignment.seek_to < 0:
+            if assignment is not None and self._is_in_place(assignment, message.offset()):
                 if message.offset() > 0:
                     assignment.tracker.reached(message.offset())
                 if assignment.replaying:
@@ -387,12 +394,10 @@ class ConsumerLoop:
     def _buffer(self, by_partition: dict[Partition, list[Any]]) -> None:
         for partition, messages in by_partition.items():
             assignment = self._assignments.get(partition)
-            if assignment is None:
+            if assignment is None or not self._is_in_place(assignment, messages[0].offset()):
                 continue
             batch = Batch(assignment, messages, [message.offset() for message in messages])
             if assignment.tracker.next_offset < 0:
-                if not self._lag.verify_start(assignment, batch.offsets[0]):
-                    continue
                 assignment.committed = batch.offsets[0]
             elif batch.offsets[0] < assignment.tracker.next_dispatch:
                 self._logger.log(f"{partition[0]}[{partition[1]}] starts again at {batch.offsets[0]}", level="warning")
@@ -402,11 +407,17 @@ class ConsumerLoop:
             assignment.bytes_waiting += batch.bytes
             assignment.tracker.dispatched(batch.offsets)
             if self._shares_lanes:
-                self._queue.add(partition[0], assignment, messages)
+                self._queue.add(partition[0], (assignment, assignment.starts), messages)
             else:
                 self._lanes.dispatch(batch)
             if self._lanes.are_partitions:
                 self._backpressure.apply(assignment)
+
+    def _is_in_place(self, assignment: Assignment, offset: int) -> bool:
+        """Tell whether what is read of a partition counts: it starts where it should, and waits for no seek."""
+        if assignment.seek_to is None and assignment.tracker.next_offset >= 0:
+            return True
+        return self._starts.verify(assignment, offset, self._assignments.values())
 
     # Dispatching
 
@@ -419,8 +430,10 @@ class ConsumerLoop:
 
     def _dispatch(self) -> None:
         while self._queue and (room := self._room) > 0:
-            assignment, messages = self._queue.take(min(room, self._slice))
-            self._lanes.dispatch(Batch(assignment, messages, [message.offset() for message in messages]))
+            (assignment, start), messages = self._queue.take(min(room, self._slice))
+            batch = Batch(assignment, messages, [message.offset() for message in messages])
+            batch.start = start
+            self._lanes.dispatch(batch)
         if not self._queue:
             self._shares_lanes = self._must_share_lanes()
 
@@ -439,7 +452,8 @@ class ConsumerLoop:
             rate = self._done_lately / (now - self._measured_at)
             self._ahead = min(rate * _AHEAD, float(self._backpressure.most_waiting))
             self._done_lately, self._measured_at = 0, now
-            self._lag.measure(self._assignments.values())
+            self._starts.update(self._assignments.values())
+            measure_lag(self._consumer, self._assignments.values())
             for assignment in self._assignments.values():
                 if assignment.paused:  # a commit may have made room
                     self._backpressure.apply(assignment)
@@ -449,13 +463,16 @@ class ConsumerLoop:
         self._done_lately += batch.done
         assignment.waiting -= len(batch.messages)
         assignment.bytes_waiting -= batch.bytes
+        outputs = batch.outputs
         if batch.start == assignment.starts:
             assignment.tracker.finished(
                 batch.offsets[: batch.done] if batch.done < len(batch.offsets) else batch.offsets
             )
-        if batch.outputs:
-            assignment.outputs += batch.outputs
-            assignment.output_bytes += sum(size_of(output) for _, output in batch.outputs)
+        elif outputs:
+            outputs = assignment.of_old_topic(outputs)
+        if outputs:
+            assignment.outputs += outputs
+            assignment.output_bytes += sum(size_of(output) for _, output in outputs)
         if assignment.paused and not assignment.revoked:
             self._backpressure.apply(assignment)
 
@@ -476,7 +493,7 @@ class ConsumerLoop:
         self._backpressure.partitions = len(self._assignments)
         if names:
             self._watch.has(topic for topic, _ in names)
-            self._lag.assigned()
+            self._starts.assigned()
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()
         self._listener.assigned(names)  # of none, too: a member that got nothing is ready all the same
@@ -517,7 +534,7 @@ class ConsumerLoop:
         """Discard the queued electrons of these partitions, and wait for those that lanes transform at the moment."""
         for assignment in leaving:
             assignment.revoke()
-            self._queue.drop(assignment)
+        self._queue.drop(lambda owner: owner[0] in leaving)
         while self._lanes.is_transforming(leaving) and time.monotonic() < deadline:
             if (batch := self._lanes.collect(0.01)) is not None:
                 self._finish(batch)

@@ -15,10 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from catena_core.kafka.client import client_properties
+from catena_core.kafka.client import REFRESH, client_properties
 from catena_core.monitoring.logs import LinkLogger
-
-_REFRESH = "topic.metadata.refresh.interval.ms"
 
 # Seconds for one question to the brokers, and after which it is asked again if there was no answer.
 _TIMEOUT, _AGAIN_AFTER = 5.0, 1.0
@@ -45,7 +43,7 @@ class TopicWatch:
         self._left_out = left_out
         self._logger = logger
         self._topics: frozenset[str] | None = None
-        self._interval = max(0.1, float(self._settings[_REFRESH]) / 1000)
+        self._interval = max(0.1, float(self._settings[REFRESH]) / 1000)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._told: set[str] = set()

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from catena_core.consuming.assignment import Assignment
 from catena_core.consuming.lanes import Batch
+from catena_core.consuming.starting_points import StartingPoints
 from catena_core.delivery.base import REBALANCE_ERRORS, Sink
 from catena_core.delivery.producer import MessageProducer
 from catena_core.errors import DeliveryError
@@ -54,7 +55,7 @@ class NoCommits:
     def silent_for(self) -> float:
         return self._producer.silent_for
 
-    def attach(self, consumer: Consumer) -> None:
+    def attach(self, consumer: Consumer, starts: StartingPoints) -> None:
         pass
 
     def sink(self, batch: Batch | None) -> Sink:
@@ -106,9 +107,9 @@ class AtLeastOnce(NoCommits):
         self._interval = interval
         self._due = time.monotonic() + interval
         self._arrival: Any = None
-        self._wanted: dict[Assignment, int] = {}
+        self._wanted: _Wanted = {}
 
-    def attach(self, consumer: Consumer) -> None:
+    def attach(self, consumer: Consumer, starts: StartingPoints) -> None:
         self._consumer = consumer
 
     def maybe_commit(self, assignments: Collection[Assignment]) -> None:
@@ -146,14 +147,16 @@ class AtLeastOnce(NoCommits):
         known = error.code() in REBALANCE_ERRORS
         self._logger.log(f"commit put off: {error.str()}", level="debug" if known else "warning")
 
-    def _commit(self, wanted: dict[Assignment, int], asynchronous: bool) -> bool:
+    def _commit(self, wanted: _Wanted, asynchronous: bool) -> bool:
         """Commit, unless the group is about to give its members their partitions; return whether that is over."""
         present = {
-            assignment: offset for assignment, offset in wanted.items() if not assignment.revoked or not asynchronous
+            assignment: offset
+            for assignment, (start, offset) in wanted.items()
+            if start == assignment.starts and not (assignment.revoked and asynchronous)
         }
         if not present:
             return True
-        offsets = [TopicPartition(*assignment.partition, offset) for assignment, offset in present.items()]
+        offsets = [assignment.place(offset) for assignment, offset in present.items()]
         for assignment, offset in present.items():
             assignment.committed = offset
         try:
@@ -165,6 +168,14 @@ class AtLeastOnce(NoCommits):
         return True
 
 
-def _to_commit(assignments: Collection[Assignment]) -> dict[Assignment, int]:
+# The offsets to commit, each with the start of the partition's log that it belongs to.
+_Wanted = dict[Assignment, tuple[int, int]]
+
+
+def _to_commit(assignments: Collection[Assignment]) -> _Wanted:
     offsets = {assignment: assignment.tracker.next_offset for assignment in assignments}
-    return {assignment: offset for assignment, offset in offsets.items() if offset > assignment.committed}
+    return {
+        assignment: (assignment.starts, offset)
+        for assignment, offset in offsets.items()
+        if offset > assignment.committed
+    }

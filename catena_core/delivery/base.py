@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError
 
 from catena_core.consuming.assignment import Assignment
 from catena_core.consuming.lanes import Batch
+from catena_core.consuming.starting_points import StartingPoints
 from catena_core.wire.message import Message
 
 # The errors of a commit that meets a rebalance: another member has the partitions now, and reads the electrons again.
@@ -53,8 +54,8 @@ class Delivery(Protocol):
     def silent_for(self) -> float:
         """The seconds for which outputs have waited and Kafka has taken none."""
 
-    def attach(self, consumer: Consumer) -> None:
-        """Set the consumer whose offsets are committed."""
+    def attach(self, consumer: Consumer, starts: StartingPoints) -> None:
+        """Set the consumer whose offsets are committed, and what knows of topics that were made again."""
 
     def sink(self, batch: Batch | None) -> Sink:
         """Give the sink of a batch; ``None``: of outputs that belong to no electron, such as the generator's."""

@@ -17,16 +17,18 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection
 from operator import itemgetter
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from catena_core.consuming.assignment import Assignment, Output, size_of
 from catena_core.consuming.lanes import Batch
+from catena_core.consuming.starting_points import StartingPoints
 from catena_core.delivery.base import REBALANCE_ERRORS, Sink
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES, MessageProducer
 from catena_core.errors import CodecError, DeliveryError, StoppedError
 from catena_core.kafka.in_time import StuckError, in_time
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
+from catena_core.topics import INTERNAL_TOPICS
 from catena_core.wire.message import Message
 
 # Seconds that one request of a transaction may take before it is asked for again.
@@ -53,7 +55,9 @@ _SILENT_AFTER = 1.0
 # How often in a row a transaction may fail for a reason that is neither a rebalance nor a silent broker.
 _MOST_ABORTS = 20
 
-_PASSING = REBALANCE_ERRORS | {
+# The latter is raised here, where an input topic was made again.
+_EXPECTED = REBALANCE_ERRORS | {KafkaError.UNKNOWN_TOPIC_ID}
+_PASSING = _EXPECTED | {
     KafkaError._TIMED_OUT,
     KafkaError._MSG_TIMED_OUT,
     KafkaError._TRANSPORT,
@@ -61,6 +65,14 @@ _PASSING = REBALANCE_ERRORS | {
     KafkaError._PURGE_QUEUE,
     KafkaError._PURGE_INFLIGHT,
 }
+_FORBIDDEN = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    }
+)
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
 
 _offset_of = itemgetter(0)
@@ -140,6 +152,7 @@ class ExactlyOnce:
         self._interval = interval
         self._due = 0.0
         self._consumer: Consumer | None = None
+        self._starts: StartingPoints | None = None
         self._lock = threading.Condition()
         self._unbound_outputs: list[Output] = []  # those that belong to no electron
         self._unbound_bytes = 0
@@ -162,9 +175,9 @@ class ExactlyOnce:
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         pass  # offsets are committed in transactions only
 
-    def attach(self, consumer: Consumer) -> None:
-        """Set the consumer whose offsets are committed."""
-        self._consumer = consumer
+    def attach(self, consumer: Consumer, starts: StartingPoints) -> None:
+        """Set the consumer whose offsets are committed, and what knows of topics that were made again."""
+        self._consumer, self._starts = consumer, starts
 
     def begin(self) -> None:
         """Take the transactional id, which ends the open transaction of its former holder.
@@ -266,11 +279,11 @@ class ExactlyOnce:
         try:
             self._transact(offsets, outputs)
         except KafkaException as exception:
-            return self._failed(exception)
+            return self._failed(exception, outputs)
         except DeliveryError as error:
             # A transaction that has failed takes no more messages; anything else is the end.
             if isinstance(error.__cause__, KafkaException):
-                return self._failed(error.__cause__)
+                return self._failed(error.__cause__, outputs)
             self._fail(error)
             return True
         except StuckError:
@@ -296,14 +309,17 @@ class ExactlyOnce:
 
     def _transact(self, offsets: dict[Assignment, int], outputs: list[Output]) -> None:
         client = self._producer.client
+        look = self._starts.look(offsets) if offsets and self._starts is not None else None
         client.begin_transaction()
         self._began = time.monotonic()
         failures = self._producer.failures
         for output in outputs:
             if isinstance(output, Message):
                 self._send(output)
+        if look is not None and self._starts is not None and self._starts.find_recreated(look):
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_ID))
         if offsets and self._consumer is not None:
-            places = [TopicPartition(*assignment.partition, offset) for assignment, offset in offsets.items()]
+            places = [assignment.place(offset) for assignment, offset in offsets.items()]
             metadata = self._consumer.consumer_group_metadata()
             if not self._is_member:  # looked up again, since only now the metadata is known to be a member's
                 raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
@@ -321,6 +337,8 @@ class ExactlyOnce:
         self._retry_transactional(lambda: client.commit_transaction(_REQUEST_TIMEOUT), math.inf, at_the_end=2)
 
     def _send(self, message: Message) -> None:
+        if message.topic in INTERNAL_TOPICS:  # of those, transactions only tell that they may not
+            message = self._replace(message, "clients may not write to a topic of Kafka's own")
         while (identity := _identity(message)) in self._refused:
             message = self._replace(message, "too large, or not valid there")
         if identity not in self._suspected:
@@ -354,11 +372,18 @@ class ExactlyOnce:
         """True if the group knows the consumer: Kafka would take offsets that name no member from any client."""
         return self._consumer is not None and bool(self._consumer.memberid())
 
-    def _failed(self, exception: KafkaException) -> bool:
+    def _failed(self, exception: KafkaException, outputs: Collection[Output]) -> bool:
         error = exception.args[0]
         self._metrics.transaction("aborted")
         if error.fatal() or error.code() == KafkaError._FATAL:
             return self._fatal(error)
+        if error.code() in _FORBIDDEN:  # Kafka does not say which one
+            topics = ", ".join(sorted({output.topic for output in outputs if isinstance(output, Message)}))
+            own_id = self._producer.transactional_id
+            self._fail(
+                DeliveryError(f"{own_id} may not make transactions, or not write to all of {topics}: {error.str()}")
+            )
+            return True
         self._aborts += error.code() not in _PASSING and not error.retriable()
         if self._aborts > _MOST_ABORTS:
             self._fail(
@@ -367,7 +392,7 @@ class ExactlyOnce:
                 )
             )
             return True
-        expected = error.code() in REBALANCE_ERRORS
+        expected = error.code() in _EXPECTED
         self._logger.log(
             f"transaction aborted, again with the same outputs: {error.str()}", level="debug" if expected else "warning"
         )

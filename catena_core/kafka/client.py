@@ -15,6 +15,9 @@ from catena_core.monitoring.logs import LinkLogger
 
 _SAME_ERROR_AGAIN_AFTER = 30.0
 
+# Milliseconds between two looks of a client at the topics that there are.
+REFRESH = "topic.metadata.refresh.interval.ms"
+
 # With the group protocol of KIP-848 the broker decides these.
 _LEFT_TO_THE_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
@@ -53,7 +56,7 @@ def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str
         "log_level": 2,
         "error_cb": on_error,
         "reconnect.backoff.max.ms": 2000,
-        "topic.metadata.refresh.interval.ms": 30_000,
+        REFRESH: 30_000,
         **(properties or {}),
     }
 

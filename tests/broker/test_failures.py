@@ -73,6 +73,28 @@ def test_an_output_that_its_topic_refuses_becomes_a_dead_letter(broker, run, del
 
 @on_apache
 @both_deliveries
+def test_an_output_to_a_topic_of_kafkas_own_becomes_a_dead_letter(broker, run, delivery):
+    source, target, dead = broker.topic("in", partitions=1), broker.topic("out"), broker.topic("dead")
+
+    class Straying(Link):
+        dead_letter_topic = dead
+
+        def transform(self, electron):
+            return Electron(electron.value, "", topic="__consumer_offsets" if electron.value == "v3" else None)
+
+    broker.produce(source, ((None, f"v{n}") for n in range(8)))
+    straying = run(quick(Straying, broker, source, target, delivery=delivery))
+    eventually(lambda: committed(broker, broker.group(), source) == [8])
+    letters = eventually(lambda: read_committed(broker, dead))
+    assert [letter.key() for letter in letters] == [b"v3"]
+    assert b"refuses it for __consumer_offsets" in dict(letters[0].headers())["error"]
+    assert len(read_committed(broker, target)) == 7
+    run.stop(straying)
+    assert straying.status == 0
+
+
+@on_apache
+@both_deliveries
 def test_dead_letters_whose_topic_refuses_them_too_go_there_without_their_value(broker, run, delivery):
     """A dead letter that cannot be sent must not stop the link: at least what there was is told."""
     source, dead = broker.topic("in", partitions=1), small_topic(broker, "dead", 1500)

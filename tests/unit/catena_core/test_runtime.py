@@ -23,6 +23,7 @@ from catena_core.runtime import KafkaRuntime, NoRuntime
 from catena_core.wire.message import Message
 from tests.helpers.kafka_clients import ConsumerClient, ProducerClient
 from tests.helpers.messages import Message as Received
+from tests.helpers.topic_ids import KnownTopicIds
 from tests.helpers.waiting import eventually
 
 IN = ("in", 0)
@@ -105,6 +106,7 @@ class Ground:
 @pytest.fixture(autouse=True)
 def clients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "Consumer", ConsumerClient)
+    monkeypatch.setattr(loop, "TopicIds", lambda _properties: KnownTopicIds())
     monkeypatch.setattr(producer, "Producer", ProducerClient)
 
 

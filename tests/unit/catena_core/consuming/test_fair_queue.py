@@ -41,7 +41,7 @@ class BacklogModel(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from(OWNERS))
     def drop(self, owner):
-        self.backlog.drop(owner)
+        self.backlog.drop(lambda other: other is owner)
         kept = [item for item in self.model[owner[0]] if item[0] != owner]
         self.model[owner[0]] = deque(kept)
 

@@ -19,6 +19,7 @@ from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
 from tests.helpers.kafka_clients import ConsumerClient, ProducerClient
 from tests.helpers.messages import Message
+from tests.helpers.topic_ids import KnownTopicIds
 from tests.helpers.waiting import eventually
 
 IN, OTHER = ("in", 0), ("in", 1)
@@ -135,6 +136,7 @@ class Reader:
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(loop, "Consumer", ConsumerClient)
+    monkeypatch.setattr(loop, "TopicIds", lambda _properties: KnownTopicIds())
     monkeypatch.setattr(producer, "Producer", ProducerClient)
     readers: list[Reader] = []
 

@@ -32,7 +32,7 @@ def settled(coordinator):
     producer: Any = SimpleNamespace(send=None, send_plain=None, arrival=lambda: everything_arrived)
     unused: Any = None
     delivery = AtLeastOnce(producer, unused, unused, LinkLogger("test"), Metrics())
-    delivery.attach(coordinator)
+    delivery.attach(coordinator, unused)
     assignment = Assignment(("topic", 0), replaying=False)
     assignment.tracker.dispatched([0, 1, 2])
     assignment.tracker.finished([0, 1, 2])
@@ -51,3 +51,22 @@ def test_a_member_that_was_thrown_out_does_not_commit_again():
     coordinator = Coordinator(KafkaError.UNKNOWN_MEMBER_ID)
     assert settled(coordinator) == -1
     assert coordinator.taken == []
+
+
+def test_an_offset_of_a_topic_that_is_gone_is_not_committed_for_the_one_made_again():
+    arrived = SimpleNamespace(done=SimpleNamespace(wait=lambda seconds: True), error=None)
+    on_its_way = SimpleNamespace(done=SimpleNamespace(wait=lambda seconds: False), error=None)
+    producer: Any = SimpleNamespace(send=None, send_plain=None, arrival=lambda: on_its_way)
+    unused: Any = None
+    coordinator: Any = Coordinator()
+    delivery = AtLeastOnce(producer, unused, unused, LinkLogger("test"), Metrics(), interval=0)
+    delivery.attach(coordinator, unused)
+    assignment = Assignment(("topic", 0), replaying=False)
+    assignment.tracker.dispatched([0, 1, 2])
+    assignment.tracker.finished([0, 1, 2])
+    delivery.maybe_commit([assignment])
+    assignment.begin_again("new")
+    on_its_way.done = arrived.done
+    delivery.maybe_commit([assignment])
+    assert coordinator.taken == []
+    assert assignment.committed == -1

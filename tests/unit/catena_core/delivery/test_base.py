@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError
 
 from catena_core.consuming.assignment import Assignment
 from catena_core.consuming.lanes import Batch
+from catena_core.consuming.starting_points import StartingPoints
 from catena_core.delivery import producer
 from catena_core.delivery.at_least_once import AtLeastOnce, NoCommits
 from catena_core.delivery.base import REBALANCE_ERRORS, Delivery
@@ -23,6 +24,7 @@ from catena_core.monitoring.metrics import Metrics
 from catena_core.wire.message import Message
 from tests.helpers.kafka_clients import ConsumerClient, ProducerClient
 from tests.helpers.messages import Message as Received
+from tests.helpers.topic_ids import KnownTopicIds
 
 KINDS = ("none", "at_least_once", "exactly_once")
 COMMITTING = KINDS[1:]
@@ -53,7 +55,8 @@ class Delivered:
             self.delivery = ExactlyOnce(
                 self.producer, self._replace, self.failed.append, logger, metrics, threading.Event()
             )
-        self.delivery.attach(self.consumer)
+        starts = StartingPoints(self.consumer, KnownTopicIds(), logger, kind == "exactly_once", 30)
+        self.delivery.attach(self.consumer, starts)
 
     @property
     def commits(self) -> list[dict[tuple[str, int], int]]:

@@ -7,16 +7,18 @@ import time
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 
 from catena_core.consuming.assignment import Assignment
 from catena_core.consuming.lanes import Batch
+from catena_core.consuming.starting_points import StartingPoints
 from catena_core.delivery.exactly_once import ExactlyOnce
 from catena_core.errors import CodecError, DeliveryError, StoppedError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
 from catena_core.wire.message import Message
 from tests.helpers.messages import Message as Received
+from tests.helpers.topic_ids import KnownTopicIds
 from tests.helpers.waiting import eventually
 
 ABORTED = KafkaError(KafkaError._FAIL, "aborted")
@@ -37,6 +39,7 @@ class Kafka:
         self.offsets: dict[tuple[str, int], int] = {}
         self.committed: list[tuple[list[Any], dict[tuple[str, int], int]]] = []
         self.aborted = self.replaced = 0
+        self.metadata: str | None = None
 
     def _request(self, name: str) -> None:
         if self.errors.get(name):
@@ -51,6 +54,7 @@ class Kafka:
     def send_offsets_to_transaction(self, places: list[Any], metadata: Any, timeout: float) -> None:
         self._request("offsets")
         self.offsets = {(place.topic, place.partition): place.offset for place in places}
+        self.metadata = places[0].metadata
 
     def flush(self, timeout: float) -> bool:
         return True
@@ -85,16 +89,26 @@ def kafka() -> Kafka:
 
 
 @pytest.fixture
+def ids() -> KnownTopicIds:
+    return KnownTopicIds()
+
+
+@pytest.fixture
+def starts(kafka: Any, ids: KnownTopicIds) -> StartingPoints:
+    return StartingPoints(kafka, ids, LinkLogger("Sorter"), True, 30)
+
+
+@pytest.fixture
 def failed() -> list[Exception]:
     return []
 
 
 @pytest.fixture
-def delivery(kafka: Any, failed: list[Exception]) -> ExactlyOnce:
+def delivery(kafka: Any, starts: StartingPoints, failed: list[Exception]) -> ExactlyOnce:
     delivery = ExactlyOnce(
         kafka, lambda message, reason: message, failed.append, LinkLogger("Sorter"), Metrics(), threading.Event()
     )
-    delivery.attach(kafka)
+    delivery.attach(kafka, starts)
     return delivery
 
 
@@ -304,7 +318,7 @@ def test_one_electron_has_no_more_outputs_than_a_transaction_can_hold(
 
 
 def test_an_output_that_the_client_does_not_take_becomes_its_dead_letter(
-    kafka: Any, failed: list[Exception], monkeypatch: pytest.MonkeyPatch
+    kafka: Any, starts: StartingPoints, failed: list[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery = ExactlyOnce(
         kafka,
@@ -314,7 +328,7 @@ def test_an_output_that_the_client_does_not_take_becomes_its_dead_letter(
         Metrics(),
         threading.Event(),
     )
-    delivery.attach(kafka)
+    delivery.attach(kafka, starts)
     send_now = kafka.send_now
 
     def picky(message: Message) -> None:
@@ -325,6 +339,57 @@ def test_an_output_that_the_client_does_not_take_becomes_its_dead_letter(
     monkeypatch.setattr(kafka, "send_now", picky)
     commit(delivery, finished(delivery, 0, 1, [0]))
     assert kafka.committed == [([b"out has no partition 99"], {("in", 0): 1})]
+    assert not failed
+
+
+def test_an_output_to_a_topic_of_kafkas_own_becomes_its_dead_letter(
+    kafka: Any, starts: StartingPoints, failed: list[Exception]
+) -> None:
+    delivery = ExactlyOnce(
+        kafka,
+        lambda message, reason: message.replace(topic="dead", value=reason.encode()),
+        failed.append,
+        LinkLogger("Sorter"),
+        Metrics(),
+        threading.Event(),
+    )
+    delivery.attach(kafka, starts)
+    assignment = finished(delivery, 0, 2, [0, 1])
+    assignment.outputs[0] = (0, Message("__consumer_offsets", b"not there"))
+    commit(delivery, assignment)
+    assert kafka.committed == [([b"clients may not write to a topic of Kafka's own", b"0.1"], {("in", 0): 2})]
+    assert not failed
+
+
+def test_a_transaction_that_kafka_forbids_ends_the_link_at_once(
+    delivery: ExactlyOnce, kafka: Kafka, failed: list[Exception]
+) -> None:
+    kafka.errors["offsets"] = [KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)]
+    commit(delivery, finished(delivery, 0, 1, [0]))
+    assert len(failed) == 1
+    assert "not write to all of out" in str(failed[0])
+
+
+def test_a_topic_made_again_since_the_last_look_is_read_from_its_beginning_and_nothing_of_it_is_committed(
+    delivery: ExactlyOnce, kafka: Kafka, ids: KnownTopicIds, failed: list[Exception]
+) -> None:
+    ids.ids["in"] = "old"
+    assignment = finished(delivery, 0, 3, done=[0])
+    commit(delivery, assignment)
+    assert kafka.metadata == "topic-id=old"
+    assignment.tracker.finished([1, 2])
+    assignment.outputs = [(1, Message("out", b"sure to be old")), (3, Message("out", b"maybe new"))]
+    ids.ids["in"] = "new"
+    commit(delivery, assignment)
+    assert (kafka.aborted, assignment.seek_to) == (1, OFFSET_BEGINNING)
+    assert kafka.committed[1:] == []
+    assignment.seek_to = None
+    assignment.tracker.dispatched([0])
+    assignment.committed = 0
+    assignment.tracker.finished([0])
+    commit(delivery, assignment)
+    assert kafka.committed[1:] == [([b"sure to be old"], {("in", 0): 1})]
+    assert kafka.metadata == "topic-id=new"
     assert not failed
 
 
