@@ -1,0 +1,384 @@
+"""When the fetcher asks again: pauses, failures in a row, withdrawal in time, what a successor goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from catena_core import Electron
+from catena_core.errors import CodecError
+from catena_core.testing import LinkDriver
+from links.fetcher import Fetcher
+from tests.helpers.fetcher import (
+    ONE,
+    OTHER,
+    PARTITIONS,
+    Ledger,
+    _moments,
+    failure_of,
+    fetch,
+    letters,
+    offerings,
+    read_back,
+    status_of,
+    work,
+)
+from tests.helpers.odd_server import Handler, closed_port, saying, saying_json
+from tests.helpers.records import document, offering
+from tests.unit.links.conftest import Environment
+from topology import records, topics
+from topology.records import AddressEvent
+
+
+class TestAgain:
+    """What fails is tried again after pauses that grow, and survives a restart."""
+
+    NOW = 1_800_000_000.0
+
+    @pytest.fixture
+    def driver(self, environment: Environment, ledger: Ledger) -> LinkDriver:
+        environment(OFFERING_GONE_AFTER="100")
+        return LinkDriver(Fetcher(), partitions=PARTITIONS, now=self.NOW)
+
+    def later(self, driver: LinkDriver, seconds: float) -> list[Electron]:
+        """Let time pass; what was sent to the topic of offerings then."""
+        before = len(driver.sent)
+        driver.advance(seconds)
+        work(driver)
+        return [electron for electron in driver.sent[before:] if electron.topic == topics.OFFERINGS]
+
+    def pause(self, driver: LinkDriver) -> float:
+        return failure_of(driver).next_try / 1000 - driver._link.now()
+
+    def answers(self, ledger: Ledger, status: int, **headers: str) -> None:
+        ledger.has("a", document(ONE))
+        ledger.server.answers["/descriptions/a"] = saying(b"", status, **headers)
+
+    def test_pauses_grow_up_to_the_refresh_interval(self, driver: LinkDriver, ledger: Ledger) -> None:
+        self.answers(ledger, 500)
+        fetch(driver)
+        pauses = []
+        for _ in range(14):
+            pauses.append(self.pause(driver))
+            self.later(driver, pauses[-1] + 0.001)
+
+        assert 1.5 <= pauses[0] <= 2.5
+        assert 3 <= pauses[1] <= 5
+        assert pauses[-1] == pytest.approx(3600, abs=0.01)
+        assert failure_of(driver).failures == 15
+
+    def test_success_ends_the_failures(self, driver: LinkDriver, ledger: Ledger) -> None:
+        self.answers(ledger, 500)
+        fetch(driver)
+        ledger.has("a", document(ONE))
+
+        assert self.later(driver, 1) == []
+        assert len(self.later(driver, 2)) == 1
+        status = status_of(driver)
+        assert status is not None
+        assert (status.state, status.error, status.failures, status.next_try) == ("fetched", "", 0, 0)
+
+    def test_the_fourth_failure_in_a_row_is_a_dead_letter_with_address_and_url(
+        self, driver: LinkDriver, ledger: Ledger
+    ) -> None:
+        self.answers(ledger, 500)
+        fetch(driver)
+        for _ in range(8):
+            self.later(driver, self.pause(driver) + 0.001)
+
+        (dead,) = letters(driver)
+        assert dead.headers["attempts"] == "4"
+        assert dead.headers["error"].startswith(f"a: {ledger.server.url}/descriptions/a answers with status 500")
+
+    def test_a_successor_goes_on_with_the_schedule(self, driver: LinkDriver, ledger: Ledger) -> None:
+        self.answers(ledger, 500)
+        fetch(driver)
+        status = failure_of(driver)
+        successor = Fetcher()
+        other = LinkDriver(
+            successor,
+            tables={topics.STATUSES: {"a": records.to_text(status)}},
+            partitions=PARTITIONS,
+            now=status.next_try / 1000 - 1,
+        )
+        successor.assigned([(topics.ADDRESSES, 0)])
+        other.transform(Electron("a", records.to_text(AddressEvent("listed", status.event_at))))
+        successor.replayed((topics.ADDRESSES, 0))
+        ledger.has("a", document(ONE))
+        work(other)
+
+        assert other.sent == []
+        assert len(self.later(other, 1.001)) == 1
+
+    def test_a_successor_fetches_what_its_predecessor_did_not_come_to(self, driver: LinkDriver, ledger: Ledger) -> None:
+        link = driver._link
+        assert isinstance(link, Fetcher)
+        ledger.has("a", document(ONE))
+        link.assigned([(topics.ADDRESSES, 0)])
+        driver.transform(Electron("a", records.to_text(AddressEvent("listed", 5))))
+        link.replayed((topics.ADDRESSES, 0))
+        work(driver)
+
+        assert [one.key for one in driver.sent if one.topic == topics.OFFERINGS] == ["a"]
+
+    @pytest.mark.parametrize("status", [503, 429, 500, 301])
+    def test_retry_after_is_heeded(self, driver: LinkDriver, ledger: Ledger, status: int) -> None:
+        self.answers(ledger, status, **{"Retry-After": "120"})
+        fetch(driver)
+
+        assert self.pause(driver) == 120
+        assert fetch(driver, kind="refresh") == []
+        assert len(ledger.asked_with("Accept")) == 1
+
+    def test_retry_after_is_bounded(self, driver: LinkDriver, ledger: Ledger) -> None:
+        self.answers(ledger, 503, **{"Retry-After": "999999999"})
+        fetch(driver)
+
+        assert self.pause(driver) == 24 * 3600
+
+    def test_a_page_that_is_gone_for_good_is_withdrawn_at_once(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        self.answers(ledger, 410)
+
+        (tombstone,) = fetch(driver, kind="refresh")
+
+        assert tombstone.value is None
+        assert failure_of(driver).state == "gone"
+        ledger.has("a", document(ONE))
+        assert [one.value is None for one in self.later(driver, 3601)] == [False]
+
+    @pytest.mark.parametrize("status", [404, 403, 500, 503])
+    def test_a_page_that_is_missing_is_stale_at_once_and_withdrawn_in_time(
+        self, driver: LinkDriver, ledger: Ledger, status: int
+    ) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        self.answers(ledger, status)
+
+        assert fetch(driver, kind="refresh") == []
+        assert failure_of(driver).state == "stale"
+        withdrawn = []
+        for _ in range(10):
+            withdrawn = self.later(driver, self.pause(driver) + 0.001)
+            if withdrawn:
+                break
+        assert [one.value for one in withdrawn] == [None]
+        assert failure_of(driver).state == "gone"
+        assert driver._link.now() - self.NOW == pytest.approx(100, abs=1)
+
+    @pytest.mark.parametrize("place", ["page", "empty", "error", "redirect", "circle", "large"])
+    def test_a_page_in_the_place_of_a_description_is_stale_at_once_and_withdrawn_in_time(
+        self, driver: LinkDriver, ledger: Ledger, place: str
+    ) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        path = "/descriptions/a"
+        ledger.server.answers["/login"] = saying(b"<html>log in", Content_Type="text/html")
+        ledger.server.answers[path] = {
+            "page": saying(b"<html>gone", Content_Type="text/html"),
+            "empty": saying(b""),
+            "error": saying_json({"error": "not found"}),
+            "redirect": saying(b"", 302, Location="/login"),
+            "circle": saying(b"", 302, Location=path),
+            "large": saying(b" " * 20_000_000),
+        }[place]
+
+        assert fetch(driver, kind="refresh") == []
+        assert failure_of(driver).state == "stale"
+        withdrawn = []
+        for _ in range(10):
+            withdrawn = self.later(driver, self.pause(driver) + 0.001)
+            if withdrawn:
+                break
+        assert [one.value for one in withdrawn] == [None]
+        assert driver._link.now() - self.NOW == pytest.approx(100, abs=1)
+        ledger.has("a", document(ONE))
+        assert [one.value is None for one in fetch(driver)] == [False]
+
+    def test_nothing_is_withdrawn_while_no_provider_answers_at_all(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE), descriptionUri=f"http://127.0.0.1:{closed_port()}/a")
+        driver.put(topics.OFFERINGS, "a", records.to_text(offering(ONE)))
+        fetch(driver)
+        for _ in range(10):
+            assert self.later(driver, self.pause(driver) + 0.001) == []
+
+        assert failure_of(driver).state == "stale"
+        ledger.has("b", document(OTHER))
+        fetch(driver, "b")
+        assert [one.value for one in self.later(driver, self.pause(driver) + 0.001)] == [None]
+
+    def test_a_ledger_that_fails_leaves_offerings_as_they_are(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        ledger.server.answers["/api/offerings/a"] = saying(b"", 500)
+        fetch(driver, kind="refresh")
+        for _ in range(10):
+            assert self.later(driver, self.pause(driver) + 0.001) == []
+
+        assert failure_of(driver).state == "fetched"
+
+    def test_a_rejected_description_is_buried_once_and_fetched_less_and_less_often(
+        self, driver: LinkDriver, ledger: Ledger
+    ) -> None:
+        ledger.has("a", b"nonsense")
+        fetch(driver)
+        for _ in range(20):
+            driver.advance(3600)
+            fetch(driver, kind="refresh")
+
+        assert len(letters(driver)) == 1
+        assert len(ledger.asked_with("Accept")) == 5, "after 1, 2, 4 and 8 refresh intervals"
+
+    def test_a_rejected_description_is_asked_for_changes_only(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", b"nonsense", '"1"')
+        fetch(driver)
+        driver.advance(3600)
+        fetch(driver, kind="refresh")
+
+        assert ledger.asked_with("If-None-Match") == [None, '"1"']
+        assert len(letters(driver)) == 1
+        ledger.has("a", document(ONE), '"2"')
+        driver.advance(7200)
+        assert len(fetch(driver, kind="refresh")) == 1
+
+    def test_another_rejected_description_is_another_letter(self, driver: LinkDriver, ledger: Ledger) -> None:
+        for content in (b"nonsense", b"other nonsense"):
+            ledger.has("a", content)
+            driver.advance(3600)
+            fetch(driver, kind="refresh")
+
+        assert len(letters(driver)) == 2
+
+    def test_a_failure_between_hides_no_rejection(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        for content in (b"nonsense", b"", b"nonsense"):
+            ledger.has("a", content)
+            if not content:
+                ledger.server.answers["/descriptions/a"] = saying(b"", 500)
+            driver.advance(3600 * 24)
+            fetch(driver, kind="refresh")
+
+        assert failure_of(driver).rejected
+
+    def test_an_offering_that_cannot_be_sent_is_tried_again(
+        self, driver: LinkDriver, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ledger.has("a", document(ONE))
+        link, send = driver._link, driver._link.send
+
+        def refuse(content: Any, **more: Any) -> None:
+            if isinstance(content, list):
+                raise CodecError("too large")
+            send(content, **more)
+
+        monkeypatch.setattr(link, "send", refuse)
+        assert fetch(driver) == []
+        assert "too large" in failure_of(driver).error
+        monkeypatch.undo()
+
+        assert len(self.later(driver, 3)) == 1
+
+    def test_a_refresh_without_news_leaves_no_record(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        before = len(driver.sent)
+        fetch(driver, kind="refresh")
+
+        assert driver.sent[before:] == []
+
+    @pytest.mark.parametrize("same", [True, False])
+    def test_what_a_rebalance_brings_back_is_fetched_again_only_by_another_instance(
+        self, driver: LinkDriver, ledger: Ledger, same: bool
+    ) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        fetch(driver, kind="refresh")
+        events = [AddressEvent("refresh", next(_moments) - 1)]
+        status, told = status_of(driver), driver.sent[0].value
+        assert status is not None
+        tables = {topics.STATUSES: {"a": records.to_text(status)}, topics.OFFERINGS: {"a": told}}
+        if same:
+            for topic, rows in tables.items():
+                driver.put(topic, "a", rows["a"])
+        else:
+            driver = LinkDriver(Fetcher(), tables=tables, partitions=PARTITIONS, now=self.NOW)
+        link = driver._link
+        link.revoked([(topics.ADDRESSES, 0)])
+        link.assigned([(topics.ADDRESSES, 0)])
+        for event in events:
+            driver.transform(Electron("a", records.to_text(event)))
+        link.replayed((topics.ADDRESSES, 0))
+        asked = len(ledger.asked_with("Accept"))
+
+        assert self.later(driver, 301) == []
+        assert len(ledger.asked_with("Accept")) == asked + (not same)
+
+    def test_a_replayed_dead_letter_is_fetched_at_once(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", b"nonsense")
+        fetch(driver)
+        (dead,) = letters(driver)
+        ledger.has("a", document(ONE))
+        before = len(driver.sent)
+        driver.transform(Electron("a", dead.value))
+        work(driver)
+
+        assert [one.key for one in driver.sent[before:] if one.topic == topics.OFFERINGS] == ["a"]
+
+    def test_a_fresh_description_is_not_asked_for_again(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE))
+        ledger.server.answers["/descriptions/a"] = saying(
+            document(ONE), 200, **{"Cache-Control": "public, max-age=9000"}
+        )
+        fetch(driver)
+        for _ in range(3):
+            driver.advance(3600)
+            fetch(driver, kind="refresh")
+
+        assert len(ledger.asked_with("Accept")) == 2
+
+    def test_a_date_of_change_is_sent_back(self, driver: LinkDriver, ledger: Ledger) -> None:
+        changed = "Sat, 28 Nov 2026 12:00:00 GMT"
+        ledger.has("a", document(ONE))
+
+        def answer(request: Handler) -> None:
+            if request.headers.get("If-Modified-Since") == changed:
+                request.say(b"", 304)
+            else:
+                request.say(document(ONE), 200, **{"Last-Modified": changed})
+
+        ledger.server.answers["/descriptions/a"] = answer
+        read_back(driver, fetch(driver))
+
+        assert fetch(driver, kind="refresh") == []
+        assert fetch(driver, kind="refresh") == []
+        assert ledger.asked_with("If-Modified-Since") == [None, changed, changed]
+
+    def test_a_delisted_address_has_no_status(self, driver: LinkDriver, ledger: Ledger) -> None:
+        self.answers(ledger, 500)
+        fetch(driver)
+        fetch(driver, kind="delisted")
+
+        assert status_of(driver) is None
+        assert self.later(driver, 10_000) == []
+        assert len(ledger.asked_with("Accept")) == 1
+
+    def test_the_outcome_of_the_hash_check_is_in_the_status(self, driver: LinkDriver, ledger: Ledger) -> None:
+        for digest, outcome in ((hashlib.sha256(document(ONE)).hexdigest(), "same"), ("00", "differs"), ("", "")):
+            ledger.has("a", document(ONE), description_hash=digest)
+            fetch(driver, kind="refresh")
+            status = status_of(driver)
+            assert status is not None
+            assert status.hash_check == outcome
+
+    def test_the_rank_of_the_address_is_in_the_offering(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE))
+        (first,) = offerings(fetch(driver, order=3))
+        (second,) = offerings(fetch(driver, kind="refresh", order=2))
+
+        assert first is not None
+        assert second is not None
+        assert (first.order, second.order) == (3, 2)
