@@ -1,70 +1,20 @@
-"""The SPARQL 1.1 Protocol over HTTP."""
+"""The SPARQL protocol: requests, formats, errors."""
 
 from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Iterator
-from unittest import mock
 from urllib.parse import quote
 
-import flask
-import pyoxigraph
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from federation.budget import Limits
 from federation.engine import Engine
-from federation.protocol.etag import wants_fresh
-from federation.protocol.sparql import COMPLETENESS, PATHS, sparql_blueprint
-from federation.source_selection import Snapshot, Source
-from tests.helpers.sparql_node import Node, put, running_nodes
+from federation.protocol.sparql import COMPLETENESS, PATHS
+from tests.helpers.protocol import CONSTRUCT, FORM, SELECT, client_of, problem, subjects
+from tests.helpers.sparql_node import Node
 
-SELECT = "SELECT ?s { ?s <urn:p> ?o FILTER(?o + 1 > 1 && ?o < 5) }"
-CONSTRUCT = "CONSTRUCT WHERE { ?s <urn:p> ?o }"
 COUNT_GRAPHS = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
-FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[list[Node]]:
-    with running_nodes(2) as nodes:
-        for node in nodes:
-            put(node, "urn:g1", "<urn:s1> <urn:p> 1 .")
-        put(nodes[1], "urn:g2", "<urn:s2> <urn:p> 2 .")
-        yield nodes
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=300, workers=1, limits=Limits(max_triples=1000))
-    yield engine
-    engine.close()
-
-
-def client_of(engine: Engine, nodes: list[Node], *, partial_answers: bool = True) -> FlaskClient:
-    def snapshot(avoided: frozenset[str]) -> Snapshot:
-        sources = tuple(Source(f"node {n}", node.url) for n, node in enumerate(nodes) if f"node {n}" not in avoided)
-        return Snapshot(sources, {"urn:g1": sources[0].id if sources else ""}, frozenset(), tuple(sorted(avoided)))
-
-    app = flask.Flask(__name__)
-    app.register_blueprint(
-        sparql_blueprint(engine, snapshot, max_request_bytes=10_000, partial_answers=partial_answers)
-    )
-    return app.test_client()
-
-
-@pytest.fixture
-def client(engine: Engine, nodes: list[Node]) -> Iterator[FlaskClient]:
-    yield client_of(engine, nodes)
-    for node in nodes:
-        node.fault = ""
-
-
-def subjects(response: TestResponse) -> set[str]:
-    assert response.status_code == 200, response.text
-    return {binding["s"]["value"] for binding in response.get_json(force=True)["results"]["bindings"]}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -114,23 +64,6 @@ def test_formats(client: FlaskClient, query: str, accept: str, content_type: str
     assert (response.status_code, response.content_type) == (200, content_type)
     assert b"urn:s1" in response.data and b"urn:s2" in response.data
     assert response.headers["Vary"] == "Accept"
-
-
-def test_a_service_description(client: FlaskClient) -> None:
-    response = client.get("/sparql")
-    assert response.content_type == "text/turtle; charset=utf-8"
-    triples = [str(quad.triple) for quad in pyoxigraph.parse(response.data, pyoxigraph.RdfFormat.TURTLE)]
-    sd = "http://www.w3.org/ns/sparql-service-description#"
-    assert any(f"<{sd}endpoint> <http://localhost/sparql>" in triple for triple in triples)
-    assert any(f"<{sd}feature> <{sd}UnionDefaultGraph>" in triple for triple in triples)
-
-
-def problem(response: TestResponse, status: int) -> dict[str, object]:
-    assert response.status_code == status, response.text
-    assert response.content_type == "application/problem+json"
-    found = response.get_json(force=True)
-    assert found["status"] == status and found["detail"]
-    return dict(found)
 
 
 def test_bad_queries_are_told_where(client: FlaskClient) -> None:
@@ -357,122 +290,6 @@ class TestRequests:
     def test_a_query_with_bytes_that_are_not_utf_8_asks_for_nothing_else(self, client: FlaskClient) -> None:
         found = problem(client.get("/sparql?query=ASK+%7B+%3Fs+%3Fp+'caf%E9'+%7D"), 400)
         assert "UTF-8" in str(found["detail"])
-
-
-class TestServiceDescription:
-    @pytest.mark.parametrize(
-        ("accept", "content_type"),
-        [
-            ("", "text/turtle"),
-            ("*/*", "text/turtle"),
-            ("application/rdf+xml", "application/rdf+xml"),
-            ("application/ld+json", "application/ld+json"),
-            ("application/n-triples;q=0.9, text/turtle;q=0.1", "application/n-triples"),
-        ],
-    )
-    def test_in_each_format(self, client: FlaskClient, accept: str, content_type: str) -> None:
-        response = client.get("/sparql", headers={"Accept": accept})
-        assert response.content_type.startswith(content_type)
-        assert response.headers["Vary"] == "Accept"
-        read_format = pyoxigraph.RdfFormat.from_media_type(content_type)
-        assert read_format
-        assert len(list(pyoxigraph.parse(response.data, read_format))) == 16
-
-    def test_by_the_name_of_a_format(self, client: FlaskClient) -> None:
-        assert client.get("/sparql?format=nt").content_type == "application/n-triples"
-
-    def test_a_format_that_cannot_be_had(self, client: FlaskClient) -> None:
-        problem(client.get("/sparql", headers={"Accept": "image/png"}), 406)
-
-    @pytest.mark.parametrize("host", ["a>b", "a b", "[", "", "\xff", "x" * 3000])
-    def test_an_address_that_is_no_iri(self, client: FlaskClient, host: str) -> None:
-        response = client.get("/sparql", environ_overrides={"HTTP_HOST": host})
-        assert response.status_code in (200, 400)
-        if response.status_code == 200:
-            assert list(pyoxigraph.parse(response.data, pyoxigraph.RdfFormat.TURTLE))
-
-
-class TestCaching:
-    def test_a_query_that_bypasses_caches_refreshes_what_is_known_of_nodes(self, engine: Engine) -> None:
-        refreshed: list[int] = []
-        app = flask.Flask(__name__)
-        app.register_blueprint(
-            sparql_blueprint(engine, lambda avoided: Snapshot(()), refresh=lambda: refreshed.append(1))
-        )
-        app.test_client().get("/sparql?query=ASK+{}")
-        assert refreshed == []
-        app.test_client().get("/sparql?query=ASK+{}", headers={"Cache-Control": "no-cache"})
-        assert refreshed == [1]
-
-    def test_what_the_client_has_is_not_sent_again(self, client: FlaskClient) -> None:
-        asked = {"query": SELECT}
-        first = client.get("/sparql", query_string=asked)
-        tag = first.headers["ETag"]
-        assert not tag.startswith("W/")
-        assert first.headers["Cache-Control"] == "no-cache"
-        for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
-            again = client.get("/sparql", query_string=asked, headers={"If-None-Match": known})
-            assert (again.status_code, again.data) == (304, b"")
-            assert again.headers["ETag"] == tag
-            assert again.headers["Vary"] == "Accept"
-            assert again.headers[COMPLETENESS] == "complete"
-            assert again.headers["Cache-Control"] == "no-cache"
-            assert "Content-Type" not in again.headers
-
-    @pytest.mark.parametrize("known", ['"other"', "", "garbage", '"'])
-    def test_what_it_has_not_is(self, client: FlaskClient, known: str) -> None:
-        response = client.get("/sparql", query_string={"query": SELECT}, headers={"If-None-Match": known})
-        assert subjects(response) == {"urn:s1", "urn:s2"}
-
-    def test_the_tag_tells_formats_and_contents_apart(self, client: FlaskClient, nodes: list[Node]) -> None:
-        def tag(**headers: str) -> str:
-            return client.get("/sparql", query_string={"query": SELECT}, headers=headers).headers["ETag"]
-
-        tags = {tag(Accept=accept) for accept in ("text/csv", "text/tab-separated-values", "application/json", "*/*")}
-        assert len(tags) == 4
-        put(nodes[1], "urn:g2", "<urn:s3> <urn:p> 2 .")
-        try:
-            assert tag(**{"Cache-Control": "no-cache"}) not in tags
-        finally:
-            put(nodes[1], "urn:g2", "<urn:s2> <urn:p> 2 .")
-
-    def test_only_get_is_conditional(self, client: FlaskClient) -> None:
-        response = client.post("/sparql", data={"query": SELECT}, headers={"If-None-Match": "*"})
-        assert subjects(response) == {"urn:s1", "urn:s2"}
-        assert "ETag" not in response.headers
-
-    def test_what_may_lack_graphs_is_kept_by_nobody(self, client: FlaskClient, nodes: list[Node]) -> None:
-        nodes[1].fault = "error"
-        response = client.get("/sparql", query_string={"query": SELECT}, headers={"Cache-Control": "no-cache"})
-        assert response.headers[COMPLETENESS].startswith("partial")
-        assert response.headers["Cache-Control"] == "no-store"
-
-    def test_errors_are_kept_by_nobody(self, client: FlaskClient) -> None:
-        assert client.get("/sparql?query=x").headers["Cache-Control"] == "no-store"
-
-    @pytest.mark.parametrize(
-        ("headers", "fresh"),
-        [
-            ({}, False),
-            ({"Cache-Control": "no-cache"}, True),
-            ({"Cache-Control": "max-age=5, No-Cache"}, True),
-            ({"Cache-Control": "no-store"}, True),
-            ({"Cache-Control": 'no-cache="x"'}, True),
-            ({"Cache-Control": "max-age=60"}, False),
-            ({"Cache-Control": "x-no-cache"}, False),
-            ({"Pragma": "no-cache"}, True),
-            ({"Pragma": "no-cache", "Cache-Control": "max-age=60"}, False),
-        ],
-    )
-    def test_who_wants_nothing_that_was_kept_says_so(self, headers: dict[str, str], fresh: bool) -> None:
-        with flask.Flask(__name__).test_request_context("/", headers=headers):
-            assert wants_fresh(flask.request) is fresh
-
-    @pytest.mark.parametrize("headers", [{}, {"Cache-Control": "no-cache"}])
-    def test_the_engine_is_told(self, client: FlaskClient, engine: Engine, headers: dict[str, str]) -> None:
-        with mock.patch.object(engine, "answer", wraps=engine.answer) as asked:
-            assert subjects(client.get("/sparql", query_string={"query": SELECT}, headers=headers))
-        assert asked.call_args.kwargs["fresh"] is bool(headers)
 
 
 class TestExplain:

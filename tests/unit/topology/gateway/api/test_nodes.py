@@ -1,0 +1,106 @@
+"""The list of nodes: where and how each is, what is on it and what it lacks."""
+
+from __future__ import annotations
+
+from federation.engine import Engine
+from tests.helpers.answers import content
+from tests.helpers.gateway import G, Serving
+from tests.helpers.records import described
+from tests.helpers.sandbox_servers import Sandbox
+from tests.helpers.waiting import eventually
+from topology.gateway.api.app import create_app
+from topology.gateway.replicas.ranking import Replica
+from topology.gateway.replicas.selector import ReplicaSelector
+from topology.records import Inspection, Node, Ring, placement_key
+from topology.ring import RingView
+
+
+class TestMissingCopies:
+    def test_health_is_degraded_and_says_how_many_until_they_are_there(self, engine: Engine) -> None:
+        serving = Serving(engine)
+        for name in "ab":
+            serving.has(name, f"http://{name}.invalid/catalogue")
+        serving.list("0xa", described(G))
+        states = {"a": "up", "b": "up"}
+
+        assert content(serving.client.get("/health")) == {
+            "status": "degraded",
+            "epoch": 4,
+            "nodes": states,
+            "copies_missing": 2,
+        }
+
+        serving.note("a", described(G))
+        serving.note("b", described(G))
+
+        eventually(lambda: content(serving.client.get("/health")) == {"status": "healthy", "epoch": 4, "nodes": states})
+
+
+class TestFailingProcesses:
+    def test_health_is_degraded_and_names_them_to_operators(self, engine: Engine, nodes: tuple[Sandbox, ...]) -> None:
+        serving = Serving.over(engine, nodes)
+        serving.failing["writer"] = "died 3 times in a row, the last time with status 1 (http://ada:secret@n)"
+
+        found = content(serving.client.get("/health"))
+
+        assert found["status"] == "degraded"
+        assert found["failing"] == {"writer": "died 3 times in a row, the last time with status 1 (http://***@n)"}
+
+
+class TestNodes:
+    def test_nodes_with_owners_graphs_in_conflict_are_counted_and_named(self, serving: Serving) -> None:
+        serving.directory.replicas[placement_key("a", "https://p.example/own")] = Replica("", 1, foreign=True)  # type: ignore[index]
+
+        found = {node["id"]: node for node in content(serving.client.get("/nodes"))["nodes"]}
+
+        assert (found["a"]["conflicts"], found["a"]["conflicting_graphs"]) == (1, ["https://p.example/own"])
+        assert "conflicts" not in found["b"]
+
+    def test_each_says_where_and_how_it_is_and_what_is_on_it(
+        self, serving: Serving, nodes: tuple[Sandbox, ...]
+    ) -> None:
+        found = content(serving.client.get("/nodes"))
+
+        assert found["epoch"] == 4
+        assert [(node["id"], node["url"], node["state"]) for node in found["nodes"]] == [
+            ("a", nodes[0].url, "up"),
+            ("b", nodes[1].url, "up"),
+            ("c", "http://c.invalid/catalogue", "down"),
+        ]
+        assert [node["graphs_placed"] for node in found["nodes"]] == [1, 1, 1]
+
+    def test_each_graph_is_read_from_one_of_them(self, serving: Serving) -> None:
+        read = {node["id"]: node["graphs_read"] for node in content(serving.client.get("/nodes"))["nodes"]}
+
+        assert (read["a"] + read["b"], read["c"]) == (1, 0)
+
+    def test_node_that_lacks_graphs_says_how_many(self, serving: Serving) -> None:
+        serving.list("0xb", described("https://p.example/2"))
+
+        found = content(serving.client.get("/nodes"))["nodes"]
+
+        assert [node.get("graphs_missing", 0) for node in found] == [1, 1, 0], "the third one is down"
+
+    def test_weight_and_draining_are_shown(self, engine: Engine) -> None:
+        serving = Serving(engine)
+        serving.nodes = [
+            Node("a", "http://a.invalid/c", "up", weight=2, draining=True),
+            Node("b", "http://b.invalid/c", "suspect", draining=True, held_down_until=5 * 10**12),
+        ]
+
+        one, other = content(serving.client.get("/nodes"))["nodes"]
+
+        assert (one["state"], one["weight"]) == ("draining", 2)
+        assert (other["state"], other["held_down_until"]) == ("suspect", 5 * 10**12)
+
+    def test_inspections_are_shown(self, engine: Engine) -> None:
+        view = RingView(Ring(1, (Node("a", "http://a.invalid/c"),), 50, 2))
+        inspections = {"a": Inspection("a", 7, graphs=5, lost=2, problem="odd")}
+        app = create_app(engine, ReplicaSelector(lambda: view), lambda: view, inspections=inspections)
+
+        (node,) = content(app.test_client().get("/nodes"))["nodes"]
+
+        assert node["inspection"] == {"node": "a", "at": 7, "graphs": 5, "lost": 2, "problem": "odd"}
+
+    def test_there_are_none(self, engine: Engine) -> None:
+        assert content(Serving(engine).client.get("/nodes")) == {"epoch": 0, "nodes": []}
