@@ -36,6 +36,11 @@ _TESTS = Path(__file__).parent
 UNIT_TESTS = _TESTS / "unit"
 _LONG_TESTS_FIRST = {"chaos": -6, "docs": -5, "differential": -4, "integration": -3, "broker": -2, "fuzz": -1}
 
+# Some environments ask Python to store no compiled modules. Each of the many processes that tests start would compile
+# Catena again, for a second or so, and each worker would rewrite the assertions of all tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A deadline in wall time fails on a busy machine; pytest's timeout bounds each test.
 settings.register_profile("catena", deadline=None)
 settings.load_profile("catena")
