@@ -1,0 +1,63 @@
+"""The catalogue as connectors of a data space read it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from sandbox.made_up_offerings import generate
+from tests.helpers.catalogue import REQUEST
+from tests.helpers.gateway import Serving
+from topology.gateway.harvesting import dsp
+
+
+class TestDataspace:
+    def test_request_gets_the_offerings_that_have_a_contract_and_a_way(self, harvested: Serving) -> None:
+        response = harvested.client.post("/catalog/request", json=REQUEST)
+        message = response.get_json()
+
+        assert (message["@type"], message["@context"]) == ("Catalog", [dsp.CONTEXT])
+        assert {one["@id"] for one in message["dataset"]} == {one.iri for one in generate(3)}
+        for dataset in message["dataset"]:
+            assert dataset["hasPolicy"][0]["permission"][0]["action"] == "use"
+            assert dataset["distribution"][0]["accessService"]["endpointURL"].startswith("https://")
+
+    def test_request_gets_pages_with_links_by_the_protocols_names(self, harvested: Serving) -> None:
+        response = harvested.client.post("/catalog/request?limit=2&offset=2", json=REQUEST)
+
+        assert response.headers["Link"] == ('<?limit=2&offset=0>; rel="previous", <?limit=2&offset=4>; rel="next"')
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            [],
+            {},
+            {**REQUEST, "@type": "ContractRequestMessage"},
+            {**REQUEST, "@context": ["https://w3id.org/dspace/2024/1/context.json"]},
+            {**REQUEST, "@context": dsp.CONTEXT},
+            {**REQUEST, "filter": ["anything"]},
+            {**REQUEST, "filter": {"offset": 0}},
+        ],
+    )
+    def test_request_that_is_none_gets_an_error_of_the_protocol(self, harvested: Serving, body: Any) -> None:
+        response = harvested.client.post("/catalog/request", json=body)
+
+        assert response.status_code == 400
+        assert response.get_json()["@type"] == "CatalogError"
+        assert response.get_json()["reason"]
+
+    def test_dataset_is_found_by_its_iri_and_by_its_address(self, harvested: Serving) -> None:
+        made_up = generate(1)[0]
+
+        for identifier in (quote(made_up.iri, safe=""), made_up.iri, made_up.address):
+            message = harvested.client.get(f"/catalog/datasets/{identifier}").get_json()
+            assert (message["@id"], message["@context"]) == (made_up.iri, [dsp.CONTEXT])
+        missing = harvested.client.get("/catalog/datasets/0xb")
+        assert (missing.status_code, missing.get_json()["@type"]) == (404, "CatalogError")
+
+    def test_versions_are_told(self, harvested: Serving) -> None:
+        (version,) = harvested.client.get("/.well-known/dspace-version").get_json()["protocolVersions"]
+
+        assert version == {"version": "2025-1", "path": "/", "binding": "HTTPS"}
