@@ -62,7 +62,7 @@ class Writing:
         self.link._inspect()
         for inspected in self.link._inspector._nodes.values():
             if inspected.running is not None:
-                inspected.running.result(10)
+                inspected.running.result(120)
         return [electron for electron in self.driver.sent[before:] if electron.topic == topics.PLACEMENTS]
 
     def remember(self, graph: str, digest: str = "d", node: str = "n") -> None:

@@ -199,7 +199,7 @@ def test_a_process_that_fails_tells_what_it_said(tmp_path: Path) -> None:
 
 def create(kafka: Kafka, topic: str, partitions: int = 1) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(20)
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(120)
 
 
 def produce(kafka: Kafka, topic: str, *values: str) -> None:

@@ -31,7 +31,7 @@ class TestTime:
         inspecting.inspector.inspect(nodes or [inspecting.node])
         for known in inspecting.inspector._nodes.values():
             if known.running is not None:
-                known.running.result(10)
+                known.running.result(120)
 
     def test_node_is_inspected_when_it_comes_up_and_then_about_every_interval(
         self, inspecting: Inspecting, clock: Clock, rounds: list[Node]

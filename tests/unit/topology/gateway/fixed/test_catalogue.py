@@ -247,7 +247,8 @@ def test_a_node_that_hangs_at_the_start_holds_up_the_first_answer_for_a_while_on
         urls = [*(node.url for node in three), f"http://127.0.0.1:{mute.getsockname()[1]}"]
         serving = serve(listed(*urls), timeout=1)
 
-        assert serving.count(QUADS) == (WHOLE[0], "partial; missing=d")
+        # On a busy machine the others may need longer than that, too.
+        eventually(lambda: serving.count(QUADS) == (WHOLE[0], "partial; missing=d"))
 
 
 def test_a_graph_that_is_put_later_is_seen(three: list[Process], serve: Serve, listed: WriteList) -> None:
