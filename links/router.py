@@ -20,6 +20,8 @@ from topology.ring import RingView
 # Seconds until a write without acknowledgement is sent again, doubled each time: long enough for a slow node, short enough
 # for a broker that lost the write.
 _FIRST_ACK_TIMEOUT = 120.0
+# Seconds until a write on which a node has failed is sent again, doubled each time.
+_FIRST_PUT_OFF, _LONGEST_PUT_OFF = 15.0, 300.0
 _SWEEP_INTERVAL = 5.0
 
 
@@ -40,6 +42,13 @@ class Pending:
     digest: str
     sent_at: float
     ack_timeout: float
+    failures: int = 0
+
+    def put_off(self) -> None:
+        """Wait for a node that has failed on it, longer each time."""
+        self.ack_timeout = min(_FIRST_PUT_OFF * 2.0 ** min(self.failures, 20), _LONGEST_PUT_OFF)
+        self.sent_at = time.monotonic()
+        self.failures += 1
 
 
 @dataclass(slots=True)
@@ -72,10 +81,11 @@ class GraphState:
     def mark_sent(self, node: str, digest: str) -> None:
         """Record a write to a node as pending, with twice the time-out if it is sent again."""
         pending = self.pending.get(node)
-        ack_timeout = _FIRST_ACK_TIMEOUT
+        ack_timeout, failures = _FIRST_ACK_TIMEOUT, 0
         if pending is not None and pending.digest == digest:
-            ack_timeout = 2 * pending.ack_timeout
-        self.pending[node] = Pending(digest, time.monotonic(), ack_timeout)
+            failures = pending.failures
+            ack_timeout = ack_timeout if failures else 2 * pending.ack_timeout
+        self.pending[node] = Pending(digest, time.monotonic(), ack_timeout, failures)
 
 
 @dataclass(slots=True)
@@ -194,6 +204,8 @@ class Router(CatalogueLink):
             graph.version = max(graph.version, placement.version)
             answered = placement.refused or placement.digest
             settled = pending is not None and (pending.digest or REFUSED_DELETE) == answered
+            if placement.problem and not placement.refused and pending is not None:
+                pending.put_off()
         if settled:
             del graph.pending[node]
         return {iri}

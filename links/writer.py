@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -26,7 +27,9 @@ from topology.records import REFUSED_DELETE, Node, Placement, Write, WriteHead, 
 from topology.ring import RingView
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
-_MOST_FAILURES = 8
+# A node that is up has so many attempts to take a graph; one that closes the connection may be down in a moment.
+_MOST_FAILURES, _MOST_SILENCES = 8, 16
+_FAILURES_OF_A_REPEATED_WRITE = 2
 # Seconds that a write waits for the ring by which it was routed.
 _RING_TIMEOUT = 10.0
 _VERSIONS_KEPT = 200_000
@@ -68,6 +71,8 @@ class Writer(CatalogueLink):
         self.remove_input_topic(self._prefix)
         self._web = WebClient(self.settings.node_timeout, access=self.access.nodes)
         self._newest: dict[tuple[str, str], tuple[int, int]] = {}
+        # Graphs on which nodes have failed: these get few attempts, since other writes wait for them.
+        self._put_off: set[tuple[str, str]] = set()
         self._mine: set[str] = set()
         former = FormerContents()
         self._provenance = Provenance(self.table, self._publish, self.output_topics[0], former)
@@ -177,11 +182,9 @@ class Writer(CatalogueLink):
                 return self._refused(write, error)
             except WebError as error:
                 problem = error
-                failures += isinstance(error, FailedError)
-            if failures >= _MOST_FAILURES:
-                # The node is healthy but fails on this graph; the router sends it again after a while.
-                self.logger.log(f"{write.node} fails on {write.graph}, put off: {problem}", level="error")
-                return self._unknown(write, lane, tried=True)
+                failures += 1
+            if failures >= self._most_failures(write, problem):
+                return self._failed(write, lane, problem)
             self.logger.log(
                 f"{write.node} did not take {write.graph}, again in {wait:.1f} s: {problem}", level="warning"
             )
@@ -233,6 +236,7 @@ class Writer(CatalogueLink):
             self._newest.clear()
             self._written.clear()
         self._newest[write.node, write.graph] = write.version, write.epoch
+        self._put_off.discard((write.node, write.graph))
 
     def _acknowledged(self, write: WriteHead, lane: str, by_value: str) -> Electron:
         """Report a write that the node has done."""
@@ -258,6 +262,20 @@ class Writer(CatalogueLink):
             return None
         return self._placement(write)
 
+    def _most_failures(self, write: Write, problem: WebError) -> int:
+        if (write.node, write.graph) in self._put_off:
+            return _FAILURES_OF_A_REPEATED_WRITE
+        return _MOST_FAILURES if isinstance(problem, FailedError) else _MOST_SILENCES
+
+    def _failed(self, write: Write, lane: str, problem: WebError) -> Electron:
+        """Report a write on which a node fails although it is up; the router sends it again after a while."""
+        self.logger.log(f"{write.node} fails on {write.graph}, put off: {problem}", level="error")
+        if len(self._put_off) >= _VERSIONS_KEPT:
+            self._put_off.clear()
+        self._put_off.add((write.node, write.graph))
+        is_claimed = self._provenance.owns(write.node, write.graph, lane)
+        return self._placement(write, problem=redacted(str(problem))[:1000], unclaimed=not is_claimed)
+
     def _foreign(self, write: Write) -> Electron:
         """Report a graph of the node's owner, which keeps an offering of its name out."""
         return self._refused(
@@ -282,22 +300,11 @@ class Writer(CatalogueLink):
         }
         dead_letters = self.dead_letter_topic or topics.DEAD_LETTERS
         self.send(Electron(write.graph, records.to_text(write), topic=dead_letters, headers=reason))
-        return self._placement(write, refused=write.digest or REFUSED_DELETE, foreign=foreign)
+        return self._placement(write, refused=write.digest or REFUSED_DELETE, foreign=foreign, problem=reason["error"])
 
-    def _placement(
-        self, write: WriteHead, digest: str = "", refused: str = "", foreign: bool = False, by_value: str = ""
-    ) -> Electron:
+    def _placement(self, write: WriteHead, **outcome: Any) -> Electron:
         placement = Placement(
-            write.node,
-            write.graph,
-            write.address,
-            write.version,
-            write.epoch,
-            write.partition,
-            digest,
-            refused,
-            foreign,
-            by_value=by_value,
+            write.node, write.graph, write.address, write.version, write.epoch, write.partition, **outcome
         )
         return Electron(placement_key(write.node, write.graph), records.to_text(placement), partition=write.partition)
 

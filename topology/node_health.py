@@ -71,13 +71,13 @@ class NodeHealth:
             self._client = None  # another server may answer at its address next time
 
     def _is_healthy(self) -> bool:
-        said = (self._client or NodeClient(self._member.url, self._web)).says_healthy()
-        if said is False:
+        if (self._client or NodeClient(self._member.url, self._web)).says_healthy() is False:
             return False
         if self._client is None:
-            self._discover()
-            return True
-        return said or self._client.takes_queries()
+            self._discover()  # which asks a query, too
+        else:
+            self._client.check_queries()
+        return True
 
     def _discover(self) -> None:
         member = self._member

@@ -189,10 +189,13 @@ class _Foreign(msgspec.Struct):
     foreign: bool = False
     digest: str = ""
     by_value: str = ""
+    unclaimed: bool = False
 
 
-def _trace(key: str, value: object) -> Trace:
+def _trace(key: str, value: object) -> Trace | None:
     mark = records.from_text(value, _Foreign)
+    if mark.unclaimed:
+        return None
     return Trace(*records.split_placement_key(key), mark.partition, mark.foreign, mark.digest, mark.by_value)
 
 

@@ -324,6 +324,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
         in_doubt: True if the node holds a copy of it, whose content an inspection found to be another.
         by_value: The digest of the content with literals by value, see :func:`~topology.rdf.by_value.digest_by_value`; empty
             if it is the same as ``digest``.
+        problem: The reason why the node has refused a write, or has failed on one, which the router sends again.
+        unclaimed: True if the node has failed before anything was put there. A graph of this name there is not Catena's.
     """
 
     node: str
@@ -337,6 +339,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     foreign: bool = False
     in_doubt: bool = False
     by_value: str = ""
+    problem: str = ""
+    unclaimed: bool = False
 
 
 class Intent(msgspec.Struct, frozen=True):

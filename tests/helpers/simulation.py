@@ -330,7 +330,8 @@ class World:
         rows: dict[str, Any] = {}
         for entries in self.logs[topics.PLACEMENTS].entries.values():
             rows |= {key: value for _, key, value in entries}
-        copies = {key: decode_replica(key, value) for key, value in rows.items() if value is not None}
+        found = {key: decode_replica(key, value) for key, value in rows.items() if value is not None}
+        copies = {key: replica for key, replica in found.items() if replica is not None}
         holders = take_snapshot(view, claims, copies).source_of
         for graph, right in wanted.items():
             if right.digest not in self.was_refused and any(view.is_up(owner) for owner in view.owners(graph)):

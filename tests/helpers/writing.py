@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from catena_core import Electron
@@ -73,6 +74,12 @@ class Writing:
 
 def writes_to(server: OddServer) -> list[Any]:
     return [asked for asked in server.asked if not asked.path.startswith("/catalogue/sparql")]
+
+
+def placements(electrons: Iterable[Electron]) -> list[Placement]:
+    """Return all placements among what was sent, but for tombstones."""
+    told = [one.value for one in electrons if one.topic == topics.PLACEMENTS and one.value is not None]
+    return [records.from_text(value, Placement) for value in told]
 
 
 def placement_in(electrons: list[Electron]) -> Placement | None:

@@ -88,7 +88,9 @@ def list_nodes(url: str | None, as_json: bool) -> None:
 
 
 def _remarks(node: NodeStatus) -> str:
-    remarks = []
+    remarks = [node.problem] if node.problem else []
+    if node.conflicts:
+        remarks.append(f"{node.conflicts} graphs of its owner keep offerings of their names out")
     if node.held_down_until:
         remarks.append(f"came and went; taken up again at {_clock(node.held_down_until)}")
     if node.inspection is not msgspec.UNSET:

@@ -86,13 +86,18 @@ class NodeClient:
         return bool(self._update)
 
     def is_healthy(self) -> bool:
-        """Tell whether the node can serve, by ``/health`` or, on servers without it, by the smallest query.
+        """Tell whether the node can serve: ``/health`` does not deny it, and the smallest query is answered.
 
         Raises:
             WebError: The node does not answer in time.
         """
-        said = self.says_healthy()
-        return self.takes_queries() if said is None else said
+        if self.says_healthy() is False:
+            return False
+        try:
+            self.check_queries()
+        except FailedError:
+            return False
+        return True
 
     def says_healthy(self) -> bool | None:
         """Ask ``/health``; return ``None`` for a server without it, or that does not let this client ask it.
@@ -103,13 +108,19 @@ class NodeClient:
         status = self._web.request("GET", f"{self.url}/health").status
         return None if status in (401, 403, 404, 405) else status < 300
 
-    def takes_queries(self) -> bool:
-        """Ask the smallest query.
+    def check_queries(self) -> None:
+        """Ask the smallest query: a server may say that it is well, and answer with a page or an error.
 
         Raises:
+            FailedError: The node does not answer it as SPARQL says.
             WebError: The node does not answer in time.
         """
-        return self._web.request("GET", with_parameter(self._sparql, "query", "ASK {}")).status < 300
+        response = ask_anything(self._web, self._sparql)
+        if not is_boolean(response):
+            found = f"with status {response.status}"
+            if response.status == 200:
+                found = f"with {response.headers.get('content-type', 'something')}, not with a boolean in JSON"
+            raise FailedError(f"{self._sparql} answers the smallest query {found}: {response.excerpt()}")
 
     def detect_protocol(self) -> NodeProtocol:
         """Detect the node's protocol: SEDIMARK catalogues list their offerings at ``/graphs``.
@@ -263,6 +274,25 @@ class NodeClient:
 
     def _graph_url(self, graph: str) -> str:
         return with_parameter(self._graph_store, "graph", graph)
+
+
+def ask_anything(web: WebClient, url: str) -> Response:
+    """Ask a query that every store can answer.
+
+    Raises:
+        WebError: The server does not answer in time.
+    """
+    headers = {"Accept": "application/sparql-results+json"}
+    return web.request("GET", with_parameter(url, "query", "ASK {}"), headers=headers)
+
+
+def is_boolean(response: Response) -> bool:
+    """Tell whether a response is the answer to an ASK query, in JSON."""
+    try:
+        said = msgspec.json.decode(response.body, type=dict[str, object]) if response.status == 200 else {}
+    except NOT_JSON:
+        return False
+    return isinstance(said.get("boolean"), bool)
 
 
 def with_parameter(url: str, name: str, value: str) -> str:

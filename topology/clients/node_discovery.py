@@ -9,12 +9,17 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-import msgspec
 import pyoxigraph as ox
 
 from topology.clients.http import Response, UnsafeError, WebClient
-from topology.clients.node import FailedError, NodeClient, check_trouble, with_parameter
-from topology.json_errors import NOT_JSON
+from topology.clients.node import (
+    FailedError,
+    NodeClient,
+    ask_anything,
+    check_trouble,
+    is_boolean,
+    with_parameter,
+)
 from topology.records import Endpoints, NodeProtocol
 
 # The paths of SEDIMARK catalogues and Fuseki, of Oxigraph, of RDF4J repositories, and of Virtuoso.
@@ -107,14 +112,8 @@ def _find(web: WebClient, candidates: Sequence[str], probe: _Probe) -> tuple[str
 
 
 def _ask(web: WebClient, url: str) -> Response | None:
-    """Ask a query that every store can answer."""
-    headers = {"Accept": "application/sparql-results+json"}
-    response = web.request("GET", with_parameter(url, "query", "ASK {}"), headers=headers)
-    try:
-        said = msgspec.json.decode(response.body, type=dict[str, object]) if response.status == 200 else {}
-    except NOT_JSON:
-        said = {}
-    return None if isinstance(said.get("boolean"), bool) else response
+    response = ask_anything(web, url)
+    return None if is_boolean(response) else response
 
 
 def _read_default(web: WebClient, url: str) -> Response | None:

@@ -22,6 +22,9 @@ class CatalogueView(Protocol):
     def conflicts(self) -> Mapping[str, Sequence[str]]:
         """Return the graphs of nodes' owners that keep offerings of their names out, sorted, by node."""
 
+    def problems(self) -> Mapping[str, str]:
+        """Return, for each node that refuses graphs or fails on them, how many, and the reason for one of them."""
+
     def offerings(self) -> Sequence[ListedOffering]:
         """Return the offerings, sorted by graph."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,7 +18,7 @@ from tests.helpers.odd_server import Handler, OddServer, closed_port, saying
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
-from tests.helpers.writing import NO_GRAPHS, TOPIC, G, Writing, placement_in, writes_to
+from tests.helpers.writing import NO_GRAPHS, TOPIC, G, Writing, placement_in, placements, writes_to
 from topology import records, topics
 from topology.records import REFUSED_DELETE, Node, Placement, Write, placement_key
 
@@ -70,7 +72,7 @@ class TestWrites:
         writing.put()
         node.faults(error_rate=1, status=200, methods=["DELETE"])
 
-        assert writing.delete() == []
+        assert [told.digest for told in placements(writing.delete())] == [""]
         node.faults()
         assert [electron.value for electron in writing.delete()] == [None]
         assert writing.held is None
@@ -88,8 +90,8 @@ class TestWrites:
         node.faults()
         again = writing.take(*deletes)
 
-        still_told = [electron for electron in (*sent, *again) if electron.topic == topics.PLACEMENTS]
-        assert [electron.value for electron in still_told] == [None] * 3
+        assert all(told.problem for told in placements(sent))
+        assert [electron.value for electron in again if electron.topic == topics.PLACEMENTS] == [None] * 3
         assert writing.held is None
 
     def test_every_write_may_be_repeated(self, writing: Writing) -> None:
@@ -213,15 +215,44 @@ class TestTrouble:
     ) -> None:
         server.answers["/catalogue/manager"] = saying(b"no", 500)
 
-        assert odd.put() == Placement("n", G, "0xa", 5, 1, 3)
+        problem = f"127.0.0.1:{urlsplit(server.url).port} answers with status 500: no"
+        assert odd.put() == Placement("n", G, "0xa", 5, 1, 3, problem=problem)
         assert len(writes_to(server)) == 8
+
+    def test_a_put_that_was_put_off_does_not_hold_up_others_for_long_again(
+        self, server: OddServer, odd: Writing
+    ) -> None:
+        server.answers["/catalogue/manager"] = saying(b"no", 500)
+        odd.put()
+        del server.asked[:]
+
+        odd.put()
+        assert len(writes_to(server)) == 2
+        server.answers["/catalogue/manager"] = saying(b"", 204)
+        assert odd.put() is not None
+        server.answers["/catalogue/manager"] = saying(b"no", 500)
+        del server.asked[:]
+        odd.put()
+        assert len(writes_to(server)) == 8
+
+    def test_a_graph_at_which_a_node_closes_the_connection_does_not_hold_up_others_for_ever(
+        self, server: OddServer, odd: Writing
+    ) -> None:
+        server.answers["/catalogue/manager"] = lambda handler: handler.connection.shutdown(socket.SHUT_RDWR)
+
+        told = odd.put()
+
+        assert told is not None
+        assert (told.digest, told.unclaimed) == ("", False)
+        assert "does not answer" in told.problem
 
     def test_a_delete_that_fails_again_and_again_is_not_told_as_done(self, server: OddServer, odd: Writing) -> None:
         """The router would forget the graph, and it would stay on the node for ever."""
         server.answers["/catalogue/manager"] = saying(b"no", 500)
         odd.remember(G)
 
-        assert odd.delete() == []
+        (told,) = placements(odd.delete())
+        assert told.problem.endswith("answers with status 500: no")
         assert len(writes_to(server)) == 8
 
     @pytest.mark.parametrize("state", ["suspect", "down"])

@@ -213,8 +213,22 @@ class TestOwnersGraphs:
         writing = Writing(f"{server.url}/catalogue")
         server.answers["/catalogue/sparql"] = saying(b"no", 500)
 
-        assert writing.put() is None
+        told = writing.put()
+        assert told is not None
+        assert told.unclaimed
         assert writes_to(server) == []
+
+    def test_a_graph_that_appears_after_a_node_could_not_say_what_it_holds_is_its_owners(
+        self, server: OddServer, writing: Writing, node: Sandbox
+    ) -> None:
+        told = Placement("n", G, "0xa", 5, 1, 3, problem="no", unclaimed=True)
+        writing.driver.put(topics.PLACEMENTS, placement_key("n", G), records.to_text(told))
+        keep(node)
+
+        writing.put()
+        writing.delete()
+
+        assert writing.held == OWN
 
     def test_a_conflict_ends_when_the_owner_removes_the_graph(self, writing: Writing, node: Sandbox) -> None:
         keep(node)

@@ -72,6 +72,7 @@ def test_check_detects_the_protocol_once(well: OddServer) -> None:
         "/sparql",
         "/graphs",
         "/health",
+        "/sparql",
     ]
 
 

@@ -80,6 +80,7 @@ class State:
         placed = Counter(node for offering in view.offerings() for node in offering.nodes)
         conflicts = view.conflicts()
         missing = view.missing().by_node
+        problems = view.problems()
         described = [
             NodeStatus(
                 id=node.id,
@@ -93,7 +94,7 @@ class State:
                 inspection=_shown(self._inspections.get(node.id)),
                 conflicts=len(conflicts.get(node.id, ())),
                 conflicting_graphs=list(conflicts.get(node.id, ()))[:_MOST_NAMES],
-                problem=redacted(node.problem),
+                problem=redacted(node.problem or problems.get(node.id, "")),
             )
             for _, node in sorted(now.nodes.items())
         ]

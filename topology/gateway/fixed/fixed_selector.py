@@ -77,6 +77,10 @@ class FixedReplicaSelector:
         """Return none: Catena places nothing on fixed nodes."""
         return {}
 
+    def problems(self) -> Mapping[str, str]:
+        """Return none: nothing is written to fixed nodes."""
+        return {}
+
     def missing(self) -> MissingCopies:
         """Return that no copy is missing: nothing is placed on fixed nodes."""
         return MissingCopies()

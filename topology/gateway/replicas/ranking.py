@@ -22,6 +22,7 @@ class Replica(NamedTuple):
         refused: The digest of a content that the node refused.
         foreign: True if it is no copy at all, but a graph of the node's owner.
         in_doubt: True if an inspection found other content in it; it is sent again.
+        problem: The reason why the node has refused the last write of it, or failed on it.
     """
 
     digest: str
@@ -29,6 +30,7 @@ class Replica(NamedTuple):
     refused: str = ""
     foreign: bool = False
     in_doubt: bool = False
+    problem: str = ""
 
 
 class IdenticalReplicas(NamedTuple):
@@ -43,10 +45,12 @@ class IdenticalReplicas(NamedTuple):
     nodes: tuple[str, ...]
 
 
-def decode_replica(_key: str, value: Any) -> Replica:
-    """Decode a row of the table of placements."""
-    placement = records.from_text(value, Placement)
-    return Replica(placement.digest, placement.version, placement.refused, placement.foreign, placement.in_doubt)
+def decode_replica(_key: str, value: Any) -> Replica | None:
+    """Decode a row of the table of placements; ``None`` if the node holds nothing of Catena's under that name."""
+    row = records.from_text(value, Placement)
+    if row.unclaimed:
+        return None
+    return Replica(row.digest, row.version, row.refused, row.foreign, row.in_doubt, row.problem)
 
 
 def rank(

@@ -170,6 +170,14 @@ class ReplicaSelector:
                 found.setdefault(node, []).append(graph)
         return {node: sorted(graphs) for node, graphs in found.items()}
 
+    def problems(self) -> Mapping[str, str]:
+        """Return, for each node that refuses graphs or fails on them, how many, and the reason for one of them."""
+        found: dict[str, list[str]] = {}
+        for key, replica in self.replicas.copy().items():
+            if replica.problem and not replica.foreign:
+                found.setdefault(records.split_placement_key(key)[0], []).append(replica.problem)
+        return {node: f"it does not take {len(said)} graphs: {min(said)}" for node, said in found.items()}
+
     def missing(self) -> MissingCopies:
         """Return the number of copies that the catalogue lacks.
 

@@ -20,6 +20,23 @@ class TestLost:
         clock.now += 1000
         assert one.node in {write.node for write in routing.sweep()}
 
+    def test_a_write_on_which_a_node_fails_is_sent_again_after_pauses_that_grow_to_minutes(
+        self, routing: Routing, clock: Clock
+    ) -> None:
+        failing, *others = routing.offer()
+        routing.acknowledge(*others)
+        pauses = []
+        for _ in range(8):
+            assert routing.place(failing.node, G, {"problem": "disk full", "unclaimed": True}) == []
+            before = clock.now
+            while not (again := routing.sweep()):
+                clock.now += 5
+            assert kinds(again) == puts(failing.node)
+            pauses.append(clock.now - before)
+
+        assert pauses == [20, 35, 65, 125, 245, 305, 305, 305]
+        assert routing.acknowledge(failing) == []
+
     def test_what_a_node_may_hold_is_deleted_there(self, routing: Routing) -> None:
         one, other = routing.offer()
         routing.acknowledge(one)

@@ -16,7 +16,15 @@ from topology.membership import CatalogueList
 NODES = {
     "epoch": 3,
     "nodes": [
-        {"id": "node_1", "url": "http://a:3030/catalogue", "state": "up", "graphs_placed": 12, "graphs_read": 6},
+        {
+            "id": "node_1",
+            "url": "http://a:3030/catalogue",
+            "state": "up",
+            "graphs_placed": 12,
+            "graphs_read": 6,
+            "conflicts": 4,
+            "problem": "it does not take 2 graphs: disk full",
+        },
         {
             "id": "node_2",
             "url": "http://b:3030/catalogue",
@@ -52,6 +60,8 @@ def test_list_shows_state_weight_graphs_and_remarks(gateway: str) -> None:
     assert second.split()[:5] == ["node_2", "draining", "2.5", "7", "5"]
     said = " ".join(output.split())
     assert "came and went" in said
+    assert "disk full" in said
+    assert "4 graphs of its owner" in said
     assert "accepts graphs and loses them" in said
     assert "3 graphs in a form of its own" in said
 

@@ -197,6 +197,17 @@ class TestHealth:
         assert odd.is_healthy()
         assert parse_qs(urlsplit(server.asked[1].path).query)["query"] == ["ASK {}"]
 
+    @pytest.mark.parametrize(
+        "page", [saying(b"<html>log in", 200), saying(b"", 404), saying_json({"head": {}, "results": {"bindings": []}})]
+    )
+    def test_a_node_that_says_it_is_well_and_answers_no_query_is_not(
+        self, server: OddServer, odd: NodeClient, page: Any
+    ) -> None:
+        server.answers["/catalogue/health"] = saying_json({"status": "healthy"})
+        server.answers["/catalogue/sparql"] = page
+
+        assert not odd.is_healthy()
+
     def test_a_server_with_neither_is_not_well(self, odd: NodeClient) -> None:
         assert not odd.is_healthy()
 

@@ -99,6 +99,9 @@ class TestOfferings:
             def conflicts(self) -> dict[str, list[str]]:
                 return {}
 
+            def problems(self) -> dict[str, str]:
+                return {}
+
             def offerings(self) -> list[ListedOffering]:
                 nodes: dict[str, tuple[str, ...]] = {"urn:g": (), "urn:h": ("a",), "urn:i": ("a",)}
                 return [ListedOffering(graph=graph, nodes=held) for graph, held in nodes.items()]

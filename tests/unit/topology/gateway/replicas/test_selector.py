@@ -143,9 +143,25 @@ def test_nodes_to_avoid_are_as_good_as_down() -> None:
 
 
 def test_a_copy_that_was_refused_is_none() -> None:
-    held = {placement_key("a", G): decode_replica("", records.to_text(Placement("a", G, "1", 5, 1, 0, "", "new")))}
+    held = decode_replica("", records.to_text(Placement("a", G, "1", 5, 1, 0, "", "new")))
+    assert held is not None
 
-    assert take_snapshot(THREE, {"1": claim()}, held).source_of == {}
+    assert take_snapshot(THREE, {"1": claim()}, {placement_key("a", G): held}).source_of == {}
+
+
+def test_a_write_that_failed_before_anything_was_put_there_is_no_copy() -> None:
+    assert decode_replica("", records.to_text(Placement("a", G, "1", 5, 1, 0, problem="no", unclaimed=True))) is None
+
+
+def test_nodes_that_do_not_take_graphs_have_problems() -> None:
+    selector = ReplicaSelector(lambda: THREE)
+    selector.replicas = {
+        placement_key("a", G): Replica("", 1, problem="disk full"),
+        placement_key("a", "urn:other"): Replica("", 1, refused="d", problem="too long"),
+        placement_key("b", G): Replica("", 1, refused="d", foreign=True, problem="an owner's"),
+    }
+
+    assert selector.problems() == {"a": "it does not take 2 graphs: disk full"}
 
 
 @pytest.mark.parametrize("addresses", ["12", "21"])
