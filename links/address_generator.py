@@ -22,7 +22,7 @@ _LEDGER_TIMEOUT = 10.0
 # have the partitions of one that was paused.
 _LISTING_HOLDS = 10.0
 
-# A sudden loss of nearly everything is believed after so many looks; one of few addresses, after the first.
+# A sudden loss of nearly everything is believed after so many looks; one of few addresses, after two, and without a warning.
 _MOST_LOOKS = 10
 _FEW = 0.05
 
@@ -175,18 +175,16 @@ class AddressGenerator(CatalogueLink):
         }
         missing = standing - listed
         is_shrunk = 5 * len(listed) < 3 * self._listed_before
-        # A ledger with a bad moment must not empty the catalogue, however small. Half a listing may lack less than half of this
-        # instance's share.
-        if is_shrunk or 2 * len(missing) >= len(standing):
-            needed = _looks_to_believe(len(missing), len(standing))
-        else:
-            needed = 2 if len(missing) > max(1, _FEW * len(standing)) else 1
+        # A ledger with a bad moment must not empty the catalogue, however small, and one of several booths may lag behind the
+        # others. Half a listing may lack less than half of this instance's share.
+        is_doubtful = is_shrunk or 2 * len(missing) >= len(standing)
+        needed = _looks_to_believe(len(missing), len(standing)) if is_doubtful else 2
         was_doubtful = bool(self._missed)
         self._count_looks(missing, asked_at)
         gone = {address for address in missing if self._missed[address] >= needed}
         if len(gone) == len(missing) or not is_shrunk:
             self._listed_before = len(listed)
-        if len(gone) < len(missing) and not was_doubtful:
+        if len(gone) < len(missing) and not was_doubtful and len(missing) > max(1, _FEW * len(standing)):
             self.logger.log(
                 f"{len(missing)} of {len(standing)} offerings are gone from the listing at once; "
                 f"they are removed if {needed} listings in a row say the same",

@@ -9,12 +9,14 @@ import pyoxigraph as ox
 
 from topology.rdf.offering_graph import digest
 
-# Every literal of an N-Triples text, so that none is looked for within another.
-_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"(?:\^\^<([^>]*)>)?')
-_BY_VALUE = "http://www.w3.org/2001/XMLSchema#"
+# The typed literal at the end of a statement. A quotation mark within a literal follows a backslash, so the one after a blank
+# begins the literal; one with a backslash has no form by value.
+_TYPED = re.compile(r' "([^"\\\n]*)"\^\^<(http://www\.w3\.org/2001/XMLSchema#[^>\n]*)> \.\n')
 _SUBJECT = ox.NamedNode("urn:s")
 
 
+# A graph goes to several nodes within a short time.
+@lru_cache(maxsize=256)
 def digest_by_value(triples: str) -> str:
     """Return the digest of a canonical graph whose literals are written in the canonical form of their value.
 
@@ -23,15 +25,10 @@ def digest_by_value(triples: str) -> str:
     Args:
         triples: The graph, as N-Triples.
     """
-    lines = _LITERAL.sub(_canonical, triples).split("\n")[:-1]
-    return digest("".join(f"{line}\n" for line in sorted(set(lines))))
-
-
-def _canonical(match: re.Match[str]) -> str:
-    lexical, datatype = match.groups()
-    if datatype is None or not datatype.startswith(_BY_VALUE) or "\\" in lexical:
-        return match.group()
-    return _stored(lexical, datatype)
+    stored = _TYPED.sub(lambda match: f" {_stored(*match.groups())} .\n", triples)
+    if stored == triples:
+        return digest(triples)
+    return digest("".join(f"{line}\n" for line in sorted(set(stored.split("\n")[:-1]))))
 
 
 @lru_cache(maxsize=65_536)

@@ -98,6 +98,7 @@ def test_a_booth_s_listing(environment: Environment) -> None:
         booth.ask("DELETE", f"/api/offerings/{next(iter(first))}")
 
         assert set(first.values()) == {"listed"}
+        assert instance.look() == {}
         assert instance.look() == {next(iter(first)): "delisted"}
 
 
@@ -120,8 +121,18 @@ def test_what_is_gone_is_delisted_once(ledger: OddServer) -> None:
     instance = Instance().replay(listed("a", "b", "c"))
     lists(ledger, "b", "c")
 
+    assert instance.look() == {}
     assert instance.look() == {"a": "delisted"}
     assert instance.look() == {}
+
+
+def test_what_a_lagging_booth_lacks_now_and_then_is_not_delisted(ledger: OddServer) -> None:
+    instance = Instance().replay(listed("a", "b", "c"))
+    for _ in range(3):
+        lists(ledger, "a", "b")
+        assert instance.look() == {}
+        lists(ledger, "a", "b", "c")
+        assert instance.look() == {}
 
 
 def test_what_comes_back_is_listed_again(ledger: OddServer) -> None:
@@ -147,7 +158,8 @@ class TestRefresh:
         instance = Instance().replay(listed("a", "b", "c", seconds_ago=4000))
         lists(ledger, "a", "b")
 
-        assert instance.look() == {"a": "refresh", "b": "refresh", "c": "delisted"}
+        assert instance.look() == {"a": "refresh", "b": "refresh"}
+        assert instance.look() == {"c": "delisted"}
 
 
 class TestRanks:
@@ -166,7 +178,8 @@ class TestRanks:
         self.ranks(instance)
         lists(ledger, "b", "c", "new")
 
-        assert self.ranks(instance) == {"a": 0, "new": 4}
+        assert self.ranks(instance) == {"new": 4}
+        assert self.ranks(instance) == {"a": 0}
 
     def test_an_address_that_is_listed_again_comes_last(self, ledger: OddServer) -> None:
         gone = {"a": AddressEvent("delisted", milliseconds_ago(5), order=1)}
@@ -388,10 +401,14 @@ class TestTrouble:
         assert instance.look() == {"new": "listed"}
 
     @pytest.mark.parametrize(("before", "left"), [(3, 2), (40, 38)])
-    def test_a_smaller_loss_is_believed_at_once(self, ledger: OddServer, before: int, left: int) -> None:
+    def test_a_smaller_loss_is_believed_at_the_second_look_without_a_warning(
+        self, ledger: OddServer, caplog: pytest.LogCaptureFixture, before: int, left: int
+    ) -> None:
         instance = Instance().replay(listed(*names(before)))
         lists(ledger, *names(left))
 
+        assert instance.look() == {}
+        assert caplog.messages == []
         assert instance.look() == dict.fromkeys(names(before)[left:], "delisted")
 
     def test_an_event_that_is_none_is_an_error_of_its_own(self) -> None:
