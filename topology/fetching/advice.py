@@ -1,4 +1,7 @@
-"""The times that providers ask for: Retry-After and freshness (RFC 9110, section 10.2.3; RFC 9111, sections 4.2 and 5.2.2)."""
+"""What providers say about time: Retry-After, freshness and validators.
+
+RFC 9110, sections 8.8 and 10.2.3; RFC 9111, sections 4.2 and 5.2.2.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,30 @@ def fresh_for(headers: Mapping[str, str], now: float, longest: float) -> float:
     else:  # by the provider's own clock, where it gives it
         seconds = _until(headers.get("expires", ""), now + _until(headers.get("date", ""), now))
     return max(0.0, min(seconds, longest))
+
+
+def entity_tag(headers: Mapping[str, str]) -> str:
+    """Return the entity tag by which to ask for a change; empty without one.
+
+    ``*`` is none: it stands for any content, so servers would always answer that nothing has changed.
+    """
+    tag = headers.get("etag", "")
+    return "" if tag.strip() == "*" else tag
+
+
+def modified_at(headers: Mapping[str, str], now: float) -> str:
+    """Return the date by which to ask for a change; empty without one that tells changes apart.
+
+    A content may change twice within a second, and a date in the future hides all changes until then.
+
+    Args:
+        headers: The headers of the answer.
+        now: Seconds since the Unix epoch.
+    """
+    text = headers.get("last-modified", "")
+    answered = _until(headers.get("date", ""), now)  # by the provider's own clock, where it gives it
+    age = answered - _until(text, now)
+    return text if _until(text, now) and age >= 1 else ""
 
 
 def _until(date: str, now: float) -> float:

@@ -16,7 +16,7 @@ from catena_core.wire.message import Message
 from topology import records
 from topology.catalogue_link import CatalogueLink
 from topology.clients.http import Response, UnsafeError, shown_url
-from topology.fetching.advice import fresh_for
+from topology.fetching.advice import entity_tag, fresh_for, modified_at
 from topology.fetching.emitted import LONGEST_VALIDATOR, EmittedOfferings
 from topology.fetching.followed import Followed, FollowedAddresses
 from topology.fetching.queue import LEDGER_HOST, Fetch
@@ -99,7 +99,7 @@ class Outcomes:
             hash_check=check,
             content=content,
             judged=followed.judged(self._reader),
-            **_validators(response, before),
+            **_validators(response, before, now / 1000),
         )
         with self._followed.lock:
             if not self._followed.is_current(fetch, followed):
@@ -158,7 +158,7 @@ class Outcomes:
                 content=content,
                 judged=judged,
                 **next_try,
-                **_validators(response, before if again else None),
+                **_validators(response, before if again else None, now / 1000),
             )
             if status.next_try:
                 self._plan(fetch.address, followed, status.next_try)
@@ -271,7 +271,7 @@ class Outcomes:
         return int(1000 * self._link.now())
 
 
-def _validators(response: Response | None, before: AddressStatus | None) -> dict[str, Any]:
+def _validators(response: Response | None, before: AddressStatus | None, now: float) -> dict[str, Any]:
     """Return what asks the provider for a change of this description the next time; of an unchanged one, what it had."""
     if response is None or response.status == 304:
         kept = {"etag": before.etag, "last_modified": before.last_modified} if before is not None else {}
@@ -280,7 +280,7 @@ def _validators(response: Response | None, before: AddressStatus | None) -> dict
     else:
         kept = {}
     found = {
-        "etag": response.headers.get("etag", "") or kept.get("etag", ""),
-        "last_modified": response.headers.get("last-modified", "") or kept.get("last_modified", ""),
+        "etag": entity_tag(response.headers) or kept.get("etag", ""),
+        "last_modified": modified_at(response.headers, now) or kept.get("last_modified", ""),
     }
     return {name: text if len(text) <= LONGEST_VALIDATOR else "" for name, text in found.items()}

@@ -45,6 +45,8 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any], link
             of its contexts' number, size and effect, or of its statements.
     """
     document = document.removeprefix(_BYTE_ORDER_MARK)
+    if not document.strip():
+        raise NoDescriptionError("the description is empty")
     if nests_deeper(document, _DEEPEST):
         raise RejectedError(f"the description nests more than {_DEEPEST} levels deep: flatten it")
     try:

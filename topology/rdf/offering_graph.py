@@ -20,11 +20,12 @@ from typing import Any
 import pyoxigraph as ox
 
 from catena_core.errors import RejectedError
+from catena_core.text import bounded
 from federation import skolem
 from topology.rdf.graph_name import check_graph_name
 from topology.rdf.iri import may_have_risks, risk_of
 from topology.rdf.json_ld import NoDescriptionError, read_json_ld
-from topology.rdf.statements import DEFAULT_GRAPH
+from topology.rdf.statements import DEFAULT_GRAPH, Statements
 
 Row = tuple[str, str, str]
 """A subject, a predicate and an object, as N-Triples writes them."""
@@ -44,6 +45,7 @@ _FEW = 6
 _LITTLE = 200
 _FEW_STATEMENTS = 2000
 _MOST_RISKS = 5
+_LONGEST_HINT = 300
 _MOST_CHARACTERS = 10_000_000  # one Kafka message carries a whole graph, within JSON
 
 
@@ -89,10 +91,7 @@ def read_description(
     offerings = {row[0] for row in rows if row[1:] == _IS_OFFERING}
     if len(offerings) != 1:
         problem = f"the description holds {len(offerings)} resources of type {_OFFERING}, not exactly one"
-        if offerings:
-            raise RejectedError(problem)
-        left_out = f"; statements left out: {'; '.join(read.reasons)}" if read.dropped else ""
-        raise NoDescriptionError(problem + left_out)
+        raise RejectedError(problem) if offerings else NoDescriptionError(problem + _hints(read))
     (offering,) = offerings
     if offering.startswith("_:"):
         raise RejectedError("the offering has no IRI: give it an @id")
@@ -105,6 +104,17 @@ def read_description(
     text = canonical_text(graph, name)
     _check_size(len(text))
     return Description(name, text, digest(text), read.dropped, tuple(read.reasons), _risks(text, graph))
+
+
+def _hints(read: Statements) -> str:
+    """Return what may explain that a document describes no offering."""
+    found = f"; statements left out: {'; '.join(read.reasons)}" if read.dropped else ""
+    if any(row[1:3] == _IS_OFFERING for row in read.rows):
+        return (
+            f"{found}; one stands in a named graph, not in the default graph: take the @id away from beside its @graph"
+        )
+    types = sorted({row[2] for row in read.rows if row[1] == _IS_OFFERING[0]})
+    return found + (f"; it holds resources of type {bounded(', '.join(types), _LONGEST_HINT)}" if types else "")
 
 
 def reachable(rows: Iterable[Row], start: str) -> list[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from topology.fetching.advice import fresh_for, retry_after
+from topology.fetching.advice import entity_tag, fresh_for, modified_at, retry_after
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -55,3 +55,26 @@ def test_retry_after_in_seconds_or_as_a_date(text: str, seconds: float) -> None:
 )
 def test_fresh_for_as_the_provider_says(headers: dict[str, str], seconds: float) -> None:
     assert fresh_for(headers, NOW, 1000) == seconds
+
+
+@pytest.mark.parametrize(("tag", "asked"), [('"a"', '"a"'), ('W/"a"', 'W/"a"'), ('"*"', '"*"'), ("*", ""), ("", "")])
+def test_entity_tag_is_none_that_stands_for_any_content(tag: str, asked: str) -> None:
+    assert entity_tag({"etag": tag}) == asked
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_used"),
+    [
+        ({"last-modified": "Fri, 15 Jan 2027 07:59:00 GMT"}, True),
+        ({"last-modified": "Fri, 15 Jan 2027 07:59:59 GMT"}, True),
+        ({"last-modified": "Fri, 15 Jan 2027 08:00:00 GMT"}, False),
+        ({"last-modified": "Fri, 15 Jan 2027 08:00:00 GMT", "date": "Fri, 15 Jan 2027 08:00:00 GMT"}, False),
+        ({"last-modified": "Fri, 15 Jan 2027 07:00:00 GMT", "date": "Fri, 15 Jan 2027 07:00:00 GMT"}, False),
+        ({"last-modified": "Fri, 15 Jan 2027 09:00:00 GMT", "date": "Fri, 15 Jan 2027 09:00:05 GMT"}, True),
+        ({"last-modified": "Wed, 21 Oct 2099 07:28:00 GMT"}, False),
+        ({"last-modified": "yesterday"}, False),
+        ({}, False),
+    ],
+)
+def test_modified_at_is_a_date_that_tells_changes_apart(headers: dict[str, str], is_used: bool) -> None:
+    assert modified_at(headers, NOW) == (headers["last-modified"] if is_used else "")

@@ -93,8 +93,25 @@ class TestRisks:
 
 
 class TestWhatIsNoDescription:
+    @pytest.mark.parametrize("document", [b"", b" \n", b"\xef\xbb\xbf"])
+    def test_nothing(self, document: bytes) -> None:
+        assert refusal(document) == "the description is empty"
+
+    def test_an_offering_in_a_named_graph_is_told(self) -> None:
+        document = {"@id": "https://p.example/g", "@graph": [{"@id": "https://p.example/1", "@type": OFFERING}]}
+
+        assert "one stands in a named graph" in refusal(json.dumps(document).encode())
+
+    def test_other_types_are_told(self) -> None:
+        document = {"@id": "https://p.example/1", "@type": [OFFERING.replace("https", "http"), "urn:" + 500 * "t"]}
+
+        said = refusal(json.dumps(document).encode())
+
+        assert f"it holds resources of type <{OFFERING.replace('https', 'http')}>, <urn:ttt" in said
+        assert len(said) < 500
+
     @pytest.mark.parametrize(
-        "document", [b"", b"{", b"<html>", b'{"@id": "\xff"}', b"\xff\xfe", b'{"@id": "\\ud800"}', b"NaN"]
+        "document", [b"{", b"<html>", b'{"@id": "\xff"}', b"\xff\xfe", b'{"@id": "\\ud800"}', b"NaN"]
     )
     def test_not_json(self, document: bytes) -> None:
         assert "not JSON" in refusal(document)
