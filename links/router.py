@@ -276,12 +276,12 @@ class Router(CatalogueLink):
             # A pending write is about to delete or replace its copy.
             or (node in graph.pending and graph.pending[node].digest != claim.digest)
         ]
-        writes = []
+        writes, triples = [], ""
         for node in lacking:
             refused = node in held and held[node].refused == claim.digest
             if ring.is_up(node) and not refused and not graph.is_under_way(node, claim.digest):
                 graph.mark_sent(node, claim.digest)
-                triples = zlib.decompress(claim.triples).decode()
+                triples = triples or zlib.decompress(claim.triples).decode()
                 writes.append(
                     Write("put", node, iri, address, graph.version, ring.epoch, number, claim.digest, triples)
                 )

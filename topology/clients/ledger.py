@@ -54,16 +54,16 @@ class Listing(NamedTuple):
 
 
 class _Entry(msgspec.Struct, rename="camel"):
-    """An entry as booths send it, with unknown members left out or null.
+    """An entry as booths send it, with unknown members left out, null, or something else than a text.
 
     The DLT-Booth takes the hash as ``descriptionHash`` and gives it back as ``description_hash``.
     """
 
     description_uri: str
-    description_hash: str | None = None
-    returned_hash: str | None = msgspec.field(default=None, name="description_hash")
-    owner: str | None = None
-    name: str | None = None
+    description_hash: Any = None
+    returned_hash: Any = msgspec.field(default=None, name="description_hash")
+    owner: Any = None
+    name: Any = None
 
 
 class _Refusal(msgspec.Struct):
@@ -131,9 +131,9 @@ class Ledger:
             raise UnsafeError(f"{shown_url(entry.description_uri)!r} is not an address: {error}") from error
         return LedgerEntry(
             uri,
-            entry.description_hash or entry.returned_hash or "",
-            (entry.owner or "")[:_LONGEST_NAME],
-            (entry.name or "")[:_LONGEST_NAME],
+            _text(entry.description_hash) or _text(entry.returned_hash),
+            _text(entry.owner)[:_LONGEST_NAME],
+            _text(entry.name)[:_LONGEST_NAME],
         )
 
 
@@ -143,6 +143,10 @@ def same_address(address: str) -> str:
     The case of letters in an EVM address is a checksum alone (EIP-55, https://eips.ethereum.org/EIPS/eip-55).
     """
     return address.lower() if _EVM_ADDRESS.fullmatch(address) else address
+
+
+def _text(member: Any) -> str:
+    return member if isinstance(member, str) else ""
 
 
 def _is_address(entry: Any) -> bool:

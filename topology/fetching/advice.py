@@ -40,8 +40,10 @@ def fresh_for(headers: Mapping[str, str], now: float, longest: float) -> float:
     if found := _MAX_AGE.search(control):
         age = headers.get("age", "").strip()
         seconds = float(found[1]) - (float(age) if age.isascii() and age.isdigit() and len(age) <= 12 else 0.0)
-    else:  # by the provider's own clock, where it gives it
-        seconds = _until(headers.get("expires", ""), now + _until(headers.get("date", ""), now))
+    elif expires := headers.get("expires", ""):  # by the provider's own clock, where it gives it
+        seconds = _until(expires, now + _until(headers.get("date", ""), now))
+    else:
+        return 0.0
     return max(0.0, min(seconds, longest))
 
 
@@ -64,6 +66,8 @@ def modified_at(headers: Mapping[str, str], now: float) -> str:
         now: Seconds since the Unix epoch.
     """
     text = headers.get("last-modified", "")
+    if not text:
+        return ""
     answered = _until(headers.get("date", ""), now)  # by the provider's own clock, where it gives it
     age = answered - _until(text, now)
     return text if _until(text, now) and age >= 1 else ""
@@ -71,6 +75,8 @@ def modified_at(headers: Mapping[str, str], now: float) -> str:
 
 def _until(date: str, now: float) -> float:
     """Return the seconds until an HTTP date; 0 if it is none."""
+    if not date:
+        return 0.0
     try:
         return parsedate_to_datetime(date).timestamp() - now
     except (ValueError, TypeError, IndexError, OverflowError):
