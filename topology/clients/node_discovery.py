@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import pyoxigraph as ox
 
+from catena_core.text import bounded
 from topology.clients.http import Response, UnsafeError, WebClient
 from topology.clients.node import (
     FailedError,
@@ -93,9 +94,10 @@ def _candidates(url: str, given: str, paths: Sequence[str]) -> list[str]:
 def _first(web: WebClient, does: str, key: str, candidates: Sequence[str], probe: _Probe) -> str:
     found, answers = _find(web, candidates, probe)
     if not found:
-        raise UndetectedError(
-            f'none of these paths {does}: {", ".join(answers)}; name the right one as "{key}" in the list of nodes'
-        )
+        advice = f'name the right one as "{key}" in the list of nodes'
+        if any(answer.endswith(("status 401)", "status 403)")) for answer in answers):
+            advice += ", or give its user and password in NODE_CREDENTIALS"
+        raise UndetectedError(f"none of these paths {does}: {', '.join(answers)}; {advice}")
     return found
 
 
@@ -107,7 +109,8 @@ def _find(web: WebClient, candidates: Sequence[str], probe: _Probe) -> tuple[str
         if response is None:
             return candidate, answers
         check_trouble(response)
-        answers.append(f"{candidate} (status {response.status})")
+        kind = response.headers.get("content-type", "").split(";")[0] if response.status == 200 else ""
+        answers.append(f"{candidate} ({f'{bounded(kind, 40)}, ' if kind else ''}status {response.status})")
     return "", answers
 
 

@@ -101,6 +101,17 @@ def test_discover_of_a_server_that_cannot_be_written_to_names_the_paths_that_wer
     assert '"graph_store"' in str(undetected.value)
 
 
+def test_discover_of_a_server_that_lets_no_one_in_names_the_setting_of_credentials(server: OddServer) -> None:
+    server.answers["/sparql"] = saying(b"who are you", 401)
+    server.answers["/query"] = saying(b"<html>log in", 200, Content_Type="text/html; charset=utf-8")
+
+    with pytest.raises(UndetectedError) as undetected:
+        discover(server.url, WEB)
+
+    assert f"{server.url}/query (text/html, status 200)" in str(undetected.value)
+    assert "NODE_CREDENTIALS" in str(undetected.value)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"true", b'{"boolean": "yes"}', b'{"boolean"', b"\xff"])
 def test_discover_of_pages_that_are_no_answers_finds_none(server: OddServer, body: bytes) -> None:
     for path in ("", "/", "/sparql", "/query"):
