@@ -137,24 +137,29 @@ def await_first_address(endpoint: str) -> None:
 
 
 def cpu_seconds(runner: int, nodes: list[int]) -> dict[str, float]:
-    """Processor seconds of the runner and its processes, by what they run, and of nodes beside them."""
+    """Processor seconds of the runner, its processes and theirs, by what they run, and of nodes beside them."""
     ticks = os.sysconf("SC_CLK_TCK")
-    used: dict[str, float] = defaultdict(float)
-    for folder in Path("/proc").iterdir():
+    parents: dict[int, int] = {}
+    seconds: dict[int, float] = {}
+    names = {runner: "runner and embedded broker", **dict.fromkeys(nodes, "node")}
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
             stat = (folder / "stat").read_text().rpartition(")")[2].split()
             command = (folder / "cmdline").read_text().split("\0")
         except (OSError, IndexError):
             continue
-        if int(stat[1]) == runner:
-            name = next((part.rpartition(".")[2] for part in command if part.startswith(("links.", "sandbox."))), "?")
-        elif folder.name == str(runner):
-            name = "runner and embedded broker"
-        elif folder.name.isdigit() and int(folder.name) in nodes:
-            name = "node"
-        else:
-            continue
-        used[name] += (int(stat[11]) + int(stat[12])) / ticks
+        pid = int(folder.name)
+        parents[pid], seconds[pid] = int(stat[1]), (int(stat[11]) + int(stat[12])) / ticks
+        if parents[pid] == runner:
+            names[pid] = next(
+                (part.rpartition(".")[2] for part in command if part.startswith(("links.", "sandbox."))), "?"
+            )
+    used: dict[str, float] = defaultdict(float)
+    for pid, parent in parents.items():
+        if pid in names:
+            used[names[pid]] += seconds[pid]
+        elif parent in names:
+            used[f"processes of the {names[parent]}"] += seconds[pid]
     return used
 
 
