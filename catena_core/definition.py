@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from catena_core import mistakes
+from catena_core.attributes import check_attributes
 from catena_core.consuming.subscription import Subscription
 from catena_core.errors import UsageError
 from catena_core.options import LinkOptions, check_brokers, check_topics
@@ -112,13 +113,15 @@ class LinkDefinition:
         """Refuse, at its start, a link that would run with these options and do nothing, and put them into force.
 
         Raises:
-            UsageError: Its class has a misspelt hook, or one that is no plain method; or it has topics to read and no
-                transform; or its constructor does not call that of Link; or Kafka cannot have such an address.
+            UsageError: Its class has a misspelt hook, or one that is no plain method, or an attribute of a value that it cannot
+                have; or it has topics to read and no transform; or its constructor does not call that of Link; or Kafka cannot
+                have such an address.
         """
         kind = type(self.link)
         if not self.initialised:
             raise UsageError(f"{self.name}.__init__ must call super().__init__(), with the options if it is given any")
         mistakes.check_hooks(kind, self._base, self.reads, self.generates)
+        check_attributes(self.link)
         if not self.reads and not self.generates:
             mistakes.check_inputs(kind, self._base, options.input_topics)
         if options.kafka_endpoint is not None:

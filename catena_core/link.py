@@ -101,9 +101,7 @@ class Link:
         link.uid = unique_name()
         link.args = []
         link.logger = LinkLogger(cls.__name__)
-        link.options = LinkOptions().overridden_by(
-            {"input_topics": tuple(cls.inputs), "output_topics": tuple(cls.outputs)}
-        )
+        link.options = LinkOptions().overridden_by({"input_topics": cls.inputs, "output_topics": cls.outputs})
         link._catena.definition.use(link.options)
         return link
 

@@ -41,6 +41,8 @@ def check_hooks(kind: type, base: type, reads: bool, generates: bool) -> None:
         raise UsageError(f"{kind.__name__} has {name}, which the library never reads; did you mean {attribute}?")
     for hook in HOOKS:
         function = inspect.unwrap(getattr(kind, hook))
+        if not callable(function):
+            raise UsageError(f"{kind.__name__}.{hook} is {function!r}, and no method; leave it out, or define it")
         if hook == "transform":
             continue  # it may be any kind of function
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):

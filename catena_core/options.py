@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -271,7 +271,10 @@ _CHOICES = {item.name: item.metadata["choices"] for item in fields(LinkOptions) 
 
 def _read(name: str, value: Any) -> Any:
     if name in ("input_topics", "output_topics"):
-        topics = tuple(dict.fromkeys(split_topics(value) if isinstance(value, str) else value))
+        names = split_topics(value) if isinstance(value, str) else value
+        if not isinstance(names, Collection) or not all(isinstance(topic, str) for topic in names):
+            raise UsageError(f"{_called(name)} are names of topics, not {value!r}")
+        topics = tuple(dict.fromkeys(names))
         check_topics(topics, patterns=name == "input_topics")
         return topics
     if name in _CHOICES:

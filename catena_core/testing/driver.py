@@ -113,6 +113,7 @@ class LinkDriver:
         rpc: LocalRpc | None = None,
         setup_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
+        link._catena.definition.check(link.options)
         self._link = link
         self._rows = tables or {}
         self._partitions = partitions
@@ -133,7 +134,6 @@ class LinkDriver:
         self._rpc = rpc or LocalRpc()
         self._peer: Peer | None = None
         self.sent: list[Electron] = []
-        link._catena.definition.check(link.options)
         link._catena.attach(self, setup_kwargs)
         self.rpc()
 

@@ -64,11 +64,12 @@ def encode(value: Any) -> tuple[bytes | None, str | None]:
             return encode(simpler)
         return msgspec.msgpack.encode(_pack(simpler)), MESSAGE_PACK
     except (
+        TypeError,
         ValueError,
         OverflowError,
         RecursionError,
         msgspec.EncodeError,
-    ) as error:  # text that is no Unicode, for instance
+    ) as error:  # text that is no Unicode, or a time of pandas that is none, for instance
         raise CodecError(f"a {type(value).__name__} cannot be sent: {error}") from error
 
 
@@ -171,7 +172,7 @@ def encode_key(key: Any) -> bytes | None:
             return simpler.encode() if isinstance(simpler, str) else simpler
         if _is_json(simpler):
             return msgspec.json.encode(simpler, order="deterministic")
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"a {type(key).__name__} cannot be a key: {error}") from error
     raise CodecError(
         f"a key must be text, bytes or JSON, so that equal keys give equal bytes; this {type(key).__name__} is, or holds, "
@@ -253,7 +254,7 @@ def _simpler(value: Any) -> Any:
     if kind.__module__.partition(".")[0] == "numpy":
         return value.item() if getattr(value, "ndim", 1) == 0 else value
     if isinstance(value, msgspec.Struct):
-        return {name: getattr(value, name) for name in value.__struct_fields__}
+        return _simpler_struct(value)
     if callable(dump := getattr(kind, "model_dump", None)):  # pydantic's
         return dump(value)
     if isinstance(value, collections.abc.Mapping):
@@ -263,10 +264,27 @@ def _simpler(value: Any) -> Any:
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
     plain: Any
-    for plain in (tuple, list, set, frozenset, str, bytes, int, float):
+    for plain in (tuple, list, set, frozenset, str, bytes, int, float, decimal.Decimal):
         if isinstance(value, plain):
             return plain(value) if plain is not str else str.__str__(value)
+    if isinstance(value, datetime.datetime):  # such as those of pandas and pendulum
+        date = (value.year, value.month, value.day)
+        time = (value.hour, value.minute, value.second, value.microsecond)
+        return datetime.datetime(*date, *time, value.tzinfo, fold=value.fold)
+    if isinstance(value, datetime.date):
+        return datetime.date(value.year, value.month, value.day)
+    if isinstance(value, datetime.timedelta):
+        return datetime.timedelta(value.days, value.seconds, value.microseconds)
     return value
+
+
+def _simpler_struct(struct: msgspec.Struct) -> Any:
+    """Give what msgspec itself would write of a model: its tag, the names of its fields on the wire, and no unset ones."""
+    config = struct.__struct_config__
+    pairs = zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)
+    fields = {encoded: item for encoded, name in pairs if (item := getattr(struct, name)) is not msgspec.UNSET}
+    tag = {} if config.tag is None else {config.tag_field: config.tag}
+    return [*tag.values(), *fields.values()] if config.array_like else tag | fields
 
 
 def encode_plain_json(value: Any) -> bytes:

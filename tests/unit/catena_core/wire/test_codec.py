@@ -157,6 +157,33 @@ class Order(msgspec.Struct):
     parts: list[int]
 
 
+class Tagged(msgspec.Struct, tag=True, rename="camel"):
+    shop_name: str
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Row(msgspec.Struct, array_like=True, tag="row"):
+    number: int
+
+
+class Moment(datetime.datetime):
+    """A time as those of pandas and pendulum are."""
+
+
+class Day(datetime.date):
+    """The same, a day."""
+
+
+class Span(datetime.timedelta):
+    """The same, a difference."""
+
+
+class NoTime(datetime.datetime):
+    """A time that is none, as that of pandas."""
+
+    year = "NaN"  # type: ignore[assignment]
+
+
 class Model:
     """A model as pydantic's are: it gives itself as a dictionary."""
 
@@ -191,6 +218,12 @@ class Text(str):
         (collections.deque([1, 2]), [1, 2], codec.JSON),
         (Place(1, 2), (1, 2), codec.MESSAGE_PACK),
         (Order("tea", [1]), {"name": "tea", "parts": [1]}, codec.JSON),
+        (Tagged("tea"), {"type": "Tagged", "shopName": "tea"}, codec.JSON),
+        ([Tagged("tea", "!")], [{"type": "Tagged", "shopName": "tea", "note": "!"}], codec.JSON),
+        (Row(7), ["row", 7], codec.JSON),
+        (Moment(2026, 1, 2, 3, 4, 5, 6), datetime.datetime(2026, 1, 2, 3, 4, 5, 6), codec.MESSAGE_PACK),
+        ([Day(2026, 1, 2)], [datetime.date(2026, 1, 2)], codec.MESSAGE_PACK),
+        (Span(days=-1, microseconds=1), datetime.timedelta(days=-1, microseconds=1), codec.MESSAGE_PACK),
         (Model(), {"name": "tea", "color": "red"}, codec.JSON),
         (Scalar(), 2.5, codec.JSON),
         ([Scalar()], [2.5], codec.JSON),
@@ -203,6 +236,18 @@ def test_further_types_travel_in_a_form_that_any_receiver_can_rebuild(value, bac
     data, content_type = codec.encode(value)
     assert content_type == kind
     assert codec.decode(data, content_type) == back
+
+
+@pytest.mark.parametrize("value", [Tagged("tea"), [Tagged("tea", "!")], Row(7)])
+def test_a_model_of_msgspec_has_the_same_names_in_either_format(value):
+    assert codec.decode(*codec.encode(value)) == msgspec.json.decode(codec.encode_plain_json(value))
+
+
+def test_a_time_that_is_none_is_refused_as_a_value_and_as_a_key():
+    value = NoTime(2026, 1, 2)
+    for encode in (codec.encode, codec.encode_key):
+        with pytest.raises(CodecError, match="NoTime"):
+            encode(value)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
