@@ -220,18 +220,14 @@ class _PolledNode:
         for query in _QUERIES:
             try:
                 content_type, body = self._query(query)
+                digest = hashlib.blake2b(body, digest_size=16).digest()
+                if digest == self._digest and self._last.graphs:
+                    graphs = self._last.graphs
+                    break
+                graphs = self._read(content_type, body)
             except FailedError as error:
                 problem = problem or error
                 continue
-            digest = hashlib.blake2b(body, digest_size=16).digest()
-            if digest == self._digest and self._last.graphs:
-                graphs = self._last.graphs
-                break
-            try:
-                graphs = read_graphs(content_type, body)
-            except WebError:
-                self._accept = _OTHERS  # some servers write odd TSV
-                raise
             if graphs:
                 break
         if graphs is None:
@@ -241,6 +237,15 @@ class _PolledNode:
         self._digest = digest
         self._last = NodeGraphs(before if graphs == before else graphs, began)
         return graphs != before
+
+    def _read(self, content_type: str, body: bytes) -> frozenset[str]:
+        try:
+            return read_graphs(content_type, body)
+        except FailedError:
+            raise
+        except WebError:
+            self._accept = _OTHERS  # some servers write odd TSV
+            raise
 
     def _query(self, query: str) -> tuple[str, bytes]:
         response = self._web.request(
@@ -269,6 +274,7 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
         body: The results.
 
     Raises:
+        FailedError: No row of the table has a name: RDF4J answers so to an empty pattern in any graph.
         WebError: The body is not such a table.
     """
     media_type, body = opened(content_type, body)
@@ -283,7 +289,7 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
             rows = read_table(media_type, body, ["g"])
         # Most graphs are on several nodes, which share one string for each.
         if rows and not rows.strip():
-            raise WebError("the list has rows without a name")
+            raise FailedError("the list has rows without a name")
         terms = (line.rstrip(b"\n") for line in io.BytesIO(rows))
         return frozenset(sys.intern(iri(term)) for term in terms if term and _is_iri(term))
     except ValueError as error:

@@ -113,7 +113,16 @@ def test_an_empty_node_is_known_to_hold_nothing(holdings: GraphInventory, node: 
     eventually(lambda: listed(holdings) == {"a": frozenset()})
 
 
-@pytest.mark.parametrize("answers", [saying(b"?g\n", Content_Type=TSV), saying(b"not that", 400), saying(b"!", 500)])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        saying(b"?g\n", Content_Type=TSV),
+        saying(b"?g\n\n", Content_Type=TSV),  # RDF4J
+        saying(b'{"head":{"vars":["g"]},"results":{"bindings":[{}]}}', Content_Type="application/sparql-results+json"),
+        saying(b"not that", 400),
+        saying(b"!", 500),
+    ],
+)
 def test_a_server_that_sees_no_graph_in_an_empty_pattern_is_asked_in_full(
     holdings: GraphInventory, server: OddServer, answers: Answer
 ) -> None:
