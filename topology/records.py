@@ -179,6 +179,7 @@ def first_claim(claims: Mapping[str, Claim]) -> str | None:
 
 
 NodeState = Literal["up", "suspect", "down"]
+NodeCondition = Literal["up", "draining", "suspect", "down"]
 NodeProtocol = Literal["sedimark", "graph-store"]
 
 
@@ -223,6 +224,11 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     held_down_until: int = 0
     endpoints: Endpoints = Endpoints()
     problem: str = ""
+
+    @property
+    def condition(self) -> NodeCondition:
+        """Its state as operators see it: ``draining`` while it answers and is being emptied."""
+        return "draining" if self.draining and self.state == "up" else self.state
 
     def __post_init__(self) -> None:
         """Drop a user and a password in the address; earlier versions published them."""

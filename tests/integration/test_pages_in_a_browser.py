@@ -20,6 +20,11 @@ from topology.rdf.offering_graph import read_description
 
 EDITOR = "document.querySelector('#query').nextSibling.shadowRoot"
 OFFERINGS = generate(6)
+BROKEN_WORDS = """[...document.querySelectorAll("th, .state")].filter((element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1;
+}).map((element) => element.textContent)"""
 
 
 class Site:
@@ -69,9 +74,19 @@ def test_pages_load_nothing_from_elsewhere_fail_nowhere_and_name_all_controls(si
         for width in (360, 1200):
             browser.resize(width, 800, dark=width == 360)
             assert browser.run("document.documentElement.scrollWidth <= innerWidth"), (path, width)
+            assert browser.run(BROKEN_WORDS) == [], (path, width)
 
     assert not browser.errors, json.dumps(browser.errors)
     assert {url for url in browser.requested if not url.startswith((site.url, "about:"))} == set()
+
+
+def test_overview_names_processes_that_keep_dying_as_text(site: Site) -> None:
+    site.serving.failing["<b>writer</b>"] = "died 3 times in a row"
+    site.browser.open(f"{site.url}/")
+
+    site.browser.wait_until("document.querySelector('#failing').textContent === '<b>writer</b> died 3 times in a row'")
+    assert "degraded" in site.browser.run("document.querySelector('#state').textContent")
+    site.serving.failing.clear()
 
 
 def test_overview_follows_the_catalogue(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD
@@ -12,6 +13,8 @@ from rich.text import Text
 from catena_core.text import bounded
 
 _LONGEST_CELL = 2000
+_NARROWEST = 40
+_WIDTH_OF_FILES = 400
 
 
 def grid(columns: str, numbers: str, rows: Iterable[tuple[object, ...]]) -> Table:
@@ -32,6 +35,13 @@ def grid(columns: str, numbers: str, rows: Iterable[tuple[object, ...]]) -> Tabl
     return table
 
 
+def console() -> Console:
+    """Return a console for tables: as wide as the terminal, but with room for words; wide where a program reads the lines."""
+    found = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+    found.width = max(found.width, _NARROWEST)
+    return found
+
+
 def show(columns: str, numbers: str, rows: Iterable[tuple[object, ...]]) -> None:
     """Print a table, as :func:`grid` makes it."""
-    Console(highlight=False).print(grid(columns, numbers, rows))
+    console().print(grid(columns, numbers, rows))

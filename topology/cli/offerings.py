@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from urllib.parse import urlencode
 
@@ -11,13 +10,13 @@ import click
 import msgspec
 from confluent_kafka.admin import AdminClient
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from catena_core.text import bounded, printable
 from topology import records, topics
 from topology.cli.gateway import Gateway, errors_in_words, problem_of, url_option
+from topology.cli.grid import console
 from topology.cli.kafka import Sender, connection, kafka_errors, kafka_options
 from topology.gateway.api.schemas import MOST_LIMIT, STATES, OfferingPage
 from topology.gateway.offering_list import ListedOffering
@@ -25,7 +24,6 @@ from topology.records import AddressEvent, AddressStatus
 from topology.topics import address_partition
 
 _LONGEST_CELL = 200
-_WIDTH_OF_FILES = 400
 _EXPLANATIONS = {
     "waiting": "its description, or a node that takes it, has not come yet",
     "placed": "it stands on nodes",
@@ -87,10 +85,10 @@ def list_(state: str | None, limit: int, url: str | None, as_json: bool) -> None
         last = one.error or (f"owned by {one.owned_by}" if one.owned_by else ", ".join(one.nodes))
         cells = (one.address or one.graph, one.state, one.since, one.name, last)
         table.add_row(*(Text(bounded(cell, _LONGEST_CELL), overflow="fold") for cell in cells))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
-    console.print(table)
+    out = console()
+    out.print(table)
     more = f"; --limit {total} lists all" if total > len(found) else ""
-    console.print(f"{len(found):,} of {total:,} offerings{more}")
+    out.print(f"{len(found):,} of {total:,} offerings{more}")
 
 
 @offerings.command("show")

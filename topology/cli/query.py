@@ -19,6 +19,7 @@ from federation.analysis.plan import Form
 from federation.protocol.negotiation import GRAPH_NAMES, SOLUTION_NAMES, media_type_named
 from federation.protocol.sparql import COMPLETENESS
 from topology.cli.gateway import Gateway, errors_in_words, problem_of, url_option
+from topology.cli.grid import console
 from topology.cli.query_text import problem_in_query, query_argument, query_text
 
 _RESULTS = "application/sparql-results+json"
@@ -138,10 +139,10 @@ def _show(body: bytes) -> None:
         table.add_column(Text(f"?{name}"))
     for row in rows[:_MOST_ROWS]:
         table.add_row(*(Text(_term(row.get(name)), overflow="fold") for name in found.head.vars))
-    console = Console(highlight=False)
-    console.print(table)
+    out = console()
+    out.print(table)
     more = f", of which the first {_MOST_ROWS:,} are shown; -F csv shows all" if len(rows) > _MOST_ROWS else ""
-    console.print(f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'}{more}")
+    out.print(f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'}{more}")
 
 
 def _term(term: dict[str, Any] | None) -> str:

@@ -77,7 +77,7 @@ def show(
         described = [
             {
                 "id": node.id,
-                "state": "draining" if node.draining else node.state,
+                "state": node.condition,
                 "weight": node.weight,
                 "share": round(copies[node.id] / total, 4),
                 "url": node.url,

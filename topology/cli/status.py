@@ -21,7 +21,7 @@ from catena_core.kafka.watermarks import watermarks
 from catena_core.text import bounded
 from topology import consumer_groups
 from topology.cli.gateway import Gateway, problem_of, url_option
-from topology.cli.grid import grid
+from topology.cli.grid import console, grid
 from topology.cli.kafka import TIMEOUT, Connection, connection, kafka_options
 from topology.clients.http import UnsafeError, WebError
 from topology.consumer_groups import LinkStatus
@@ -86,7 +86,7 @@ def status(
                     # In ASCII, so that it is harmless on a terminal as well.
                     click.echo(json.dumps(msgspec.to_builtins(last)))
                 else:
-                    Console(highlight=False).print(_shown(last))
+                    console().print(_shown(last))
                 if not repeats:
                     break
                 time.sleep(interval)

@@ -100,7 +100,7 @@ class ProgressReader:
             epoch=view.epoch,
             replicas=wanted,
             on_node={node: count[node] for node in view.nodes},
-            states={node.id: node.state for node in view.nodes.values()},
+            states={node.id: node.condition for node in view.nodes.values()},
         )
 
     def close(self) -> None:

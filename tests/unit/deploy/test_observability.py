@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry
 from catena_core.monitoring.metrics import BUCKETS, Metrics
 from tests.helpers.documents import ROOT
 from topology.gateway.api.metrics import CatalogueMetrics, QueryMetrics
-from topology.gateway.api.schemas import STATES, NodeCondition
+from topology.gateway.api.schemas import STATES
 from topology.gateway.replicas.missing import MissingCopies
+from topology.records import NodeCondition
 from topology.ring import RingView
 from topology.runner.up import LINKS
 

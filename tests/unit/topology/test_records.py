@@ -22,6 +22,8 @@ from topology.records import (
     Intent,
     Loss,
     Node,
+    NodeCondition,
+    NodeState,
     Offering,
     OfferingHead,
     Placement,
@@ -152,3 +154,13 @@ def test_passwords_in_addresses_of_nodes_go_no_further() -> None:
 @pytest.mark.parametrize(("found", "asked"), [("", "http://a/catalogue/sparql"), ("http://a/ds/q", "http://a/ds/q")])
 def test_queries_go_to_the_endpoint_that_was_found_or_else_to_the_usual_one(found: str, asked: str) -> None:
     assert Node("a", "http://a/catalogue", endpoints=Endpoints(sparql=found)).sparql_url == asked
+
+
+@pytest.mark.parametrize(
+    ("state", "draining", "condition"),
+    [("up", False, "up"), ("up", True, "draining"), ("suspect", True, "suspect"), ("down", True, "down")],
+)
+def test_condition_of_a_node_is_draining_only_while_it_answers(
+    state: NodeState, draining: bool, condition: NodeCondition
+) -> None:
+    assert Node("a", "http://a", state, draining=draining).condition == condition

@@ -18,9 +18,9 @@ from federation.analysis.plan import FORMS
 from federation.engine import Answer
 from federation.protocol.sparql import COMPLETENESS
 from federation.trace import PULL, PUSH_DOWN, VIEW
-from topology.gateway.api.nodes import condition
-from topology.gateway.api.schemas import STATES, NodeCondition
+from topology.gateway.api.schemas import STATES
 from topology.gateway.catalogue_view import CatalogueView
+from topology.records import NodeCondition
 from topology.ring import RingView
 
 _ENDPOINT = "sparql.sparql"
@@ -117,7 +117,7 @@ class CatalogueMetrics(Collector):
         for state in sorted(STATES):
             offerings.add_metric([state], states[state])
         nodes = GaugeMetricFamily("catena_nodes", "Catalogue nodes, by state.", labels=["state"])
-        conditions = Counts(condition(node) for node in self._ring().nodes.values())
+        conditions = Counts(node.condition for node in self._ring().nodes.values())
         for state in get_args(NodeCondition):
             nodes.add_metric([state], conditions[state])
         missing = self._view.missing().total

@@ -18,9 +18,9 @@ from federation.protocol.etag import revalidated
 from federation.protocol.problems import problem
 from topology.consumer_groups import LinkStatus
 from topology.gateway.api.json_responses import in_json
-from topology.gateway.api.schemas import Health, NodeCondition, NodeList, NodeStatus, Overview, ViewState
+from topology.gateway.api.schemas import Health, NodeList, NodeStatus, Overview, ViewState
 from topology.gateway.catalogue_view import CatalogueView
-from topology.records import Inspection, Node
+from topology.records import Inspection
 from topology.ring import RingView
 
 _MOST_NAMES = 100
@@ -67,7 +67,7 @@ class State:
         missing = self._view.missing().total
         failing = {name: redacted(death) for name, death in self._failing().items()}
         status: Literal["healthy", "degraded"] = "healthy" if all_up and not missing and not failing else "degraded"
-        states = {node.id: condition(node) for node in now.nodes.values()}
+        states = {node.id: node.condition for node in now.nodes.values()}
         store = ViewState(*self._engine.view) if self._engine.view and details else None
         return Health(
             status, now.epoch, states if details else msgspec.UNSET, missing, store, failing if details else {}
@@ -85,7 +85,7 @@ class State:
             NodeStatus(
                 id=node.id,
                 url=redacted(node.url),
-                state=condition(node),
+                state=node.condition,
                 graphs_placed=placed[node.id],
                 graphs_read=read[node.id],
                 graphs_missing=missing.get(node.id, 0),
@@ -180,8 +180,3 @@ def _shown(inspection: Inspection | None) -> Inspection | msgspec.UnsetType:
     if inspection is None:
         return msgspec.UNSET
     return msgspec.structs.replace(inspection, problem=redacted(inspection.problem))
-
-
-def condition(node: Node) -> NodeCondition:
-    """Return the state of a node as operators see it: up, draining, suspect or down."""
-    return "draining" if node.draining and node.state == "up" else node.state

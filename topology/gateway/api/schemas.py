@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from topology.consumer_groups import LinkStatus
 from topology.gateway.offering_list import ListedOffering, OfferingState
-from topology.records import Inspection
+from topology.records import Inspection, NodeCondition
 
 STATES = frozenset(get_args(OfferingState))
 DEFAULT_LIMIT = 100
@@ -45,9 +45,6 @@ class OfferingRequest(msgspec.Struct):
     """
 
     offerings_id: str
-
-
-NodeCondition = Literal["up", "draining", "suspect", "down"]
 
 
 class NodeStatus(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -78,10 +78,11 @@ function show(overview) {
     figure("Offerings", count(overview.offerings, {})),
     ...states,
     ...(nodes ? [figure("Nodes", nodes.length.toLocaleString("en"))] : []),
-    ...Object.entries(health.failing || {}).map(([name, death]) => figure(name, make("span", { class: "state bad", title: death }, "failing"))),
+    ...Object.entries(health.failing || {}).map(([name]) => figure(name, make("span", { class: "state bad" }, "failing"))),
     figure("Copies missing", (health.copies_missing || 0).toLocaleString("en")),
     figure("Ring epoch", health.epoch.toLocaleString("en")),
   );
+  byId("failing").replaceChildren(...Object.entries(health.failing || {}).map(([name, death]) => make("p", { class: "problem" }, `${name} ${death}`)));
   const most = Math.max(...(nodes || []).map((node) => node.graphs_placed), 0);
   byId("links").replaceChildren(...(links || []).map(linkRow));
   byId("links-section").hidden = !links?.length;
@@ -91,6 +92,7 @@ function show(overview) {
     ...(nodes || []).map((node, position) => row(node, most, circle?.length ? dot(position, ids.length) : "")),
   );
   byId("nodes-section").hidden = !nodes;
+  byId("no-nodes").hidden = Boolean(ids.length);
   tell(null);
 }
 
