@@ -308,7 +308,7 @@ class KafkaRuntime:
                 window=options.exp_window_size,
                 drain_timeout=link.drain_timeout,
                 properties=options.properties,
-                left_out=(definition.dead_letter_topic, RPC_TOPIC),
+                left_out=(definition.dead_letter_topic, RPC_TOPIC, *options.output_topics),
                 logger=link.logger,
                 metrics=self._metrics,
                 concurrent=self._concurrent,

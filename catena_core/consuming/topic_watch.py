@@ -31,7 +31,7 @@ class TopicWatch:
     Args:
         endpoint: Kafka's ``host:port``.
         properties: Further librdkafka properties; ``topic.metadata.refresh.interval.ms`` says how often to look.
-        left_out: Topics that no pattern matches: those that the link writes for others to look after.
+        left_out: Topics that no pattern matches: those that the link writes itself, and would read without end.
         logger: The link's log, which names patterns that match nothing.
     """
 
@@ -110,11 +110,13 @@ class TopicWatch:
         if self._topics is None:
             return []
         internal = pattern.startswith("^__")
-        names = sorted(
-            topic
-            for topic in self._topics - self._left_out
-            if re.match(pattern, topic) and (internal or not topic.startswith("__"))
+        matching = sorted(
+            topic for topic in self._topics if re.match(pattern, topic) and (internal or not topic.startswith("__"))
         )
+        names = [topic for topic in matching if topic not in self._left_out]
+        for topic in self._left_out.intersection(matching) - self._told:
+            self._told.add(topic)
+            self._logger.log(f"{pattern} leaves out {topic}, which the link writes; to read it, name it")
         if not names and pattern not in self._told:
             self._told.add(pattern)
             self._logger.log(f"no topic matches {pattern} yet; the link looks again", level="warning")

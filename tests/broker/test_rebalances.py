@@ -127,6 +127,38 @@ def test_a_pattern_is_pythons_and_leaves_out_the_groups_own_dead_letters(broker,
     assert {topic for topic, _ in rejects.seen} == {source, later}
 
 
+class Counts(Link):
+    """Counts how often electrons come to it, and sends each on."""
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.seen = []
+
+    def transform(self, electron):
+        self.seen.append(electron.value)
+        return electron.value if len(self.seen) < 5 else None
+
+
+def test_a_pattern_leaves_out_the_links_own_outputs(broker, run):
+    source, target = broker.topic("orders", 1), broker.topic("orders-clean", 1)
+    often = {"topic.metadata.refresh.interval.ms": "300"}
+    pattern = f"^orders(?:-clean)?{broker.group('')}$"
+    counts = run(link(Counts, broker, pattern, target, properties=often, num_rpc_threads=0))
+    broker.produce(source, [(None, "first")])
+    assert len(broker.read(target, 1)) == 1
+    broker.produce(source, [(None, "second")])
+    assert len(broker.read(target, 2, settle=1)) == 2
+    assert counts.seen == ["first", "second"]
+
+
+def test_a_link_that_reads_what_it_writes_is_warned_and_does_so(broker, run, capsys):
+    source = broker.topic("in", 1)
+    counts = run(link(Counts, broker, source, source, num_rpc_threads=0))
+    broker.produce(source, [(None, "first")])
+    eventually(lambda: counts.seen == ["first"] * 5)
+    assert f"the link reads {source} and writes it: its outputs come back to it" in capsys.readouterr().err
+
+
 def test_a_table_reads_partitions_that_are_added(broker):
     topic = broker.topic("table", 1, compacted=True)
     table = Table(broker.endpoint, topic, LinkLogger("Read"), {"topic.metadata.refresh.interval.ms": "300"})

@@ -68,6 +68,16 @@ def test_patterns_match_as_those_of_python_and_leave_out_what_the_link_writes(
     eventually(lambda: watch.resolve(wanted) == found)
 
 
+def test_a_pattern_says_once_which_topics_of_the_link_it_leaves_out(
+    watch: TopicWatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for _ in range(2):
+        eventually(lambda: watch.resolve(["^orders"]) == ALL)
+    told = [line for line in caplog.messages if "leaves out" in line]
+    assert told == ["^orders leaves out orders.dead-letters, which the link writes; to read it, name it"]
+
+
 def test_a_pattern_finds_topics_that_come_and_go(
     watch: TopicWatch, cluster: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
