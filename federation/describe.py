@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
+from federation.evaluation.pool import Result
 from federation.execution import QueryExecution
 from federation.fetching.hedging import Reselected
 from federation.fetching.merge import skolem_suffix
@@ -21,7 +22,7 @@ _NAMED_ONLY = re.compile(
 _IRI = re.compile(r"<[^<>\"{}|^`\\\x00-\x20]+>")
 
 
-def describe(execution: QueryExecution, text: str, media_type: str) -> bytes | Reselected:
+def describe(execution: QueryExecution, text: str, media_type: str) -> Result | Reselected:
     """Answer a DESCRIBE query.
 
     Args:
@@ -71,7 +72,7 @@ def _found(execution: QueryExecution) -> set[str] | Reselected:
     merged = execution.fetch_for_query()
     if isinstance(merged, Reselected):
         return merged
-    found = execution.evaluate(execution.plan.resources, merged, _TSV).decode()
+    found = execution.evaluate(execution.plan.resources, merged, _TSV).whole().decode()
     terms = {term for line in found.split("\n")[1:] for term in line.split("\t") if term.startswith(("<", "_:"))}
     return {_asked_for(execution, term) for term in terms}
 

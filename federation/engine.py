@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -24,7 +24,7 @@ from federation.caching.result_cache import ResultCache, TextStore
 from federation.describe import describe
 from federation.errors import NotCachedError, QuerySyntaxError, QueryTimeoutError, SourceFailedError
 from federation.evaluation.messages import Evaluate
-from federation.evaluation.pool import WorkerPool
+from federation.evaluation.pool import Rest, Result, WorkerPool
 from federation.execution import MOST_SEEDS, NO_PLAN, Backend, QueryExecution
 from federation.fetching.endpoints import Endpoints
 from federation.fetching.hedging import HedgedRequests, Reselected
@@ -56,6 +56,8 @@ _MOST_ROWS_TO_STOP_AT = 10_000
 _BYTES_PER_TRIPLE = 600
 # Bytes that nodes may send for each triple, copies included.
 _BYTES_SENT_PER_TRIPLE = 1000
+# Errors up to there can still be told by a status. The result cache takes smaller ones only.
+_STREAM_FROM = 1024 * 1024
 # A query that takes too long ends its evaluator, so no client may hurry too much.
 _LEAST_SECONDS = 1.0
 # The shared memory holds the node answers of this many of the largest queries.
@@ -84,10 +86,9 @@ class Answer:
     """The answer to a query.
 
     Attributes:
-        body: The result, serialised.
+        body: The result, serialised; the first part of it where there are others.
         media_type: Its format, by pyoxigraph's name.
         missing: Ids of the nodes whose graphs may be missing from it; none when it is complete.
-        plan: What the query could see.
         plan: The query's plan.
         steps: The steps of answering it, in the order in which they ended.
         tier: ``PUSH_DOWN`` where nodes joined or filtered patterns, ``PULL`` where they sent all matching triples, ``VIEW``
@@ -95,6 +96,7 @@ class Answer:
         cached: Whether the whole answer comes from the cache.
         aside: The reason why the view did not answer; empty where there is no view.
         sampled: Whether the first matches of each node were enough.
+        rest: The other parts of a large result that was to be streamed, to be read or closed; ``None``: there are none.
     """
 
     body: bytes
@@ -106,12 +108,27 @@ class Answer:
     cached: bool = False
     aside: str = ""
     sampled: bool = False
+    rest: Rest | None = field(default=None, repr=False)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """The reasons for its tier, in sentences."""
         found = _CACHED if self.cached else _SAMPLED if self.sampled else reasons(self.plan, self.tier)
         return (*found, f"the view did not answer: {self.aside}") if self.aside else found
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield all parts of the result.
+
+        Raises:
+            FederationError: The evaluation failed; what came before is not the whole result.
+        """
+        yield self.body
+        yield from self.rest or ()
+
+    def close(self) -> None:
+        """Give up the parts that nobody has read."""
+        if self.rest:
+            self.rest.close()
 
 
 class Engine:
@@ -261,7 +278,13 @@ class Engine:
         return PreparedQuery(text, plan, dataset, budget)
 
     def answer(
-        self, query: PreparedQuery, snapshot_for: SnapshotFor, *, media_type: str = "", fresh: bool = False
+        self,
+        query: PreparedQuery,
+        snapshot_for: SnapshotFor,
+        *,
+        media_type: str = "",
+        fresh: bool = False,
+        stream: bool = False,
     ) -> Answer:
         """Answer a query, and replace nodes that fail or are slow by others that hold copies.
 
@@ -273,6 +296,7 @@ class Engine:
                 are lost without them.
             media_type: The format of the answer, by pyoxigraph's name; empty: as in ``DEFAULT_MEDIA_TYPES``.
             fresh: Whether to bypass all caches.
+            stream: Whether a large result may come in parts, which the caller reads or closes: ``Answer.rest``.
 
         Raises:
             QueryRefusedError: The query cannot be evaluated, or not within the limits.
@@ -284,8 +308,9 @@ class Engine:
             ServerStoppingError: The engine is closed.
         """
         media_type = media_type or DEFAULT_MEDIA_TYPES[query.plan.form]
+        stream_from = _STREAM_FROM if stream else 0
         try:
-            answer = self._over_view(query, snapshot_for, media_type, fresh)
+            answer = self._over_view(query, snapshot_for, media_type, fresh, stream_from)
             if isinstance(answer, Answer):
                 return answer
             requests = HedgedRequests(
@@ -298,7 +323,13 @@ class Engine:
             while True:
                 with requests.failover() as snapshot:
                     execution = QueryExecution(
-                        self._backend, query.plan, query.dataset, snapshot, query.budget, requests
+                        self._backend,
+                        query.plan,
+                        query.dataset,
+                        snapshot,
+                        query.budget,
+                        requests,
+                        stream_from=stream_from,
                     )
                     found = self._attempt(query.text, execution, media_type, fresh)
                     if not isinstance(found, Reselected):
@@ -315,6 +346,7 @@ class Engine:
         named_graphs: Sequence[str] = (),
         media_type: str = "",
         fresh: bool = False,
+        stream: bool = False,
         timeout: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Answer:
@@ -322,7 +354,7 @@ class Engine:
         query = self.prepare(
             text, default_graphs=default_graphs, named_graphs=named_graphs, timeout=timeout, cancelled=cancelled
         )
-        return self.answer(query, snapshot_for, media_type=media_type, fresh=fresh)
+        return self.answer(query, snapshot_for, media_type=media_type, fresh=fresh, stream=stream)
 
     def query(
         self,
@@ -378,25 +410,27 @@ class Engine:
         if found := self._cached(key, media_type, plan, steps):
             return found
         rows, sampled = _enough_rows(plan, text), False
-        body: bytes | Reselected | None = None
+        result: Result | Reselected | None = None
         if plan.form == "DESCRIBE":
             tier = PULL
-            body = describe(execution, text, media_type)
+            result = describe(execution, text, media_type)
         else:
             tier = PUSH_DOWN if plan.bgps or plan.joins or plan.walks else PULL
-            body = execution.answer_from_some(text, media_type, rows) if rows is not None else None
-            sampled = body is not None
-            if body is None:
+            result = execution.answer_from_some(text, media_type, rows) if rows is not None else None
+            sampled = result is not None
+            if result is None:
                 merged = execution.fetch_for_query()
-                body = merged if isinstance(merged, Reselected) else execution.evaluate(text, merged, media_type)
-        if isinstance(body, Reselected):
-            return body
+                result = merged if isinstance(merged, Reselected) else execution.evaluate(text, merged, media_type)
+        if isinstance(result, Reselected):
+            return result
         missing = execution.missing()
-        if key and self._result_cache and not missing and execution.is_of_one_version():
-            self._result_cache.put(key, result_cache.CachedResult(body, tier), _max_age(snapshot))
-        return Answer(body, media_type, missing, plan, steps, tier, sampled=sampled)
+        if key and self._result_cache and not (missing or result.rest) and execution.is_of_one_version():
+            self._result_cache.put(key, result_cache.CachedResult(result.body, tier), _max_age(snapshot))
+        return Answer(result.body, media_type, missing, plan, steps, tier, sampled=sampled, rest=result.rest)
 
-    def _over_view(self, query: PreparedQuery, snapshot_for: SnapshotFor, media_type: str, fresh: bool) -> Answer | str:
+    def _over_view(
+        self, query: PreparedQuery, snapshot_for: SnapshotFor, media_type: str, fresh: bool, stream_from: int
+    ) -> Answer | str:
         """Answer from the view, or say why it cannot; empty where there is none."""
         view, plan, steps = self._view, query.plan, query.budget.trace.steps
         if view is None:
@@ -417,17 +451,18 @@ class Engine:
             query.budget.limits.max_result_bytes,
             graph_by_graph=plan.graph_by_graph,
             path_ends=plan.path_ends,
+            stream_from=stream_from,
         )
         start = time.perf_counter()
         try:
             wanted = view.showing(snapshot)
-            body, generation = view.evaluate(job, wanted, query.budget)
+            (body, rest), generation = view.evaluate(job, wanted, query.budget)
         except NotCachedError as error:
             return str(error)
         query.budget.trace.record("evaluate", "", query.text, -1, len(body), start)
-        if key and self._result_cache and generation == wanted:
+        if key and self._result_cache and generation == wanted and not rest:
             self._result_cache.put(key, result_cache.CachedResult(body, VIEW), view.seconds_left())
-        return Answer(body, media_type, snapshot.unlisted, plan, steps, VIEW)
+        return Answer(body, media_type, snapshot.unlisted, plan, steps, VIEW, rest=rest)
 
     def _key(self, text: str, plan: Plan, dataset: Dataset, media_type: str, snapshot: Snapshot) -> str:
         """Return the key of an answer in the cache; empty where it is not cached."""

@@ -13,7 +13,7 @@ from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, Plan, Push
 from federation.budget import Budget
 from federation.errors import NotEnoughError, QuerySyntaxError, TooLargeError, UnreadableQuadsError
 from federation.evaluation.messages import Evaluate
-from federation.evaluation.pool import WorkerPool
+from federation.evaluation.pool import Result, WorkerPool
 from federation.fetching.endpoints import Endpoints
 from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.merge import MergedQuads
@@ -61,6 +61,7 @@ class QueryExecution:
         budget: The query's budget.
         requests: The query's requests to the nodes.
         first_number: The first of the numbers that tell the blank nodes of one answer from those of others.
+        stream_from: As in ``Evaluate.stream_from``.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class QueryExecution:
         budget: Budget,
         requests: HedgedRequests,
         first_number: int = 0,
+        stream_from: int = 0,
     ) -> None:
         self.backend = backend
         self.plan = plan
@@ -80,6 +82,7 @@ class QueryExecution:
         self.budget = budget
         self.requests = requests
         self._first_number = first_number
+        self._stream_from = stream_from
         self._rounds: list[Round] = []
 
     def fetch_for_query(self) -> MergedQuads | Reselected:
@@ -171,7 +174,7 @@ class QueryExecution:
             merged.terms.clear()  # some are missing
         return merged
 
-    def answer_from_some(self, text: str, media_type: str, rows: int) -> bytes | Reselected | None:
+    def answer_from_some(self, text: str, media_type: str, rows: int) -> Result | Reselected | None:
         """Answer from the first matches within one graph that nodes send, where these give enough rows.
 
         Each solution over some of the quads is one over all of them where the plan is monotone. A first attempt that nodes did
@@ -204,7 +207,7 @@ class QueryExecution:
                 break
         return None
 
-    def _answer_about_some(self, text: str, media_type: str, rows: int, seed: Seed) -> bytes | Reselected | None:
+    def _answer_about_some(self, text: str, media_type: str, rows: int, seed: Seed) -> Result | Reselected | None:
         """Answer with the solutions that have some terms of one variable: a query with another filter has some of its rows."""
         merged = self.fetch((), (), (seed.bgp,), (seed.bgp,), most_rows=_FIRST_ROWS + 2 * rows)
         if isinstance(merged, Reselected):
@@ -218,13 +221,21 @@ class QueryExecution:
         narrowed = QueryText(text).narrowed(seed.variable, chosen[:MOST_SEEDS])
         with suppress(NotEnoughError, QuerySyntaxError):
             plan = self.backend.workers.analyse(narrowed, self.budget)
-            some = QueryExecution(self.backend, plan, self.dataset, self.snapshot, self.budget, self.requests)
+            some = QueryExecution(
+                self.backend,
+                plan,
+                self.dataset,
+                self.snapshot,
+                self.budget,
+                self.requests,
+                stream_from=self._stream_from,
+            )
             some._rounds = self._rounds
             quads = some.fetch_for_query()
             return quads if isinstance(quads, Reselected) else some.evaluate(narrowed, quads, media_type, rows)
         return None
 
-    def evaluate(self, text: str, merged: MergedQuads, media_type: str, at_least: int = 0) -> bytes:
+    def evaluate(self, text: str, merged: MergedQuads, media_type: str, at_least: int = 0) -> Result:
         """Evaluate a query over fetched quads.
 
         Args:
@@ -256,7 +267,7 @@ class QueryExecution:
         """Return whether the catalogue's version stayed the same from the first request to the last answer."""
         return is_of_one_version(self.snapshot, self._rounds)
 
-    def _evaluate(self, text: str, merged: MergedQuads, media_type: str, at_least: int) -> bytes:
+    def _evaluate(self, text: str, merged: MergedQuads, media_type: str, at_least: int) -> Result:
         start = time.perf_counter()
         quads = merged.quads()
         named = self.dataset.named
@@ -272,6 +283,7 @@ class QueryExecution:
             graph_by_graph=self.plan.graph_by_graph,
             path_ends=self.plan.path_ends,
             at_least=at_least,
+            stream_from=self._stream_from,
         )
         result = self.backend.workers.evaluate(job, self.budget)
         self.budget.trace.record("evaluate", "", text, len(merged), len(quads), start)

@@ -109,7 +109,13 @@ class Gateway(CatalogueLink):
 
     def _listen(self, app: WSGIApplication, port: int, setting: str, threads: int = 32) -> GatewayServer:
         try:
-            return make_server(app, self.settings.host_address, port, threads=threads)
+            return make_server(
+                app,
+                self.settings.host_address,
+                port,
+                threads=threads,
+                on_break=lambda reason: self.logger.log(reason, level="warning"),
+            )
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {self.settings.host_address}:{port} ({error.strerror}); "

@@ -33,6 +33,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
         graph_by_graph: As in ``Plan.graph_by_graph``.
         path_ends: As in ``Plan.path_ends``.
         at_least: The rows, or 1 for a true ASK, without which the answer is ``NotEnoughError``.
+        stream_from: The bytes of a result beyond which it comes in parts: some ``Part`` before the answer; 0: it comes whole.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     graph_by_graph: bool = False
     path_ends: tuple[str, ...] = ()
     at_least: int = 0
+    stream_from: int = 0
 
 
 class Planned(msgspec.Struct, frozen=True, tag=True):
@@ -54,8 +56,14 @@ class Planned(msgspec.Struct, frozen=True, tag=True):
     plan: Plan
 
 
+class Part(msgspec.Struct, frozen=True, tag=True):
+    """A part of a large result; the next one follows, or the answer."""
+
+    body: bytes
+
+
 class Evaluated(msgspec.Struct, frozen=True, tag=True):
-    """The answer to ``Evaluate``: the result, serialised."""
+    """The answer to ``Evaluate``: the result, serialised, or the last part of it."""
 
     body: bytes
 
@@ -91,4 +99,4 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 Job = Analyse | Evaluate
-Reply = Planned | Evaluated | Failed
+Reply = Planned | Part | Evaluated | Failed

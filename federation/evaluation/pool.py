@@ -8,18 +8,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from federation.analysis.plan import Plan
 from federation.budget import Budget
 from federation.errors import ServerStoppingError, TooLargeError
-from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
+from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Part, Planned, Reply
 
 # Seconds between two checks of whether the client still waits for an answer.
 _CHECK_EVERY = 0.1
@@ -70,25 +70,34 @@ class WorkerPool:
             QueryRefusedError: The query is not one to answer.
             QueryTimeoutError: The analysis, or the wait for a worker, took too long.
         """
-        reply = self._do(Analyse(text), budget, "the query's analysis")
+        what = "the query's analysis"
+        worker = self._take(self._idle, budget, what)
+        try:
+            reply = do(worker, Analyse(text), budget, what)
+        finally:
+            self._idle.put(worker)
         assert isinstance(reply, Planned)
         return reply.plan
 
-    def evaluate(self, job: Evaluate, budget: Budget) -> bytes:
+    def evaluate(self, job: Evaluate, budget: Budget) -> Result:
         """Evaluate a query over the quads that it can match.
 
         Args:
             job: The query and the quads.
             budget: The query's budget.
 
+        Returns:
+            The result; where the worker still sends a part of it, the caller reads or closes it.
+
         Raises:
             QueryRefusedError: The query cannot be evaluated, or not within the limits.
             QueryTimeoutError: The evaluation took too long.
             ServiceFailedError: Another server, which the query calls, failed.
         """
-        reply = self._do(job, budget, _described(job))
-        assert isinstance(reply, Evaluated)
-        return reply.body
+        what = _described(job)
+        idle = self._idle_caller if job.services else self._idle
+        worker = self._take(idle, budget, what)
+        return evaluated(worker, job, budget, what, lambda: idle.put(worker))
 
     def close(self) -> None:
         """End all processes, busy ones too, and refuse further jobs."""
@@ -96,23 +105,107 @@ class WorkerPool:
         for worker in (*self._all, self._caller):
             worker.end()
 
-    def _do(self, job: Job, budget: Budget, what: str) -> Reply:
-        idle = self._idle_caller if isinstance(job, Evaluate) and job.services else self._idle
+    def _take(self, idle: queue.LifoQueue[Worker], budget: Budget, what: str) -> Worker:
         worker = take(idle, budget, what)
-        try:
-            if self._closed:
-                raise ServerStoppingError("this server is stopping")
-            return do(worker, job, budget, what)
-        finally:
+        if self._closed:
             idle.put(worker)
+            raise ServerStoppingError("this server is stopping")
+        return worker
 
 
-def do(worker: Worker, job: Job, budget: Budget, what: str) -> Reply:
-    """Let a worker do a job; end it when it does not.
+def evaluated(worker: Worker, job: Evaluate, budget: Budget, what: str, release: Callable[[], None]) -> Result:
+    """Let a worker evaluate a query.
 
     Args:
         worker: An idle one.
-        job: The job.
+        job: The query.
+        budget: The query's budget.
+        what: The job in words, for errors.
+        release: Called once, when the worker has sent all of the result, or has failed.
+
+    Raises:
+        FederationError: The evaluation failed.
+    """
+    rest = Rest(worker, job, budget, what, release)
+    body = next(rest)
+    return Result(body, None if rest.is_over else rest)
+
+
+class Result(NamedTuple):
+    """The result of a query, serialised.
+
+    Attributes:
+        body: The result, or the first part of it.
+        rest: The other parts, which are still being made; ``None``: there are none.
+    """
+
+    body: bytes
+    rest: Rest | None = None
+
+    def whole(self) -> bytes:
+        """Wait for all of it.
+
+        Raises:
+            FederationError: The evaluation failed.
+        """
+        return b"".join((self.body, *(self.rest or ())))
+
+
+class Rest(Iterator[bytes]):
+    """The parts of a result, as a worker sends them. For one thread.
+
+    Args:
+        worker: The worker, idle.
+        job: The query.
+        budget: The query's budget.
+        what: The job in words, for errors.
+        release: Called once the worker is idle again, or has ended.
+
+    Attributes:
+        is_over: Whether there are no further parts.
+    """
+
+    def __init__(self, worker: Worker, job: Evaluate, budget: Budget, what: str, release: Callable[[], None]) -> None:
+        self._worker, self._budget, self._what, self._release = worker, budget, what, release
+        self._job: Evaluate | None = job
+        self.is_over = False
+
+    def __next__(self) -> bytes:
+        """Return the next part.
+
+        Raises:
+            FederationError: The evaluation failed.
+        """
+        if self.is_over:
+            raise StopIteration
+        job, self._job = self._job, None
+        try:
+            reply = do(self._worker, job, self._budget, self._what)
+        except BaseException:
+            self._end()
+            raise
+        assert isinstance(reply, Part | Evaluated)
+        if isinstance(reply, Evaluated):
+            self._end()
+        return reply.body
+
+    def close(self) -> None:
+        """Go on without the parts that are left."""
+        if not self.is_over:
+            self._worker.end()
+            self._end()
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._release()
+
+
+def do(worker: Worker, job: Job | None, budget: Budget, what: str) -> Reply:
+    """Let a worker do a job, and return its next reply; end it when none comes.
+
+    Args:
+        worker: The worker.
+        job: The job, for an idle worker; ``None``: it goes on with the last one.
         budget: The query's budget.
         what: The job in words, for errors.
 
@@ -120,7 +213,10 @@ def do(worker: Worker, job: Job, budget: Budget, what: str) -> Reply:
         FederationError: The job failed.
     """
     try:
-        worker.send(_encoder.encode(job))
+        if job is None:
+            budget.check(what)
+        else:
+            worker.send(_encoder.encode(job))
         while not worker.has_answered(_CHECK_EVERY):
             budget.check(what)
         reply: Reply = _decoder.decode(worker.receive())

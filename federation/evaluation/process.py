@@ -9,16 +9,14 @@ is bounded, and it can open no connection and no file. Only the worker for queri
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-import re
 import resource
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -40,14 +38,12 @@ from federation.errors import (
     TooLargeError,
 )
 from federation.evaluation.corrections import graph_by_graph, path_ends
-from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Planned, Reply
+from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Part, Planned, Reply
+from federation.evaluation.output import ResultOutput
 from federation.evaluation.quads import add_graphs, add_quads
 
 # Seconds of processor time, which does not pass faster on a busy machine.
 _ANALYSIS_SECONDS = 5.0
-_RDF_XML = "application/rdf+xml"
-_XML = (_RDF_XML, "application/sparql-results+xml")
-_NOT_IN_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 _MOST_SHOWN = 200
 
 
@@ -73,22 +69,26 @@ def serve(connection: Connection, memory: int, files: int = 0, store: pyoxigraph
     _confine(memory, files, shared=store is not None)
     decoder = msgspec.msgpack.Decoder(Job)
     encoder = msgspec.msgpack.Encoder()
+
+    def send(reply: Reply) -> None:
+        connection.send_bytes(encoder.encode(reply))
+
     with connection:
         while True:
             try:
                 job = decoder.decode(connection.recv_bytes())
             except EOFError:
                 return
-            connection.send_bytes(encoder.encode(_do(job, store)))
+            send(_do(job, store, send))
 
 
-def _do(job: Job, given: pyoxigraph.Store | None) -> Reply:
+def _do(job: Job, given: pyoxigraph.Store | None, send: Callable[[Reply], None]) -> Reply:
     try:
         if isinstance(job, Analyse):
             return Planned(_plan(job.text))
         store = _loaded(job.quads, job.graphs) if given is None else given
         with path_ends(store, job.path_ends, job.text):
-            return Evaluated(_evaluate(job, store))
+            return Evaluated(_evaluate(job, store, lambda part: send(Part(part))))
     except FederationError as error:
         return Failed.of(error)
     except MemoryError:
@@ -130,8 +130,8 @@ def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
     return store
 
 
-def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
-    """Evaluate a query over a store, and serialise its result."""
+def _evaluate(job: Evaluate, store: pyoxigraph.Store, send: Callable[[bytes], None]) -> bytes:
+    """Evaluate a query over a store, serialise its result, send all parts of a large one but the last, and return the rest."""
     text = job.text
     if job.graph_by_graph:
         text = graph_by_graph(text, [g.value for g in store.named_graphs() if isinstance(g, pyoxigraph.NamedNode)])
@@ -145,11 +145,12 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
         if job.at_least and not _has(run(), job.at_least):
             raise NotEnoughError(f"these quads give fewer than {job.at_least} rows")
         result = run()
-        output = _Bounded(job.max_bytes)
+        output = ResultOutput(job.media_type, job.max_bytes, job.stream_from, send)
         if isinstance(result, pyoxigraph.QueryTriples):
             result.serialize(output, pyoxigraph.RdfFormat.from_media_type(job.media_type))
         else:
             result.serialize(output, pyoxigraph.QueryResultsFormat.from_media_type(job.media_type))
+        return output.rest()
     except (OSError, RuntimeError, ValueError, SyntaxError) as error:
         if job.services and isinstance(error, OSError | RuntimeError):
             names = ", ".join(f"<{service[:_MOST_SHOWN]}>" for service in job.services)
@@ -158,18 +159,6 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store) -> bytes:
         if "JSON-LD does not support" in str(error):
             raise NotAcceptableError("JSON-LD cannot write triple terms; ask for another format") from error
         raise QueryRefusedError(f"the query cannot be evaluated: {error}") from error
-    return _checked_xml(output.getvalue()) if job.media_type in _XML else output.getvalue()
-
-
-def _checked_xml(document: bytes) -> bytes:
-    """Return XML that pyoxigraph has written, so that parsers read what was meant."""
-    if b"<oxprefix: " in document:
-        # pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
-        raise NotAcceptableError("a predicate of this graph cannot be written in RDF/XML; ask for another format")
-    if found := _NOT_IN_XML.search(document):
-        character = ord(found[0].decode())
-        raise NotAcceptableError(f"the answer has the character U+{character:04X}, which XML cannot hold; ask for JSON")
-    return document.replace(b"\r", b"&#13;")  # parsers replace it by the end of a line
 
 
 def _has(result: object, rows: int) -> bool:
@@ -177,20 +166,6 @@ def _has(result: object, rows: int) -> bool:
     if isinstance(result, pyoxigraph.QuerySolutions):
         return sum(1 for _ in islice(result, rows)) == rows
     return bool(result)
-
-
-class _Bounded(io.BytesIO):
-    """A buffer that refuses to grow beyond a size."""
-
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__()
-        self._left = max_bytes
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._left -= len(data)
-        if self._left < 0:
-            raise TooLargeError("the result is larger than one query may have; ask for less, for instance with LIMIT")
-        return super().write(data)
 
 
 def _confine(memory: int, files: int, shared: bool) -> None:

@@ -18,17 +18,17 @@ def revalidated(response: flask.Response, request: flask.Request) -> flask.Respo
     """Add an entity tag, and evaluate the conditions of the request.
 
     Responses to POST get no tag: it would be that of the address, not that of the body (RFC 9110, section 8.8.3). Nor do
-    responses that must not be stored.
+    responses that must not be stored, or are still being made.
 
     Args:
-        response: A complete response; unless it says otherwise, its ``Cache-Control`` becomes ``no-cache``.
+        response: The response; unless it says otherwise, its ``Cache-Control`` becomes ``no-cache``.
         request: The request.
 
     Returns:
         The response, 304 where the client has it already, or 412 where the client wants only what ``If-Match`` names.
     """
     response.headers.setdefault("Cache-Control", "no-cache")
-    if request.method in ("GET", "HEAD") and not response.cache_control.no_store:
+    if request.method in ("GET", "HEAD") and not (response.cache_control.no_store or response.is_streamed):
         digest = hashlib.blake2b(response.get_data(), digest_size=16, person=b"catena")
         digest.update(f"\0{response.content_type}".encode())
         response.set_etag(digest.hexdigest())

@@ -15,7 +15,7 @@ from federation.protocol import problems
 from federation.protocol.etag import wants_fresh
 from federation.protocol.negotiation import choose_for_graph, media_type_named
 from federation.protocol.parameters import seconds
-from federation.protocol.sparql import with_charset, with_completeness
+from federation.protocol.sparql import response_with, takes_parts
 from federation.source_selection import Snapshot
 
 PATHS = ("/data", "/catalogue/data")
@@ -45,16 +45,18 @@ def graph_store_blueprint(
             snapshot_for,
             media_type=chosen.media_type,
             fresh=wants_fresh(request),
+            stream=takes_parts(request),
             timeout=seconds(request.args.get("timeout", "")),
             cancelled=request.environ.get("waitress.client_disconnected"),
         )
         if answer.missing and not partial_answers:
+            answer.close()
             raise SourceFailedError(
                 f"triples may be missing: no answer from {', '.join(answer.missing)}", answer.missing
             )
-        if name and not answer.missing and _is_empty(answer.body, chosen.media_type):
+        if name and not answer.missing and not answer.rest and _is_empty(answer.body, chosen.media_type):
             return problems.problem(HTTPStatus.NOT_FOUND, f"there is no graph <{name[:200]}>")
-        return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
+        return response_with(answer, chosen.content_type)
 
     blueprint.register_error_handler(FederationError, problems.of_error)
     for path in PATHS:

@@ -55,6 +55,9 @@ def sparql_blueprint(
     ``explain`` asks for an explanation in place of the result: ``text``, ``json``, or ``1`` for the one of the two that Accept
     prefers.
 
+    A large answer comes in parts. Where it breaks off, their iterator raises ``FederationError``: the server then has to close
+    the connection without a last chunk.
+
     For an application that counts queries, ``flask.g.query_form`` is the form of the query, once it is analysed, and
     ``flask.g.query_answer`` the answer.
 
@@ -90,20 +93,44 @@ def sparql_blueprint(
         chosen = _format_for(query.plan.form, given.formats, explained=bool(explain))
         if fresh := wants_fresh(request):
             refresh()
-        answer = flask.g.query_answer = engine.answer(query, snapshot_for, media_type=chosen.media_type, fresh=fresh)
+        answer = flask.g.query_answer = engine.answer(
+            query,
+            snapshot_for,
+            media_type=chosen.media_type,
+            fresh=fresh,
+            stream=takes_parts(request) and not explain,
+        )
         if answer.missing and not partial_answers:
+            answer.close()
             raise SourceFailedError(
                 f"graphs may be missing: no answer from {', '.join(answer.missing)}", answer.missing
             )
         if explain:
             told = explanation(answer, time.perf_counter() - start, chosen.content_type)
             return with_completeness(answer, _explained(told, explain))
-        return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
+        return response_with(answer, chosen.content_type)
 
     blueprint.register_error_handler(FederationError, problems.of_error)
     for path in PATHS:
         blueprint.add_url_rule(path, view_func=sparql, methods=["GET", "POST"])
     return blueprint
+
+
+def takes_parts(request: flask.Request) -> bool:
+    """Return whether a client can tell the end of an answer from its breaking off: one that speaks HTTP/1.0 cannot."""
+    return request.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
+
+
+def response_with(answer: Answer, content_type: str) -> flask.Response:
+    """Make the response with an answer; the parts of a large one are sent as they come.
+
+    Args:
+        answer: The answer.
+        content_type: Its media type.
+    """
+    response = flask.Response(answer.parts() if answer.rest else answer.body, content_type=with_charset(content_type))
+    response.call_on_close(answer.close)
+    return with_completeness(answer, response)
 
 
 def with_completeness(answer: Answer, response: flask.Response) -> flask.Response:

@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 from federation.budget import Budget
 from federation.errors import FederationError, NotCachedError, TooLargeError
 from federation.evaluation.corrections import may_read_named_graphs
-from federation.evaluation.messages import Evaluate, Evaluated
-from federation.evaluation.pool import do, take
+from federation.evaluation.messages import Evaluate
+from federation.evaluation.pool import Result, evaluated, take
 from federation.fetching.merge import MergedQuads
 from federation.fetching.terms import valid_iri
 from federation.source_selection import Snapshot
@@ -177,7 +177,7 @@ class View:
         """Return for how long an answer from it may be cached."""
         return self._until - time.monotonic() if self._fetched else self._seconds
 
-    def evaluate(self, job: Evaluate, generation: int, budget: Budget) -> tuple[bytes, int]:
+    def evaluate(self, job: Evaluate, generation: int, budget: Budget) -> tuple[Result, int]:
         """Evaluate a query over the store.
 
         Args:
@@ -186,7 +186,7 @@ class View:
             budget: The query's budget.
 
         Returns:
-            The result, and the generation that it comes from.
+            The result, as :meth:`WorkerPool.evaluate` does, and the generation that it comes from.
 
         Raises:
             NotCachedError: The store has changed meanwhile, or is gone.
@@ -195,21 +195,25 @@ class View:
         """
         evaluator = take(self._idle, budget, "the query's evaluation")
         ends = self._ends
+
+        def release() -> None:
+            if job.path_ends and may_read_named_graphs(job.text):
+                evaluator.end()  # its store has grown by triples in every graph
+            self._idle.put(evaluator)
+
         try:
             if evaluator.generation < generation or not evaluator.is_alive():
                 self._fork(evaluator)
-            generation = evaluator.generation
-            reply = do(evaluator, job, budget, "the query's evaluation")
-            assert isinstance(reply, Evaluated)
-            return reply.body, generation
+        except BaseException:
+            release()
+            raise
+        generation = evaluator.generation
+        try:
+            return evaluated(evaluator, job, budget, "the query's evaluation", release), generation
         except TooLargeError:
             if ends == self._ends and self._processes.is_alive():
                 raise
             raise NotCachedError("the view's process has ended") from None  # and its evaluators with it
-        finally:
-            if job.path_ends and may_read_named_graphs(job.text):
-                evaluator.end()  # its store has grown by triples in every graph
-            self._idle.put(evaluator)
 
     def _fork(self, evaluator: Evaluator) -> None:
         with self._lock(_WAIT_FOR_FORK) as mine:

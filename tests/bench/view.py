@@ -92,7 +92,7 @@ def _answer(view: View, catalogue: _Catalogue, text: str, media_type: str) -> by
     try:
         while True:
             try:
-                return view.evaluate(job, view.showing(catalogue.snapshot()), budget)[0]
+                return view.evaluate(job, view.showing(catalogue.snapshot()), budget)[0].body
             except NotCachedError:
                 if view.progress.state == "off":
                     raise

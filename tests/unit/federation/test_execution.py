@@ -19,6 +19,7 @@ from federation.budget import Budget, Limits
 from federation.errors import SourceFailedError
 from federation.evaluation import process
 from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Planned
+from federation.evaluation.pool import Result
 from federation.execution import Backend, QueryExecution
 from federation.fetching import staleness
 from federation.fetching.hedging import Reselected
@@ -40,13 +41,13 @@ class Workers:
         assert isinstance(reply, Planned)
         return reply.plan
 
-    def evaluate(self, job: Evaluate, budget: Budget) -> bytes:
+    def evaluate(self, job: Evaluate, budget: Budget) -> Result:
         reply = self._done(job)
         assert isinstance(reply, Evaluated)
-        return reply.body
+        return Result(reply.body)
 
     def _done(self, job: Analyse | Evaluate) -> Any:
-        reply = process._do(job, None)
+        reply = process._do(job, None, lambda part: None)
         if isinstance(reply, Failed):
             raise reply.error()
         return reply
@@ -148,9 +149,9 @@ def executing(nodes: Nodes, threads: ThreadPoolExecutor) -> Callable[..., QueryE
     return make
 
 
-def value(body: bytes | Reselected | None) -> str:
-    assert isinstance(body, bytes)
-    ((term,),) = [row.values() for row in json.loads(body)["results"]["bindings"]]
+def value(result: Result | Reselected | None) -> str:
+    assert isinstance(result, Result)
+    ((term,),) = [row.values() for row in json.loads(result.body)["results"]["bindings"]]
     return str(term["value"])
 
 
@@ -225,9 +226,9 @@ def test_a_join_fetches_what_the_first_pattern_leaves(nodes: Nodes, executing: C
     assert "<urn:n7>" in nodes.asked[-1][1].text
 
 
-def rows(body: bytes | Reselected | None) -> int:
-    assert isinstance(body, bytes)
-    return len(json.loads(body)["results"]["bindings"])
+def rows(result: Result | Reselected | None) -> int:
+    assert isinstance(result, Result)
+    return len(json.loads(result.body)["results"]["bindings"])
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from federation.protocol.sparql import sparql_blueprint
 from topology.consumer_groups import LinkStatus
 from topology.gateway.api.browsers import keep_browsers_safe
 from topology.gateway.api.catalogue import catalogue_blueprint
+from topology.gateway.api.compression import compress_answers
 from topology.gateway.api.cors import allow_other_origins
 from topology.gateway.api.dataspace import dataspace_blueprint
 from topology.gateway.api.json_responses import in_json
@@ -102,6 +103,7 @@ def create_app(
         """Answer with the OpenAPI document."""
         return revalidated(in_json(describe()), flask.request)
 
+    compress_answers(app)
     problems.register(app)
     allow_other_origins(app)
     keep_browsers_safe(app)

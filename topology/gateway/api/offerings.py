@@ -15,7 +15,7 @@ from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated, wants_fresh
 from federation.protocol.negotiation import GRAPHS, JSON_LD, choose_for_graph
 from federation.protocol.problems import problem
-from federation.protocol.sparql import with_charset, with_completeness
+from federation.protocol.sparql import response_with, with_completeness
 from topology.gateway.api.base_address import base_address
 from topology.gateway.api.catalogue import MOST_PAGE, dcat_writer
 from topology.gateway.api.json_responses import in_json
@@ -136,7 +136,7 @@ def offerings_blueprint(
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, silent, nodes=answer.missing)
         if view.snapshot().source_of.get(graph) is None:
             return _held_nowhere(graph)
-        return with_completeness(answer, flask.Response(answer.body, content_type=with_charset(chosen.content_type)))
+        return response_with(answer, chosen.content_type)
 
     def about(entry: ListedOffering | None, identifier: str) -> flask.Response:
         """Make the page of an offering; search engines find it without its data if no node gives that now."""

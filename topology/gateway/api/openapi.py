@@ -117,7 +117,6 @@ def _paths() -> Json:
                 "What there is to ask for",
                 {"type": "object", "additionalProperties": _STRING},
                 "Link",
-                "Vary",
             )
         },
     }
@@ -128,8 +127,9 @@ def _sparql(path: str) -> Json:
     answers = {
         "200": {
             "description": "The result; or, with explain, what was done for it; or, without a query, the description of the "
-            "service (https://www.w3.org/TR/sparql11-service-description/).",
-            "headers": _referred("headers", COMPLETENESS, "ETag", "Cache-Control", "Vary"),
+            "service (https://www.w3.org/TR/sparql11-service-description/). A large result comes in chunks, without an ETag: "
+            "where the connection ends without the last chunk, it is not whole. Accept-Encoding: gzip compresses it.",
+            "headers": _referred("headers", COMPLETENESS, "ETag", "Cache-Control"),
             "content": {
                 **_text_in(_RESULT_MEDIA_TYPES),
                 _JSON: {
@@ -150,7 +150,7 @@ def _sparql(path: str) -> Json:
             "summary": "A query, or without one the description of the service",
             "description": f"SPARQL 1.1 Protocol, query via GET. {_FRESH}",
             "parameters": [{"$ref": "#/components/parameters/query"}, *protocol.values()],
-            "responses": {**answers, "304": _not_modified(COMPLETENESS, "Vary"), **_problems(412)},
+            "responses": {**answers, "304": _not_modified(COMPLETENESS), **_problems(412)},
         },
         "post": {
             "operationId": f"queryByPost{number}",
@@ -189,10 +189,10 @@ def _read_graph(path: str) -> Json:
         "responses": {
             "200": {
                 "description": "The triples of the graph.",
-                "headers": _referred("headers", COMPLETENESS, "ETag", "Cache-Control", "Vary"),
+                "headers": _referred("headers", COMPLETENESS, "ETag", "Cache-Control"),
                 "content": _text_in(_GRAPH_MEDIA_TYPES),
             },
-            "304": _not_modified(COMPLETENESS, "Vary"),
+            "304": _not_modified(COMPLETENESS),
             **_problems(400, 404, 405, 406, 412, 422, 500, 503, 504),
         },
     }
@@ -200,7 +200,7 @@ def _read_graph(path: str) -> Json:
 
 def _list_offerings() -> Json:
     summary = "Which offerings there are, page by page, sorted by graph"
-    operation = _json_answer("listOfferings", summary, _reference(OfferingPage), "Link", "Vary")
+    operation = _json_answer("listOfferings", summary, _reference(OfferingPage), "Link")
     operation["description"] = (
         "A client that asks for a format of graphs gets these offerings as GET /catalog has them."
     )
@@ -213,7 +213,7 @@ def _list_offerings() -> Json:
 
 
 def _one_offering() -> Json:
-    operation = _json_answer("getOffering", "One offering", _reference(ListedOffering), "Vary")
+    operation = _json_answer("getOffering", "One offering", _reference(ListedOffering))
     operation["description"] = (
         "By its address on the ledger, or its IRI, percent-encoded: its state in JSON; its description in a format of graphs, "
         "where Accept likes one better than JSON; a page for browsers, with status 404 where there is none."
@@ -237,10 +237,10 @@ def _catalogue() -> Json:
         "responses": {
             "200": {
                 "description": "A page.",
-                "headers": _referred("headers", COMPLETENESS, "ETag", "Cache-Control", "Link", "Vary"),
+                "headers": _referred("headers", COMPLETENESS, "ETag", "Cache-Control", "Link"),
                 "content": _text_in(_GRAPH_MEDIA_TYPES),
             },
-            "304": _not_modified(COMPLETENESS, "Link", "Vary"),
+            "304": _not_modified(COMPLETENESS, "Link"),
             **_problems(400, 405, 406, 412, 422, 500, 503, 504),
         },
     }
@@ -256,7 +256,7 @@ def _dataspace_catalogue() -> Json:
 def _dataspace_dataset() -> Json:
     operation = _dataspace("dataspaceDataset", "One dataset by the Dataspace Protocol 2025-1", "ETag")
     operation["parameters"] = [_IDENTIFIER]
-    operation["responses"]["304"] = _not_modified(COMPLETENESS, "Vary")
+    operation["responses"]["304"] = _not_modified(COMPLETENESS)
     operation["responses"] |= _problems(412)
     return operation
 
@@ -272,7 +272,7 @@ def _dataspace(name: str, summary: str, *headers: str) -> Json:
         "responses": {
             "200": {
                 "description": "The message.",
-                "headers": _referred("headers", COMPLETENESS, "Cache-Control", "Vary", *headers),
+                "headers": _referred("headers", COMPLETENESS, "Cache-Control", *headers),
                 "content": message,
             },
             **{str(status): failed for status in (400, 404, 413, 422, 504)},
@@ -304,7 +304,7 @@ def _read_offering() -> Json:
         "responses": {
             "200": {
                 "description": "Its graph; in JSON-LD unless another format is asked for.",
-                "headers": _referred("headers", COMPLETENESS, "Cache-Control", "Vary"),
+                "headers": _referred("headers", COMPLETENESS, "Cache-Control"),
                 "content": _text_in(_GRAPH_MEDIA_TYPES),
             },
             **_problems(400, 404, 405, 406, 409, 413, 422, 500, 503, 504),
@@ -319,7 +319,7 @@ def _health() -> Json:
 
 
 def _overview() -> Json:
-    operation = _json_answer("overview", "The state of the catalogue at a glance", _reference(Overview), "Vary")
+    operation = _json_answer("overview", "The state of the catalogue at a glance", _reference(Overview))
     operation["description"] = (
         "A client that asks for text/event-stream gets it after each change, as server-sent events, for five minutes; at most "
         "eight clients do at the same time."
@@ -359,7 +359,7 @@ def _text_in(media_types: Iterable[str]) -> Json:
 
 
 def _referred(kind: str, *names: str) -> Json:
-    names = (*names, *FOR_BROWSERS) if kind == "headers" else names
+    names = (*names, "Vary", *FOR_BROWSERS) if kind == "headers" else names
     return {name: {"$ref": f"#/components/{kind}/{name}"} for name in names}
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from federation.budget import Budget, Limits
@@ -22,6 +23,7 @@ from federation.errors import (
     QueryTimeoutError,
     TooLargeError,
 )
+from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import WorkerPool
 from tests.helpers.evaluation import ENDLESS, QUADS, job, soon
 from tests.helpers.waiting import eventually
@@ -37,13 +39,13 @@ def workers() -> Iterator[WorkerPool]:
 
 
 def works(workers: WorkerPool) -> bool:
-    return b'"true"' in workers.evaluate(job("SELECT (1 = 1 AS ?yes) {}"), soon()).replace(b"true", b'"true"')
+    return b'"true"' in workers.evaluate(job("SELECT (1 = 1 AS ?yes) {}"), soon()).body.replace(b"true", b'"true"')
 
 
 def test_analyses_and_evaluates(workers: WorkerPool) -> None:
     assert workers.analyse("ASK { ?s ?p ?o }", soon()).form == "ASK"
-    assert b'"3000"' in workers.evaluate(job("SELECT (COUNT(*) AS ?n) { ?s ?p ?o }", QUADS), soon())
-    assert b"urn:g" in workers.evaluate(job("SELECT * { GRAPH ?g {} }", graphs=("urn:g",)), soon())
+    assert b'"3000"' in workers.evaluate(job("SELECT (COUNT(*) AS ?n) { ?s ?p ?o }", QUADS), soon()).body
+    assert b"urn:g" in workers.evaluate(job("SELECT * { GRAPH ?g {} }", graphs=("urn:g",)), soon()).body
 
 
 def test_errors_come_back_as_they_were(workers: WorkerPool) -> None:
@@ -85,6 +87,55 @@ def test_a_query_that_ends_its_process_is_refused(workers: WorkerPool) -> None:
 def test_a_query_that_needs_too_much_memory_is_refused(workers: WorkerPool) -> None:
     with pytest.raises(TooLargeError, match="memory"):
         workers.evaluate(job("SELECT * { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i } ORDER BY ?a", QUADS), soon(120))
+    assert works(workers)
+
+
+EVERYTHING = "SELECT * { ?s ?p ?o }"
+ALL_PAIRS = "SELECT * { ?a ?b ?c . ?d ?e ?f }"
+
+
+def streamed(text: str, max_bytes: int = 10**9) -> Evaluate:
+    return msgspec.structs.replace(job(text, QUADS, max_bytes), stream_from=1000)
+
+
+def test_a_large_result_comes_in_parts(workers: WorkerPool) -> None:
+    whole = workers.evaluate(job(EVERYTHING, QUADS), soon())
+    result = workers.evaluate(streamed(EVERYTHING), soon())
+    assert whole.rest is None
+    assert result.rest is not None
+    assert workers._idle.empty()
+
+    assert result.body + b"".join(result.rest) == whole.body
+    assert (result.rest.is_over, list(result.rest)) == (True, [])
+    assert workers.evaluate(streamed(EVERYTHING + " LIMIT 1"), soon()).rest is None
+    assert works(workers)
+
+
+def test_an_error_between_the_parts_is_raised(workers: WorkerPool) -> None:
+    rest = workers.evaluate(streamed(ALL_PAIRS, max_bytes=10**6), soon()).rest
+    assert rest is not None
+    with pytest.raises(TooLargeError):
+        list(rest)
+    assert list(rest) == []
+    assert works(workers)
+
+
+def test_a_worker_is_free_once_a_result_is_closed(workers: WorkerPool) -> None:
+    rest = workers.evaluate(streamed(ALL_PAIRS), soon()).rest
+    assert rest is not None
+    next(rest)
+    rest.close()
+    rest.close()
+    assert works(workers)
+
+
+def test_a_worker_is_free_once_a_client_has_gone(workers: WorkerPool) -> None:
+    gone = threading.Event()
+    rest = workers.evaluate(streamed(ALL_PAIRS), Budget(300, Limits(), gone.is_set)).rest
+    assert rest is not None
+    gone.set()
+    with pytest.raises(QueryCancelledError):
+        list(rest)
     assert works(workers)
 
 

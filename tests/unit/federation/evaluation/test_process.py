@@ -40,7 +40,7 @@ def signals() -> Iterator[None]:
 
 def do(job: Job, store: pyoxigraph.Store | None = None) -> bytes | Plan:
     """Do a job; return its result, or raise its error, as the server gets them."""
-    reply = process._do(job, store)
+    reply = process._do(job, store, lambda part: None)
     if isinstance(reply, Failed):
         raise reply.error()
     return reply.body if isinstance(reply, Evaluated) else reply.plan
@@ -190,7 +190,7 @@ def test_an_error_of_one_query_reaches_no_other(
         with pytest.raises(kind, match=said) as caught:
             do(Analyse("ASK {}"))
         assert len(str(caught.value)) < 300
-    assert isinstance(process._do(Analyse("ASK {}"), None), Planned)
+    assert isinstance(process._do(Analyse("ASK {}"), None, lambda part: None), Planned)
 
 
 class Slow:

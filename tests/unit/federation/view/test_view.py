@@ -77,10 +77,10 @@ def rows(view: View, snapshot: Snapshot, text: str = EVERYTHING) -> list[str]:
     """Return the rows of a query; raises ``NotCachedError`` when the view does not answer."""
     budget = Budget(SECONDS, Limits())
     try:
-        body, _ = view.evaluate(Evaluate(text, b"", (), "text/csv", 10**6), view.showing(snapshot), budget)
+        result, _ = view.evaluate(Evaluate(text, b"", (), "text/csv", 10**6), view.showing(snapshot), budget)
     finally:
         budget.end()
-    return sorted(body.decode().splitlines()[1:])
+    return sorted(result.body.decode().splitlines()[1:])
 
 
 def in_the_end(view: View, catalogue: Catalogue, text: str = EVERYTHING) -> list[str]:

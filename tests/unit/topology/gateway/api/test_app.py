@@ -175,7 +175,7 @@ def test_a_description_is_kept_by_nobody_who_asked_with_post(serving: Serving) -
 
     assert response.status_code == 200
     assert "ETag" not in response.headers
-    assert response.headers["Vary"] == "Accept"
+    assert response.headers["Vary"] == "Accept, Accept-Encoding"
 
 
 def test_the_document_for_programs_is_json(serving: Serving) -> None:

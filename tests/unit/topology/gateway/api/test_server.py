@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -16,6 +17,7 @@ from urllib.request import urlopen
 import flask
 import pytest
 
+from federation.budget import Limits
 from federation.engine import Engine
 from tests.helpers.gateway import Serving
 from tests.helpers.records import described
@@ -29,6 +31,10 @@ pytestmark = pytest.mark.slow
 G = "https://p.example/1"
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 ENDLESS = "SELECT (COUNT(*) AS ?n) { " + " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(40)) + " }"
+PRODUCT = "SELECT * { " + " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(14)) + " } LIMIT "
+LARGE = "/sparql?" + urlencode({"query": PRODUCT + "2000"})
+TOO_LARGE = "/sparql?" + urlencode({"query": PRODUCT + "50000"})
+MOST_RESULT_BYTES = 16 * 1024 * 1024
 TIMEOUT = 600
 POST = "POST /sparql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
@@ -73,7 +79,8 @@ class Served:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=TIMEOUT, source_timeout=TIMEOUT, workers=1)
+    limits = Limits(max_result_bytes=MOST_RESULT_BYTES)
+    engine = Engine(timeout=TIMEOUT, source_timeout=TIMEOUT, workers=1, limits=limits)
     yield engine
     engine.close()
 
@@ -87,7 +94,7 @@ def _server(engine: Engine) -> Iterator[tuple[Served, list[Serving]]]:
 
 
 @contextmanager
-def serving_app(app: Any, **limits: int) -> Iterator[Any]:
+def serving_app(app: Any, **limits: Any) -> Iterator[Any]:
     """Return a server of an application, which runs."""
     server = make_server(app, "127.0.0.1", 0, **limits)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -162,6 +169,51 @@ class TestClientsThatLeave:
             response.begin()
 
             assert response.status == 200
+
+
+class TestLargeAnswers:
+    @pytest.mark.parametrize(
+        "accept", ["application/sparql-results+json", "application/sparql-results+xml", "text/csv"]
+    )
+    def test_they_come_in_parts(self, served: Served, accept: str) -> None:
+        status, headers, body = served.get(LARGE, Accept=accept)
+        assert (status, headers["transfer-encoding"], "etag" in headers) == (200, "chunked", False)
+        assert headers["catena-completeness"] == "complete"
+        assert len(body) > 2**20
+        _, packed, compressed = served.get(LARGE, Accept=accept, Accept_Encoding="gzip")
+        assert packed["content-encoding"] == "gzip"
+        assert len(compressed) < len(body) / 5
+        assert len(gzip.decompress(compressed)) == len(body)
+
+    def test_one_that_breaks_off_is_none(self, served: Served) -> None:
+        for headers in ({}, {"Accept_Encoding": "gzip"}):
+            with pytest.raises(http.client.IncompleteRead):
+                served.get(TOO_LARGE, **headers)
+        assert served.count() > 0
+
+    def test_clients_that_cannot_tell_get_them_whole(self, served: Served) -> None:
+        status, headers, body = served.get(LARGE, "HTTP/1.0")
+        assert (status, int(headers["content-length"]), "transfer-encoding" in headers) == (200, len(body), False)
+        assert len(json.loads(body)["results"]["bindings"]) == 2000
+        assert served.get(TOO_LARGE, "HTTP/1.0")[0] == 422
+
+    def test_head_begins_them_only(self, served: Served) -> None:
+        with served.connect() as connection:
+            connection.sendall(f"HEAD {LARGE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            received = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert received.startswith(b"HTTP/1.1 200")
+        assert received.index(b"\r\n\r\n") == len(received) - 4
+        assert served.count() > 0
+
+    @pytest.mark.parametrize("leaves", [True, False])
+    def test_a_client_that_does_not_take_one_holds_no_evaluator(self, served: Served, leaves: bool) -> None:
+        with served.connect() as connection:
+            connection.sendall(f"GET {LARGE} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert connection.recv(4) == b"HTTP"
+            if leaves:
+                connection.close()
+            assert served.count() > 0
+            eventually(lambda: not at_work(served)())
 
 
 class TestSlowClients:

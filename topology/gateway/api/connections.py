@@ -1,0 +1,140 @@
+"""Connections to clients: answers that break off, and clients that do not take theirs.
+
+An answer waits for its client in a file, so a slow client holds neither a thread nor an evaluator.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.task import WSGITask
+
+from catena_core.text import printable
+from federation.errors import FederationError, QueryCancelledError, TooBusyError
+
+# Bytes that a client takes in a second, at least; a modem of 1998 took a third of it.
+_LEAST_RATE = 16 * 1024
+_CHECK_EVERY = 0.1
+
+
+class Patience(NamedTuple):
+    """The most that clients may let an answer wait.
+
+    Attributes:
+        seconds: How often a client must have taken some of its answer, 16 KiB for each second.
+        waiting_bytes: The bytes that may wait for all clients together before large answers pause.
+        on_break: Called with the reason when an answer breaks off and its client has not gone.
+    """
+
+    seconds: float
+    waiting_bytes: int
+    on_break: Callable[[str], None]
+
+
+class AnswerTask(WSGITask):
+    """One request. Its answer may break off after the status was sent: the client must not take it for whole."""
+
+    channel: Connection
+
+    def execute(self) -> None:
+        """Send the answer; where it breaks off, let the connection end without the last chunk."""
+        try:
+            super().execute()
+        except FederationError as error:
+            if not isinstance(error, QueryCancelledError):
+                asked = self.environ or {}
+                self.channel.patience.on_break(
+                    f"the answer to {asked.get('REQUEST_METHOD')} {printable(asked.get('PATH_INFO', ''))} broke off after "
+                    f"{self.content_bytes_written} bytes: {error}"
+                )
+            raise ClientDisconnected from error
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the answer.
+
+        Raises:
+            TooBusyError: Clients have not taken their answers for too long.
+        """
+        if self.wrote_header:
+            self.channel.wait_for_room()
+        super().write(data)
+        if self.chunked_response:
+            self.content_bytes_written += len(data)
+
+    def finish(self) -> None:
+        """End the answer; that to HEAD has no chunks."""
+        if not self.wrote_header:
+            self.write(b"")
+        if self.environ and self.environ["REQUEST_METHOD"] == "HEAD":
+            self.chunked_response = False
+        super().finish()
+
+
+class Connection(HTTPChannel):
+    """A connection to a client.
+
+    Args:
+        args: As of waitress.
+        patience: How long it waits for its client.
+        further: As of waitress.
+    """
+
+    task_class = AnswerTask
+
+    def __init__(self, *args: Any, patience: Patience, **further: Any) -> None:
+        self.patience = patience
+        self._since = 0.0
+        self._taken = 0
+        super().__init__(*args, **further)
+
+    def write_soon(self, data: Any) -> int:
+        """Take a part of an answer, which waits until the client takes it."""
+        if not self.total_outbufs_len:
+            self._since, self._taken = time.monotonic(), 0
+        return int(super().write_soon(data))
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Send what the client takes."""
+        taken = int(super().send(data, do_close))
+        self._taken += taken
+        return taken
+
+    def writable(self) -> bool:
+        """Return whether something waits for the client; give up one that takes too long."""
+        if not self.total_outbufs_len or self.will_close:
+            return bool(super().writable())
+        self.last_activity = time.time()  # else the server closes it without a word, as an idle one
+        seconds = time.monotonic() - self._since
+        if seconds > self.patience.seconds:
+            if self._taken < _LEAST_RATE * seconds:
+                self.will_close = True
+                self.patience.on_break(
+                    f"the client at {self.addr[0]} took {self._taken} bytes of its answer in {seconds:.0f} s, "
+                    f"{self.total_outbufs_len} are left: the connection is closed"
+                )
+                if self.socket:
+                    with suppress(OSError):
+                        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the loop, which closes it
+            self._since, self._taken = time.monotonic(), 0
+        return True
+
+    def wait_for_room(self) -> None:
+        """Wait while too much waits for clients.
+
+        Raises:
+            TooBusyError: That took too long.
+        """
+        deadline = time.monotonic() + self.patience.seconds
+        while self.connected and self._all_waiting() > self.patience.waiting_bytes:
+            if time.monotonic() > deadline:
+                raise TooBusyError("clients take their answers too slowly, and there is no room for more")
+            time.sleep(_CHECK_EVERY)
+
+    def _all_waiting(self) -> int:
+        channels: dict[int, HTTPChannel] = self.server.active_channels  # type: ignore[assignment]
+        return sum(channel.total_outbufs_len for channel in list(channels.values()))
