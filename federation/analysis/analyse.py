@@ -25,6 +25,7 @@ from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.term import Identifier, Variable
 
 from federation.analysis.lexer import QueryText, Token
+from federation.analysis.long_lists import read_terms, short_lists
 from federation.analysis.patterns import PatternCollector
 from federation.analysis.plan import FORMS, Plan
 from federation.analysis.portable_terms import PortableTerms
@@ -32,7 +33,6 @@ from federation.analysis.services import service_tokens
 from federation.analysis.syntax_errors import syntax_error
 from federation.errors import QueryRefusedError, UpdateRefusedError
 
-_LONG_LIST = 20
 _IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
 
 
@@ -70,7 +70,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
     if re.search(r"\\[uU]", text):
         return plan.widened("it has \\u escapes, which the two parsers replace at different times")
     try:
-        shortened, lists = _short_lists(query)
+        shortened, lists = short_lists(query)
         visible = PatternCollector(PortableTerms(_constant_texts(query), lists), query.takes_some)
         visible.query(_syntax_tree(shortened))
         _compare(visible.services, called)
@@ -92,47 +92,6 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         or (bool(visible.graph_names) and any(block.has_values for block in query.graph_blocks())),
         path_ends=tuple(sorted(visible.path_ends)) if query.form != "DESCRIBE" and not visible.sees_any_triple else (),
     )
-
-
-def _short_lists(query: QueryText) -> tuple[str, dict[str, list[Identifier]]]:
-    """Replace long lists of constants after IN by one name each: rdflib takes 2 ms for every item.
-
-    Returns:
-        The shorter text, and the terms that each name stands for.
-    """
-    tokens, parts, done = query.tokens, list[str](), 0
-    lists: dict[str, list[Identifier]] = {}
-    for n, token in enumerate(tokens[:-2]):
-        if token.keyword != "IN" or tokens[n + 1].text != "(" or token.start < done:
-            continue
-        end = next((m for m in range(n + 2, len(tokens)) if tokens[m].text == ")"), 0)
-        items = tokens[n + 2 : end]
-        if sum(item.text == "," for item in items) < _LONG_LIST - 1 or not all(map(_is_of_constant, items)):
-            continue
-        name = f"urn:catena:list:{len(lists)}:"
-        lists[name] = _terms_for_nodes(query, items)
-        parts += [query.text[done : items[0].start], f"<{name}>"]
-        done = items[-1].end
-    if any(name in query.text for name in lists):
-        return query.text, {}
-    return "".join([*parts, query.text[done:]]), lists
-
-
-def _is_of_constant(token: Token) -> bool:
-    """Return whether a token is a part of a list of constants."""
-    is_number = token.kind == "other" and token.text in "0123456789.+-^,"
-    return is_number or token.kind in ("iri", "name", "string", "language") or token.keyword in ("E", "TRUE", "FALSE")
-
-
-def _terms_for_nodes(query: QueryText, items: Sequence[Token]) -> list[Identifier]:
-    """Return the terms of a list of IRIs and plain strings; nodes get no list of others, for which one variable stands."""
-    terms, commas = items[::2], items[1::2]
-    if any(term.kind not in ("iri", "name", "string") for term in terms) or any(comma.text != "," for comma in commas):
-        return [Variable("other")]
-    return [
-        rdflib.URIRef(term.value) if isinstance(term, pyoxigraph.NamedNode) else rdflib.Literal(term.value)
-        for term in _read_terms(query, terms)
-    ]
 
 
 def _check(query: QueryText) -> list[Token]:
@@ -171,11 +130,11 @@ def _graph_names(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
         raise QueryRefusedError("the FROM clauses cannot be read; write the IRIs of the graphs in full, in <…>")
     if not tokens:
         return ()
-    return tuple(term.value for term in _read_terms(query, tokens) if isinstance(term, pyoxigraph.NamedNode))
+    return tuple(term.value for term in read_terms(query, tokens) if isinstance(term, pyoxigraph.NamedNode))
 
 
 def _services(query: QueryText, tokens: Sequence[Token]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(term.value for term in _read_terms(query, tokens))) if tokens else ()
+    return tuple(dict.fromkeys(term.value for term in read_terms(query, tokens))) if tokens else ()
 
 
 def _compare(seen: frozenset[Identifier], called: Sequence[Token]) -> None:
@@ -186,19 +145,10 @@ def _compare(seen: frozenset[Identifier], called: Sequence[Token]) -> None:
         )
 
 
-def _read_terms(query: QueryText, tokens: Sequence[Token]) -> list[pyoxigraph.NamedNode | pyoxigraph.Literal]:
-    """Let the evaluator's parser read some tokens of the query, with its prefixes and base."""
-    rows = " ".join(f"({n} {token.text})" for n, token in enumerate(tokens))
-    solutions = pyoxigraph.Store().query(f"{query.prologue}SELECT ?n ?term {{ VALUES (?n ?term) {{ {rows} }} }}")
-    assert isinstance(solutions, pyoxigraph.QuerySolutions)
-    by_number = {int(solution["n"].value): solution["term"] for solution in solutions}
-    return [by_number[n] for n in range(len(tokens))]
-
-
 def _constant_texts(query: QueryText) -> frozenset[str]:
     """Return the IRIs of the query, and the texts of its literals, as the evaluator reads them."""
     tokens = list({token.text: token for token in query.body if token.kind in ("iri", "name", "string")}.values())
-    return _IMPLIED | {term.value for term in _read_terms(query, tokens)}
+    return _IMPLIED | {term.value for term in read_terms(query, tokens)}
 
 
 def _syntax_tree(text: str) -> CompValue:

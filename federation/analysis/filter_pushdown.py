@@ -93,7 +93,11 @@ class FilterPushdown:
         rows = [_items(row) for row in _items(part.value or [])]
         found = []
         for column, variable in enumerate(variables):
-            terms = {self._portable.iri(row[column]) or self._portable.string(row[column]) for row in rows}
+            terms = {
+                self._portable.iri(term) or self._portable.string(term)
+                for row in rows
+                for term in self._portable.listed(row[column])
+            }
             if None not in terms and 0 < len(terms) <= _MOST_VALUES:
                 found.append(PushedFilter(frozenset({variable}), values=frozenset(term for term in terms if term)))
         return found

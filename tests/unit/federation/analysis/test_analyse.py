@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from federation.analysis.analyse import _short_lists, analyse
+from federation.analysis.analyse import analyse
 from federation.analysis.lexer import QueryText
+from federation.analysis.long_lists import short_lists
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
 from federation.errors import QueryRefusedError, QuerySyntaxError, UpdateRefusedError
 
@@ -218,7 +219,37 @@ def test_a_long_list_is_pushed_down_as_a_short_one_is() -> None:
 def test_a_long_list_of_any_constants_is_parsed_once(item: str) -> None:
     items = ", ".join([item.format(n) for n in range(30)] + [":last"])
     query = QueryText(f"{PREFIX} SELECT * {{ ?s ?p ?o FILTER(?o NOT IN ({items})) }}")
-    assert "NOT IN (<urn:catena:list:0:>)" in _short_lists(query)[0]
+    assert "NOT IN (<urn:catena:list:0:>)" in short_lists(query)[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "short"),
+    [
+        ("?s", "<urn:s{}>", "VALUES ?s { <urn:catena:list:0:> }"),
+        ("?s", "'a{}'@en", "VALUES ?s { <urn:catena:list:0:> }"),
+        ("(?s)", "(:s{})", "VALUES (?s) { (<urn:catena:list:0:>) }"),
+        ("(?s ?o)", "(<urn:s{0}> 'o{0}')", "VALUES (?s ?o) { (<urn:catena:list:0:> <urn:catena:list:1:>) }"),
+        ("(?s ?o)", "(UNDEF -{}.5e3)", "VALUES (?s ?o) { (<urn:catena:list:0:> <urn:catena:list:1:>) }"),
+        ("(?s ?o)", "('a'^^<urn:t> true)", "VALUES (?s ?o) { (<urn:catena:list:0:> <urn:catena:list:1:>) }"),
+    ],
+)
+def test_many_rows_of_values_are_parsed_as_one(head: str, row: str, short: str) -> None:
+    rows = " ".join(row.format(n) for n in range(50))
+    for text in ("{{ ?s ?p ?o VALUES {} {{ {} }} }}", "{{ ?s ?p ?o }} VALUES {} {{ {} }}"):
+        query = QueryText(f"{PREFIX} SELECT * {text.format(head, rows)}")
+        assert short in short_lists(query)[0]
+    few = QueryText(f"{PREFIX} SELECT * {{ ?s ?p ?o VALUES {head} {{ {row.format(1)} }} }}")
+    assert short_lists(few) == (few.text, {})
+
+
+def test_each_column_of_many_rows_narrows_as_few_rows_do() -> None:
+    """A column that leaves a place open, or has other constants, narrows nothing."""
+    for count in (3, 100):
+        rows = " ".join(f"(<urn:s{n}> 'o{n}' {n} UNDEF)" for n in range(count))
+        triples = "?s <urn:p> ?o ; <urn:q> ?n ; <urn:r> ?u"
+        plan = analyse(f"SELECT * {{ GRAPH ?g {{ {triples} VALUES (?s ?o ?n ?u) {{ {rows} }} }} }}")
+        [bgp] = plan.bgps
+        assert [len(terms) for _, terms in bgp.values] == [count, count]
 
 
 def test_path_from_a_variable_to_itself_is_more_than_its_steps() -> None:
