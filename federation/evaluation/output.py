@@ -11,7 +11,7 @@ from federation.errors import NotAcceptableError, TooLargeError
 _PART_BYTES = 256 * 1024
 _XML = ("application/rdf+xml", "application/sparql-results+xml")
 _NOT_IN_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
-# pyoxigraph writes this, with an empty local name, for predicates that do not end in an XML name.
+# pyoxigraph writes this, with an empty local name, for predicates and classes that do not end in an XML name.
 _NO_LOCAL_NAME = b"<oxprefix: "
 
 
@@ -64,7 +64,9 @@ class ResultOutput(io.BytesIO):
         if not self._is_xml:
             return held
         if _NO_LOCAL_NAME in held:
-            raise NotAcceptableError("a predicate of this graph cannot be written in RDF/XML; ask for another format")
+            raise NotAcceptableError(
+                "a predicate or a class of this graph cannot be written in RDF/XML; ask for another format"
+            )
         if found := _NOT_IN_XML.search(held):
             character = ord(found[0].decode())
             raise NotAcceptableError(

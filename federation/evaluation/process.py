@@ -45,6 +45,11 @@ from federation.evaluation.quads import add_graphs, add_quads
 # Seconds of processor time, which does not pass faster on a busy machine.
 _ANALYSIS_SECONDS = 5.0
 _MOST_SHOWN = 200
+# Words in pyoxigraph's errors, and why the graph cannot be written.
+_UNWRITABLE = {
+    "JSON-LD does not support": "JSON-LD cannot write triple terms",
+    "RDF/XML reserved syntax term": "RDF/XML cannot write names of its own syntax, such as rdf:li, as predicates",
+}
 
 
 def main() -> None:
@@ -152,12 +157,13 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store, send: Callable[[bytes], No
             result.serialize(output, pyoxigraph.QueryResultsFormat.from_media_type(job.media_type))
         return output.rest()
     except (OSError, RuntimeError, ValueError, SyntaxError) as error:
+        for words, reason in _UNWRITABLE.items():
+            if words in str(error):
+                raise NotAcceptableError(f"{reason}; ask for another format") from error
         if job.services and isinstance(error, OSError | RuntimeError):
             names = ", ".join(f"<{service[:_MOST_SHOWN]}>" for service in job.services)
             reason = str(error).partition(" with payload")[0]
             raise ServiceFailedError(f"SERVICE {names} failed: {reason[:_MOST_SHOWN]}") from error
-        if "JSON-LD does not support" in str(error):
-            raise NotAcceptableError("JSON-LD cannot write triple terms; ask for another format") from error
         raise QueryRefusedError(f"the query cannot be evaluated: {error}") from error
 
 

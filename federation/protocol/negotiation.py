@@ -48,6 +48,10 @@ SOLUTION_NAMES = {
     "xml": "application/sparql-results+xml",
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
+    "srj": "application/sparql-results+json",
+    "srx": "application/sparql-results+xml",
+    "sparql-results+json": "application/sparql-results+json",
+    "sparql-results+xml": "application/sparql-results+xml",
 }
 """The names that a parameter may have for the formats of SELECT and ASK."""
 GRAPH_NAMES = {

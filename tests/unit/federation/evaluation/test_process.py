@@ -28,6 +28,7 @@ from federation.evaluation.messages import Analyse, Evaluated, Failed, Job, Plan
 from tests.helpers.evaluation import JSON, QUADS, job
 
 RDF_XML, SPARQL_XML = "application/rdf+xml", "application/sparql-results+xml"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 ALL = "SELECT ?o { ?s ?p ?o }"
 
 
@@ -147,8 +148,11 @@ def test_a_format_that_cannot_hold_an_answer_is_refused(object_: str, media_type
     assert written(text, quads, JSON if text == ALL else "text/turtle")
 
 
-def test_a_predicate_without_a_name_in_xml_is_refused_there() -> None:
-    quads = "<urn:s> <http://p.example/1> <urn:o> .\n"
+@pytest.mark.parametrize(
+    "predicate", ["http://p.example/1", *(f"{RDF}{name}" for name in ("li", "about", "Description"))]
+)
+def test_a_predicate_without_a_name_in_xml_is_refused_there(predicate: str) -> None:
+    quads = f"<urn:s> <{predicate}> <urn:o> .\n"
     with pytest.raises(NotAcceptableError, match="RDF/XML"):
         written("CONSTRUCT WHERE { ?s ?p ?o }", quads, RDF_XML)
 

@@ -91,6 +91,8 @@ def test_a_graph_that_no_query_asked_for() -> None:
         ("SELECT", "application/sparql-results json", "application/sparql-results+json"),
         ("ASK", "XML", "application/sparql-results+xml"),
         ("SELECT", "csv", "text/csv"),
+        ("SELECT", "srx", "application/sparql-results+xml"),
+        ("ASK", "sparql-results json", "application/sparql-results+json"),
         ("SELECT", "tsv\n", "text/tab-separated-values"),
         ("SELECT", "text/tab-separated-values", "text/tab-separated-values"),
         ("CONSTRUCT", "json", "application/ld+json"),
