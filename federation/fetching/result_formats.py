@@ -24,6 +24,7 @@ _MOST_NESTING = 16
 # A term takes some hundred bytes of memory, however short it is in JSON.
 _MOST_OBJECTS = 12_000_000
 _TRIPLE_TAG = re.compile(rb"<(/?)(?:[\w.-]+:)?triple\b")
+_END_OF_XML = re.compile(rb"</(?:[\w.-]+:)?sparql\s*>\s*(?:<!--.*?-->\s*)*\Z", re.DOTALL)
 _IN_LITERALS = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _NOT_IN_IRIS = re.compile(r'[<>"{}|^`\\\x00-\x20]')
 _NOT_IN_LABELS = re.compile(r"[^0-9A-Za-z]")
@@ -76,7 +77,8 @@ def read_table(media_type: str, body: bytes, columns: Iterable[str]) -> bytes:
     except RecursionError:
         raise UnreadableTableError("its terms are nested too deeply") from None
     except (msgspec.MsgspecError, SyntaxError, ValueError) as error:
-        raise UnreadableTableError(str(error)) from error
+        # Its traceback holds pyoxigraph's reader, which no other thread may free.
+        raise UnreadableTableError(str(error)) from error.with_traceback(None)
 
 
 class _Triple(msgspec.Struct):
@@ -159,6 +161,8 @@ def _literal(value: str, term: _Term) -> str:
 
 
 def _from_xml(body: bytes, columns: tuple[str, ...]) -> list[str]:
+    if not _END_OF_XML.search(body):  # pyoxigraph reads what there is
+        raise UnreadableTableError("it breaks off")
     depth = 0
     for tag in _TRIPLE_TAG.finditer(body):
         depth += -1 if tag[1] else 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pyoxigraph
 import pytest
@@ -138,3 +140,36 @@ def test_values_cannot_break_a_line_or_a_cell() -> None:
         assert rows.count(b"\n") == 1
         assert b"\t" not in rows
         assert b"> <" not in rows or kind == "literal"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("columns", [("s",), ("other",)])
+def test_an_error_may_be_dropped_by_any_thread(columns: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyoxigraph's readers may not, and errors hold what stood in the frames below."""
+    dropped: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", dropped.append)
+    document = b'<sparql xmlns="http://www.w3.org/2005/sparql-results#"><head><variable name="s"/></head><results><x/></sparql>'
+    with ThreadPoolExecutor(1) as threads:
+        error = threads.submit(read_table, "text/xml", document, columns).exception()
+    assert isinstance(error, UnreadableTableError)
+    del error
+    gc.collect()
+    assert dropped == []
+
+
+@pytest.mark.parametrize(
+    ("media_type", "format_"), [(JSON, pyoxigraph.QueryResultsFormat.JSON), (XML, pyoxigraph.QueryResultsFormat.XML)]
+)
+def test_a_table_that_breaks_off_is_none(media_type: str, format_: pyoxigraph.QueryResultsFormat) -> None:
+    body = table(format_)
+    for end in range(len(body)):
+        with pytest.raises(UnreadableTableError):
+            read_table(media_type, body[:end], ("s", "none", "o"))
+    whole = read_table(media_type, body, ("s", "none", "o"))
+    assert read_table(media_type, body + b"\n", ("s", "none", "o")) == whole
+
+
+def test_xml_may_have_a_prefix_and_end_with_a_comment() -> None:
+    name = b"http://www.w3.org/2005/sparql-results#"
+    document = b'<r:sparql xmlns:r="%b"><r:head/><r:results/></r:sparql >\n<!-- 0 rows -->\n<!-- -->' % name
+    assert read_table(XML, document, ()) == b""
