@@ -10,7 +10,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 LONG = int(os.environ.get("CATENA_DIFFERENTIAL_EXAMPLES", "0"))
-TIMEOUT = 0 if LONG else 300
+TIMEOUT = 0 if LONG else 900
 """Seconds for one test; 0: no end."""
 
 rounds = settings(

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -34,7 +35,12 @@ EXCLUSION = "<exclusion><groupId>{0}</groupId><artifactId>{1}</artifactId></excl
 
 
 def java(
-    jars: Path, main_class: str, *arguments: str, heap: int, properties: dict[str, str] | None = None
+    jars: Path,
+    main_class: str,
+    *arguments: str,
+    heap: int,
+    properties: dict[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that runs a Java program for a short and modest life.
 
@@ -44,12 +50,14 @@ def java(
         arguments: its arguments.
         heap: the most memory for its objects, in MiB.
         properties: Java system properties.
+        options: further options of Java.
 
     Raises:
         ServerUnavailable: there is no Java, or it is too old.
     """
     return [
         java_program(),
+        *options,
         # Tests restart servers more often than they tire them: the quick compiler alone halves the start of Kafka.
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
