@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import uuid
 from collections import Counter
@@ -40,6 +41,10 @@ _LONG_TESTS_FIRST = {"chaos": -6, "docs": -5, "differential": -4, "integration":
 # Catena again, for a second or so, and each worker would rewrite the assertions of all tests.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What a shell runs in the background ignores Ctrl-C, and so would each program that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline in wall time fails on a busy machine; pytest's timeout bounds each test.
 settings.register_profile("catena", deadline=None)
