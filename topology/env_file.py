@@ -39,7 +39,7 @@ def env_file() -> str:
         UsageError: The environment names a file that does not exist.
     """
     named = os.environ.get(FILE)
-    if named and not os.path.lexists(named):
+    if named and not Path(named).exists():
         raise UsageError(f"{FILE}={named}: there is no such file; leave it out for .env, or empty for no file")
     return ".env" if named is None else named
 
@@ -76,6 +76,8 @@ def mistakes(path: str | Path, known: Collection[str]) -> list[str]:
     except IsADirectoryError:
         told = f"{path} is a directory, not a file of settings; Docker makes one where a file to mount is missing"
         return [told] if path else []
+    except FileNotFoundError:
+        return [f"{path} is a link to {Path(path).readlink()}, where no file is"] if Path(path).is_symlink() else []
     except (OSError, UnicodeDecodeError):
         return []
     found = []
@@ -89,6 +91,9 @@ def mistakes(path: str | Path, known: Collection[str]) -> list[str]:
             )
         elif binding.key and (mistake := misspelt(binding.key, known)):
             found.append(f"{path}, line {line}: {mistake}")
+        elif binding.key in known and binding.value is None and binding.key not in os.environ:
+            # A bare name stands for the variable of the environment, as in files for containers.
+            found.append(f"{path}, line {line}: {binding.key} has no value, here or in the environment; it is left out")
         elif binding.key in known and binding.key in lines:
             found.append(
                 f"{path}, line {line}: {binding.key} stands in line {lines[binding.key]}, too; this line counts"

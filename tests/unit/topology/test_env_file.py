@@ -37,8 +37,23 @@ def test_mistakes_bad_line_has_its_number(tmp_path: Path, line: str) -> None:
     assert line.split()[0] in said
 
 
-def test_mistakes_comments_exports_and_empty_lines_are_none(tmp_path: Path) -> None:
+def test_mistakes_comments_exports_and_empty_lines_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_PORT", "6380")
     assert found(tmp_path, "\ufeff# nodes\n\nexport HOST_PORT=1 # here\nHOST_ADDRESS='a b'\nREDIS_PORT\n") == []
+
+
+def test_mistakes_setting_without_a_value_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_PORT", raising=False)
+
+    (said,) = found(tmp_path, "MY_OTHER_PROGRAM\nREDIS_PORT\nHOST_ADDRESS=\n")
+    assert said.startswith("line 2: REDIS_PORT has no value")
+
+
+def test_mistakes_link_to_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("secrets/env")
+
+    (said,) = mistakes(tmp_path / ".env", KNOWN)
+    assert said.endswith("is a link to secrets/env, where no file is")
 
 
 def test_mistakes_no_file_has_none() -> None:
