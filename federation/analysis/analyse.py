@@ -31,6 +31,7 @@ from federation.analysis.plan import FORMS, Plan
 from federation.analysis.portable_terms import PortableTerms
 from federation.analysis.services import service_tokens
 from federation.analysis.syntax_errors import syntax_error
+from federation.analysis.unseen import unseen
 from federation.errors import QueryRefusedError, UpdateRefusedError
 
 _IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
@@ -71,20 +72,22 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         return plan.widened("it has \\u escapes, which the two parsers replace at different times")
     try:
         shortened, lists = short_lists(query)
-        visible = PatternCollector(PortableTerms(_constant_texts(query), lists), query.takes_some)
-        visible.query(_syntax_tree(shortened))
+        tree = _syntax_tree(shortened)
+        visible = PatternCollector(PortableTerms(_constant_texts(query), lists), query.takes_some, unseen(tree))
+        visible.query(tree)
         _compare(visible.services, called)
     except QueryRefusedError:
         raise
     except Exception as error:  # rdflib and pyparsing raise many kinds, bare Exception and RecursionError among them
         return plan.widened(f"its analysis failed: {type(error).__name__}: {str(error)[:200]}")
+    whole = visible.whole
     return msgspec.structs.replace(
         plan,
         patterns=tuple(dict.fromkeys(visible.patterns)),
-        bgps=tuple(dict.fromkeys(visible.bgps)),
-        joins=tuple(dict.fromkeys(visible.joins)),
-        walks=tuple(dict.fromkeys(visible.walks)),
-        others=tuple(dict.fromkeys(visible.others)),
+        bgps=(whole,) if whole else tuple(dict.fromkeys(visible.bgps)),
+        joins=() if whole else tuple(dict.fromkeys(visible.joins)),
+        walks=() if whole else tuple(dict.fromkeys(visible.walks)),
+        others=() if whole else tuple(dict.fromkeys(visible.others)),
         samples=tuple(dict.fromkeys(visible.samples)) if plan.is_monotone and visible.can_be_sampled else (),
         seed=None if plan.is_monotone else visible.seed,
         graph_names=frozenset(visible.graph_names),

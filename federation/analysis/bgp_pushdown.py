@@ -12,7 +12,7 @@ predicate somewhere, where no literal can be. Other variables get a name of thei
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 from rdflib.term import BNode, Identifier, URIRef, Variable
@@ -79,6 +79,7 @@ def pushed_bgps(
     filters: Iterable[PushedFilter],
     portable: PortableTerms,
     always: bool = False,
+    unseen: Set[Identifier] = frozenset(),
 ) -> list[tuple[PushedBGP, list[Triple]]]:
     """Split triple patterns that are joined in one graph into basic graph patterns to push down.
 
@@ -88,6 +89,7 @@ def pushed_bgps(
         filters: The filters that hold for each of their solutions.
         portable: The constants that all servers read alike.
         always: Whether to push down also patterns that are better fetched as they are.
+        unseen: The variables and blank nodes whose terms do not count.
 
     Returns:
         Each basic graph pattern with its triple patterns.
@@ -96,7 +98,7 @@ def pushed_bgps(
         (bgp, group)
         for group in _connected(triples)
         if len(group) <= _MOST_TRIPLES
-        and (bgp := _pushed_bgp(graph, group, list(filters), portable, always)) is not None
+        and (bgp := _pushed_bgp(graph, group, list(filters), portable, always, unseen)) is not None
     ]
 
 
@@ -106,6 +108,7 @@ def _pushed_bgp(
     filters: Sequence[PushedFilter],
     portable: PortableTerms,
     always: bool,
+    unseen: Set[Identifier],
 ) -> PushedBGP | None:
     """Build a basic graph pattern; unless ``always``, if fetching it is less than fetching each of its triple patterns."""
     joined = _subjects(triples)
@@ -163,6 +166,7 @@ def _pushed_bgp(
         tuple(made),
         tuple((number, tuple(sorted(terms))) for number, terms in sorted(values.items())),
         tuple(dict.fromkeys(tests)),
+        tuple(sorted(int(numbers[term][1:]) for term in joined & unseen)),
     )
 
 

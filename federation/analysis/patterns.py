@@ -69,11 +69,13 @@ class PatternCollector:
     Attributes:
         portable: The constants that all servers read alike; other constants count as variables.
         takes_some: Whether any solutions may be enough; only then it collects ``samples``.
+        unseen: As :func:`~federation.analysis.unseen.unseen` returns it.
         patterns: The patterns, in the order of the text; some may repeat.
         bgps: The basic graph patterns to push down.
         joins: Those of the default graph whose patterns narrow each other.
         walks: Paths that are followed from constants.
         others: The patterns that none of them contains.
+        whole: The basic graph pattern of which nodes send only the terms that count; ``None`` where they send every match.
         samples: Each basic graph pattern, with one step for each path, whether nodes can narrow it or not. None that is
             optional, subtracted or tested.
         seed: As in ``Plan.seed``: a subject of the last of these.
@@ -86,11 +88,13 @@ class PatternCollector:
 
     portable: PortableTerms
     takes_some: bool = False
+    unseen: frozenset[Identifier] | None = None
     patterns: list[Pattern] = field(default_factory=list)
     bgps: list[PushedBGP] = field(default_factory=list)
     joins: list[PushedBGP] = field(default_factory=list)
     walks: list[Walk] = field(default_factory=list)
     others: list[Pattern] = field(default_factory=list)
+    whole: PushedBGP | None = None
     samples: list[PushedBGP] = field(default_factory=list)
     can_be_sampled: bool = True
     seed: Seed | None = None
@@ -169,6 +173,8 @@ class PatternCollector:
         self.samples += [bgp for bgp, _ in samples]
         self.seed = next((seed for found in samples for seed in _seeds(*found)), self.seed)
         self.can_be_sampled &= sum(len(members) for _, members in samples) == len(sampled)
+        if self.unseen is not None and all(as_triples(*step) is not None for step in steps):
+            self.whole = self._whole(triples, self.unseen, context)
         pushed: list[Triple] = []
         for bgp, members in pushed_bgps(context.graph, triples, context.filters, self.portable):
             (self.joins if bgp.graph == DEFAULT_GRAPH and len(bgp.triples) > 1 else self.bgps).append(bgp)
@@ -179,6 +185,22 @@ class PatternCollector:
             for link in predicate if isinstance(predicate, tuple) else (predicate,):
                 pattern = self._pattern(context.graph, subject, link, object_)
                 self.others += [pattern] if pattern else []
+
+    def _whole(self, triples: list[Triple], unseen: frozenset[Identifier], context: _Context) -> PushedBGP | None:
+        """Return the only basic graph pattern of a query, where nodes find all matches and send fewer rows than triples.
+
+        With two ends of triples among the terms that count, they would send each combination of these.
+        """
+        unseen |= {term for triple in triples for term in triple if isinstance(term, BNode)}
+        found = pushed_bgps(context.graph, triples, context.filters, self.portable, always=True, unseen=unseen)
+        if len(found) != 1 or len(found[0][1]) < len(triples):
+            return None
+        ((bgp, _),) = found
+        subjects = {subject for subject, _, _ in bgp.triples}
+        ends = [end for _, _, end in bgp.triples if end.startswith("?") and end not in subjects]
+        told = [end for end in ends if int(end[1:]) not in bgp.hidden]
+        joins_few = bgp.graph != DEFAULT_GRAPH and (len(told) < 2 or bool(bgp.values or bgp.filters))
+        return bgp if len(triples) == 1 or (joins_few and bgp.hidden) else None
 
     def _narrowed_from_outside(self, triples: list[Triple], context: _Context) -> list[Triple]:
         """Let patterns outside of a group narrow patterns in it that nothing else narrows.

@@ -45,12 +45,14 @@ class PushedBGP(msgspec.Struct, frozen=True, array_like=True):
         values: The possible terms of a variable, by its number; nothing for variables that can have any.
         filters: SPARQL expressions, the number of each variable between zero characters; each is true wherever the query's
             filters are.
+        hidden: Variables, by number, whose terms do not count: one match stands for all that have the same other terms.
     """
 
     graph: str
     triples: tuple[tuple[str, str, str], ...]
     values: tuple[tuple[int, tuple[str, ...]], ...] = ()
     filters: tuple[str, ...] = ()
+    hidden: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -148,7 +150,8 @@ class Plan(msgspec.Struct, frozen=True):
             # A path from a variable to itself goes through other triples than one step of it.
             if not bgp.values and not bgp.filters and len(bgp.triples) == 1 and len(set(triple)) == len(triple)
         ]
-        return not self.joins and not self.walks and (self.bgps, list(self.others)) in ((self.samples, []), ((), alike))
+        bgps = tuple(msgspec.structs.replace(bgp, hidden=()) for bgp in self.bgps)
+        return not self.joins and not self.walks and (bgps, list(self.others)) in ((self.samples, []), ((), alike))
 
     def widened(self, reason: str) -> Plan:
         """Return the plan that fetches everything, which is right for every query.

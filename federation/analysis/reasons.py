@@ -25,6 +25,7 @@ def reasons(plan: Plan, tier: str) -> tuple[str, ...]:
             f"{_number(len(bgp.triples), 'pattern')} {where} "
             + (f"and {_number(tests, 'condition')} on them " if tests else "")
             + "are left to the nodes"
+            + (", which send each combination of the terms that count once" if bgp.hidden else "")
         )
     for join in plan.joins:
         found.append(

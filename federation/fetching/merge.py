@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 
 import pyoxigraph
 
@@ -18,6 +20,8 @@ from federation.fetching.terms import in_full, iri, is_iri, is_name, is_plain, r
 from federation.source_selection import Source
 
 _TO_DEFAULT, _TO_NAMED = 1, 2
+# Stands for terms that do not count; no node can know it.
+_HIDDEN = f"urn:x-catena:{secrets.token_hex(8)}:".encode()
 _WRITTEN_IN_FULL = (b"<", b'"', b"_", b"")
 
 
@@ -58,6 +62,7 @@ class MergedQuads:
         self.is_cut = False
         self._watched = frozenset(watched)
         self._origins: list[tuple[Source, int, int]] = []
+        self._numbers = count()
 
     def add(
         self,
@@ -81,7 +86,9 @@ class MergedQuads:
             TooLargeError: The quads are too many.
         """
         try:
-            if bgps:
+            if bgps and b"" in bgps:
+                self._add_rows(_Places(self, counts), number, body, bgps[b""])
+            elif bgps:
                 self._add_matches(_Places(self, counts), number, body, bgps)
             else:
                 self._add_quads(_Places(self, counts), number, body)
@@ -178,6 +185,49 @@ class MergedQuads:
             known = self.terms.setdefault(bgps[kind], {})
             for variable, values in enumerate(columns):
                 known.setdefault(variable, set()).update(term.decode() for term in values)
+        self._place(found)
+
+    def _add_rows(self, places: _Places, number: int, body: bytes, bgp: PushedBGP) -> None:
+        """Add matches of one basic graph pattern, with a new term in the place of each that is hidden."""
+        shown = [variable for variable in range(bgp.width) if variable not in bgp.hidden]
+        column_of = {variable: column for column, variable in enumerate((*shown, *bgp.hidden))}
+        templates = [
+            [column_of[part] if isinstance(part, int) else self._labelled(part, number) for part in triple]
+            for triple in _template(bgp.triples)
+        ]
+        watched: list[set[bytes]] | None = [set() for _ in shown] if bgp in self._watched else None
+        written: dict[bytes, bytes] = {}
+        found: dict[bytes, int] = {}
+        for line in _lines(body):
+            end = line.rfind(b"\t")
+            graph = line[end + 1 :]
+            place = places[graph]
+            if not place:
+                continue
+            cells = line[:end].split(b"\t") if end >= 0 else []
+            if len(cells) != len(shown) or not all(cells):
+                raise ValueError(f"a row has {sum(map(bool, cells))} terms, not {len(shown)}")
+            for cell in cells:
+                if cell not in written:
+                    written[cell] = self._readable(cell, number)
+            if watched is not None:
+                for column, term in zip(watched, cells, strict=True):
+                    column.add(term if term[:1] in _WRITTEN_IN_FULL else in_full(term))
+            terms = [written[cell] for cell in cells]
+            terms += [b"<%b%d>" % (_HIDDEN, next(self._numbers)) for _ in bgp.hidden]
+            graph = places.odd.get(graph, graph)
+            for triple in templates:
+                found[b"\t".join([*(terms[p] if isinstance(p, int) else p for p in triple), graph])] = place
+            if len(found) + len(self) > 2 * self._max_quads:
+                break
+        if watched is not None:
+            known = self.terms.setdefault(bgp, {})
+            for variable, values in zip(shown, watched, strict=True):
+                known.setdefault(variable, set()).update(term.decode() for term in values)
+        self._place(found)
+
+    def _place(self, found: Mapping[bytes, int]) -> None:
+        """Add quads to the graphs that they belong into."""
         for line, place in found.items():
             if place & _TO_DEFAULT:
                 self.default.append(line[: line.rfind(b"\t")])

@@ -43,8 +43,10 @@ class Subquery(NamedTuple):
     Attributes:
         text: A SELECT query. A row that only has a graph says that the graph exists.
         columns: Its variables: subject, predicate, object and graph. With basic graph patterns: the kind of row, then the
-            variables of a pattern, three of which are those of a quad, and the graph.
-        bgps: The basic graph pattern that rows of each kind match; rows of the empty kind are quads.
+            variables of a pattern, three of which are those of a quad, and the graph. With one alone: only its variables
+            that are not hidden, and the graph.
+        bgps: The basic graph pattern that rows of each kind match; rows of the empty kind are quads. With one alone: that one,
+            by the empty kind, which its rows do not tell.
         graphs: The graphs that it looks into; ``None``: all.
     """
 
@@ -101,6 +103,9 @@ def _subquery(
     most_rows: int = 0,
 ) -> Subquery | None:
     bgps = [bgp for bgp in bgps if dataset.graphs_of(bgp) != frozenset()]
+    patterns, graph_names = list(patterns), list(graph_names)
+    if len(bgps) == 1 and not patterns and not graph_names:
+        return _alone(bgps[0], dataset.graphs_of(bgps[0]), most_rows)
     plain = [bgp for bgp in bgps if bgp not in watched and _is_plain(bgp)]
     bgps = [bgp for bgp in bgps if bgp not in plain]
     found = [_branch(pattern, dataset) for pattern in patterns] + [_branch_of(bgp, dataset) for bgp in plain]
@@ -117,6 +122,17 @@ def _subquery(
     columns = _columns(max((bgp.width for bgp in bgps), default=0))
     text = _query(columns, texts, names)
     return Subquery(text, columns, {kind.encode(): bgp for kind, bgp in kinds.items()}, graphs)
+
+
+def _alone(bgp: PushedBGP, graphs: frozenset[str] | None, most_rows: int) -> Subquery:
+    """Build the subquery for one basic graph pattern, which sends nothing but the terms that are not known."""
+    columns = (*(_variable(number) for number in range(bgp.width) if number not in bgp.hidden), _GRAPH)
+    text = f"{{ {_bgp_group(bgp, graphs)} }}"
+    if most_rows:
+        text = f"{{ {{ SELECT * WHERE {text} LIMIT {most_rows} }} }}"
+    distinct = "DISTINCT " if bgp.hidden else ""
+    text = f"SELECT {distinct}{' '.join('?' + column for column in columns)} WHERE {text}"
+    return Subquery(text, columns, {b"": bgp}, graphs)
 
 
 def _is_too_long(text: str) -> bool:
@@ -144,6 +160,10 @@ def _query(columns: Iterable[str], texts: Iterable[str], names: frozenset[str] |
 
 
 def _bgp_text(kind: str, bgp: PushedBGP, graphs: frozenset[str] | None) -> str:
+    return f"{{ {_bgp_group(bgp, graphs)} BIND({kind} AS ?{_KIND}) }}"
+
+
+def _bgp_group(bgp: PushedBGP, graphs: frozenset[str] | None) -> str:
     subjects, predicates = ({triple[place] for triple in bgp.triples} for place in (0, 1))
     values, tests = _narrowed(
         (_variable(number), frozenset(terms), 0 if f"?{number}" in subjects else 2 if f"?{number}" in predicates else 1)
@@ -155,7 +175,7 @@ def _bgp_text(kind: str, bgp: PushedBGP, graphs: frozenset[str] | None) -> str:
     )
     tests += "".join(f" FILTER({_MARKED.sub(_named, pushed_filter)})" for pushed_filter in bgp.filters)
     # Within GRAPH: pyoxigraph joins VALUES from outside of a group with a filter only after matching the whole group.
-    return f"{{ {_values(_GRAPH, _terms(graphs))}GRAPH ?g {{ {values}{triples}{tests} }} BIND({kind} AS ?{_KIND}) }}"
+    return f"{_values(_GRAPH, _terms(graphs))}GRAPH ?g {{ {values}{triples}{tests} }}"
 
 
 def _branch(pattern: Pattern, dataset: Dataset) -> _Branch:

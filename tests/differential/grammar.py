@@ -109,16 +109,29 @@ _aggregates = _one_of(
     | COUNT(?nowhere) | SUM(?n) | AVG(?m) | SUM(STRLEN(STR(?n))) | MIN(STR(?n)) | MAX(LCASE(STR(?n)))""",
     "|",
 )
+# What one block is asked for where repeated solutions count as one, or where they are counted.
+_terms = _one_of(
+    """DISTINCT ?x {} | DISTINCT ?n {} | DISTINCT ?g {} | DISTINCT ?k {} | DISTINCT ?x ?g {} | DISTINCT ?y (STR(?n) AS ?t) {}
+    | (COUNT(DISTINCT ?x) AS ?a) (MAX(STR(?n)) AS ?b) {} | (SUM(DISTINCT STRLEN(STR(?n))) AS ?a) {}
+    | ?g (COUNT(DISTINCT ?n) AS ?a) {} GROUP BY ?g | ?k (MIN(STR(?x)) AS ?a) {} GROUP BY ?k HAVING (COUNT(DISTINCT ?y) > 1)
+    | ?n {} GROUP BY ?n | (COUNT(*) AS ?a) {} | ?g (COUNT(*) AS ?a) {} GROUP BY ?g | ?k (COUNT(?x) AS ?a) {} GROUP BY ?k
+    | ?x (COUNT(?n) AS ?a) (COUNT(*) AS ?b) {} GROUP BY ?x HAVING (COUNT(*) > 1) | (SUM(?n) AS ?a) (COUNT(?x) AS ?b) {}
+    | ?n (COUNT(*) AS ?a) {} GROUP BY ?n | ?k ?g {}""",
+    "|",
+)
 
 
 @st.composite
 def queries(draw: Draw) -> Query:
     """Queries, nearly all of them valid."""
     kind = draw(
-        st.sampled_from(["usual", "usual", "all", "distinct", "top", "groups", "count", "ask", "construct", "describe"])
+        st.sampled_from(
+            ["usual", "usual", "all", "distinct", "terms", "top", "groups", "count", "ask", "construct", "describe"]
+        )
     )
     query = _Writer(draw)
-    group = query.usual() if kind == "usual" else query.group(draw(st.integers(1, 3)))
+    groups = {"usual": query.usual, "terms": query.alone}
+    group = groups[kind]() if kind in groups else query.group(draw(st.integers(1, 3)))
     dataset = draw(st.sampled_from([*[""] * 9, "query", "request", "both"]))
     default = tuple(draw(st.lists(st.sampled_from(GRAPHS), max_size=3, unique=True))) if dataset else ()
     named = tuple(draw(st.lists(st.sampled_from(GRAPHS), max_size=3, unique=True))) if dataset else ()
@@ -135,6 +148,8 @@ def queries(draw: Draw) -> Query:
     elif kind == "distinct":
         chosen = draw(st.sampled_from(["?x", "?g", "?x ?g", "?n", "?x ?y ?n", "(LCASE(STR(?n)) AS ?low)"]))
         text = f"SELECT DISTINCT {chosen} {body}"
+    elif kind == "terms":
+        text = f"SELECT {draw(_terms).format(body)}"
     elif kind in ("groups", "count"):
         text = query.aggregate(body, grouped=kind == "groups")
     elif kind == "ask":
@@ -149,7 +164,7 @@ def queries(draw: Draw) -> Query:
     else:
         text = f"SELECT * {body}"
     limit = None
-    if kind in ("usual", "all", "distinct"):
+    if kind in ("usual", "all", "distinct") or (kind == "terms" and " GROUP BY " not in text):
         limit = draw(st.sampled_from([None, None, None, 1, 2, 5, 1000]))
         if limit is None and draw(st.integers(0, 9)) == 9:
             text += f" VALUES {draw(_data)}"
@@ -188,6 +203,14 @@ class _Writer:
         elif outside == "block":
             group += " " + self._block()
         return f"{{ {group} }}"
+
+    def alone(self) -> str:
+        """One block, in GRAPH or not, and perhaps a filter inside and outside of that."""
+        graph = self._draw(st.sampled_from(["", "GRAPH ?g ", "GRAPH ?g ", "GRAPH ?x ", f"GRAPH <{EX}g/1> "]))
+        group = self._block() + self._maybe_filter()
+        group = f"{graph}{{ {group} }}" if graph else group
+        self._names |= {"?g"} if "?g" in graph else set()
+        return f"{{ {group} {self._maybe_filter()} }}"
 
     def group(self, depth: int) -> str:
         """Any group."""

@@ -52,7 +52,7 @@ def kept(filter_: str) -> set[str]:
     assert isinstance(rows, pyoxigraph.QuerySolutions)
     found = list(rows)
     objects = {kind.decode(): bgp.triples[0][2] for kind, bgp in asked.bgps.items()}
-    kinds = [str(row["k"]) if asked.bgps else "" for row in found]
+    kinds = [str(row["k"]) if "k" in asked.columns else "" for row in found]
     return {str(row["spo"[int(objects.get(kind, "?2")[1:])]]) for row, kind in zip(found, kinds, strict=True)}
 
 

@@ -357,3 +357,42 @@ def test_rows_without_a_graph_are_refused_and_empty_lines_are_none() -> None:
     assert len(pulled) == 1
     with pytest.raises(UnreadableRowsError):
         pulled.add(B, 1, b"<urn:s>\t<urn:p>\t<urn:o>\t\n", anything)
+
+
+def test_rows_of_one_block_are_its_terms_that_count() -> None:
+    pulled = rows()
+    bgp = PushedBGP("?", (("?0", "<urn:p>", "?1"), ("?1", "<urn:q>", "?2")), hidden=(1,))
+    pulled.add(
+        A, 0, b'<urn:s>\t"x"\t<urn:g>\n<urn:s>\t1\t<urn:g>\n<urn:t>\t2\t<urn:h>\n', {"urn:g"}.__contains__, {b"": bgp}
+    )
+    found = parsed(pulled)
+    links = {quad.object: quad.subject for quad in found if quad.predicate.value == "urn:p"}
+    assert len(found) == 4 and set(links.values()) == {pyoxigraph.NamedNode("urn:s")}
+    values = {quad.subject: quad.object.value for quad in found if quad.predicate.value == "urn:q"}
+    assert values.keys() == links.keys() and sorted(values.values()) == ["1", "x"]
+
+
+def test_rows_of_one_block_without_terms_tell_its_graphs() -> None:
+    pulled = rows()
+    pulled.add(
+        A,
+        0,
+        b"<urn:g>\n<urn:h>\n",
+        {"urn:g"}.__contains__,
+        {b"": PushedBGP("?", (("?0", "?1", "?2"),), hidden=(0, 1, 2))},
+    )
+    assert [str(quad.graph_name) for quad in parsed(pulled)] == ["<urn:g>"]
+
+
+@pytest.mark.parametrize("body", [b"<urn:s>\t<urn:g>\n", b"<urn:s>\t\t<urn:g>\n", b"<a>\t<b>\t<c>\t<urn:g>\n"])
+def test_rows_of_one_block_have_all_its_terms(body: bytes) -> None:
+    with pytest.raises(UnreadableRowsError):
+        rows().add(A, 0, body, anything, {b"": PushedBGP("?", (("?0", "<urn:p>", "?1"),))})
+
+
+def test_terms_of_a_watched_block_alone_are_collected() -> None:
+    bgp = PushedBGP(DEFAULT_GRAPH, (("?0", "<urn:p>", "?1"),))
+    pulled = MergedQuads(None, frozenset(), SKOLEM, 100, [bgp])
+    pulled.add(A, 0, b"<urn:s>\t1\t<urn:g>\n<urn:t>\t_:b\t<urn:g>\n", anything, {b"": bgp})
+    assert pulled.terms[bgp] == {0: {"<urn:s>", "<urn:t>"}, 1: {f'"1"^^<{XSD}integer>', "_:b"}}
+    assert len(parsed(pulled)) == 2

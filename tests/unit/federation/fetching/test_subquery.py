@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote_plus
 
+import msgspec
 import pyoxigraph
 import pytest
 from hypothesis import given
@@ -129,21 +130,42 @@ def test_matches_of_blocks_come_with_their_kind_and_all_their_variables() -> Non
 
 
 def test_blocks_that_only_choose_terms_are_asked_for_as_quads() -> None:
-    asked = subquery((), (), ALL, [PLAIN])
+    asked = subquery([Pattern("", "<urn:b>", "<urn:a>", "<urn:b>")], (), ALL, [PLAIN])
     assert asked and not asked.bgps and asked.columns == ("s", "p", "o", "g")
     assert {row[1:3] for row in rows(asked.text)} == {("<urn:a>", "<urn:b>"), ("<urn:a>", "<urn:c>")}
+
+
+def test_a_block_alone_comes_without_kind_and_constants() -> None:
+    asked = subquery((), (), ALL, [JOIN])
+    assert asked and asked.columns == ("s", "p", "o", "v3", "g") and dict(asked.bgps) == {b"": JOIN}
+    assert len(rows(asked.text)) == 27 * 3
+    few = subquery((), (), ALL, [JOIN], most_rows=5)
+    assert few and len(rows(few.text)) == 5 and rows(few.text) < rows(asked.text)
+
+
+def test_terms_that_do_not_count_are_not_asked_for() -> None:
+    asked = subquery(
+        (), (), Dataset(frozenset({"urn:g", "urn:h"}), None), [msgspec.structs.replace(JOIN, hidden=(1, 2))]
+    )
+    assert asked and asked.columns == ("s", "v3", "g") and asked.graphs == {"urn:g", "urn:h"}
+    found = list(STORE.query(asked.text))
+    assert len(found) == len(rows(asked.text)) == 3 * 2
+    nothing = subquery((), (), ALL, [PushedBGP("urn:i", (("?0", "?1", "?2"),), hidden=(0, 1, 2))])
+    assert nothing and nothing.columns == ("g",) and rows(nothing.text) == {("<urn:i>",)}
 
 
 def test_watched_blocks_are_told_from_others() -> None:
     asked = subquery((), (), ALL, [PLAIN], [PLAIN])
     assert asked and list(asked.bgps.values()) == [PLAIN]
-    assert {(row[1], row[2]) for row in rows(asked.text)} == {(f"<urn:{s}>", f"<urn:{o}>") for s in "abc" for o in "bc"}
+    assert {row[:2] for row in rows(asked.text)} == {(f"<urn:{s}>", f"<urn:{o}>") for s in "abc" for o in "bc"}
+    other = subquery([Pattern("", "<urn:b>")], (), ALL, [PLAIN], [PLAIN])
+    assert other and list(other.bgps.values()) == [PLAIN] and other.columns == ("k", "s", "p", "o", "g")
 
 
 def test_conditions_are_about_the_block_s_variables() -> None:
     asked = subquery((), (), ALL, [TESTED])
     assert asked
-    assert {(row[1], row[3]) for row in rows(asked.text)} == {
+    assert {(row[0], row[2]) for row in rows(asked.text)} == {
         (s, o) for s, _, o, _ in rows("SELECT ?s ?p ?o ?g { GRAPH ?g { ?s ?p ?o } }") if o == "<urn:a>" or s == o
     }
 
