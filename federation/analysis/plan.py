@@ -59,6 +59,11 @@ class PushedBGP(msgspec.Struct, frozen=True, array_like=True):
         """The number of its variables."""
         return 1 + max(int(term[1:]) for triple in self.triples for term in triple if term.startswith("?"))
 
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The variables that are not hidden."""
+        return tuple(number for number in range(self.width) if number not in self.hidden)
+
 
 class Walk(msgspec.Struct, frozen=True, array_like=True):
     """A path of any length from a constant: it goes through no triple that following its predicates from there does not find.

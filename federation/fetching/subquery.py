@@ -11,6 +11,8 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from federation.analysis.plan import Dataset, Pattern, PushedBGP, is_portable
 from federation.fetching.forms import quoted
 
@@ -106,6 +108,8 @@ def _subquery(
     patterns, graph_names = list(patterns), list(graph_names)
     if len(bgps) == 1 and not patterns and not graph_names:
         return _alone(bgps[0], dataset.graphs_of(bgps[0]), most_rows)
+    # Rows of several kinds have all columns.
+    bgps = [msgspec.structs.replace(bgp, hidden=()) if bgp.hidden else bgp for bgp in bgps]
     plain = [bgp for bgp in bgps if bgp not in watched and _is_plain(bgp)]
     bgps = [bgp for bgp in bgps if bgp not in plain]
     found = [_branch(pattern, dataset) for pattern in patterns] + [_branch_of(bgp, dataset) for bgp in plain]
@@ -126,7 +130,7 @@ def _subquery(
 
 def _alone(bgp: PushedBGP, graphs: frozenset[str] | None, most_rows: int) -> Subquery:
     """Build the subquery for one basic graph pattern, which sends nothing but the terms that are not known."""
-    columns = (*(_variable(number) for number in range(bgp.width) if number not in bgp.hidden), _GRAPH)
+    columns = (*map(_variable, bgp.shown), _GRAPH)
     text = f"{{ {_bgp_group(bgp, graphs)} }}"
     if most_rows:
         text = f"{{ {{ SELECT * WHERE {text} LIMIT {most_rows} }} }}"
