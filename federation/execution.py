@@ -17,9 +17,10 @@ from federation.evaluation.pool import Result, WorkerPool
 from federation.fetching.endpoints import Endpoints
 from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.merge import MergedQuads
-from federation.fetching.semi_join import SemiJoins, WidePatterns, can_be_asked_for
+from federation.fetching.semi_join import SemiJoins, WidePatterns
 from federation.fetching.staleness import Round, is_of_one_version
 from federation.fetching.subquery import Subquery, subquery
+from federation.fetching.terms import can_be_asked_for
 from federation.source_selection import Snapshot, Source
 
 # Rows of copies that do not count are among those that a node sends.
@@ -96,15 +97,30 @@ class QueryExecution:
         if not of_default and not plan.walks:
             return self.fetch(plan.others, plan.graph_names, plan.bgps)
         joins = SemiJoins(of_default, self.backend.wide, plan.walks)
+        if guesses := joins.guesses():
+            found = self.fetch((), (), guesses, guesses)
+            if isinstance(found, Reselected):
+                return found
+            if joins.take(found.terms):
+                merged = self._fetch_narrowed(joins)
+                if isinstance(merged, Reselected) or joins.hold(merged.terms):
+                    return merged
+            joins.guessed_wrong()
+            joins = SemiJoins(of_default, self.backend.wide, plan.walks)
         while bgps := joins.next_round():
             found = self.fetch((), (), bgps, bgps)
             if isinstance(found, Reselected):
                 return found
             joins.found(found.terms)
-        merged = self.fetch(plan.others, plan.graph_names, (*plan.bgps, *joins.narrowed()), joins.finders())
+        merged = self._fetch_narrowed(joins)
         if isinstance(merged, Reselected) or joins.hold(merged.terms):
             return merged
         return self.fetch((*plan.others, *joins.patterns()), plan.graph_names, plan.bgps)
+
+    def _fetch_narrowed(self, joins: SemiJoins) -> MergedQuads | Reselected:
+        """Fetch every quad that the query can match, those of joins as narrow as they can be."""
+        plan = self.plan
+        return self.fetch(plan.others, plan.graph_names, (*plan.bgps, *joins.narrowed()), joins.finders())
 
     def fetch(
         self,

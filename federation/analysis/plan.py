@@ -46,6 +46,7 @@ class PushedBGP(msgspec.Struct, frozen=True, array_like=True):
         filters: SPARQL expressions, the number of each variable between zero characters; each is true wherever the query's
             filters are.
         hidden: Variables, by number, whose terms do not count: one match stands for all that have the same other terms.
+        path: A constant and a path from it, to the first variable; empty: none.
     """
 
     graph: str
@@ -53,6 +54,7 @@ class PushedBGP(msgspec.Struct, frozen=True, array_like=True):
     values: tuple[tuple[int, tuple[str, ...]], ...] = ()
     filters: tuple[str, ...] = ()
     hidden: tuple[int, ...] = ()
+    path: str = ""
 
     @property
     def width(self) -> int:

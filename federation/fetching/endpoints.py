@@ -21,9 +21,8 @@ from federation.errors import (
     TooBusyError,
     TooLargeError,
 )
-from federation.fetching.forms import quoted
 from federation.fetching.result_formats import TSV, UnreadableTableError, opened, read_table
-from federation.fetching.subquery import Subquery
+from federation.fetching.subquery import Subquery, quoted
 from federation.source_selection import Source
 from federation.transport import Access, Deadline, Session, UnsafeError
 

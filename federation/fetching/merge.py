@@ -16,7 +16,6 @@ import pyoxigraph
 
 from federation.analysis.plan import PushedBGP
 from federation.errors import SourceFailedError, TooLargeError, UnreadableRowsError
-from federation.fetching.portions import portions
 from federation.fetching.terms import in_full, iri, is_iri, is_name, is_plain, readable
 from federation.source_selection import Source
 
@@ -24,6 +23,8 @@ _TO_DEFAULT, _TO_NAMED = 1, 2
 _QUADS = PushedBGP("", (("?0", "?1", "?2"),))
 # Stands for terms that do not count; no node can know it.
 _HIDDEN = f"urn:x-catena:{secrets.token_hex(8)}:".encode()
+# Bytes of a table to read at once: a list of short cells takes many times as much.
+_PORTION = 256 * 1024
 _WRITTEN_IN_FULL = (b"<", b'"', b"_", b"")
 
 
@@ -103,7 +104,7 @@ class MergedQuads:
             for variable in range(bgp.width):
                 known.setdefault(variable, set())
         width = len(alone.shown) if alone else 1 + max(len(_QUADS.shown), *(bgp.width for bgp in bgps.values()))
-        for columns in portions(body, width + 1):
+        for columns in _portions(body, width + 1):
             if len(self) > 2 * self._max_quads:
                 break
             flags = answer.places.of(columns[-1])
@@ -264,6 +265,31 @@ class MergedQuads:
         if term.startswith(b"_:"):
             return b"_:n%d_%b" % (number, term[2:])
         return term
+
+
+def _portions(body: bytes, width: int) -> Iterator[list[list[bytes]]]:
+    """Yield the columns of some rows, until all rows were among them.
+
+    Args:
+        body: Rows of cells with tabs between them; empty lines are none.
+        width: The number of columns.
+
+    Raises:
+        ValueError: A row has another number of cells.
+    """
+    start = 0
+    while start < len(body):
+        end = body.rfind(b"\n", start, start + _PORTION) + 1 or body.find(b"\n", start) + 1 or len(body)
+        rows, start = body[start:end].strip(b"\n"), end
+        while b"\n\n" in rows:
+            rows = rows.replace(b"\n\n", b"\n")
+        if not rows:
+            continue
+        # A cell of its own for the end of each line tells whether all rows have the same number of cells.
+        cells, ends = rows.replace(b"\n", b"\t\n\t").split(b"\t"), rows.count(b"\n")
+        if len(cells) != (ends + 1) * (width + 1) - 1 or cells[width :: width + 1].count(b"\n") != ends:
+            raise ValueError(f"a row has not {width} columns")
+        yield [cells[column :: width + 1] for column in range(width)]
 
 
 def _unchanged(term: bytes) -> bytes:

@@ -11,37 +11,19 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import pyoxigraph
 
 from federation.analysis.plan import DEFAULT_GRAPH, Pattern, PushedBGP, Walk
-from federation.fetching.forms import quoted
+from federation.fetching.followed_path import MOST_TERMS, FollowedPath, Found, Narrowed
+from federation.fetching.subquery import sent
+from federation.fetching.terms import can_be_asked_for, iris_in
 
-MOST_TERMS = 1000
 # Bytes in a form of 190,000, where a term stands once for each pattern that it narrows.
 _MOST_SENT = 150_000
 _MOST_ROUNDS = 4
-_MOST_STEPS = 16
 _REMEMBERED = 2000
 _MARKED = re.compile(r"\0(\d+)\0")
-
-Found = Mapping[int, Set[str]]
-"""The terms that each variable of a pattern has in the matches of one node or all."""
-
-
-class Narrowed(NamedTuple):
-    """One pattern of a join, narrowed.
-
-    Attributes:
-        bgp: The pattern on its own.
-        numbers: The numbers that its variables have in the join.
-    """
-
-    bgp: PushedBGP
-    numbers: tuple[int, ...]
 
 
 class WidePatterns:
@@ -103,7 +85,7 @@ class SemiJoin:
             number = narrowed.numbers[local]
             if number in self._hopeless or number not in self._joined(narrowed):
                 continue
-            iris = _iris(terms)
+            iris = iris_in(terms)
             iris &= self._known.get(number, iris)
             if any(term.startswith("_:") for term in terms):  # subqueries cannot name these
                 self._give_up(number)
@@ -113,6 +95,35 @@ class SemiJoin:
                 self._known[number] = iris
             else:
                 self._give_up(number)
+
+    def guess(self) -> dict[int, Narrowed]:
+        """Return patterns that find within one graph what all rounds may find, by the place of the last one of each."""
+        rounds, trial = list[dict[int, Narrowed]](), SemiJoin(self.join, self.wide, self.room)
+        while chosen := trial.next_round():
+            rounds.append(chosen)
+            for n, narrowed in chosen.items():
+                terms = {local: {f"<urn:guess:{number}>"} for local, number in enumerate(narrowed.numbers)}
+                trial.found(n, narrowed, terms)
+        guesses: dict[int, Narrowed] = {}
+        for chosen in rounds:
+            before = list(guesses)
+            guesses |= {n: self._together([*before, n]) for n in chosen}
+        return guesses
+
+    def take(self, guesses: Mapping[int, Narrowed], terms: Mapping[PushedBGP, Found]) -> bool:
+        """Take in what guesses have found in the place of rounds; return whether they have found enough to go on.
+
+        Args:
+            guesses: As from :meth:`guess`.
+            terms: The terms that they matched.
+        """
+        while chosen := self.next_round():
+            for n, narrowed in chosen.items():
+                if n not in guesses or guesses[n].bgp not in terms:
+                    return False
+                matched = {number: terms[guesses[n].bgp][local] for local, number in enumerate(guesses[n].numbers)}
+                self.found(n, narrowed, {local: matched[number] for local, number in enumerate(narrowed.numbers)})
+        return True
 
     def all(self) -> list[Narrowed]:
         """Return all patterns, each as narrow as it can be; those that found terms as they did that."""
@@ -129,7 +140,7 @@ class SemiJoin:
             found: The terms that they matched in the end.
         """
         return all(
-            narrowed.bgp in found and _iris(found[narrowed.bgp].get(local, frozenset())) <= terms
+            narrowed.bgp in found and iris_in(found[narrowed.bgp].get(local, frozenset())) <= terms
             for narrowed, was in self._asked.values()
             for local, terms in was.items()
             if narrowed.numbers[local] in self._known
@@ -147,7 +158,7 @@ class SemiJoin:
         """Return whether a request can name some terms of a variable, besides those of other variables."""
         known = {**self._known, number: terms}
         return self.room >= sum(
-            _sent(iris)
+            sent(iris)
             * sum(f"?{variable}" in triple for n, triple in enumerate(self.join.triples) if n not in self._asked)
             for variable, iris in known.items()
         )
@@ -175,101 +186,37 @@ class SemiJoin:
         }
 
     def _narrowed(self, place: int) -> Narrowed:
-        triple = self.join.triples[place]
-        numbers = tuple(dict.fromkeys(int(term[1:]) for term in triple if term.startswith("?")))
+        return self._part([place], self._known)
+
+    def _together(self, places: Sequence[int]) -> Narrowed:
+        """Return the pattern in the last of some places, joined with those in the others that hang together with it."""
+        *others, last = places
+        ends = {n: self._joined(self._part([n], {})) for n in places}
+        joined, reached = [last], set(ends[last])
+        while near := [n for n in others if n not in joined and reached & ends[n]]:
+            joined += near
+            reached.update(*(ends[n] for n in near))
+        return self._part(sorted(joined), {})
+
+    def _part(self, places: Sequence[int], known: Mapping[int, frozenset[str]]) -> Narrowed:
+        """Return some patterns of the join, with the terms that are known of their variables."""
+        triples = [self.join.triples[place] for place in places]
+        numbers = tuple(dict.fromkeys(int(term[1:]) for triple in triples for term in triple if term.startswith("?")))
         local = {number: n for n, number in enumerate(numbers)}
         values = {local[number]: frozenset(terms) for number, terms in self.join.values if number in local}
         for number in numbers:
-            if number in self._known:
-                values[local[number]] = values.get(local[number], self._known[number]) & self._known[number]
+            if number in known:
+                values[local[number]] = values.get(local[number], known[number]) & known[number]
         filters = tuple(
             _MARKED.sub(lambda found: f"\0{local[int(found[1])]}\0", pushed_filter)
             for pushed_filter in self.join.filters
             if all(int(number) in local for number in _MARKED.findall(pushed_filter))
         )
-        terms = [f"?{local[int(term[1:])]}" if term.startswith("?") else term for term in triple]
-        ordered = tuple((number, tuple(sorted(values[number]))) for number in sorted(values))
-        return Narrowed(PushedBGP(self.join.graph, ((terms[0], terms[1], terms[2]),), ordered, filters), numbers)
-
-
-class FollowedPath:
-    """The progress of one path that is followed from a constant, a step in each round.
-
-    Args:
-        walk: The path.
-        room: As in ``SemiJoin``.
-    """
-
-    def __init__(self, walk: Walk, room: int) -> None:
-        self._walk = walk
-        self._room = room
-        self._reached = frozenset({walk.start})
-        self._next = self._reached
-        self._rounds = 0
-        self._is_hopeless = False
-
-    def next_round(self) -> dict[int, Narrowed]:
-        """Return the patterns of the next steps; none at its end, or when it goes too far."""
-        self._is_hopeless |= self._rounds == _MOST_STEPS and bool(self._next)
-        if self._is_hopeless or not self._next:
-            return {}
-        self._rounds += 1
-        asked, self._next = self._steps_from(self._next), frozenset()
-        return dict(enumerate(asked))
-
-    def found(self, place: int, narrowed: Narrowed, found: Found) -> None:
-        """Take in the terms at the ends of a step; see :meth:`SemiJoin.found`."""
-        ends = self._ends(narrowed, found)
-        self._is_hopeless |= ends is None
-        self._next |= (ends or frozenset()) - self._reached
-        self._reached |= self._next
-        self._is_hopeless |= len(self._reached) > MOST_TERMS or _sent(self._reached) > self._room
-
-    def all(self) -> list[Narrowed]:
-        """Return the patterns of all steps."""
-        return self._steps_from(None if self._is_hopeless else self._reached)
-
-    def finders(self) -> list[PushedBGP]:
-        """Return the patterns that have to lead nowhere else in the end."""
-        return [] if self._is_hopeless else [narrowed.bgp for narrowed in self.all()]
-
-    def holds(self, found: Mapping[PushedBGP, Found]) -> bool:
-        """Return whether the steps lead nowhere else by now; see :meth:`SemiJoin.holds`."""
-        return self._is_hopeless or all(
-            narrowed.bgp in found
-            and (ends := self._ends(narrowed, found[narrowed.bgp])) is not None
-            and ends <= self._reached
-            for narrowed in self.all()
+        renamed = (
+            [f"?{local[int(term[1:])]}" if term.startswith("?") else term for term in triple] for triple in triples
         )
-
-    def plainly(self) -> list[Pattern]:
-        """Return the patterns as they are fetched without following the path."""
-        return [Pattern(self._walk.graph, None, term) for term in (*self._walk.forward, *self._walk.backward)]
-
-    def _steps_from(self, terms: frozenset[str] | None) -> list[Narrowed]:
-        """Return the patterns of the steps from some terms; ``None``: any."""
-        ways = ((0, self._walk.forward), (2, self._walk.backward))
-        return [
-            Narrowed(
-                PushedBGP(
-                    self._walk.graph,
-                    (("?0", "?1", "?2"),),
-                    tuple(sorted(((1, predicates), *([] if terms is None else [(place, tuple(sorted(terms)))])))),
-                ),
-                (2 - place,),
-            )
-            for place, predicates in ways
-            if predicates
-        ]
-
-    def _ends(self, narrowed: Narrowed, found: Found) -> frozenset[str] | None:
-        """Return the terms to go on from; ``None`` where nodes cannot be asked for one of them."""
-        (far,) = narrowed.numbers
-        terms = found.get(far, frozenset())
-        ends = _iris(terms)
-        if len(ends) < len(terms) and (self._walk.backward or any(term.startswith("_:") for term in terms)):
-            return None  # backwards, the path goes on from literals too
-        return ends if all(map(can_be_asked_for, ends)) else None
+        ordered = tuple((number, tuple(sorted(values[number]))) for number in sorted(values))
+        return Narrowed(PushedBGP(self.join.graph, tuple((s, p, o) for s, p, o in renamed), ordered, filters), numbers)
 
 
 class SemiJoins:
@@ -286,7 +233,34 @@ class SemiJoins:
         room = _MOST_SENT // max(len(joins) + len(walks), 1)
         self._joins: list[SemiJoin | FollowedPath] = [SemiJoin(join, wide, room) for join in joins]
         self._joins += [FollowedPath(walk, room) for walk in walks]
+        self._wide = wide
+        self._shapes = [_shape(join) for join in joins]
+        self._shapes += [PushedBGP(walk.graph, (), ((0, walk.forward), (1, walk.backward))) for walk in walks]
+        self._guesses: list[dict[int, Narrowed]] = []
         self._asked: list[tuple[SemiJoin | FollowedPath, int, Narrowed]] = []
+
+    def guesses(self) -> list[PushedBGP]:
+        """Return patterns that find at once, within single graphs, what several rounds may find; none where rounds are better.
+
+        Mostly all that hangs together stands in one graph. Where it did not, the next query of that shape does not guess.
+        """
+        if any(shape in self._wide for shape in self._shapes):
+            return []
+        self._guesses = [join.guess() for join in self._joins]
+        needs_rounds = any(
+            len(found.bgp.triples) > 1 or found.bgp.path for one in self._guesses for found in one.values()
+        )
+        can_guess = all(one or isinstance(join, SemiJoin) for one, join in zip(self._guesses, self._joins, strict=True))
+        return [found.bgp for one in self._guesses for found in one.values()] if needs_rounds and can_guess else []
+
+    def take(self, terms: Mapping[PushedBGP, Found]) -> bool:
+        """Take in what the guesses have matched, by pattern; return whether they have found enough to go on."""
+        return all(join.take(one, terms) for join, one in zip(self._joins, self._guesses, strict=True))
+
+    def guessed_wrong(self) -> None:
+        """Remember that the guesses were not all that there is."""
+        for shape in self._shapes:
+            self._wide.add(shape)
 
     def next_round(self) -> list[PushedBGP]:
         """Return the patterns to find more terms with; none when it is time to fetch all of them."""
@@ -319,18 +293,7 @@ class SemiJoins:
         return [pattern for join in self._joins for pattern in join.plainly()]
 
 
-def _iris(terms: Set[str]) -> frozenset[str]:
-    return frozenset(term for term in terms if term.startswith("<"))
-
-
-def _sent(terms: Iterable[str]) -> int:
-    """Return the number of bytes that terms take in a form."""
-    return len(quoted(" ".join(terms))) + 1
-
-
-def can_be_asked_for(term: str) -> bool:
-    """Return whether a term is a valid IRI: some servers hold invalid ones, which would break the syntax of a subquery."""
-    try:
-        return term.startswith("<") and bool(pyoxigraph.NamedNode(term[1:-1]))
-    except ValueError:
-        return False
+def _shape(join: PushedBGP) -> PushedBGP:
+    """Return what joins have in common that differ in subjects, objects and conditions only."""
+    ends = [[term if term.startswith("?") else "" for term in (s, o)] for s, _, o in join.triples]
+    return PushedBGP(join.graph, tuple((s, p, o) for (s, o), (_, p, _) in zip(ends, join.triples, strict=True)))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
+
+import pyoxigraph
 
 _IRI = rb'<[A-Za-z][A-Za-z0-9+.-]*:[^<>"{}|^`\\\x00-\x20]*>'
 _BLANK = rb'_:[^\s<>"\\()]+'
@@ -96,6 +98,19 @@ def in_full(term: bytes) -> bytes:
         if form.fullmatch(term):
             return b'"%b"^^<%b%b>' % (term, _XSD, datatype)
     raise ValueError(f"{term[:100]!r} is no term")
+
+
+def iris_in(terms: Set[str]) -> frozenset[str]:
+    """Return the IRIs among some terms."""
+    return frozenset(term for term in terms if term.startswith("<"))
+
+
+def can_be_asked_for(term: str) -> bool:
+    """Return whether a term is a valid IRI: some servers hold invalid ones, which would break the syntax of a subquery."""
+    try:
+        return term.startswith("<") and bool(pyoxigraph.NamedNode(term[1:-1]))
+    except ValueError:
+        return False
 
 
 def _triple_term(text: bytes, labelled: Callable[[bytes], bytes]) -> bytes:

@@ -171,12 +171,36 @@ def test_a_description_of_many_things_tells_of_nothing_else(nodes: list[Node], e
 def test_a_path_from_a_constant_is_followed_step_by_step(nodes: list[Node], engine: Engine) -> None:
     for n in range(4):
         put(nodes[n % 3], f"urn:h{n}", f"<urn:t{n}> <urn:q> <urn:t{n + 1}>, 'end' . <urn:else{n}> <urn:q> <urn:t{n}> .")
-    answer = engine.query("SELECT (COUNT(*) AS ?n) { <urn:t1> <urn:q>+ ?x }", snapshot(nodes))
-    assert value(answer.body) == "4"
+    for _ in range(2):  # the first time it guesses that the path is within one graph
+        answer = engine.query("SELECT (COUNT(*) AS ?n) { <urn:t1> <urn:q>+ ?x }", snapshot(nodes))
+        assert value(answer.body) == "4"
     assert not any("urn:else" in step.text for step in answer.steps)
     assert sum(step.rows for step in answer.steps if step.what == "sift" and step.rows > 0) == 12  # twice 3 steps of 2
     answer = engine.query("SELECT (COUNT(*) AS ?n) { ?x <urn:q>* <urn:t1> }", snapshot(nodes))
     assert value(answer.body) == "4"
+
+
+def test_a_path_within_one_graph_is_found_at_once(nodes: list[Node], engine: Engine) -> None:
+    put(
+        nodes[0], "urn:h", "<urn:t1> <urn:r> <urn:t2> . <urn:t2> <urn:r> <urn:t3> . <urn:t3> <urn:r> 'end' , <urn:t1> ."
+    )
+    put(nodes[1], "urn:i", "<urn:t2> <urn:r> 'more' . <urn:else> <urn:r> <urn:t1> .")
+    answer = engine.query("SELECT (COUNT(*) AS ?n) { <urn:t1> <urn:r>+ ?x }", snapshot(nodes))
+    assert value(answer.body) == "5"
+    assert len({step.text for step in answer.steps if step.what == "ask"}) == 2
+
+
+def test_a_join_within_one_graph_is_found_at_once_and_one_across_graphs_by_rounds(
+    nodes: list[Node], engine: Engine
+) -> None:
+    join = "SELECT ?t { <urn:%s> <urn:has> ?x . ?x <urn:from> ?y . ?y <urn:title> ?t }"
+    put(nodes[0], "urn:h", "<urn:a> <urn:has> <urn:b> . <urn:b> <urn:from> <urn:c> . <urn:c> <urn:title> 'C' .")
+    put(nodes[1], "urn:i", "<urn:d> <urn:has> <urn:e> . <urn:f> <urn:title> 'F' .")
+    put(nodes[2], "urn:j", "<urn:e> <urn:from> <urn:f> .")
+    for start, title, requests in (("a", "C", 2), ("d", "F", 5), ("d", "F", 3), ("a", "C", 3)):
+        answer = engine.query(join % start, snapshot(nodes))
+        assert value(answer.body) == title
+        assert len({step.text for step in answer.steps if step.what == "ask"}) == requests
 
 
 def test_a_new_graph_on_several_nodes_is_read_from_one(nodes: list[Node], engine: Engine) -> None:

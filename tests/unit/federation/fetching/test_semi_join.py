@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, PushedBGP, Walk
+from federation.fetching.followed_path import MOST_TERMS, Found, Narrowed
 from federation.fetching.merge import MergedQuads
-from federation.fetching.semi_join import MOST_TERMS, Found, Narrowed, SemiJoin, SemiJoins, WidePatterns
+from federation.fetching.semi_join import SemiJoin, SemiJoins, WidePatterns
 from federation.fetching.subquery import subquery
 from federation.source_selection import Source
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Dataset, Pattern, PushedBGP
-from federation.fetching.subquery import subquery
+from federation.fetching.subquery import quoted, subquery
 
 ALL = Dataset(None, None)
 TERMS = [None, *(f"<urn:{name}>" for name in "abc")]
@@ -205,3 +205,8 @@ def test_listed_subjects_are_looked_up_and_other_terms_are_tests() -> None:
         assert "FILTER(?p IN (<urn:a>, <urn:b>))" in asked.text
         assert {row[-1] for row in rows(asked.text)} == {"<urn:g>", "<urn:h>", "<urn:i>"}
         assert len(rows(asked.text)) == 3 * 2 * 3
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])) | st.text("% +<>?&=\n\té𝒳a1~-_."))
+def test_a_text_is_quoted_as_the_standard_library_does(text: str) -> None:
+    assert quoted(text) == quote_plus(text)
