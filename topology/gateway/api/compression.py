@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Codings(NamedTuple):
     identity: float
 
 
+@lru_cache(64)  # clients send few different ones
 def codings(accept: str | None) -> Codings:
     """Read an Accept-Encoding header; without one, no coding is the only one to expect.
 
