@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import numbers
 import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not math.isnan(value) and value >= 0
+    return isinstance(value, numbers.Real) and float(value) >= 0
 
 
 def _is_backoff(value: Any) -> bool:

@@ -15,7 +15,7 @@ from catena_core.definition import LinkDefinition
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, StoppedError
 from catena_core.lifecycle import Lifecycle, unique_name
-from catena_core.mistakes import check_plain
+from catena_core.mistakes import check_plain, check_seconds
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import LinkOptions
 from catena_core.rpc import Instances
@@ -372,6 +372,7 @@ class Link:
             level: The level at which each call is logged; ``None``: it is not.
         """
         check_plain(target, "loop")
+        check_seconds("loop: interval", interval)
         return self._catena.launch_logged(target, args, kwargs, safe_stop, interval, wait, level)
 
     def launch_thread(

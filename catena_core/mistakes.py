@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
+import numbers
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -72,6 +74,20 @@ def check_inputs(kind: type, base: type, topics: Sequence[str]) -> None:
         )
 
 
+def check_seconds(name: str, value: object) -> None:
+    """Refuse a value that is no time to wait: a timer would run without a pause, or not at all.
+
+    Args:
+        name: What it is the value of.
+        value: The value.
+
+    Raises:
+        UsageError: It is no number, or negative, or not finite.
+    """
+    if not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
+        raise UsageError(f"{name} is a number of seconds, at least 0, not {value!r}")
+
+
 def check_plain(function: object, caller: str) -> None:
     """Refuse a function that would be called and not run.
 
@@ -80,8 +96,12 @@ def check_plain(function: object, caller: str) -> None:
         caller: The method that it was given to.
 
     Raises:
-        UsageError: It is a coroutine function, or contains ``yield``.
+        UsageError: It is no function, but maybe the result of one; or it is a coroutine function, or contains ``yield``.
     """
+    if not callable(function):
+        raise UsageError(
+            f"{caller} takes a function, not {function!r}; give it without brackets, as self.work, not self.work()"
+        )
     name = getattr(function, "__name__", function)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError(f"{caller} takes plain functions, and {name} is async; give it lambda: asyncio.run({name}())")

@@ -246,6 +246,7 @@ class Table(TableContent[Row]):
             with self._progress:
                 self._progress.notify_all()
         self._consumer.close()
+        self._ids.close()
 
     def _forget(self, partition: int) -> None:
         """Remove the rows of a partition whose log starts again: its topic was deleted and made again."""

@@ -549,6 +549,7 @@ class ConsumerLoop:
             in_time(lambda: self._commit_while_leaving(deadline), self._drain_timeout + _LEAVE_TIMEOUT)
             self._closing = True
             self._watch.close()
+            self._starts.close()
             self._metrics.read_consumer(None)
             in_time(self._close_consumer, _LEAVE_TIMEOUT)
         except StuckError:

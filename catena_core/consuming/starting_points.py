@@ -69,6 +69,10 @@ class StartingPoints:
         """Look up the starting points of new partitions in a while, if they stay silent."""
         self._look_up_at = time.monotonic() + _LOOK_UP_AFTER
 
+    def close(self) -> None:
+        """Look no more."""
+        self._ids.close()
+
     def verify(self, assignment: Assignment, offset: int, assignments: Collection[Assignment]) -> bool:
         """Send the consumer elsewhere if a partition starts in the wrong place.
 

@@ -5,6 +5,7 @@ Brokers tell them since Kafka 2.8 (KIP-516, https://cwiki.apache.org/confluence/
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -57,6 +58,12 @@ class TopicIds:
         self._properties = {**properties, "error_cb": lambda _error: None}  # other clients of the link report those
         self._client: AdminClient | None = None
         self._has_ids: bool | None = None  # not known yet
+
+    def close(self) -> None:
+        """Give up its client now: collected later, in one of its own threads, it would end the process."""
+        client, self._client = self._client, None
+        # Its end may wait for an answer.
+        threading.Thread(target=lambda _client: None, args=(client,), name="end of a client", daemon=True).start()
 
     def ask(self, topics: Collection[str]) -> Question:
         """Ask, and do not wait for the answer; it is empty where brokers know no ids, or none answers."""

@@ -32,6 +32,20 @@ def stepwise(self, *_args):
     yield 2
 
 
+@pytest.mark.parametrize("interval", ["1", -1, None, float("nan"), float("inf")])
+def test_loop_with_an_interval_that_is_no_time_is_refused(interval):
+    driver = LinkDriver(kind(generator=own)())
+    with pytest.raises(UsageError, match="interval is a number of seconds, at least 0, not"):
+        driver._link.loop(own, interval=interval)
+
+
+@pytest.mark.parametrize("method", ["loop", "launch_thread", "launch_process", "submit"])
+def test_a_result_in_place_of_a_function_is_refused(method):
+    driver = LinkDriver(kind(generator=own)())
+    with pytest.raises(UsageError, match=f"{method} takes a function, not None; give it without brackets"):
+        getattr(driver._link, method)(None)
+
+
 @pytest.mark.parametrize(
     "name", ["tranform", "transfrom", "trasnform", "Transform", "transforms", "transform_", "transfom", "trans_form"]
 )

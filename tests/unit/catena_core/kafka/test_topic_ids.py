@@ -27,6 +27,8 @@ def test_an_answer_leaves_out_topics_whose_id_no_broker_tells() -> None:
 def test_the_embedded_broker_is_not_asked_since_it_would_not_answer() -> None:
     with EmbeddedBroker() as broker:
         broker.create_topic("in", 1)
-        question = TopicIds({"bootstrap.servers": broker.endpoint, "log_level": 0}).ask(["in"])
+        ids = TopicIds({"bootstrap.servers": broker.endpoint, "log_level": 0})
+        question = ids.ask(["in"])
+        ids.close()
         assert question.is_answered
         assert question.answer(0) == {}
