@@ -40,7 +40,7 @@ from federation.errors import (
 from federation.evaluation.corrections import graph_by_graph, path_ends
 from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Part, Planned, Reply
 from federation.evaluation.output import ResultOutput
-from federation.evaluation.quads import add_graphs, add_quads
+from federation.evaluation.quads import add_graphs, read_quads
 
 # Seconds of processor time, which does not pass faster on a busy machine.
 _ANALYSIS_SECONDS = 5.0
@@ -130,7 +130,7 @@ def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
     do several graphs in FROM clauses.
     """
     store = pyoxigraph.Store()
-    add_quads(store, quads)
+    store.extend(read_quads(quads))
     add_graphs(store, graphs)
     return store
 

@@ -25,26 +25,6 @@ def read_quads(document: bytes) -> Iterator[Quad]:
         raise UnreadableQuadsError(str(error)) from error
 
 
-def add_quads(store: Store, document: bytes) -> None:
-    """Add N-Quads to a store; blank nodes keep their labels.
-
-    The store's own reader takes half the time, but gives blank nodes other labels.
-
-    Raises:
-        UnreadableQuadsError: The document is invalid.
-    """
-    with_blank_nodes = b""
-    if b"_:" in document:
-        lines = document.split(b"\n")
-        with_blank_nodes = b"\n".join(line for line in lines if b"_:" in line)
-        document = b"\n".join(line for line in lines if b"_:" not in line)
-    try:
-        store.load(document, RdfFormat.N_QUADS, lenient=True)
-    except SyntaxError as error:
-        raise UnreadableQuadsError(str(error)) from error
-    store.extend(read_quads(with_blank_nodes))
-
-
 def add_graphs(store: Store, names: Iterable[str]) -> None:
     """Add named graphs, empty ones too."""
     for name in names:
