@@ -6,6 +6,7 @@ can be reached, it builds stand-ins of the images (``stand_ins.sh``), for which 
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -28,9 +29,12 @@ def main(names: tuple[str, ...], if_possible: bool) -> None:
     if if_possible and not answers():
         click.echo("left out: the Compose files, since no Docker daemon answers")
         return
+    # Containers, and a daemon of one's own, are taken away also then.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with docker_daemon():
         _have_images()
-        Project().compose("build")
+        # One service's: the others share its image, and Compose v2 would build it once for each, all at the same time.
+        Project().compose("build", "gateway")
         for name in names or _CHECKS:
             _CHECKS[name]()
 
