@@ -31,6 +31,7 @@ from catena_core.kafka.connect import wait_for_broker
 from catena_core.mistakes import check_has_run, run_plain
 from catena_core.monitoring import logs
 from catena_core.monitoring.failures import FailuresInARow
+from catena_core.monitoring.freeze_guard import FreezeGuard
 from catena_core.monitoring.health import Health
 from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
@@ -349,6 +350,8 @@ class Lifecycle:
             monitoring = Monitoring(definition.name, link.uid, link.consumer_group, options, link.logger, self.registry)
             monitoring.health.ask(self._problems)
             ending.callback(monitoring.close)
+            if self._is_program:
+                ending.callback(FreezeGuard(2 * options.consumer_timeout).close)
             if options.kafka_endpoint is None:
                 self._run_without_kafka(monitoring, ending)
             elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):

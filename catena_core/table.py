@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from catena_core.consuming.refusals import refusal
 from catena_core.errors import CatenaError, described
 from catena_core.kafka.client import REFRESH, client_properties
+from catena_core.kafka.statistics import StatisticsWatch
 from catena_core.kafka.topic_ids import TopicIds
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
@@ -141,7 +142,8 @@ class Table(TableContent[Row]):
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 100,
         }
-        self._consumer = Consumer(self._settings)
+        self._statistics = StatisticsWatch(self._settings)
+        self._consumer = Consumer(self._settings | self._statistics.properties)
         self._interval = float(self._settings[REFRESH]) / 1000
         self._ids = TopicIds(shared)
         self._topic_id: str | None = None
@@ -183,14 +185,11 @@ class Table(TableContent[Row]):
 
     def _found_partitions(self) -> set[int]:
         try:
-            found = self._consumer.list_topics(self._topic, timeout=_ANSWER_TIMEOUT).topics[self._topic]
-            if found.error is not None:
-                raise KafkaException(found.error)
+            return self._ids.partitions(self._topic, _ANSWER_TIMEOUT)
         except KafkaException as error:
             raise CatenaError(
                 f"the table of {self._topic} cannot be read: {error.args[0].str()}; make it, or allow this link to read it"
             ) from error
-        return set(found.partitions)
 
     def _assign(self, partitions: set[int]) -> set[int]:
         """Read these partitions, each from where it was read up to."""
@@ -238,6 +237,7 @@ class Table(TableContent[Row]):
             if time.monotonic() - self._looked_at > self._interval:
                 self._look_for_more()
             first = self._consumer.poll(0.2)
+            self._statistics.polled(first)
             if first is None:
                 continue
             messages = [first, *self._consumer.consume(500, 0)]

@@ -32,6 +32,7 @@ from catena_core.errors import UsageError
 from catena_core.kafka.client import REFRESH, client_properties, consumer_properties
 from catena_core.kafka.in_time import StuckError, in_time
 from catena_core.kafka.partition import Partition
+from catena_core.kafka.statistics import StatisticsWatch
 from catena_core.kafka.topic_ids import TopicIds
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import ConsumerState, Metrics
@@ -167,7 +168,9 @@ class ConsumerLoop:
         self._incremental = not replay or properties.get("group.protocol") == "consumer"
         settings = consumer_properties(endpoint, group, instance_id, replay, logger, properties)
         self._log_client_error = settings["error_cb"]
-        self._consumer = Consumer(settings | {"on_commit": self._on_commit, "error_cb": self._on_client_error})
+        self._statistics = StatisticsWatch(settings)
+        callbacks = {"on_commit": self._on_commit, "error_cb": self._on_client_error}
+        self._consumer = Consumer(settings | self._statistics.properties | callbacks)
         self._backpressure = Backpressure(self._consumer, self._batch_size)
         ids = TopicIds(client_properties(endpoint, logger, properties))
         self._starts = StartingPoints(
@@ -337,6 +340,7 @@ class ConsumerLoop:
     def _read(self, timeout: float) -> None:
         # After so short a silence a message may follow at once, and its outputs go out together with those before.
         first = self._consumer.poll(min(timeout, _LINGER))
+        self._statistics.polled(first)
         if first is None and timeout:
             first = self._wait_for_message(timeout)
         if first is None:
@@ -453,7 +457,8 @@ class ConsumerLoop:
             self._ahead = min(rate * _AHEAD, float(self._backpressure.most_waiting))
             self._done_lately, self._measured_at = 0, now
             self._starts.update(self._assignments.values())
-            measure_lag(self._consumer, self._assignments.values())
+            if not self._statistics.is_doubted:
+                measure_lag(self._consumer, self._assignments.values())
             for assignment in self._assignments.values():
                 if assignment.paused:  # a commit may have made room
                     self._backpressure.apply(assignment)
@@ -585,6 +590,7 @@ class ConsumerLoop:
     # Reports
 
     def _on_client_error(self, error: KafkaError) -> None:
+        self._statistics.doubt()
         self._log_client_error(error)
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._watch.doubts()

@@ -48,7 +48,7 @@ class Question:
 
 
 class TopicIds:
-    """Asks brokers for the ids of topics. One thread at a time may use it.
+    """Asks brokers for the ids of topics, and for their partitions. One thread at a time may use it.
 
     Args:
         properties: The librdkafka properties of its client, which is made when first needed.
@@ -67,11 +67,33 @@ class TopicIds:
 
     def ask(self, topics: Collection[str]) -> Question:
         """Ask, and do not wait for the answer; it is empty where brokers know no ids, or none answers."""
-        if self._client is None:
-            self._client = AdminClient(self._properties)
+        client = self._asking()
         if self._has_ids is None and topics:
             with suppress(KafkaException):  # the next question may reach a broker
-                self._has_ids = not is_embedded(self._client.list_topics(next(iter(topics)), timeout=_TIMEOUT))
+                self._has_ids = not is_embedded(client.list_topics(next(iter(topics)), timeout=_TIMEOUT))
         if not self._has_ids or not topics:
             return Question({})
-        return Question(self._client.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT))
+        return Question(client.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT))
+
+    def partitions(self, topic: str, timeout: float) -> set[int]:
+        """Return the numbers of a topic's partitions, as brokers tell them now.
+
+        To ask the consumer that reads the topic would hold the whole process, were that client locked up
+        (`catena_core.kafka.statistics`): such a question waits for the client without letting other threads run.
+
+        Args:
+            topic: Its name.
+            timeout: Seconds to wait for an answer.
+
+        Raises:
+            KafkaException: No broker answers, or the topic cannot be read.
+        """
+        found = self._asking().list_topics(topic, timeout=timeout).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return set(found.partitions)
+
+    def _asking(self) -> AdminClient:
+        if self._client is None:
+            self._client = AdminClient(self._properties)
+        return self._client

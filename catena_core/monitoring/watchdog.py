@@ -30,7 +30,8 @@ class Watchdog:
     a problem of the link's health. The log says so once, with the stacks of all threads, which show their waits. Progress
     clears the problem.
 
-    Native code that keeps the interpreter to itself stops this thread, too; the health port then does not answer at all.
+    Native code that keeps the interpreter to itself stops this thread, too, and the health port does not answer then: see
+    :mod:`catena_core.monitoring.freeze_guard`.
 
     Args:
         health: The health of the link, which gets the problems.

@@ -14,8 +14,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from catena_core.errors import RPCError, described
+from catena_core.errors import ReadingError, RPCError, described
 from catena_core.kafka.client import ErrorThrottle, client_properties
+from catena_core.kafka.statistics import StatisticsWatch
 from catena_core.kafka.watermarks import REFUSED, watermarks
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc.instances import HEARTBEAT
@@ -61,7 +62,7 @@ class RpcService(Peer):
         threads: How many requests are run side by side.
         topic: The topic that all instances share.
         heartbeat: Seconds between two signs of life; an instance is forgotten after three that are missed.
-        end: Called with the ``SystemExit`` of a method.
+        end: Called with the ``SystemExit`` of a method, and with the error that ends the reading of messages.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class RpcService(Peer):
             heartbeat=heartbeat,
             end=end,
         )
+        self._end = end
+        self._statistics = StatisticsWatch({})
         self._endpoint = endpoint
         self._properties = dict(properties or {})
         self._topic = topic
@@ -152,9 +155,12 @@ class RpcService(Peer):
 
     def _positioned_consumer(self) -> Consumer:
         embedded = is_embedded(self._producer.list_topics(timeout=10))
+        shared = client_properties(self._endpoint, self._logger, self._properties)
+        self._statistics = StatisticsWatch(shared)
         consumer = Consumer(
             {
-                **client_properties(self._endpoint, self._logger, self._properties),
+                **shared,
+                **self._statistics.properties,
                 "group.id": f"rpc.{self.uid}",  # librdkafka wants one; nothing is committed, no group is joined
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -206,12 +212,16 @@ class RpcService(Peer):
         while not self._stop.is_set() and self._unavailable is None:
             try:
                 first = consumer.poll(min(0.2, self._heartbeat))
+                self._statistics.polled(first)
                 for message in [] if first is None else [first, *consumer.consume(500, 0)]:
                     self._take_message(message)
                 self._producer.poll(0)
                 if time.monotonic() >= next_sign:
                     next_sign = time.monotonic() + self._heartbeat
                     self.announce()
+            except ReadingError as error:
+                self._end(error)
+                return
             except Exception as error:  # one message, or a full queue, must not end all remote calls
                 self._logger.log(f"remote calls: {described(error)}", level="warning")
 
