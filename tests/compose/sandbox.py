@@ -33,9 +33,9 @@ def check() -> None:
             "a second Kafka is refused", lambda: project.compose(*second, check=False), lambda: _is_refused(project)
         )
         project.step("without it all is as before", lambda: project.up(kafka=1), is_whole)
-        project.step(
-            "a link of one's own, as the README says", lambda: _run_own_link(project), lambda: _is_loud(project)
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            run = partial(_run_own_link, project, Path(folder))
+            project.step("a link of one's own, as the README says", run, lambda: _is_loud(project))
         project.step("down, and up again with the volumes", lambda: _down_and_up(project), is_whole)
         lines = len(project.compose("logs", "--no-color").splitlines())
         print(f"{lines} lines in all logs since")
@@ -78,20 +78,16 @@ def _is_refused(project: Project) -> bool:
     return "another Kafka container has this data" in project.compose("logs", "kafka")
 
 
-def _run_own_link(project: Project) -> None:
+def _run_own_link(project: Project, folder: Path) -> None:
     """Follow the README: its first example, in the image, between two topics of its own."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [link] = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "class Shout" in block]
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        (Path(folder) / "shout.py").write_text(link, encoding="utf-8")
-        send = ("exec", "-T", "fetcher", "catena", "topics", "send", "lines")
-        project.compose("exec", "-T", "fetcher", "catena", "topics", "create", "lines")
-        project.compose(*send, said="hey\nyou\n")
-        run = ("run", "-d", "-v", f"{folder}:/links:ro", "-w", "/links", "fetcher")
-        project.compose(*run, "python", "shout.py", "-k", "kafka:9092", "-i", "lines", "-o", "loud")
-        while not _is_loud(project):
-            time.sleep(1)
+    folder.chmod(0o755)
+    (folder / "shout.py").write_text(link, encoding="utf-8")
+    project.compose("exec", "-T", "fetcher", "catena", "topics", "create", "lines")
+    project.compose("exec", "-T", "fetcher", "catena", "topics", "send", "lines", said="hey\nyou\n")
+    run = ("run", "-d", "-v", f"{folder}:/links:ro", "-w", "/links", "fetcher")
+    project.compose(*run, "python", "shout.py", "-k", "kafka:9092", "-i", "lines", "-o", "loud")
 
 
 def _is_loud(project: Project) -> bool:
