@@ -351,7 +351,7 @@ class Lifecycle:
             monitoring.health.ask(self._problems)
             ending.callback(monitoring.close)
             if self._is_program:
-                ending.callback(FreezeGuard(2 * options.consumer_timeout).close)
+                ending.callback(FreezeGuard(2 * options.consumer_timeout, self.stop).close)
             if options.kafka_endpoint is None:
                 self._run_without_kafka(monitoring, ending)
             elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):

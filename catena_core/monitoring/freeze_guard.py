@@ -6,6 +6,9 @@ import faulthandler
 import threading
 from contextlib import suppress
 
+_STOPPING = 60.0
+_PUT_OFF_EVERY = 1.0
+
 
 class FreezeGuard:
     """Ends the process, with the stacks of all threads, once none of them has run Python code for long.
@@ -17,12 +20,14 @@ class FreezeGuard:
 
     Args:
         timeout: Seconds; a process that was stopped for longer (SIGSTOP) ends as well when it goes on.
+        stop: Set when the link is to end. From then on a minute is the most: a supervisor waits for the end.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, stop: threading.Event) -> None:
         self._timeout = timeout
+        self._stop = stop
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._put_off, name="freeze guard", daemon=True)
+        self._thread = threading.Thread(target=self._guard, name="freeze guard", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -31,9 +36,10 @@ class FreezeGuard:
         self._thread.join()
         faulthandler.cancel_dump_traceback_later()
 
-    def _put_off(self) -> None:
+    def _guard(self) -> None:
         # A standard error that is closed takes no stacks; there is no guard then.
         with suppress(OSError, RuntimeError, ValueError):
-            faulthandler.dump_traceback_later(self._timeout, exit=True)
-            while not self._closed.wait(self._timeout / 10):
-                faulthandler.dump_traceback_later(self._timeout, exit=True)
+            while not self._closed.is_set():
+                stops = self._stop.is_set()
+                faulthandler.dump_traceback_later(min(self._timeout, _STOPPING) if stops else self._timeout, exit=True)
+                (self._closed if stops else self._stop).wait(_PUT_OFF_EVERY)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import faulthandler
+import queue
 import subprocess
 import sys
 import threading
-from typing import Any
 
 import pytest
 
@@ -15,12 +15,13 @@ from catena_core.monitoring.freeze_guard import FreezeGuard
 # PyDLL keeps the interpreter to itself during the call, as Kafka's client does in some of its own.
 _FROZEN = """
 import ctypes
+import threading
 from catena_core.monitoring.freeze_guard import FreezeGuard
 
 def ask_the_client():
     ctypes.PyDLL(None).sleep(600)
 
-FreezeGuard(1.0)
+FreezeGuard(1.0, threading.Event())
 ask_the_client()
 """
 
@@ -32,23 +33,37 @@ def test_a_frozen_process_ends_and_shows_where_its_threads_are() -> None:
     assert "in ask_the_client" in done.stderr
 
 
-def test_the_end_is_put_off_while_python_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-    thrice, cancelled = threading.Event(), threading.Event()
+def _timers(monkeypatch: pytest.MonkeyPatch) -> queue.SimpleQueue[float | None]:
+    """Return the timers that are set from now on; ``None`` for a cancelled one."""
+    timers: queue.SimpleQueue[float | None] = queue.SimpleQueue()
 
     def later(timeout: float, exit: bool) -> None:  # noqa: A002
-        calls.append((timeout, exit))
-        if len(calls) == 3:
-            thrice.set()
+        assert exit
+        timers.put(timeout)
 
     monkeypatch.setattr(faulthandler, "dump_traceback_later", later)
-    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", cancelled.set)
-    guard = FreezeGuard(0.5)
-    assert thrice.wait(120)
-    assert not cancelled.is_set()
+    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: timers.put(None))
+    return timers
+
+
+def test_the_end_is_put_off_while_python_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers = _timers(monkeypatch)
+    guard = FreezeGuard(600, threading.Event())
+    assert [timers.get(timeout=120) for _ in range(3)] == [600, 600, 600]
     guard.close()
-    assert cancelled.is_set()
-    assert set(calls) == {(0.5, True)}
+    while timers.get(timeout=120) is not None:
+        pass
+
+
+def test_a_link_that_is_to_end_has_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers, stop = _timers(monkeypatch), threading.Event()
+    guard = FreezeGuard(600, stop)
+    assert timers.get(timeout=120) == 600
+    stop.set()
+    while (timer := timers.get(timeout=120)) == 600:
+        pass
+    assert timer == 60
+    guard.close()
 
 
 def test_without_a_standard_error_there_is_no_guard_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,4 +71,4 @@ def test_without_a_standard_error_there_is_no_guard_and_no_failure(monkeypatch: 
         raise RuntimeError("sys.stderr is None")
 
     monkeypatch.setattr(faulthandler, "dump_traceback_later", later)
-    FreezeGuard(0.5).close()
+    FreezeGuard(0.5, threading.Event()).close()
