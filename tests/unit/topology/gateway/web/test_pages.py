@@ -29,7 +29,7 @@ def test_browser_gets_a_page(client: FlaskClient, path: str, accept: str) -> Non
 
     assert response.status_code == 200
     assert response.content_type == "text/html; charset=utf-8"
-    assert response.vary.to_header() == "Accept"
+    assert response.vary.to_header() == "Accept, Accept-Encoding"
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
 
 
