@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import threading
 from contextlib import suppress
@@ -31,15 +32,19 @@ class FreezeGuard:
         self._thread.start()
 
     def close(self) -> None:
-        """Guard no longer."""
+        """Guard no longer, until the end of the interpreter: Kafka's clients that end with it wait for their threads."""
         self._closed.set()
         self._thread.join()
         faulthandler.cancel_dump_traceback_later()
+        atexit.register(self._set_timer, min(self._timeout, _STOPPING))
 
     def _guard(self) -> None:
+        while not self._closed.is_set():
+            stops = self._stop.is_set()
+            self._set_timer(min(self._timeout, _STOPPING) if stops else self._timeout)
+            (self._closed if stops else self._stop).wait(_PUT_OFF_EVERY)
+
+    def _set_timer(self, seconds: float) -> None:
         # A standard error that is closed takes no stacks; there is no guard then.
         with suppress(OSError, RuntimeError, ValueError):
-            while not self._closed.is_set():
-                stops = self._stop.is_set()
-                faulthandler.dump_traceback_later(min(self._timeout, _STOPPING) if stops else self._timeout, exit=True)
-                (self._closed if stops else self._stop).wait(_PUT_OFF_EVERY)
+            faulthandler.dump_traceback_later(seconds, exit=True)

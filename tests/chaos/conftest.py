@@ -30,7 +30,6 @@ Outcome = Callable[[str, str], Fleet]
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """Return a function that gives, for a fault and a delivery, the fleet that went through it."""
     with kafka_server(own=True) as kafka:
-
         suffered: dict[str, dict[str, Fleet | BaseException]] = {}
 
         def look(fault: str, delivery: str) -> Fleet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import queue
 import subprocess
@@ -21,8 +22,16 @@ from catena_core.monitoring.freeze_guard import FreezeGuard
 def ask_the_client():
     ctypes.PyDLL(None).sleep(600)
 
-FreezeGuard(1.0, threading.Event())
+guard = FreezeGuard(1.0, threading.Event())
 ask_the_client()
+"""
+
+_FROZEN_AT_THE_END = """
+import atexit, ctypes, threading
+from catena_core.monitoring.freeze_guard import FreezeGuard
+
+atexit.register(ctypes.PyDLL(None).sleep, 600)
+FreezeGuard(1.0, threading.Event()).close()
 """
 
 
@@ -33,6 +42,13 @@ def test_a_frozen_process_ends_and_shows_where_its_threads_are() -> None:
     assert "in ask_the_client" in done.stderr
 
 
+def test_a_process_that_freezes_while_its_interpreter_ends_does_end() -> None:
+    program = [sys.executable, "-c", _FROZEN_AT_THE_END]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert "Timeout (0:00:01)!" in done.stderr
+
+
 def _timers(monkeypatch: pytest.MonkeyPatch) -> queue.SimpleQueue[float | None]:
     """Return the timers that are set from now on; ``None`` for a cancelled one."""
     timers: queue.SimpleQueue[float | None] = queue.SimpleQueue()
@@ -41,6 +57,7 @@ def _timers(monkeypatch: pytest.MonkeyPatch) -> queue.SimpleQueue[float | None]:
         assert exit
         timers.put(timeout)
 
+    monkeypatch.setattr(atexit, "register", lambda *_: None)
     monkeypatch.setattr(faulthandler, "dump_traceback_later", later)
     monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: timers.put(None))
     return timers
@@ -70,5 +87,6 @@ def test_without_a_standard_error_there_is_no_guard_and_no_failure(monkeypatch: 
     def later(_timeout: float, exit: bool) -> None:  # noqa: A002
         raise RuntimeError("sys.stderr is None")
 
+    monkeypatch.setattr(atexit, "register", lambda *_: None)
     monkeypatch.setattr(faulthandler, "dump_traceback_later", later)
     FreezeGuard(0.5, threading.Event()).close()
