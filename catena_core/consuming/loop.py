@@ -558,6 +558,8 @@ class ConsumerLoop:
             self._metrics.read_consumer(None)
             in_time(self._close_consumer, _LEAVE_TIMEOUT)
         except StuckError:
+            self._delivery.abandon()
+            self._starts.close()
             # The client is abandoned, and never freed: that would wait for Kafka, too. A session timeout ends its membership.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._consumer))
             self._logger.log("Kafka does not answer; ending without leaving the consumer group", level="warning")

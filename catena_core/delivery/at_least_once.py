@@ -70,6 +70,9 @@ class NoCommits:
     def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> bool:
         return True
 
+    def abandon(self) -> None:
+        pass  # its client waits for no transaction when it closes
+
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         pass
 

@@ -70,6 +70,9 @@ class Delivery(Protocol):
             Whether all of them are committed.
         """
 
+    def abandon(self) -> None:
+        """Leave the client as it is from now on: Kafka does not answer, and the link ends without waiting for it."""
+
     def commit_failed(self, error: KafkaError, assignments: Collection[Assignment]) -> None:
         """Note that an asynchronous commit failed."""
 

@@ -228,6 +228,15 @@ class ExactlyOnce:
         with self._lock:
             self._unbound_outputs.append(call)
 
+    def abandon(self) -> None:
+        """Leave the client as it is: to close it would wait for Kafka to end its transaction."""
+        if not self._is_abandoned:
+            self._is_abandoned = True
+            self._producer.abandon_client()
+            self._logger.log(
+                "Kafka does not answer; the last transaction is left open, and Kafka will abort it", level="warning"
+            )
+
     def refused(self, reason: str, message: Message) -> None:
         """Note a message that Kafka refused, maybe because of another one in its batch.
 
@@ -403,7 +412,8 @@ class ExactlyOnce:
             if further.args[0].fatal():
                 return self._fatal(further.args[0])
             if self._stop.is_set():
-                return self._abandon()
+                self.abandon()
+                return True
             self._logger.log(f"a transaction could not be aborted yet: {further.args[0].str()}", level="warning")
         return False
 
@@ -456,27 +466,20 @@ class ExactlyOnce:
         """Go on with a new client, which takes the transactional id and so ends the transaction of the old one."""
         self._metrics.transaction("aborted")
         if self._stop.is_set():
-            return self._abandon()
+            self.abandon()
+            return True
         self._logger.log(f"{reason}; going on with a new one", level="warning")
         self._producer.replace_client()
         try:
             self.begin()
         except KafkaException as exception:
             if self._stop.is_set():
-                return self._abandon()
+                self.abandon()
+                return True
             self._producer.abandon_client()
             cause = exception.args[0].str()
             self._fail(DeliveryError(f"{self._producer.transactional_id} gets no transactions any more: {cause}"))
         return False
-
-    def _abandon(self) -> bool:
-        """End without closing the client, which would wait for Kafka."""
-        self._is_abandoned = True
-        self._producer.abandon_client()
-        self._logger.log(
-            "Kafka does not answer; the last transaction is left open, and Kafka will abort it", level="warning"
-        )
-        return True
 
 
 _Identity = tuple[str, bytes | None, bytes | None]
