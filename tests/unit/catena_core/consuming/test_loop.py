@@ -343,12 +343,14 @@ def test_the_loop_ends_though_kafka_does_not_answer(
 ) -> None:
     monkeypatch.setattr(loop, "_LEAVE_TIMEOUT", 0.01)
     reader = read(IN)
+    monkeypatch.setattr(reader.delivery, "abandon", lambda: reader.told.append("abandoned"))
     reader.has_told(("assigned", IN))
     reader.consumer.answers.clear()
     reader.stop.set()
     reader.has_told(("revoked", IN, []))
     reader._thread.join(120)
     assert not reader.consumer.closed and reader.error is None
+    assert "abandoned" in reader.told  # a client that closes within a transaction waits for Kafka
     assert "ending without leaving the consumer group" in caplog.text
 
 

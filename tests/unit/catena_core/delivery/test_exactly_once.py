@@ -38,7 +38,7 @@ class Kafka:
         self.open: list[Any] = []
         self.offsets: dict[tuple[str, int], int] = {}
         self.committed: list[tuple[list[Any], dict[tuple[str, int], int]]] = []
-        self.aborted = self.replaced = 0
+        self.aborted = self.replaced = self.abandoned = 0
         self.metadata: str | None = None
 
     def _request(self, name: str) -> None:
@@ -72,6 +72,9 @@ class Kafka:
 
     def replace_client(self) -> None:
         self.replaced += 1
+
+    def abandon_client(self) -> None:
+        self.abandoned += 1
 
     def init_transactions(self, timeout: float) -> None:
         self._request("init")
@@ -402,3 +405,15 @@ def test_a_transaction_that_is_not_over_yet_counts_as_silence(delivery: ExactlyO
     eventually(lambda: delivery.silent_for > first)
     commit(delivery, assignment)
     assert delivery.silent_for == 0
+
+
+def test_who_gives_up_waiting_for_kafka_leaves_the_client_and_its_transaction(
+    delivery: ExactlyOnce, kafka: Kafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop gives up while a thread of its own is within a transaction: that thread may find out later."""
+    delivery.abandon()
+    delivery.abandon()
+    commit(delivery, finished(delivery, 0, 1, [0]))
+    assert kafka.abandoned == 1
+    assert not kafka.committed
+    assert caplog.text.count("the last transaction is left open") == 1
