@@ -570,8 +570,20 @@ class ConsumerLoop:
         if not self._assignments and self._instance_id is None:
             # A client that closes without partitions tells the group nothing, and a rebalance of the others would wait for it
             # until its session times out; one that unsubscribes leaves.
+            self._hear_of_rebalance()
             self._consumer.unsubscribe()
+        self._hear_of_rebalance()
         self._consumer.close()
+
+    def _hear_of_rebalance(self) -> None:
+        """Have Kafka's client tell now of the partitions that it was given or lost.
+
+        A client that has unsubscribed forgets that it is still to tell of them. It tells within its close, waits there for the
+        end of a rebalance that it has forgotten, and lets no other thread run meanwhile.
+        """
+        until = time.monotonic() + _POLL_TIMEOUT
+        while self._consumer.consume(self._batch_size, 0) and time.monotonic() < until:
+            pass  # its messages are left to the next instance
 
     def _commit_while_leaving(self, deadline: float) -> None:
         """Commit all that is finished, and take part in a rebalance meanwhile: Kafka refuses commits until it is over.
