@@ -126,7 +126,7 @@ class Answer:
         yield from self.rest or ()
 
     def close(self) -> None:
-        """Give up the parts that nobody has read."""
+        """Give up the parts that have not been read."""
         if self.rest:
             self.rest.close()
 

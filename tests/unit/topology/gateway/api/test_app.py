@@ -1,4 +1,4 @@
-"""Every endpoint: methods, origins, caches, errors, and requests that nobody foresaw."""
+"""Every endpoint: methods, origins, caches, errors, and unforeseen requests."""
 
 from __future__ import annotations
 
