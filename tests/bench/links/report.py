@@ -16,8 +16,9 @@ from tests.bench.links.contender import CONTENDERS, EXACTLY_ONCE, LINK, RAW, Con
 from tests.bench.links.latency import Latency
 from tests.bench.links.throughput import Throughput
 
-# What the link library is to reach.
-LINK_TO_RAW, EXACTLY_ONCE_TO_RAW, LINK_TO_NEIGHBOUR, LATENCY_MILLISECONDS = 0.8, 0.5, 3.0, 5.0
+# What the link library is to reach. On two cores the broker bounds messages of 1,000 bytes: there the loop by hand itself is
+# only 1.7 times as fast as the best neighbour.
+LINK_TO_RAW, EXACTLY_ONCE_TO_RAW, LINK_TO_NEIGHBOUR, LATENCY_MILLISECONDS = 0.9, 0.5, 1.5, 5.0
 
 
 @dataclass
