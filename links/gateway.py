@@ -40,6 +40,8 @@ _LOSS_INTERVAL = 2.0
 # Seconds between two looks at the links on Kafka, while clients read the overview.
 _LINKS_INTERVAL = 5.0
 _ADMIN_THREADS = 4
+# A node that does not list its graphs for so many intervals of inspection is a lasting problem.
+_LASTING = 3
 
 
 class Gateway(CatalogueLink):
@@ -183,6 +185,7 @@ class Gateway(CatalogueLink):
             inspections=inspections,
             links=groups.links,
             failing=read_failing,
+            unlisted=lambda: inventory.unlisted(_LASTING * self.settings.node_inspection_interval),
             url=self.settings.gateway_url,
         )
 
@@ -203,6 +206,7 @@ class Gateway(CatalogueLink):
             lambda: fixed.ring,
             partial_answers=settings.sparql_partial,
             refresh=fixed.refresh,
+            unlisted=lambda: fixed.unlisted(_LASTING * settings.node_inspection_interval),
             url=settings.gateway_url,
         )
 

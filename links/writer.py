@@ -86,6 +86,10 @@ class Writer(CatalogueLink):
             self.wait,
             former,
             lambda: acknowledged.catch_up(),
+            lambda node: inspections.get(node),
+        )
+        inspections = self.table(
+            topics.INSPECTIONS, decode=lambda _node, value: records.from_text(value, records.Inspection)
         )
         acknowledged = self.table(
             self.output_topics[0], decode=decode_acknowledged, on_change=self._inspector.placement_changed

@@ -27,6 +27,8 @@ _PAUSE_FACTOR = 20
 # Seconds between two inspections that others ask for.
 _SHORTEST_PAUSE = 5.0
 _LONGEST_PAUSE = 3600.0
+# A node that no inspection has seen for so many intervals is a lasting problem, and so is an inspection that takes as many.
+_LASTING, _TOO_SLOW = 3, 10
 # Deleted graphs of a node that are looked for there, since it may have been set back to an old backup.
 _GONE_KEPT = 10_000
 
@@ -45,6 +47,7 @@ class NodeInspector:
         wait: Waits for some seconds; raises ``StoppedError`` when the link stops.
         former: Tells which contents Catena once put there.
         catch_up: Waits until :meth:`placement_changed` knows all that Kafka has by now.
+        last: Returns the last inspection of a node by any instance; ``None`` if there is none.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class NodeInspector:
         wait: Callable[[float], object],
         former: FormerContents,
         catch_up: Callable[[], object],
+        last: Callable[[str], Inspection | None] = lambda _: None,
     ) -> None:
         self._interval = interval
+        self._last = last
         self._former = former
         self._catch_up = catch_up
         self._read = read
@@ -95,14 +100,16 @@ class NodeInspector:
         Args:
             nodes: All nodes that are up and that this instance inspects; others are forgotten.
         """
-        now = time.monotonic()
+        now, too_slow = time.monotonic(), _TOO_SLOW * self._interval
         by_id = {node.id: node for node in nodes}
         with self._lock:
             self._nodes = {name: known for name, known in self._nodes.items() if name in by_id}
         for node in by_id.values():
             inspected = self._inspected(node)
             if inspected.is_due(node, now, min(self._interval, _SHORTEST_PAUSE)):
-                inspected.running = self._workers.submit(self.inspect_node, node)
+                inspected.start(self._workers.submit(self.inspect_node, node), now, too_slow)
+            elif inspected.is_too_slow(now, too_slow):
+                self._publish_failure(node, inspected, "an inspection of it does not come to an end")
 
     def inspect_node(self, node: Node) -> None:
         """Inspect one node now, and report losses and alterations."""
@@ -124,7 +131,7 @@ class NodeInspector:
             if not inspected.failures:
                 self._logger.log(f"{node.id} cannot be inspected yet: {error}", level="warning")
             inspected.failed(self._interval)
-            self._publish(Inspection(node.id, _now(), problem=bounded(redacted(str(error)), 300)))
+            self._publish_failure(node, inspected, str(error))
             return
         self._publish(
             Inspection(
@@ -208,6 +215,16 @@ class NodeInspector:
                 level="error",
             )
 
+    def _publish_failure(self, node: Node, inspected: _InspectedNode, problem: str) -> None:
+        now, several_intervals = _now(), 1000 * _LASTING * self._interval
+        last = self._last(node.id)
+        if not inspected.failing_since and last is not None and now - last.at < several_intervals:
+            inspected.failing_since = last.failing_since  # another instance inspected it until now
+        inspected.failing_since = since = inspected.failing_since or inspected.began_at
+        is_lasting = now - since >= several_intervals
+        said = bounded(redacted(problem), 300)
+        self._publish(Inspection(node.id, now, problem=said, failing_since=since, lasting=is_lasting))
+
     def _publish(self, inspection: Inspection) -> None:
         self._send(Electron(inspection.node, records.to_text(inspection), topic=topics.INSPECTIONS))
 
@@ -221,6 +238,9 @@ class _InspectedNode:
         self.may_be_set_back = False
         self.running: Future[None] | None = None
         self.failures = 0
+        # In milliseconds since the Unix epoch: the first of the failures in a row, and the last inspection.
+        self.failing_since = self.began_at = 0
+        self._slow_from = 0.0
         self._wait = wait
         self.comparison = NodeComparison(self._wait_between_looks, catch_up, former)
         self._waited = 0.0
@@ -240,6 +260,17 @@ class _InspectedNode:
         asked = self.is_asked_for and now - self._began >= shortest_pause
         return node.since != self._came_up or asked or now >= self._due
 
+    def start(self, running: Future[None], now: float, slow_after: float) -> None:
+        """Note that an inspection was started, which has so many seconds until it counts as too slow."""
+        self.running, self._slow_from, self.began_at = running, now + slow_after, _now()
+
+    def is_too_slow(self, now: float, slow_after: float) -> bool:
+        """Tell whether the inspection under way is too slow; the next time in so many seconds."""
+        if self.running is None or self.running.done() or now < self._slow_from:
+            return False
+        self._slow_from = now + slow_after
+        return True
+
     def begin(self, node: Node) -> None:
         """Note that an inspection begins."""
         came_up = node.since != self._came_up
@@ -247,6 +278,7 @@ class _InspectedNode:
             self._on_trial, self._lost_again, self._relapses = set(), set(), 0
             self.may_be_set_back = True
         self._began, self._came_up, self.is_asked_for = time.monotonic(), node.since, False
+        self.began_at = _now()
         self._waited = 0.0
 
     def failed(self, interval: float) -> None:
@@ -261,7 +293,7 @@ class _InspectedNode:
             The lost graphs to send again now.
         """
         now = time.monotonic()
-        self.failures = 0
+        self.failures = self.failing_since = 0
         busy = now - self._began - self._waited
         pause = min(max(interval, _PAUSE_FACTOR * busy), _LONGEST_PAUSE)
         self._due = now + pause * random.uniform(0.8, 1.2)

@@ -376,6 +376,9 @@ class Inspection(msgspec.Struct, frozen=True, omit_defaults=True):
         own_form: How many of them the node shows in a form of its own, even after they were sent again.
         repair_at: When lost graphs are sent again, in milliseconds since the Unix epoch; 0: they were sent at once.
         problem: The reason why the node could not be inspected.
+        failing_since: When the first of the inspections began that have failed since the last good one, in milliseconds since
+            the Unix epoch; 0: this one is good.
+        lasting: Whether that was several intervals of inspection ago.
     """
 
     node: str
@@ -386,6 +389,8 @@ class Inspection(msgspec.Struct, frozen=True, omit_defaults=True):
     own_form: int = 0
     repair_at: int = 0
     problem: str = ""
+    failing_since: int = 0
+    lasting: bool = False
 
 
 class Loss(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -55,6 +55,7 @@ def create_app(
     inspections: Mapping[str, Inspection] = MappingProxyType({}),
     links: Callable[[], Sequence[LinkStatus]] = tuple,
     failing: Callable[[], Mapping[str, str]] = dict,
+    unlisted: Callable[[], Mapping[str, str]] = dict,
     url: str = "",
 ) -> flask.Flask:
     """Make the WSGI application of a gateway.
@@ -68,6 +69,7 @@ def create_app(
         inspections: The last inspection of each node, by its id.
         links: Returns the links on Kafka.
         failing: Returns the processes that a runner restarts in vain, and how they died.
+        unlisted: Returns the nodes that are up and have not listed their graphs for long, and why.
         url: The gateway's public address, for catalogues; empty: the one that clients use.
     """
     app = flask.Flask("gateway", static_folder=None)
@@ -88,7 +90,7 @@ def create_app(
     )
     app.register_blueprint(catalogue_blueprint(engine, view, url=url, partial_answers=partial_answers))
     app.register_blueprint(dataspace_blueprint(engine, view, MAX_REQUEST_BYTES, url=url))
-    app.register_blueprint(nodes_blueprint(State(engine, view, ring, inspections, links, failing)))
+    app.register_blueprint(nodes_blueprint(State(engine, view, ring, inspections, links, failing, unlisted)))
 
     @app.get("/")
     def index() -> flask.Response:

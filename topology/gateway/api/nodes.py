@@ -42,6 +42,7 @@ class State:
         inspections: The last inspection of each node, by its id.
         links: Returns the links on Kafka.
         failing: Returns the processes that a runner restarts in vain, and how they died.
+        unlisted: Returns the nodes that are up and have not listed their graphs for long, and why.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class State:
         inspections: Mapping[str, Inspection],
         links: Callable[[], Sequence[LinkStatus]],
         failing: Callable[[], Mapping[str, str]],
+        unlisted: Callable[[], Mapping[str, str]],
     ) -> None:
         self._engine = engine
         self._view = view
@@ -59,6 +61,7 @@ class State:
         self._inspections = inspections
         self._links = links
         self._failing = failing
+        self._unlisted = unlisted
 
     def health(self, *, details: bool) -> Health:
         """Return the health, with the names of nodes or without."""
@@ -66,12 +69,24 @@ class State:
         all_up = bool(now.nodes) and all(node.state == "up" for node in now.nodes.values())
         missing = self._view.missing().total
         failing = {name: redacted(death) for name, death in self._failing().items()}
-        status: Literal["healthy", "degraded"] = "healthy" if all_up and not missing and not failing else "degraded"
+        uninspected = self._uninspected(now)
+        is_well = all_up and not (missing or failing or uninspected)
+        status: Literal["healthy", "degraded"] = "healthy" if is_well else "degraded"
         states = {node.id: node.condition for node in now.nodes.values()}
         store = ViewState(*self._engine.view) if self._engine.view and details else None
-        return Health(
-            status, now.epoch, states if details else msgspec.UNSET, missing, store, failing if details else {}
-        )
+        health = Health(status, now.epoch, copies_missing=missing)
+        if details:
+            health.nodes, health.view, health.failing, health.uninspected = states, store, failing, uninspected
+        return health
+
+    def _uninspected(self, ring: RingView) -> dict[str, str]:
+        """Return the nodes that are up and whose graphs have not been seen for long, with the reasons."""
+        found = {**self._unlisted()}
+        for name, node in ring.nodes.items():
+            last = self._inspections.get(name)
+            if node.state == "up" and last is not None and last.lasting:
+                found[name] = redacted(last.problem)
+        return found
 
     def nodes(self) -> NodeList:
         """Return the nodes, with the numbers of graphs on them."""
@@ -80,7 +95,8 @@ class State:
         placed = Counter(node for offering in view.offerings() for node in offering.nodes)
         conflicts = view.conflicts()
         missing = view.missing().by_node
-        problems = view.problems()
+        uninspected = {name: problem for name, problem in self._unlisted().items() if not self._problem_of(name)}
+        problems = {**uninspected, **view.problems()}
         described = [
             NodeStatus(
                 id=node.id,
@@ -99,6 +115,10 @@ class State:
             for _, node in sorted(now.nodes.items())
         ]
         return NodeList(now.epoch, described)
+
+    def _problem_of(self, node: str) -> str:
+        last = self._inspections.get(node)
+        return last.problem if last is not None else ""
 
     def overview(self, *, details: bool) -> Overview:
         """Return everything at a glance, with the nodes or without."""

@@ -64,6 +64,10 @@ class FixedCatalogue:
         """List the nodes' graphs once more, for a query that bypasses all caches."""
         self._inventory.refresh()
 
+    def unlisted(self, after: float) -> dict[str, str]:
+        """Return, for each node that is up and has not listed its graphs for so many seconds, the reason."""
+        return self._inventory.unlisted(after)
+
     def log_findings(self) -> None:
         """Wait until the nodes have been asked, and log the numbers of nodes and graphs."""
         snapshot = self.selector.snapshot()

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from catena_core.monitoring.logs import LinkLogger
+from catena_core.text import bounded, redacted
 from federation.fetching.result_formats import TSV, opened, read_table
 from federation.fetching.terms import iri, is_name, readable
-from topology.clients.http import Access, UnsafeError, WebClient, WebError
+from topology.clients.http import Access, UnsafeError, WebClient, WebError, shown_url
 from topology.clients.node import FailedError, with_parameter
 from topology.gateway.periodic_task import PeriodicTask
 from topology.records import Node
@@ -33,6 +34,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 _SHORTEST_PAUSE = 5.0
 _PAUSE_FACTOR = 20
 _PAUSE_WHILE_DOWN = 3600.0
+_LONGEST_PROBLEM = 400
 # Queries that bypass all caches wait for a list from nodes that have made the last one in this time, in seconds, and so long.
 _QUICK = 0.25
 _LONGEST_REFRESH = 1.0
@@ -120,6 +122,17 @@ class GraphInventory:
         for polled in polled_nodes:
             polled.wait_for_poll_since(started, _LONGEST_REFRESH - (time.monotonic() - started))
 
+    def unlisted(self, after: float) -> dict[str, str]:
+        """Return, for each node that is up and has not listed its graphs for so many seconds, the reason."""
+        with self._lock:
+            polled_nodes = list(self._nodes.items())
+        earliest = time.monotonic() - after
+        return {
+            name: polled.problem
+            for name, polled in polled_nodes
+            if polled.is_up and polled.problem and polled.failing_since <= earliest
+        }
+
     def is_complete(self) -> bool:
         """Tell whether every node that is up has been asked since it came up."""
         with self._lock:
@@ -146,7 +159,8 @@ class _PolledNode:
         self._shortest_pause = shortest_pause
         self._came_up = -1  # an epoch of the ring; -1 while the node is not up
         self._asked_at = -1  # the epoch in which it had come up when it was last asked
-        self._has_warned = False
+        self.problem = ""  # the reason why it has not listed its graphs, and since when
+        self.failing_since = 0.0
         self._last = NodeGraphs(is_current=False)
         self._digest = b""
         self._accept = f"{TSV}, {_OTHERS}"
@@ -195,11 +209,13 @@ class _PolledNode:
         changed = False
         try:
             changed = self._ask(started)
-            self._has_warned = False
+            self.problem = ""
         except (WebError, UnsafeError) as error:
-            if not self._has_warned:
-                self._logger.log(f"{self._id} does not say which graphs it holds: {error}", level="warning")
-            self._has_warned = True
+            said = f"does not say which graphs it holds: {redacted(str(error))}"
+            if not self.problem:
+                self._logger.log(f"{self._id} {said}", level="warning")
+                self.failing_since = started
+            self.problem = bounded(f"it {said}", _LONGEST_PROBLEM)
         first = self._asked_at != came_up
         self._asked_at = came_up
         if (changed or first) and not self._task.stopped:
@@ -248,9 +264,11 @@ class _PolledNode:
             raise
 
     def _query(self, query: str) -> tuple[str, bytes]:
-        response = self._web.request(
-            "GET", with_parameter(self.sparql_url, "query", query), headers={"Accept": self._accept}
-        )
+        url = with_parameter(self.sparql_url, "query", query)
+        try:
+            response = self._web.request("GET", url, headers={"Accept": self._accept})
+        except WebError as error:
+            raise WebError(str(error).replace(shown_url(url), shown_url(self.sparql_url))) from error
         if response.status != 200:
             raise FailedError(f"status {response.status}: {response.excerpt()}")
         return response.headers.get("content-type", ""), response.body

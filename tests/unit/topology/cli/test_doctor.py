@@ -73,6 +73,11 @@ def test_doctor_all_well_status_is_0(find: Any, tmp_path: Path) -> None:
             "b is down; 1,200 copies are missing",
         ),
         ({"status": "degraded", "epoch": 1, "failing": {"writer": "died"}}, "warning", "writer died"),
+        (
+            {"status": "degraded", "epoch": 1, "nodes": {"a": "up"}, "uninspected": {"a": "status 403"}},
+            "warning",
+            "a cannot be inspected: status 403",
+        ),
         ({"status": "degraded", "epoch": 0, "nodes": {}}, "warning", "there are no nodes"),
         (["another"], "warning", "is another server"),
     ],

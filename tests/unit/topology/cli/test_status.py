@@ -17,7 +17,12 @@ NODES = {
     "epoch": 3,
     "nodes": [{"id": "node_1\x1b[2J", "url": "http://a", "state": "up", "graphs_placed": 12, "graphs_read": 6}],
 }
-HEALTH = {"status": "degraded", "epoch": 3, "failing": {"writer": "died 4 times in a row"}}
+HEALTH = {
+    "status": "degraded",
+    "epoch": 3,
+    "failing": {"writer": "died 4 times in a row"},
+    "uninspected": {"node_1": "status 403"},
+}
 COUNTS = {"placed": 40, "failing": 2}
 
 
@@ -42,6 +47,7 @@ def test_status_shows_offerings_by_state_and_nodes(server: OddServer) -> None:
     assert "42 offerings: 2 failing, 40 placed" in result.output
     assert "node_1" in result.output
     assert "writer died 4 times in a row" in result.output
+    assert "node_1 cannot be inspected: status 403" in result.output
     assert "\x1b" not in result.output
 
 

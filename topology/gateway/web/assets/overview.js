@@ -82,7 +82,11 @@ function show(overview) {
     figure("Copies missing", (health.copies_missing || 0).toLocaleString("en")),
     figure("Ring epoch", health.epoch.toLocaleString("en")),
   );
-  byId("failing").replaceChildren(...Object.entries(health.failing || {}).map(([name, death]) => make("p", { class: "problem" }, `${name} ${death}`)));
+  const problems = [
+    ...Object.entries(health.failing || {}).map(([name, death]) => `${name} ${death}`),
+    ...Object.entries(health.uninspected || {}).map(([node, problem]) => `${node} cannot be inspected: ${problem}`),
+  ];
+  byId("failing").replaceChildren(...problems.map((problem) => make("p", { class: "problem" }, problem)));
   const most = Math.max(...(nodes || []).map((node) => node.graphs_placed), 0);
   byId("links").replaceChildren(...(links || []).map(linkRow));
   byId("links-section").hidden = !links?.length;

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import flask
+
 from federation.engine import Engine
 from tests.helpers.answers import content
 from tests.helpers.gateway import G, Serving
@@ -11,7 +15,7 @@ from tests.helpers.waiting import eventually
 from topology.gateway.api.app import create_app
 from topology.gateway.replicas.ranking import Replica
 from topology.gateway.replicas.selector import ReplicaSelector
-from topology.records import Inspection, Node, Ring, placement_key
+from topology.records import Inspection, Node, NodeState, Ring, placement_key
 from topology.ring import RingView
 
 
@@ -45,6 +49,48 @@ class TestFailingProcesses:
 
         assert found["status"] == "degraded"
         assert found["failing"] == {"writer": "died 3 times in a row, the last time with status 1 (http://***@n)"}
+
+
+class TestUninspectedNodes:
+    def make(self, engine: Engine, state: NodeState = "up", unlisted: str = "", **inspection: Any) -> flask.Flask:
+        view = RingView(Ring(1, (Node("a", "http://a.invalid/c", state),), 50, 2))
+        inspections = {"a": Inspection("a", 7, **inspection)} if inspection else {}
+        return create_app(
+            engine,
+            ReplicaSelector(lambda: view),
+            lambda: view,
+            inspections=inspections,
+            unlisted=lambda: {"a": unlisted} if unlisted else {},
+        )
+
+    def test_health_is_degraded_and_says_which_and_why_once_that_lasts(self, engine: Engine) -> None:
+        app = self.make(engine, problem="status 403 (http://ada:secret@n)", failing_since=3, lasting=True)
+
+        found = content(app.test_client().get("/health"))
+
+        assert found["status"] == "degraded"
+        assert found["uninspected"] == {"a": "status 403 (http://***@n)"}
+
+    def test_health_is_as_before_while_that_is_young(self, engine: Engine) -> None:
+        app = self.make(engine, problem="status 503", failing_since=3)
+
+        found = content(app.test_client().get("/health"))
+
+        assert (found["status"], "uninspected" in found) == ("healthy", False)
+
+    def test_nodes_that_are_not_up_are_told_of_by_their_state(self, engine: Engine) -> None:
+        app = self.make(engine, "suspect", problem="status 503", failing_since=3, lasting=True)
+
+        assert "uninspected" not in content(app.test_client().get("/health"))
+
+    def test_node_that_does_not_list_its_graphs_to_the_gateway_is_one(self, engine: Engine) -> None:
+        client = self.make(engine, unlisted="it does not say which graphs it holds: status 403").test_client()
+
+        found = content(client.get("/health"))
+
+        assert found["uninspected"] == {"a": "it does not say which graphs it holds: status 403"}
+        (node,) = content(client.get("/nodes"))["nodes"]
+        assert node["problem"] == "it does not say which graphs it holds: status 403"
 
 
 class TestNodes:

@@ -119,7 +119,9 @@ class Serving:
 
     def __init__(self, path: Path, engine: Engine, timeout: float = 5) -> None:
         self.fixed = FixedCatalogue(CatalogueList(str(path)), 0.2, timeout, LinkLogger("Gateway"))
-        self.app = create_app(engine, self.fixed.selector, lambda: self.fixed.ring)
+        self.app = create_app(
+            engine, self.fixed.selector, lambda: self.fixed.ring, unlisted=lambda: self.fixed.unlisted(0.0)
+        )
         self.fixed.start()
 
     def ask(self, query: str) -> Answer:

@@ -288,6 +288,28 @@ def test_a_node_that_cannot_be_listed_is_told_of_once(
     assert len([message for message in caplog.messages if "a does not say which graphs it holds" in message]) == 1
 
 
+@pytest.mark.parametrize("fault", ["hangs", "refuses", "talks nonsense"])
+def test_node_that_is_up_and_does_not_list_its_graphs_is_named_after_a_while(
+    make: Callable[..., GraphInventory], server: OddServer, fault: str
+) -> None:
+    faults = {"hangs": server.hang, "refuses": saying(b"not you", 403), "talks nonsense": saying(b"<html>")}
+    server.answers["/c/sparql"] = faults[fault]
+    holdings = make(timeout=0.2)
+
+    holdings.follow(ring(a=f"{server.url}/c"))
+    eventually(lambda: holdings.unlisted(0.0))
+
+    said = holdings.unlisted(0.0)["a"]
+    assert said.startswith("it does not say which graphs it holds: ")
+    assert "SELECT" not in said, "the query is no one's business"
+    assert holdings.unlisted(3600.0) == {}
+    holdings.follow(ring(2, "down", a=f"{server.url}/c"))
+    assert holdings.unlisted(0.0) == {}, "a node that is down is told of otherwise"
+    server.answers["/c/sparql"] = graphs("urn:a")
+    holdings.follow(ring(3, "up", 3, a=f"{server.url}/c"))
+    eventually(lambda: holdings.unlisted(0.0) == {})
+
+
 def test_a_refresh_waits_for_lists_from_now_on(make: Callable[..., GraphInventory], server: OddServer) -> None:
     server.answers["/c/sparql"] = graphs("urn:a")
     holdings = make(shortest_pause=60)
