@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from federation.errors import QueryCancelledError, QueryTimeoutError, TooBusyError, TooLargeError
 from federation.trace import Step
 
+_NO_ROOM = "the queries under way hold all the memory that is for nodes' answers; ask again soon"
+# Seconds after which a query that waits for memory looks whether its client is still there.
+_LOOK_EVERY = 0.2
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -37,7 +41,7 @@ class MemoryPool:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._charged = 0
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     def charge(self, size: int) -> None:
         """Charge bytes that have arrived.
@@ -47,15 +51,27 @@ class MemoryPool:
         """
         with self._lock:
             if self._charged + size > self._max_bytes:
-                raise TooBusyError(
-                    "the queries under way hold all the memory that is for nodes' answers; ask again soon"
-                )
+                raise TooBusyError(_NO_ROOM)
+            self._charged += size
+
+    def reserve(self, size: int, check: Callable[[], None]) -> None:
+        """Charge bytes before they arrive, as soon as there is room for them.
+
+        Args:
+            size: Their number, no more than the pool's size.
+            check: Called again and again while there is no room; its error ends the wait.
+        """
+        with self._lock:
+            while self._charged + size > self._max_bytes:
+                check()
+                self._lock.wait(_LOOK_EVERY)
             self._charged += size
 
     def release(self, size: int) -> None:
         """Give bytes back."""
         with self._lock:
             self._charged -= size
+            self._lock.notify_all()
 
 
 class Trace:
@@ -110,6 +126,7 @@ class Budget:
         self._cancelled = cancelled
         self._memory_pool = memory_pool
         self._charged: Counter[str] = Counter()
+        self._reserved = 0
         self._ended = False
         self._lock = threading.Lock()
 
@@ -154,7 +171,8 @@ class Budget:
                     "patterns narrower"
                 )
             if self._memory_pool:
-                self._memory_pool.charge(size)
+                total = self._charged.total()
+                self._memory_pool.charge(self._held(total + size) - self._held(total))
             self._charged[source] = sent
 
     def sent(self, source: str) -> int:
@@ -165,13 +183,39 @@ class Budget:
     def refund(self, source: str) -> None:
         """Give back the bytes of a node that counts as failed."""
         with self._lock:
-            sent = self._charged.pop(source, 0)
+            before = self._charged.total()
+            self._charged.pop(source, None)
             if self._memory_pool and not self._ended:
-                self._memory_pool.release(sent)
+                self._memory_pool.release(self._held(before) - self._held(self._charged.total()))
 
     def end(self) -> None:
         """Release the memory of all answers of nodes, and refuse those that are still arriving."""
         with self._lock:
             if self._memory_pool and not self._ended:
-                self._memory_pool.release(self._charged.total())
+                self._memory_pool.release(self._held(self._charged.total()))
             self._ended = True
+
+    def with_memory(self) -> Budget:
+        """End this budget, wait until the shared memory has room for all that its query may use, and return one that has it.
+
+        Returns:
+            A budget with the same deadline and steps. It finds room for every byte.
+
+        Raises:
+            TooBusyError: There was no room before the deadline.
+            QueryCancelledError: The client has gone.
+        """
+        self.end()
+        again = Budget(self.deadline - time.monotonic(), self.limits, self._cancelled, self._memory_pool)
+        again.trace = self.trace
+        if self._memory_pool:
+            try:
+                self._memory_pool.reserve(self.limits.max_fetched_bytes, lambda: self.check("memory"))
+            except QueryTimeoutError:
+                raise TooBusyError(_NO_ROOM) from None
+            again._reserved = self.limits.max_fetched_bytes
+        return again
+
+    def _held(self, total: int) -> int:
+        """Return the part of the shared memory that it holds for so many bytes from nodes."""
+        return max(total, self._reserved)

@@ -22,7 +22,7 @@ from federation.budget import Budget, Limits, MemoryPool
 from federation.caching import result_cache
 from federation.caching.result_cache import ResultCache, TextStore
 from federation.describe import describe
-from federation.errors import NotCachedError, QuerySyntaxError, QueryTimeoutError, SourceFailedError
+from federation.errors import NotCachedError, QuerySyntaxError, QueryTimeoutError, SourceFailedError, TooBusyError
 from federation.evaluation.messages import Evaluate
 from federation.evaluation.pool import Rest, Result, WorkerPool
 from federation.execution import MOST_SEEDS, NO_PLAN, Backend, QueryExecution
@@ -304,6 +304,7 @@ class Engine:
             SourceFailedError: No node is left to ask.
             QueryTimeoutError: The answer took too long.
             QueryCancelledError: The client has gone.
+            TooBusyError: Other queries held the memory for nodes' answers for all of its time.
             ServiceFailedError: Another server, which the query calls, failed.
             ServerStoppingError: The engine is closed.
         """
@@ -313,27 +314,12 @@ class Engine:
             answer = self._over_view(query, snapshot_for, media_type, fresh, stream_from)
             if isinstance(answer, Answer):
                 return answer
-            requests = HedgedRequests(
-                self._backend.endpoints,
-                self._backend.threads,
-                query.budget,
-                snapshot_for,
-                None if fresh else next(self._turns),
-            )
-            while True:
-                with requests.failover() as snapshot:
-                    execution = QueryExecution(
-                        self._backend,
-                        query.plan,
-                        query.dataset,
-                        snapshot,
-                        query.budget,
-                        requests,
-                        stream_from=stream_from,
-                    )
-                    found = self._attempt(query.text, execution, media_type, fresh)
-                    if not isinstance(found, Reselected):
-                        return replace(found, aside=answer)
+            try:
+                found = self._over_nodes(query, snapshot_for, media_type, fresh, stream_from)
+            except TooBusyError:
+                query = replace(query, budget=query.budget.with_memory())
+                found = self._over_nodes(query, snapshot_for, media_type, fresh, stream_from)
+            return replace(found, aside=answer)
         finally:
             query.budget.end()
 
@@ -398,6 +384,36 @@ class Engine:
         self._backend.workers.close()
         self._backend.threads.shutdown(wait=False, cancel_futures=True)
         self._backend.endpoints.close()
+
+    def _over_nodes(
+        self, query: PreparedQuery, snapshot_for: SnapshotFor, media_type: str, fresh: bool, stream_from: int
+    ) -> Answer:
+        """Answer from the nodes, by others where some fail.
+
+        Raises:
+            TooBusyError: Other queries hold the memory that it needs.
+        """
+        requests = HedgedRequests(
+            self._backend.endpoints,
+            self._backend.threads,
+            query.budget,
+            snapshot_for,
+            None if fresh else next(self._turns),
+        )
+        while True:
+            with requests.failover() as snapshot:
+                execution = QueryExecution(
+                    self._backend,
+                    query.plan,
+                    query.dataset,
+                    snapshot,
+                    query.budget,
+                    requests,
+                    stream_from=stream_from,
+                )
+                found = self._attempt(query.text, execution, media_type, fresh)
+                if not isinstance(found, Reselected):
+                    return found
 
     def _attempt(self, text: str, execution: QueryExecution, media_type: str, fresh: bool) -> Answer | Reselected:
         """Answer from the cache, or fetch and evaluate."""

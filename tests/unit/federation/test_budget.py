@@ -98,3 +98,30 @@ def test_what_all_queries_hold_is_bounded_and_given_back_once() -> None:
         other.charge(1)
     other.end()
     memory_pool.charge(100)
+
+
+def test_memory_that_a_query_waited_for_is_its_own() -> None:
+    memory_pool = MemoryPool(100)
+    one, other = (Budget(60, Limits(max_fetched_bytes=50), memory_pool=memory_pool) for _ in range(2))
+    one.charge(40, "a")
+    other.charge(50, "a")
+    one = one.with_memory()
+    one.charge(20, "a")
+    with pytest.raises(TooBusyError):
+        memory_pool.charge(1)
+    one.charge(25, "b")
+    one.refund("a")
+    one.charge(25, "c")
+    one.end()
+    memory_pool.charge(50)
+    with pytest.raises(TooBusyError):
+        memory_pool.charge(1)
+    other.end()
+
+
+def test_a_query_whose_client_has_gone_waits_for_no_memory() -> None:
+    memory_pool = MemoryPool(100)
+    memory_pool.charge(100)
+    gone = Budget(60, Limits(max_fetched_bytes=50), cancelled=lambda: True, memory_pool=memory_pool)
+    with pytest.raises(QueryCancelledError):
+        gone.with_memory()

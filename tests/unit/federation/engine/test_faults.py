@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from federation.budget import Limits
+from federation.budget import Limits, MemoryPool
 from federation.engine import Engine
 from federation.errors import (
     QueryTimeoutError,
     SourceFailedError,
+    TooBusyError,
     TooLargeError,
 )
 from federation.source_selection import Snapshot, Source
@@ -113,6 +118,41 @@ def test_a_hung_node_does_not_outlast_the_query(nodes: list[Node]) -> None:
             node.fault = "hang"
         with pytest.raises(QueryTimeoutError, match="nodes node0, node1, node2"):
             engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided), timeout=4)
+    finally:
+        engine.close()
+
+
+def test_a_query_waits_for_the_memory_that_others_hold(nodes: list[Node], monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, reserve = threading.Event(), MemoryPool.reserve
+
+    def noting(pool: MemoryPool, size: int, check: Callable[[], None]) -> None:
+        waits.set()
+        reserve(pool, size, check)
+
+    monkeypatch.setattr(MemoryPool, "reserve", noting)
+    engine = Engine(limits=Limits(max_fetched_bytes=10_000), workers=1)
+    try:
+        others = [engine.prepare(COUNT) for _ in range(2)]
+        for other in others:
+            other.budget.charge(9_990)
+        with ThreadPoolExecutor(1) as threads:
+            answer = threads.submit(engine.query, COUNT, snapshot(nodes))
+            assert waits.wait(60)
+            assert not answer.done()
+            others.pop().budget.end()
+            assert value(answer.result().body) == "12"
+        engine.prepare(COUNT).budget.charge(10_000)  # there is room for it again
+    finally:
+        engine.close()
+
+
+def test_a_query_says_that_others_held_the_memory_for_all_of_its_time(nodes: list[Node]) -> None:
+    engine = Engine(limits=Limits(max_fetched_bytes=10_000), workers=1)
+    try:
+        for _ in range(2):
+            engine.prepare(COUNT).budget.charge(9_990)
+        with pytest.raises(TooBusyError, match="ask again"):
+            engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided), timeout=3)
     finally:
         engine.close()
 
