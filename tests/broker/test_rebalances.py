@@ -159,6 +159,18 @@ def test_a_link_that_reads_what_it_writes_is_warned_and_does_so(broker, run, cap
     assert f"the link reads {source} and writes it: its outputs come back to it" in capsys.readouterr().err
 
 
+def test_a_class_that_names_a_topic_as_input_and_output_is_not_warned(broker, run, capsys):
+    topic = broker.topic("in", 1)
+
+    class Own(Counts):
+        inputs = outputs = (topic,)
+
+    counts = run(link(Own, broker, topic, topic, num_rpc_threads=0))
+    broker.produce(topic, [(None, "first")])
+    eventually(lambda: counts.seen == ["first"] * 5)
+    assert "come back to it" not in capsys.readouterr().err
+
+
 def test_a_table_reads_partitions_that_are_added(broker):
     topic = broker.topic("table", 1, compacted=True)
     table = Table(broker.endpoint, topic, LinkLogger("Read"), {"topic.metadata.refresh.interval.ms": "300"})
