@@ -111,7 +111,8 @@ def _findings(kafka: str | None, properties: dict[str, str]) -> Iterator[Finding
         return
     yield Finding("settings", "ok", f"{chosen.mode.value}; {chosen.replicas} copies of each offering")
     yield from _redis(chosen)
-    yield from _ledger(chosen, access)
+    named = "DLT_BASE_URL" in {**env_file.read_env_file(file), **os.environ}
+    yield from _ledger(chosen, access, named=named)
     yield from _nodes(chosen, access)
     yield from _gateway(chosen)
 
@@ -177,11 +178,17 @@ def _redis(chosen: Settings) -> Iterator[Finding]:
         )
 
 
-def _ledger(chosen: Settings, access: LinkAccess) -> Iterator[Finding]:
+def _ledger(chosen: Settings, access: LinkAccess, *, named: bool) -> Iterator[Finding]:
     ledger = Ledger(chosen.dlt_base_url, WebClient(_TIMEOUT, access=access.ledger))
     try:
         listing = ledger.addresses()
     except (WebError, UnsafeError) as error:
+        if not named:
+            said = f"none is named, and none answers at {chosen.dlt_base_url}"
+            yield Finding(
+                "DLT-Booth", "warning", said, "'catena up' brings a ledger to try things out; else set DLT_BASE_URL"
+            )
+            return
         advice = "correct DLT_BASE_URL: it ends where /offerings begins, as in http://host:8085/api"
         yield Finding("DLT-Booth", "failed", str(error), advice)
         return
@@ -205,9 +212,8 @@ def _ledger(chosen: Settings, access: LinkAccess) -> Iterator[Finding]:
 
 def _nodes(chosen: Settings, access: LinkAccess) -> Iterator[Finding]:
     if chosen.mode is Mode.OWNERS:
-        yield Finding(
-            "nodes", "ok", f"each owner's, at {chosen.node_url_template}; GET /nodes of the gateway shows them"
-        )
+        said = f"each owner's, at {chosen.node_url_template} with scheme and host of its descriptions"
+        yield Finding("nodes", "ok", f"{said}; GET /nodes of the gateway shows them")
         return
     try:
         members = (

@@ -120,6 +120,14 @@ def test_doctor_nothing_answers_each_part_says_what_to_do(find: Any, tmp_path: P
     assert all(found[part][0]["advice"] for part in ("Kafka", "Redis", "DLT-Booth", "a", "nodes"))
 
 
+def test_doctor_nothing_is_set_warns_and_fails_nothing(find: Any) -> None:
+    status, found = find()
+
+    assert status == 0
+    assert [found[part][0]["state"] for part in ("Kafka", "DLT-Booth", "nodes")] == ["warning", "warning", "ok"]
+    assert "catena up" in found["DLT-Booth"][0]["advice"]
+
+
 def test_doctor_wrong_settings_and_env_file_are_named(find: Any, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("NODE_TIMEOUTS=3\nHOST_PORT=none\n")
     status, found = find(HOST_PORT="none")
