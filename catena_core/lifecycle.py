@@ -306,7 +306,9 @@ class Lifecycle:
         reading = ", ".join(link.input_topics) if definition.reads else ""
         if not definition.reads:
             health.ready = True
-        meant = set(type(link).inputs).intersection(type(link).outputs)  # the class says so itself: it knows its outputs
+        meant = set(type(link).inputs).intersection(
+            type(link).outputs
+        )  # the class says so itself: it knows its outputs
         returning = set(link.input_topics).intersection(link.output_topics) - meant if definition.reads else ()
         for topic in sorted(returning):
             link.logger.log(f"the link reads {topic} and writes it: its outputs come back to it", level="warning")

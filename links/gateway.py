@@ -149,7 +149,7 @@ class Gateway(CatalogueLink):
             ) from error
         selector.claims = self.table(
             topics.OFFERINGS,
-            decode=records.read_compressed if has_view else records.read_head,
+            decode=records.read_compressed if has_view else records.read_titled_head,
             accept=records.is_newer_claim,
             on_change=selector.claim_changed,
         )

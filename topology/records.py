@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from catena_core.text import without_credentials
+from topology.rdf.title import title_of
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -93,6 +94,7 @@ class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         etag: The entity tag of that description.
         order: The rank of the address in the ledger's listing, from 1; 0: unknown.
         dropped: The number of its statements that were left out, since a term of theirs is not well-formed.
+        title: Its title, which readers look up in its content: records leave it out.
     """
 
     graph: str
@@ -104,6 +106,7 @@ class OfferingHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     etag: str = ""
     order: int = 0
     dropped: int = 0
+    title: str = ""
 
 
 class Offering(OfferingHead, frozen=True, omit_defaults=True, kw_only=True):
@@ -132,13 +135,26 @@ class CompressedOffering(OfferingHead, frozen=True, kw_only=True):
 
 def read_compressed(_address: str, value: Any) -> CompressedOffering:
     """Decode a row of a table of ``catena.offerings`` that holds the contents as well."""
-    fields = msgspec.structs.asdict(from_text(value, Offering))
-    return CompressedOffering(compressed=zlib.compress(fields.pop("triples").encode(), 1), **fields)
+    fields, triples = _titled(value)
+    return CompressedOffering(compressed=zlib.compress(triples.encode(), 1), **fields)
+
+
+def read_titled_head(_address: str, value: Any) -> OfferingHead:
+    """Decode a row of a table of ``catena.offerings`` with the offerings' titles, without their contents."""
+    return OfferingHead(**_titled(value)[0])
 
 
 def read_head(_address: str, value: Any) -> OfferingHead:
     """Decode a row of a table of ``catena.offerings``."""
     return from_text(value, OfferingHead)
+
+
+def _titled(value: Any) -> tuple[dict[str, Any], str]:
+    """Return the fields of an offering, its title among them, and its content."""
+    fields = msgspec.structs.asdict(from_text(value, Offering))
+    triples: str = fields.pop("triples")
+    fields["title"] = title_of(fields["graph"], triples)
+    return fields, triples
 
 
 def is_newer_claim(_address: str, old: OfferingHead | None, new: OfferingHead) -> bool:

@@ -19,6 +19,7 @@ from topology.gateway.api.app import create_app
 from topology.gateway.replicas.ranking import Replica
 from topology.gateway.replicas.selector import ReplicaSelector
 from topology.rdf.offering_graph import Description, canonical_text
+from topology.rdf.title import title_of
 from topology.records import Node, NodeState, OfferingHead, Ring, placement_key
 from topology.ring import RingView
 
@@ -60,7 +61,10 @@ class Serving:
         self.directory.changed()
 
     def list(self, address: str, description: Description, claimed_at: int = 1) -> None:
-        self._claims[address] = OfferingHead(graph=description.graph, digest=description.digest, claimed_at=claimed_at)
+        title = title_of(description.graph, description.triples)
+        self._claims[address] = OfferingHead(
+            graph=description.graph, digest=description.digest, claimed_at=claimed_at, title=title
+        )
         self.directory.changed()
 
     def withdraw(self, address: str) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 
+import pyoxigraph as ox
 import pytest
 
 from federation.engine import Engine
@@ -16,7 +17,8 @@ from tests.servers.chromium import Browser, chromium
 from tests.servers.server import ServerUnavailable
 from topology.consumer_groups import LinkStatus
 from topology.gateway.api.server import make_server, port_of
-from topology.rdf.offering_graph import read_description
+from topology.rdf.offering_graph import canonical_text, read_description
+from topology.rdf.title import title_of
 
 EDITOR = "document.querySelector('#query').nextSibling.shadowRoot"
 OFFERINGS = generate(6)
@@ -117,6 +119,36 @@ def test_offerings_are_searched_and_each_has_a_page(site: Site) -> None:
 
     assert browser.run("location.pathname") == f"/offerings/{wanted.address}"
     assert browser.run("document.querySelector('#facts').textContent.includes('placed')")
+
+
+def test_offerings_are_shown_by_their_names_with_iris_as_titles(site: Site) -> None:
+    browser, shown = site.browser, OFFERINGS[0]
+    browser.open(f"{site.url}/offerings?id={shown.address}")
+    browser.wait_until("document.querySelector('#offerings a')")
+    title = browser.run("document.querySelector('#offerings a').textContent")
+    assert title
+    assert title == title_of(shown.iri, read_description(shown.description, shown.iri).triples)
+    assert browser.run("document.querySelector('#offerings a').title") == shown.iri
+
+    before = len(browser.requested)
+    browser.run("document.querySelector('#offerings a').click()")
+    browser.wait_until("document.querySelector('#description')?.textContent.includes('a sedimark:Offering')")
+    facts = "[...document.querySelectorAll('#facts dt')].map((one) => [one.textContent, one.nextSibling.textContent])"
+    told = dict(browser.run(facts))
+    assert "://" not in told["Themes"] + told["Licence"] + told["Places"] + told["Provider"], told
+    assert browser.run("document.querySelector('#facts a').title.startsWith('https://')")
+    assert [url for url in browser.requested[before:] if "/sparql" in url or "offset" in url] == []
+
+
+def test_statements_of_an_offering_are_turtle_that_says_the_same(site: Site) -> None:
+    browser, shown = site.browser, OFFERINGS[0]
+    browser.open(f"{site.url}/offerings/{shown.address}")
+    browser.wait_until("document.querySelector('#description')?.textContent.includes('a sedimark:Offering')")
+
+    written = browser.run("document.querySelector('#description').textContent")
+    description = read_description(shown.description, shown.iri)
+    statements = [quad.triple for quad in ox.parse(written.encode(), ox.RdfFormat.TURTLE)]
+    assert canonical_text(statements, shown.iri) == description.triples
 
 
 def test_statements_are_shown_as_text_and_drawn_as_a_graph(site: Site) -> None:

@@ -79,11 +79,11 @@ def list_(state: str | None, limit: int, url: str | None, as_json: bool) -> None
             click.echo(_as_json(one))
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("address", "state", "since", "name", "nodes or reason"):
+    for name in ("address", "state", "since", "title", "nodes or reason"):
         table.add_column(Text(name), no_wrap=name in ("address", "state", "since"))
     for one in found:
         last = one.error or (f"owned by {one.owned_by}" if one.owned_by else ", ".join(one.nodes))
-        cells = (one.address or one.graph, one.state, one.since, one.name, last)
+        cells = (one.address or one.graph, one.state, one.since, one.title or one.name, last)
         table.add_row(*(Text(bounded(cell, _LONGEST_CELL), overflow="fold") for cell in cells))
     out = console()
     out.print(table)
@@ -131,6 +131,7 @@ def _rows(one: ListedOffering) -> list[tuple[str, str]]:
         "differs": "the description has another hash than the ledger's",
     }
     return [
+        ("title", one.title),
         ("IRI", one.graph),
         ("name", one.name),
         ("owner", one.owner),

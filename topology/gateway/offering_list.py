@@ -42,6 +42,7 @@ class ListedOffering(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
         next_try: When its description is fetched again (RFC 3339); left out if that is with the next refresh.
         hash_check: Whether its description has the hash that the ledger has of it; left out if they were not compared.
         owned_by: For ``conflict``, the address that owns its graph.
+        title: Its title, in English if there is one; left out if it has none, and without a ledger.
         dropped: The number of its description's statements that were left out, since a term of theirs is malformed; left out
             if there was none.
     """
@@ -58,6 +59,7 @@ class ListedOffering(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     next_try: str = ""
     hash_check: HashCheck = ""
     owned_by: str = ""
+    title: str = ""
     dropped: int = 0
 
 
@@ -167,6 +169,7 @@ def _listed(
         next_try=_time(status.next_try) if status else "",
         hash_check=status.hash_check if status else "",
         owned_by=owner if state == "conflict" else "",
+        title=claim.title if claim else "",
         dropped=claim.dropped if claim else 0,
     )
 

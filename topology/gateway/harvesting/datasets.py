@@ -23,6 +23,7 @@ DCAT = "http://www.w3.org/ns/dcat#"
 ODRL = "http://www.w3.org/ns/odrl/2/"
 SEDIMARK = "https://w3id.org/sedimark/ontology#"
 _SCHEMA = "https://schema.org/"
+_PREFERRED_LABEL = "http://www.w3.org/2004/02/skos/core#prefLabel"
 
 _QUERY = "SELECT ?g ?s ?p ?o WHERE {{ VALUES ?g {{ {graphs} }} GRAPH ?g {{ ?s ?p ?o }} }}"
 _URL_IN_TEXT = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
@@ -149,6 +150,10 @@ class Dataset(NamedTuple):
     graph: Graph
     contract: Term | None
 
+    def named_themes(self) -> list[tuple[str, str]]:
+        """Return the IRIs of its subjects, and the name of each where its graph has one."""
+        return [(iri, _label(self.graph, iri)) for iri in self.themes]
+
     def page(self, base: str) -> str:
         """Return the address of its page below the gateway's address."""
         return f"{base}/offerings/{quote(self.listed.address or self.iri, safe='')}"
@@ -247,7 +252,7 @@ def dataset_of(listed: ListedOffering, graph: Graph) -> Dataset | None:
         licence=next((one.iri for one in licences if one.iri), "") or _url_in(licence_text),
         licence_text=licence_text,
         issued=issued,
-        places=tuple((one.iri, _label(graph, one)) for one in places),
+        places=tuple((one.iri, _label(graph, one.iri)) for one in places),
         distributions=tuple(_distributions(graph, assets)),
         graph=graph,
         contract=next(iter(graph.values(offering, f"{SEDIMARK}hasOfferingContract")), None),
@@ -271,8 +276,9 @@ def _url_in(text: str) -> str:
     return found[0].rstrip(".,;)") if found else ""
 
 
-def _label(graph: Graph, place: Term) -> str:
-    return next((one.text for one in graph.values(Term("uri", place.iri), RDFS_LABEL)), "")
+def _label(graph: Graph, iri: str) -> str:
+    labels = graph.values(Term("uri", iri), RDFS_LABEL, _PREFERRED_LABEL)
+    return min(labels, key=lambda one: one.lang != "en").text if labels else ""
 
 
 def _distributions(graph: Graph, assets: Iterable[Term]) -> Iterable[Distribution]:

@@ -23,6 +23,7 @@ def as_dataset(dataset: Dataset, base: str) -> dict[str, Any]:
         "description": _one(dataset.descriptions),
         "identifier": [one for one in (dataset.iri, dataset.listed.address) if one],
         "keywords": [one.text for one in dataset.keywords],
+        "about": [{"@type": "DefinedTerm", "@id": iri, "name": name or iri} for iri, name in dataset.named_themes()],
         "license": dataset.licence or dataset.licence_text,
         "datePublished": dataset.issued,
         "creator": {"@type": "Organization", "name": dataset.publisher_name},

@@ -36,10 +36,15 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Make a link that shows its address where the text does not. */
 export function link(href, text) {
+  const title = text === href ? {} : { title: href };
   // Only these schemes: a stranger's IRI could be javascript:.
-  return /^https?:/i.test(String(href)) ? make("a", { href, rel: "noreferrer" }, text) : document.createTextNode(text);
+  return /^https?:/i.test(String(href)) ? make("a", { href, rel: "noreferrer", ...title }, text) : make("span", title, text);
 }
+
+/** Return the last part of an IRI, which most often is a word; the whole where there is no such part. */
+export const lastPart = (iri) => iri.replace(/[#/:]+$/, "").split(/[#/:]/).pop() || iri;
 
 export const byId = (id) => document.getElementById(id);
 

@@ -1,12 +1,14 @@
 // The offerings page by page, and one of them in full.
-import { address, ask, askJson, byId, link, make, tell } from "./app.js";
+import { address, ask, askJson, byId, lastPart, link, make, tell } from "./app.js";
+import { turtle } from "./turtle.js";
 
 const LIMIT = 50;
 const KINDS = { placed: "good", waiting: "warn", stale: "warn", failing: "bad", conflict: "bad", gone: "bad" };
 const FACTS = {
-  state: "State", since: "Since", error: "Last error", next_try: "Next try", address: "Ledger address", graph: "IRI",
-  source: "Description", owner: "Owner", name: "Name", hash_check: "Hash", owned_by: "Graph owned by",
+  since: "Since", error: "Last error", next_try: "Next try", address: "Ledger address", graph: "IRI",
+  source: "Description at", owner: "Owner", name: "Name on the ledger", hash_check: "Hash", owned_by: "Graph owned by",
 };
+const HASHES = { same: "the ledger's", differs: "another one than the ledger's" };
 
 const given = new URLSearchParams(location.search);
 const only = document.body.dataset.offering;
@@ -15,12 +17,23 @@ const pageOf = (one) => address(`offerings/${encodeURIComponent(one.address || o
 
 const state = (text) => make("span", { class: `state ${KINDS[text] || ""}` }, text || "listed");
 
+/** Return the host that an IRI names, to tell offerings of one title apart; else the IRI. */
+function hostOf(iri) {
+  try {
+    return new URL(iri).host || iri;
+  } catch {
+    return iri;
+  }
+}
+
 function row(one) {
-  const name = one.graph || one.address;
+  const iri = one.graph || one.address;
+  const title = one.title || one.name;
+  const name = make("a", { href: pageOf(one), title: iri }, title || iri);
   return make(
     "tr",
     {},
-    make("td", {}, make("a", { href: pageOf(one) }, name)),
+    make("td", {}, name, title ? make("div", { class: "hint" }, hostOf(iri)) : ""),
     make("td", {}, state(one.state), one.error ? make("div", { class: "hint" }, one.error) : ""),
     make("td", {}, one.nodes.join(", ")),
   );
@@ -34,17 +47,47 @@ function pages(total, offset) {
   ];
 }
 
+/** Name a Creative Commons licence as people do; of another one, return its address. */
+function licenceName(url) {
+  const found = /creativecommons\.org\/(?:licenses|publicdomain)\/([a-z-]+)\/([\d.]+)/.exec(url);
+  if (!found) return url;
+  return found[1] === "zero" ? `CC0 ${found[2]}` : found[1] === "mark" ? "Public Domain Mark" : `CC ${found[1].toUpperCase()} ${found[2]}`;
+}
+
+/** Return what the description says, which the page has with it for search engines: names, each with its elements. */
+function described() {
+  const said = JSON.parse(document.querySelector("script[type='application/ld+json']")?.textContent || "{}");
+  const named = ({ "@id": iri, name }) => link(iri, name === iri ? lastPart(iri) : name);
+  const found = (word) => make("a", { href: address("offerings", { q: word }) }, word);
+  return [
+    ["Description", said.description && said.description !== said.name ? [said.description] : []],
+    ["Provider", said.creator ? [said.creator.name] : []],
+    ["Themes", (said.about || []).map(named)],
+    ["Keywords", (said.keywords || []).map(found)],
+    ["Licence", said.license ? [link(said.license, licenceName(said.license))] : []],
+    ["Issued", said.datePublished ? [said.datePublished] : []],
+    ["Places", (said.spatialCoverage || []).map(named)],
+    ["Data", (said.distribution || []).map((one) => link(one.contentUrl, `${one.contentUrl}${one.encodingFormat ? ` (${one.encodingFormat})` : ""}`))],
+  ];
+}
+
+const listed = (elements) => elements.flatMap((one, position) => (position ? [", ", one] : [one]));
+
 async function showOne(one) {
   const facts = Object.entries(FACTS).filter(([field]) => one[field]);
+  const all = [
+    ...described(),
+    ["State", one.state ? [state(one.state)] : []],
+    ...facts.map(([field, name]) => [name, [link(one[field], field === "hash_check" ? HASHES[one[field]] : one[field])]]),
+    ["On nodes", [one.nodes.join(", ") || "none"]],
+  ];
   byId("facts").replaceChildren(
-    ...facts.flatMap(([field, name]) => [make("dt", {}, name), make("dd", {}, link(one[field], one[field]))]),
-    make("dt", {}, "On nodes"),
-    make("dd", {}, one.nodes.join(", ") || "none"),
+    ...all.filter(([, values]) => values.length).flatMap(([name, values]) => [make("dt", {}, name), make("dd", {}, ...listed(values))]),
   );
   byId("offering").hidden = false;
   try {
-    const answer = await ask(pageOf(one), { headers: { Accept: "text/turtle" } });
-    byId("description").textContent = await answer.text();
+    const answer = await ask(pageOf(one), { headers: { Accept: "application/n-triples" } });
+    byId("description").textContent = turtle(await answer.text());
   } catch (error) {
     byId("description").textContent = error.message;
   }

@@ -1,12 +1,12 @@
 // Draws statements as a graph: subjects and objects as nodes, predicates as arrows between them.
-import { address, make } from "./app.js";
+import { address, lastPart, make } from "./app.js";
 import { place } from "./graph.js";
 
 const MOST = 200;
 const LONGEST = 32;
 const MARGIN = 90;
 const TERM = String.raw`<[^>]*>|_:[^ ]+|"(?:[^"\\]|\\.)*"(?:\^\^<[^>]*>|@[\w-]+)?`;
-const STATEMENT = new RegExp(`^(${TERM}) <([^>]*)> (${TERM}) \\.$`);
+export const STATEMENT = new RegExp(`^(${TERM}) <([^>]*)> (${TERM}) \\.$`);
 
 function svg(tag, attributes, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -20,7 +20,7 @@ const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…
 /** Return how a term is shown: the last part of an IRI, the text of a literal; the labels of blank nodes say nothing. */
 function label(term) {
   if (term.startsWith("_:")) return "_:";
-  if (term.startsWith("<")) return cut(term.slice(1, -1).replace(/[#/]+$/, "").split(/[#/]/).pop() || term.slice(1, -1));
+  if (term.startsWith("<")) return cut(lastPart(term.slice(1, -1)));
   const literal = /^"((?:[^"\\]|\\.)*)"/.exec(term);
   return literal ? cut(JSON.parse(`"${literal[1].replace(/\\U([0-9A-F]{8})/g, (_, code) => String.fromCodePoint(parseInt(code, 16)))}"`)) : term;
 }
