@@ -21,12 +21,12 @@ Output = Message | Callable[[Exception | None], None]
 
 
 class Assignment:
-    """A partition that this instance has. Only the thread that owns the consumer changes it.
+    """A partition that this instance has. Only the thread that owns the consumer changes it, but a lane may revoke it, too.
 
     Attributes:
         partition: Topic and number.
         replaying: Whether its end, as it was at the time of assignment, has not been reached yet.
-        revoked: Set when another instance gets its electrons: lanes leave them where they are.
+        revoked: Set when another instance gets its electrons, or the next start of the link: lanes leave them where they are.
         paused: Whether the consumer reads no more of it at the moment.
         waiting: The number of its electrons that were read and are not finished.
         in_lanes: The number of those that lanes have.

@@ -154,9 +154,12 @@ class Batch:
     def may_go_on(self) -> bool:
         """Run the urgent calls of the lane; return whether the partition is still this instance's."""
         assignment = self.assignment
+        if assignment.revoked:
+            return False
         assignment.interrupts = False  # before the look at the reasons: one that comes later sets it again
         self.run_urgent()
-        assignment.interrupts |= assignment.revoked
+        if assignment.revoked:
+            assignment.interrupts = True
         return not assignment.revoked
 
     def discard_outputs(self, offset: int) -> None:
@@ -307,6 +310,8 @@ class LanePool:
         try:
             self._process(batch)
         finally:
+            if batch.done < len(batch.messages):
+                batch.assignment.revoke()  # or later batches would overtake what was left
             self._finished.put(batch)
             lane.batch = None
 

@@ -145,6 +145,7 @@ class ConsumerLoop:
         self._logger = logger
         self._metrics = metrics
         self._assignments: dict[Partition, Assignment] = {}
+        self._sought: set[Assignment] = set()  # what the last read holds of these comes from before their seek
         self._queue: FairQueue[tuple[Assignment, int]] = FairQueue(
             lambda topic: weight_of(input_mode, self._subscribed, topic)
         )
@@ -348,6 +349,7 @@ class ConsumerLoop:
         # `consume(n, t)` waits out t when fewer than n messages are there.
         more = self._consumer.consume(self._batch_size - 1, self._batch_linger) if self._batch_size > 1 else []
         messages = [first, *more]
+        self._sought.clear()
         # Messages of a partition come in runs, so its list is seldom looked up.
         by_partition: dict[Partition, list[Any]] = {}
         run: list[Any] = []
@@ -421,7 +423,11 @@ class ConsumerLoop:
         """Tell whether what is read of a partition counts: it starts where it should, and waits for no seek."""
         if assignment.seek_to is None and assignment.tracker.next_offset >= 0:
             return True
-        return self._starts.verify(assignment, offset, self._assignments.values())
+        if assignment in self._sought:
+            return False
+        if not self._starts.verify(assignment, offset, self._assignments.values()):
+            self._sought.add(assignment)
+        return assignment not in self._sought
 
     # Dispatching
 

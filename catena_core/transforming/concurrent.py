@@ -91,17 +91,22 @@ class ConcurrentLane:
         self, batch: Batch, message: Any, offset: int, before: asyncio.Future[Any] | None
     ) -> bool | BaseException:
         """Transform one electron after the one before it of its key; return whether it is done, or the reason of the end."""
+        done: bool | BaseException = False
         try:
             if before is not None and not before.done():
                 await asyncio.wait([before])
             async with self._room:
-                return await self._in_room(batch, message, offset)
+                done = await self._in_room(batch, message, offset)
         except StoppedError:
-            return False
+            pass
         except asyncio.CancelledError:  # of an electron that still waited, which has not failed
             raise
         except BaseException as error:  # a task that ends with SystemExit would end the event loop
-            return error
+            done = error
+        finally:
+            if done is not True:
+                batch.assignment.revoke()  # or later ones of its key would overtake it
+        return done
 
     async def _in_room(self, batch: Batch, message: Any, offset: int) -> bool:
         assignment = batch.assignment

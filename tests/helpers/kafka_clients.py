@@ -115,6 +115,8 @@ class ConsumerClient:
         paused: The partitions that it does not read.
         commits: The committed offsets, in order.
         refusals: The errors of coming commits.
+        unknown: The errors of coming questions for committed offsets.
+        sought: The places to which it was sent, in order.
         answers: Cleared while the broker does not answer a consumer that leaves.
         tells_assignment_while_closing: Whether closing begins with a call of on_assign for no partition, as in librdkafka
             issue 4027, after which a commit ends the process.
@@ -128,6 +130,8 @@ class ConsumerClient:
         self.paused: set[tuple[str, int]] = set()
         self.commits: list[dict[tuple[str, int], int]] = []
         self.refusals: list[int] = []
+        self.unknown: list[int] = []
+        self.sought: list[tuple[str, int, int]] = []
         self.answers = threading.Event()
         self.answers.set()
         self.tells_assignment_while_closing = False
@@ -204,7 +208,12 @@ class ConsumerClient:
         self.bring(lambda: self.settings["on_commit"](error, offsets))
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        if self.unknown:
+            raise KafkaException(KafkaError(self.unknown.pop(0)))
         return [TopicPartition(place.topic, place.partition, -1001) for place in places]
+
+    def seek(self, place: TopicPartition) -> None:
+        self.sought.append((place.topic, place.partition, place.offset))
 
     def get_watermark_offsets(self, place: TopicPartition, cached: bool) -> tuple[int, int]:
         return 0, -1001

@@ -181,6 +181,36 @@ def test_a_call_that_raises_is_told_and_the_lane_goes_on() -> None:
     lane.close()
 
 
+def test_what_a_lane_leaves_is_not_overtaken_by_later_batches_of_its_partition(pools: list[LanePool]) -> None:
+    may_go_on: list[bool] = []
+
+    class Left(Work):
+        def process(self, batch: Batch) -> None:
+            may_go_on.append(not batch.assignment.interrupts or batch.may_go_on())
+
+    pool, assignment = opened(pools, Left(), 1), Assignment(("in", 0), False)
+    pool.dispatch(batch_of(assignment, ["k", "k"]))
+    pool.dispatch(batch_of(assignment, ["k"]))
+    collect(pool, 3)
+    assert may_go_on == [True, False]
+
+
+def test_a_lane_that_leaves_a_revoked_partition_does_not_hide_that_from_others() -> None:
+    batch = batch_of(Assignment(("in", 0), False), ["k"])
+    seen: list[bool] = []
+    batch.run_urgent = lambda: seen.append(batch.assignment.interrupts)
+    batch.assignment.revoke()
+    assert not batch.may_go_on()
+    assert False not in seen and batch.assignment.interrupts
+
+
+def test_a_revocation_while_urgent_calls_run_is_not_lost() -> None:
+    batch = batch_of(Assignment(("in", 0), False), ["k"])
+    batch.run_urgent = batch.assignment.revoke
+    assert not batch.may_go_on()
+    assert batch.assignment.interrupts
+
+
 def test_only_batches_under_way_hold_up_their_partition(pools: list[LanePool]) -> None:
     gate = threading.Event()
 

@@ -250,6 +250,20 @@ def test_messages_of_a_partition_that_is_gone_are_left_to_its_new_owner(read: An
     assert b"0.0" not in reader.begun
 
 
+def test_messages_read_before_a_seek_do_not_overtake_those_that_it_leads_to(read: Any) -> None:
+    reader = read()
+    consumer = reader.consumer
+    consumer.unknown.append(KafkaError.NOT_COORDINATOR)  # so that the first electrons are to come again
+    end_of_other = Message(topic="in", partition=1, offset=5, value=b"", error=KafkaError(KafkaError._PARTITION_EOF))
+    end = event(KafkaError._PARTITION_EOF, 4)
+    # In one read, which the end of the other partition divides.
+    consumer.bring(lambda: consumer._assign((IN,)), message(0), message(1), end_of_other, message(2), message(3), end)
+    eventually(lambda: consumer.sought == [("in", 0, 0)])
+    consumer.bring(*map(message, range(4)))
+    eventually(lambda: consumer.commits[-1:] == [{IN: 4}])
+    assert reader.told == [("assigned", IN), *(b"0.%d" % number for number in range(4))]
+
+
 def test_a_topic_that_was_made_again_is_committed_from_its_beginning(read: Any) -> None:
     reader = read(IN)
     reader.consumer.bring(message(98), message(99))
