@@ -1,21 +1,13 @@
-"""What a query can see."""
+"""The patterns of a query: the quads on which its answer depends, and the ways to fetch fewer."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import pytest
 
 from federation.analysis.analyse import analyse
-from federation.analysis.lexer import QueryText
-from federation.analysis.long_lists import short_lists
 from federation.analysis.plan import ANY_NAMED_GRAPH, DEFAULT_GRAPH, Pattern
-from federation.errors import QueryRefusedError, QuerySyntaxError, UpdateRefusedError
 
-PREFIX = (
-    "PREFIX : <urn:> PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> "
-    "PREFIX xsd: <http://www.w3.org/2001/XMLSchema#> "
-)
+PREFIX = "PREFIX : <urn:> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#> "
 TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 EVERYTHING = (None, None, None)
 
@@ -144,126 +136,6 @@ def test_graphs(text: str, graphs: set[str], names: set[str]) -> None:
     assert ({pattern.graph for pattern in plan.patterns}, set(plan.graph_names)) == (graphs, names)
 
 
-def test_dataset_clauses_are_read_as_the_evaluator_reads_them() -> None:
-    plan = analyse(
-        "BASE <http://x/y/z> PREFIX a: <../b#> SELECT * FROM <../g?q> FROM a:c%20d FROM NAMED a:e\\.f { ?s ?p ?o }"
-    )
-    assert (plan.from_default, plan.from_named) == (("http://x/g?q", "http://x/b#c%20d"), ("http://x/b#e.f",))
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "column"),
-    [
-        ("SELECT ?x {\n  ?a ?b ?c }\nLIMIT x", 3, 7),
-        ("SELECT ?x { ?s ?p ?o } GROUP BY ?s", 1, 35),
-        ("hello", 1, 1),
-        ("", 1, 1),
-        ("SELEC * { ?s ?p ?o }", 1, 1),
-        ("SELECT * { ?s 'e' ?o }", 1, 15),
-        ("SELECT * {\n ?s ?p ?o .\n FILTER(?o > )\n}", 3, 14),
-        ("SELECT * { ?s ?p ?o } ORDER ?s", 1, 29),
-        ("SELECT * { ?s ?p ?o . } }", 1, 25),
-        ("SELECT * { ?s ?p ?o", 1, 20),
-        ("SELECT * { GRAPH ?g { ?s ?p ?o FILTER(CONTAINS(?o 'x')) } }", 1, 51),
-        ("SELECT * { SERVICE <https://a.example/> { ?s ?p ?o } FILTER }", 1, 61),
-    ],
-)
-def test_errors_tell_where(text: str, line: int, column: int) -> None:
-    with pytest.raises(QuerySyntaxError) as caught:
-        analyse(text)
-    assert (caught.value.line, caught.value.column) == (line, column)
-    assert len(str(caught.value)) < 300
-
-
-def test_what_is_no_query_is_refused() -> None:
-    with pytest.raises(UpdateRefusedError):
-        analyse("DELETE WHERE { ?s ?p ?o }")
-    with pytest.raises(QueryRefusedError, match="SERVICE"):
-        analyse("SELECT * { SERVICE ?anything {} }")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "SELECT * { ?s <urn:\\u0061> ?o }",
-        "SELECT * { << ?s ?p ?o >> ?q ?r }",
-        "SELECT * " + "{" * 300 + "}" * 300,
-    ],
-)
-def test_what_cannot_be_analysed_pulls_everything(text: str) -> None:
-    plan = analyse(text)
-    assert plan.pulls_everything
-    assert set(plan.patterns) == {Pattern(DEFAULT_GRAPH), Pattern(ANY_NAMED_GRAPH)}
-    assert plan.graph_names == {ANY_NAMED_GRAPH}
-
-
-def test_a_constant_that_the_parsers_read_differently_is_any() -> None:
-    """rdflib resolves against a base as urllib does, pyoxigraph as RFC 3986 says."""
-    patterns: Iterable[Pattern] = analyse("BASE <urn:a:b> SELECT * { <#c> <urn:p> <http:d> }").patterns
-    assert all(
-        pattern.subject in (None, "<urn:a:b#c>") and pattern.object in (None, "<http:d>") for pattern in patterns
-    )
-
-
-def test_a_long_list_is_pushed_down_as_a_short_one_is() -> None:
-    iris = [f"<urn:s{n}>" for n in range(100)] + [f'"text {n}"' for n in range(20)]
-    for text in ("?s IN ({})", "?s IN (\n{} )", "?s in ({}) && ?o > 1"):
-        plan = analyse(f"SELECT * {{ ?s <urn:p> ?o FILTER({text.format(', '.join(iris))}) }}")
-        [(number, terms)] = plan.bgps[0].values
-        assert (number, set(terms)) == (0, set(iris))
-
-
-@pytest.mark.parametrize(
-    "item", ["{}", "-{}.5", "'{}'@en", "'{}'^^xsd:date", "'{}'^^<urn:t>", "<urn:{}>", ":{}", "'{}'"]
-)
-def test_a_long_list_of_any_constants_is_parsed_once(item: str) -> None:
-    items = ", ".join([item.format(n) for n in range(30)] + [":last"])
-    query = QueryText(f"{PREFIX} SELECT * {{ ?s ?p ?o FILTER(?o NOT IN ({items})) }}")
-    assert "NOT IN (<urn:catena:list:0:>)" in short_lists(query)[0]
-
-
-@pytest.mark.parametrize(
-    ("head", "row", "short"),
-    [
-        ("?s", "<urn:s{}>", "VALUES ?s { <urn:catena:list:0:> }"),
-        ("?s", "'a{}'@en", "VALUES ?s { <urn:catena:list:0:> }"),
-        ("(?s)", "(:s{})", "VALUES (?s) { (<urn:catena:list:0:>) }"),
-        ("(?s ?o)", "(<urn:s{0}> 'o{0}')", "VALUES (?s ?o) { (<urn:catena:list:0:> <urn:catena:list:1:>) }"),
-        ("(?s ?o)", "(UNDEF -{}.5e3)", "VALUES (?s ?o) { (<urn:catena:list:0:> <urn:catena:list:1:>) }"),
-        ("(?s ?o)", "('a'^^<urn:t> true)", "VALUES (?s ?o) { (<urn:catena:list:0:> <urn:catena:list:1:>) }"),
-    ],
-)
-def test_many_rows_of_values_are_parsed_as_one(head: str, row: str, short: str) -> None:
-    rows = " ".join(row.format(n) for n in range(50))
-    for text in ("{{ ?s ?p ?o VALUES {} {{ {} }} }}", "{{ ?s ?p ?o }} VALUES {} {{ {} }}"):
-        query = QueryText(f"{PREFIX} SELECT * {text.format(head, rows)}")
-        assert short in short_lists(query)[0]
-    few = QueryText(f"{PREFIX} SELECT * {{ ?s ?p ?o VALUES {head} {{ {row.format(1)} }} }}")
-    assert short_lists(few) == (few.text, {})
-
-
-def test_each_column_of_many_rows_narrows_as_few_rows_do() -> None:
-    """A column that leaves a place open, or has other constants, narrows nothing."""
-    for count in (3, 100):
-        rows = " ".join(f"(<urn:s{n}> 'o{n}' {n} UNDEF)" for n in range(count))
-        triples = "?s <urn:p> ?o ; <urn:q> ?n ; <urn:r> ?u"
-        plan = analyse(f"SELECT * {{ GRAPH ?g {{ {triples} VALUES (?s ?o ?n ?u) {{ {rows} }} }} }}")
-        [bgp] = plan.bgps
-        assert [len(terms) for _, terms in bgp.values] == [count, count]
-
-
-def test_path_from_a_variable_to_itself_is_more_than_its_steps() -> None:
-    assert analyse("SELECT * { ?x <urn:p>+ ?y } LIMIT 2").is_sampled_whole
-    assert not analyse("SELECT * { ?x <urn:p>+ ?x } LIMIT 2").is_sampled_whole
-
-
-@pytest.mark.parametrize("items", [["<urn:a>"] * 50 + ["'text'@en"], ["1"] * 50, ["?x"] * 50])
-def test_a_long_list_of_other_terms_narrows_nothing(items: list[str]) -> None:
-    plan = analyse(f"SELECT * {{ ?s <urn:p> ?o FILTER(?o IN ({', '.join(items)})) }}")
-    assert plan.bgps == ()
-    assert not plan.pulls_everything
-
-
 def joined(text: str) -> list[set[str]]:
     """Return the predicates of each join."""
     return [{triple[1] for triple in join.triples} for join in analyse(text).joins]
@@ -301,3 +173,138 @@ def test_what_might_count_without_a_match_outside_is_pulled_whole(text: str) -> 
     plan = analyse(f"SELECT * {{ {text} }}")
     assert not any("<urn:b>" in predicates for predicates in joined(f"SELECT * {{ {text} }}"))
     assert any(pattern.predicate == "<urn:b>" for pattern in plan.others)
+
+
+@pytest.mark.parametrize(
+    ("group", "names", "graphs"),
+    [
+        ("GRAPH ?g { ?s :p ?o } FILTER(?g = :g)", set(), {"urn:g"}),
+        ("GRAPH ?g { ?s :p ?o } FILTER(?g IN (:g, :h))", set(), {"urn:g", "urn:h"}),
+        ("GRAPH ?g { ?s :p ?o } VALUES ?g { :g :h } FILTER(?g IN (:h, :i))", set(), {"urn:h"}),
+        ("GRAPH ?g {} FILTER(?g = :g)", {"urn:g"}, set()),
+        ("GRAPH ?g { ?s :p ?o } FILTER(?g = 'no graph')", set(), set()),
+        ("GRAPH ?g { ?s :p ?o } FILTER(?s = :g)", set(), {ANY_NAMED_GRAPH}),
+        ("OPTIONAL { GRAPH ?g { ?s :p ?o } } FILTER(?g = :g)", set(), {ANY_NAMED_GRAPH}),
+        (f"GRAPH ?g {{ ?s :p ?o }} FILTER(?g IN ({', '.join(f':g{n}' for n in range(51))}))", set(), {ANY_NAMED_GRAPH}),
+    ],
+)
+def test_only_the_graphs_that_filters_leave_are_looked_into(group: str, names: set[str], graphs: set[str]) -> None:
+    plan = analyse(f"{PREFIX} SELECT * {{ {group} }}")
+    assert (plan.graph_names, {pattern.graph for pattern in plan.patterns}) == (names, graphs)
+
+
+@pytest.mark.parametrize(
+    ("group", "walk"),
+    [
+        (":a :p+ ?o", (DEFAULT_GRAPH, ["p"], [])),
+        ("?s :p+ :a", (DEFAULT_GRAPH, [], ["p"])),
+        (":a ^:p+ :b", (DEFAULT_GRAPH, [], ["p"])),
+        (":a (:p/^:q)* ?o", (DEFAULT_GRAPH, ["p"], ["q"])),
+        ("?s (:p|^:q)+ :a", (DEFAULT_GRAPH, ["q"], ["p"])),
+        (":a :p/:q*/:r ?o", (DEFAULT_GRAPH, ["p", "q", "r"], [])),
+        (":a (:p|^:p)? ?o", (DEFAULT_GRAPH, ["p"], ["p"])),
+        ("GRAPH :g { :a :p+ ?o }", ("urn:g", ["p"], [])),
+        ("GRAPH ?g { :a :p+ ?o }", (ANY_NAMED_GRAPH, ["p"], [])),
+    ],
+)
+def test_path_of_any_length_is_followed_from_its_constant(group: str, walk: tuple[str, list[str], list[str]]) -> None:
+    plan = analyse(f"{PREFIX} SELECT * {{ {group} }}")
+    [found] = plan.walks
+    assert found.start == "<urn:a>"
+    graph, forward, backward = walk
+    assert (found.graph, list(found.forward), list(found.backward)) == (
+        graph,
+        [f"<urn:{name}>" for name in forward],
+        [f"<urn:{name}>" for name in backward],
+    )
+    assert not [pattern for pattern in plan.others if pattern.predicate is not None], "its triples come with the walk"
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param("?s :p+ ?o", id="no constant"),
+        pytest.param(":a :p/:q ?o", id="a length that is known"),
+        pytest.param(":a !:p ?o", id="any predicate but one"),
+        pytest.param(":a (:p|!:q)* ?o", id="any predicate but one at some step"),
+        pytest.param("'x' :p* ?o", id="a literal, which nodes may write otherwise"),
+        pytest.param("OPTIONAL { SERVICE :s { :a :p+ ?o } }", id="another server follows it"),
+    ],
+)
+def test_path_that_cannot_be_followed_from_a_constant_is_no_walk(group: str) -> None:
+    assert analyse(f"{PREFIX} SELECT * {{ {group} }}").walks == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "ends"),
+    [
+        ("SELECT * { :a :p* ?o }", ["<urn:a>"]),
+        ("SELECT * { ?s :p* 'x' }", ['"x"']),
+        ("SELECT * { :a :p? 'x' }", ['"x"', "<urn:a>"]),
+        ("SELECT * { :a :p+ ?o }", []),
+        ("SELECT * { :a :p* ?o . ?s ?any ?z }", []),
+        ("SELECT * { :a :p* ?o . ?s :p* ?z }", []),
+        ("SELECT * { :a (:p|!:q)* ?o }", []),
+        ("DESCRIBE ?o { :a :p* ?o }", []),
+    ],
+)
+def test_constants_with_a_zero_length_path_are_told_where_no_pattern_sees_any_triple(
+    query: str, ends: list[str]
+) -> None:
+    assert list(analyse(PREFIX + query).path_ends) == ends
+
+
+def test_patterns_that_another_server_matches_are_not_looked_for() -> None:
+    plan = analyse(f"{PREFIX} SELECT * {{ SERVICE :server {{ ?s :p ?o }} ?s :q ?o }}")
+    assert plan.patterns == (Pattern(DEFAULT_GRAPH, predicate="<urn:q>"),)
+    assert plan.services == ("urn:server",)
+
+
+@pytest.mark.parametrize(
+    ("query", "samples"),
+    [
+        ("SELECT * { ?s :p ?o } LIMIT 3", [["p"]]),
+        ("ASK { ?s :p ?o }", [["p"]]),
+        ("SELECT * { ?s :p/:q ?o } LIMIT 3", [["p", "q"]]),
+        ("SELECT * { ?s :p+ ?o } LIMIT 3", [["p"]]),
+        ("SELECT * { { ?s :p ?o } UNION { ?s :q ?o } } LIMIT 3", [["p"], ["q"]]),
+        ("SELECT * { ?s :p ?o . ?a :q ?b } LIMIT 3", [["p"], ["q"]]),
+        ("SELECT * { ?s :p ?o OPTIONAL { ?s :q ?z } } LIMIT 3", []),
+        ("SELECT * { ?s :p ?o MINUS { ?s :q ?z } } LIMIT 3", []),
+        ("SELECT * { ?s :p ?o } ORDER BY ?o LIMIT 3", []),
+        ("SELECT * { :a :p :b } LIMIT 3", []),
+        (f"SELECT * {{ {' . '.join(f'?s :p ?o{n}' for n in range(31))} }} LIMIT 3", []),
+        (f"SELECT * {{ {{ {' . '.join(f'?s :p ?o{n}' for n in range(31))} }} UNION {{ ?s :q ?o }} }} LIMIT 3", []),
+    ],
+)
+def test_samples_are_of_queries_of_which_some_solutions_over_some_quads_are_right(
+    query: str, samples: list[list[str]]
+) -> None:
+    found = analyse(PREFIX + query).samples
+    assert [[predicate for _, predicate, _ in bgp.triples] for bgp in found] == [
+        [f"<urn:{name}>" for name in names] for names in samples
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "variable"),
+    [
+        ("SELECT * { ?s :p ?o OPTIONAL { ?z :q ?s } } LIMIT 3", "s"),
+        ("SELECT * { ?s :p ?o MINUS { ?z :q ?s } } LIMIT 3", "s"),
+        ("SELECT * { ?s :p ?o FILTER NOT EXISTS { ?z :q ?o } } LIMIT 3", "s"),
+        ("SELECT * { ?s :p ?o } LIMIT 3", None),
+        ("SELECT * { :s :p ?o OPTIONAL { ?o :q ?z } } LIMIT 3", None),
+        ("SELECT * { OPTIONAL { ?s :p ?o } } LIMIT 3", None),
+        ("SELECT * { FILTER NOT EXISTS { ?s :p ?o } } LIMIT 3", None),
+    ],
+)
+def test_seed_is_a_subject_outside_of_what_is_optional_subtracted_or_tested(query: str, variable: str | None) -> None:
+    seed = analyse(PREFIX + query).seed
+    assert (seed.variable if seed else None) == variable
+    if seed:
+        assert seed.bgp.triples[0][0] == f"?{seed.number}"
+
+
+def test_patterns_of_a_sub_select_are_not_narrowed_from_outside() -> None:
+    plan = analyse(PREFIX + "SELECT * { ?s a :C { SELECT * { ?s :p ?o } LIMIT 1 } }")
+    assert Pattern(DEFAULT_GRAPH, predicate="<urn:p>") in plan.others
