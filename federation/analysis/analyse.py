@@ -72,7 +72,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         return plan.widened("it has \\u escapes, which the two parsers replace at different times")
     try:
         shortened, lists = short_lists(query)
-        tree = _syntax_tree(shortened)
+        tree = _syntax_tree(shortened, bool(called))
         visible = PatternCollector(PortableTerms(_constant_texts(query), lists), query.takes_some, unseen(tree))
         visible.query(tree)
         _compare(visible.services, called)
@@ -154,8 +154,17 @@ def _constant_texts(query: QueryText) -> frozenset[str]:
     return _IMPLIED | {term.value for term in read_terms(query, tokens)}
 
 
-def _syntax_tree(text: str) -> CompValue:
-    """Parse with rdflib, and resolve prefixed names and paths."""
+def _syntax_tree(text: str, calls: bool) -> CompValue:
+    """Parse with rdflib, and resolve prefixed names and paths.
+
+    Args:
+        text: The query's text.
+        calls: Whether it has a SERVICE.
+    """
+    if calls:
+        # rdflib looks for the first one again, and takes a "#" before it in its line for the beginning of a comment.
+        first = next(token.start for token in QueryText(text).tokens if token.keyword == "SERVICE")
+        text = f"{text[:first]}\n{text[first:]}"
     tree = parseQuery(text)
     prologue = translatePrologue(tree[0], None, None, None)
     query = traverse(tree[1], visitPost=partial(translatePName, prologue=prologue))

@@ -73,6 +73,10 @@ class TestPlans:
         assert plan.others == plan.patterns and not plan.bgps and not plan.joins
         assert plan.services == ("http://x/",) and plan.is_volatile
 
+    def test_what_stands_before_a_service_in_its_line_is_no_comment(self) -> None:
+        text = "PREFIX : <http://a/#> SELECT * { ?s <http://b/#p> '#' SERVICE :s { ?s :p ?o } # SERVICE\n }"
+        assert analyse(text).patterns == (Pattern(DEFAULT_GRAPH, None, "<http://b/#p>", '"#"'),)
+
     def test_a_service_sees_no_graph(self) -> None:
         plan = analyse("SELECT * { GRAPH ?g { SERVICE SILENT <http://x/> { GRAPH <urn:g> { ?s <urn:q> ?z } } } }")
         assert plan.patterns == ()
