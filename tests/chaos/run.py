@@ -178,8 +178,12 @@ class Run:
         lifted = time.monotonic()
         target = self._target(lifted)
         missing, behind = self._missing(target), self._world.reader.behind(target)
-        while (missing or behind) and time.monotonic() - lifted < self._patience:
+        # Other faults strike meanwhile, so no look may find all copies at once: each offering must have been seen whole since.
+        unhealed = set(missing)
+        while (unhealed or behind) and time.monotonic() - lifted < self._patience:
             missing, behind = self._missing(target), self._world.reader.behind(target)
+            unhealed &= set(missing)
+        missing = [iri for iri in missing if iri in unhealed]
         self._world.reader.wrong += behind
         row = Row(name, len(target), time.monotonic() - lifted, len(missing), len(self._world.reader.wrong) - wrong)
         self._outcome.rows.append(row)
