@@ -26,6 +26,9 @@ COPY deploy/docker/healthy /usr/local/bin/
 # Volumes mounted here belong to the user below.
 RUN install -d -o 10001 -g 10001 /data
 
+# The view of a gateway is kept there when it takes more memory than GATEWAY_VIEW_BYTES.
+ENV XDG_CACHE_HOME=/data/cache
+
 # Relative settings, as CATALOGUE_LIST is by default, are looked for here; not in /src, where the code would be found twice.
 WORKDIR /catena
 USER 10001:10001

@@ -157,8 +157,10 @@ class Engine:
             minute.
         contents: The contents of placed graphs, for a view of all graphs; ``None``: have no view.
         view_bytes: The most memory that the view's store may take, unless it is on disk.
-        view_directory: Where the view's store is kept on disk; empty: it is in memory.
+        view_directory: Where the view's store is kept on disk from the start; empty: it is in memory.
+        view_overflow: Where it is kept on disk once it takes more memory than ``view_bytes``; empty: the view goes off.
         on_view_off: Called with the reason when the view goes off.
+        on_view_overflow: Called with the reason when the view moves to ``view_overflow``.
     """
 
     def __init__(
@@ -180,7 +182,9 @@ class Engine:
         contents: Contents | None = None,
         view_bytes: int = 2**31,
         view_directory: str = "",
+        view_overflow: str = "",
         on_view_off: Callable[[str], None] = lambda reason: None,
+        on_view_overflow: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.union_default_graph = union_default_graph
         self.services = services
@@ -207,6 +211,8 @@ class Engine:
                 self._fetch_graphs,
                 on_view_off,
                 view_directory,
+                view_overflow,
+                on_view_overflow,
             )
         self._view_limits = Limits(
             max_triples=view_bytes // _BYTES_PER_TRIPLE,

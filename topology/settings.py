@@ -302,12 +302,13 @@ class Settings:
     gateway_view_bytes: int = _setting(
         "1073741824",
         _whole(2**20, 2**50),
-        "bytes of memory that this store may take; beyond them the gateway asks nodes",
+        "bytes of memory that this store may take; beyond them it is on disk",
     )
     gateway_view_directory: str = _setting(
         "",
         _any_text,
-        "directory that keeps this store on disk, without that bound and across restarts; empty: it is in memory",
+        "directory that keeps this store on disk from the start, and across restarts; empty: it is in memory up to that bound, "
+        "and beyond it in catena/view of XDG_CACHE_HOME, by default ~/.cache",
     )
     sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
     sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")

@@ -25,6 +25,7 @@ from federation.source_selection import Snapshot
 from federation.view.contents import ContentReader, Contents, by_graph
 from federation.view.evaluator import Evaluator
 from federation.view.messages import Change
+from federation.view.overflow import OverflowTemplate
 from federation.view.template import DiskTemplate, StoreProcesses, Template
 
 MIN_SECONDS = 5.0
@@ -76,14 +77,17 @@ class View:
 
     Args:
         contents: The descriptions that were placed.
-        max_bytes: The most memory that the store may take; beyond it the view is off. It does not bound a store on disk.
+        max_bytes: The most memory that the store may take; beyond it the store moves to ``overflow``, or the view is off. It
+            does not bound a store on disk.
         seconds: For how long graphs without fingerprints count as current at most.
         workers: The number of queries to evaluate at the same time, each in a process of its own.
         worker_memory: Bytes of address space that each of these processes may take besides the store; 0: no bound.
         skolem: The prefix of IRIs that stand for blank nodes.
         fetch: Fetches all triples of some graphs from the nodes.
         on_off: Called with the reason when the view goes off.
-        directory: Where the store is kept on disk; empty: it is in memory.
+        directory: Where the store is kept on disk from the start; empty: it is in memory.
+        overflow: Where it is kept on disk once it takes too much memory; empty: nowhere.
+        on_overflow: Called with the reason when it moves there.
     """
 
     def __init__(
@@ -97,6 +101,8 @@ class View:
         fetch: Fetch,
         on_off: Callable[[str], None] = lambda reason: None,
         directory: str = "",
+        overflow: str = "",
+        on_overflow: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._max_bytes = max_bytes
         self._seconds = seconds
@@ -104,9 +110,12 @@ class View:
         self._fetch = fetch
         self._on_off = on_off
         self._changing = threading.Lock()
-        self._processes: StoreProcesses = (
-            DiskTemplate(directory, worker_memory, f"{_FORM} {skolem}") if directory else Template(worker_memory)
-        )
+        self._processes: StoreProcesses = Template(worker_memory)
+        if on_disk := directory or overflow:
+            disk = DiskTemplate(on_disk, worker_memory, f"{_FORM} {skolem}")
+            self._processes = (
+                disk if directory else OverflowTemplate(Template(worker_memory), disk, max_bytes, on_overflow)
+            )
         self._all = [Evaluator(self._processes, number) for number in range(workers)]
         self._idle: queue.LifoQueue[Evaluator] = queue.LifoQueue()
         for evaluator in self._all:

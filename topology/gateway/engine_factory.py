@@ -54,6 +54,14 @@ def make_engine(
     def log_view_off(reason: str) -> None:
         logger.log(f"the view is off, queries go to the nodes: {reason}", level="warning")
 
+    overflow = _overflow_directory()
+
+    def log_view_overflow(reason: str) -> None:
+        logger.log(
+            f"the view is built again on disk, in {overflow}: {reason}; to begin there, set GATEWAY_VIEW_DIRECTORY",
+            level="warning",
+        )
+
     return Engine(
         timeout=settings.sparql_timeout,
         source_timeout=settings.node_timeout,
@@ -78,8 +86,22 @@ def make_engine(
         contents=contents,
         view_bytes=settings.gateway_view_bytes,
         view_directory=settings.gateway_view_directory,
+        view_overflow=overflow,
         on_view_off=log_view_off,
+        on_view_overflow=log_view_overflow,
     )
+
+
+def _overflow_directory() -> str:
+    """Name a directory of this user's for what can be made again; empty where there is none.
+
+    See https://specifications.freedesktop.org/basedir-spec/latest/.
+    """
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return ""
+    return str(cache / "catena" / "view") if cache.is_absolute() else ""
 
 
 def _check_directory(directory: str) -> None:

@@ -243,6 +243,20 @@ def test_beyond_its_bound_it_goes_off_and_says_so(catalogue: Catalogue) -> None:
         view.close()
 
 
+def test_beyond_its_bound_it_goes_on_from_the_disk(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.placed = {"urn:g0": TRIPLES[0], "urn:g1": TRIPLES[1]}
+    reasons: list[str] = []
+    view = made(catalogue, max_bytes=1, overflow=str(tmp_path), on_overflow=reasons.append)
+    try:
+        view.follow(catalogue.snapshot)
+        assert in_the_end(view, catalogue) == said(catalogue.placed)
+        catalogue.placed["urn:g1"] = TRIPLES[2]
+        assert in_the_end(view, catalogue) == said(catalogue.placed)
+        assert [reason.partition(",")[0] for reason in reasons] == ["it takes more than GATEWAY_VIEW_BYTES"]
+    finally:
+        view.close()
+
+
 def test_a_passing_error_of_the_catalogue_does_not_turn_it_off(view: View, catalogue: Catalogue) -> None:
     catalogue.placed = {"urn:g0": TRIPLES[0]}
     errors = [RuntimeError("the catalogue is changing"), KeyError("urn:g0")]
