@@ -11,6 +11,7 @@ import yaml
 
 from tests.helpers.documents import ROOT
 from topology import topics
+from topology.settings import Settings
 from topology.runner.up import LINKS
 from topology.settings import Mode, Settings, load
 
@@ -121,3 +122,10 @@ def test_systemd_unit_runs_links_and_waits_for_their_end() -> None:
     assert "-m links.%i\n" in unit
     assert int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0]) >= 15
     assert set(re.findall(r"catena@(\w+)", unit)) >= set(LINKS)
+
+
+def test_systemd_gives_a_gateway_room_for_its_evaluators() -> None:
+    drop_in = (ROOT / "deploy/systemd/catena@gateway.service.d/memory.conf").read_text()
+    [gibibytes] = re.findall(r"^MemoryMax=(\d+)G$", drop_in, re.MULTILINE)
+
+    assert Settings().sparql_workers * Settings().sparql_memory + 1024 <= 1024 * int(gibibytes)
