@@ -11,7 +11,6 @@ import yaml
 
 from tests.helpers.documents import ROOT
 from topology import topics
-from topology.settings import Settings
 from topology.runner.up import LINKS
 from topology.settings import Mode, Settings, load
 
