@@ -229,6 +229,14 @@ class Engine:
         """The state of the view; ``None`` where there is none."""
         return self._view.progress if self._view else None
 
+    def resume(self) -> Mapping[str, str]:
+        """Open the view's store if an earlier gateway left one on disk.
+
+        Returns:
+            The digests of the graphs in it, by IRI, which stay as they are until :meth:`follow`.
+        """
+        return self._view.resume() if self._view else {}
+
     def follow(self, snapshot_for: SnapshotFor) -> None:
         """Build the view, and keep it up to date.
 

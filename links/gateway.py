@@ -6,10 +6,13 @@ Without Kafka it serves the nodes of a list: ``OPERATOR_PROVIDED=1 CATALOGUE_LIS
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from catena_core import Electron
 from catena_core.errors import UsageError
+from catena_core.table import Table
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.consumer_groups import ConsumerGroups
@@ -20,12 +23,13 @@ from topology.gateway.engine_factory import make_engine
 from topology.gateway.fixed.catalogue import FixedCatalogue
 from topology.gateway.guarding.guard import on_admin_port
 from topology.gateway.guarding.guard_factory import make_guard
+from topology.gateway.replicas.contents import Decode, OfferingContents
 from topology.gateway.replicas.inventory import GraphInventory
 from topology.gateway.replicas.lost import LossReports
 from topology.gateway.replicas.ranking import decode_replica
 from topology.gateway.replicas.selector import ReplicaSelector
 from topology.membership import CatalogueList
-from topology.records import AddressEvent, AddressStatus, Inspection
+from topology.records import AddressEvent, AddressStatus, Inspection, OfferingHead
 from topology.ring import RingView
 from topology.runner.failing import read_failing
 from topology.settings import Mode
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
 _LOSS_INTERVAL = 2.0
 # Seconds between two looks at the links on Kafka, while clients read the overview.
 _LINKS_INTERVAL = 5.0
+# Seconds between two looks at whether contents must be read again.
+_CONTENTS_INTERVAL = 1.0
 _ADMIN_THREADS = 4
 # A node that does not list its graphs for so many intervals of inspection is a lasting problem.
 _LASTING = 3
@@ -86,6 +92,7 @@ class Gateway(CatalogueLink):
             self._fixed.start()
             self.launch_thread(self._fixed.log_findings)
         else:
+            self._contents.complete()
             self._selector.snapshot()  # the first one takes longest
             self._polls_nodes = True  # all earlier placements are known now
             self._inventory.follow(self.ring)
@@ -128,7 +135,8 @@ class Gateway(CatalogueLink):
 
     def _over_catalogue(self) -> flask.Flask:
         """Follow the topics, which say where graphs were placed; ask the nodes only for unmanaged and lost graphs."""
-        selector = ReplicaSelector(lambda: self.ring, lambda: inventory.graphs_by_node())
+        contents = self._contents = self.offering_contents()
+        selector = ReplicaSelector(lambda: self.ring, lambda: inventory.graphs_by_node(), contents.content)
         inventory = GraphInventory(
             self.settings.node_timeout, self.logger, on_change=selector.nodes_changed, access=self.access.nodes
         )
@@ -147,12 +155,6 @@ class Gateway(CatalogueLink):
                 "there is no Kafka and no list of nodes; serve a catalogue with -k HOST:PORT, or the nodes of a list with "
                 "OPERATOR_PROVIDED=1 CATALOGUE_LIST=nodes.json (examples/catalogue_list.json shows one)"
             ) from error
-        selector.claims = self.table(
-            topics.OFFERINGS,
-            decode=records.read_compressed if has_view else records.read_titled_head,
-            accept=records.is_newer_claim,
-            on_change=selector.claim_changed,
-        )
         selector.replicas = self.table(topics.PLACEMENTS, decode=decode_replica, on_change=selector.replica_changed)
         selector.statuses = self.table(
             topics.STATUSES,
@@ -174,6 +176,14 @@ class Gateway(CatalogueLink):
             access=self.access.nodes,
             contents=selector if has_view else None,
         )
+        contents.begin(self._engine.resume())
+        selector.claims = self.table(
+            topics.OFFERINGS,
+            decode=contents.decode if has_view else records.read_titled_head,
+            accept=records.is_newer_claim,
+            on_change=selector.claim_changed,
+        )
+        self.loop(contents.read_missing, interval=_CONTENTS_INTERVAL, wait=True, safe_stop=False)
         groups = ConsumerGroups(self.kafka_endpoint, self.logger, self.options.properties)
         self.loop(groups.look, interval=_LINKS_INTERVAL, wait=True)
         self.metrics_registry.register(CatalogueMetrics(selector, lambda: self.ring))
@@ -188,6 +198,27 @@ class Gateway(CatalogueLink):
             unlisted=lambda: inventory.unlisted(_LASTING * self.settings.node_inspection_interval),
             url=self.settings.gateway_url,
         )
+
+    def offering_contents(self) -> OfferingContents:
+        """Return what decodes the offerings, and reads their topic again where a content was left out."""
+        return OfferingContents(self._read_offerings)
+
+    def _read_offerings(self, decode: Decode) -> Mapping[str, OfferingHead]:
+        """Read the topic of offerings once more, as far as it goes now."""
+        failed = threading.Event()
+        table: Table[OfferingHead] = Table(
+            self.kafka_endpoint or "",
+            topics.OFFERINGS,
+            self.logger,
+            self.options.properties,
+            lambda _: failed.set(),
+            decode=decode,
+        )
+        try:
+            table.wait_until_complete(failed)
+            return table.copy()
+        finally:
+            table.close()
 
     def _over_fixed_nodes(self) -> flask.Flask:
         """Ask the nodes of a list for their health and graphs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -133,9 +134,16 @@ class CompressedOffering(OfferingHead, frozen=True, kw_only=True):
         return zlib.decompress(self.compressed).decode()
 
 
-def read_compressed(_address: str, value: Any) -> CompressedOffering:
-    """Decode a row of a table of ``catena.offerings`` that holds the contents as well."""
+def read_compressed(_address: str, value: Any, left_out: Mapping[str, str] = MappingProxyType({})) -> OfferingHead:
+    """Decode a row of a table of ``catena.offerings`` that holds the contents as well.
+
+    Args:
+        value: The record.
+        left_out: Digests by graph; contents with these are left out.
+    """
     fields, triples = _titled(value)
+    if left_out.get(fields["graph"]) == fields["digest"]:
+        return OfferingHead(**fields)
     return CompressedOffering(compressed=zlib.compress(triples.encode(), 1), **fields)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -133,6 +133,21 @@ class View:
         self._off = ""
         self._demand, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+
+    def resume(self) -> Mapping[str, str]:
+        """Open the store that an earlier view left, if it is on disk.
+
+        Returns:
+            The digests of the graphs in it, by IRI, which stay as they are until :meth:`follow`.
+        """
+        with self._lock():
+            try:
+                self._resume()
+            except TooLargeError as error:
+                self._give_up(str(error))
+            except (OSError, EOFError):
+                self._begin_again()
+            return self._loaded
 
     def follow(self, snapshot_for: SnapshotFor) -> None:
         """Build the store and keep it up to date, in a thread.
@@ -297,8 +312,7 @@ class View:
         contents, untracked = snapshot.contents, snapshot.untracked or frozenset()
         self._wanted = len(contents) + len(untracked)
         try:
-            if not self._has_resumed:
-                self._loaded, self._has_resumed = self._processes.resume(), True
+            self._resume()
             self._remove(
                 [graph for graph in self._loaded if graph not in contents]
                 + [graph for graph in self._fetched if graph not in untracked and graph not in contents]
@@ -361,6 +375,10 @@ class View:
             self._compare(snapshot)
 
     # The store
+
+    def _resume(self) -> None:
+        if not self._has_resumed:
+            self._loaded, self._has_resumed = self._processes.resume(), True
 
     def _remove(self, graphs: Iterable[str]) -> None:
         removed = tuple(graphs)

@@ -14,6 +14,7 @@ import pytest
 
 from catena_core.errors import CatenaError, UsageError
 from catena_core.testing import LinkDriver
+from federation.view.view import Progress
 from links.gateway import Gateway
 from tests.helpers.gateway import G, same_graph
 from tests.helpers.records import described
@@ -24,7 +25,7 @@ from topology import records, topics
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient
 from topology.gateway.api.server import port_of
-from topology.records import RING_KEY, Node, Offering, Placement, Ring, placement_key
+from topology.records import RING_KEY, CompressedOffering, Node, Offering, Placement, Ring, placement_key
 
 WriteList = Callable[..., Path]
 
@@ -104,6 +105,25 @@ class TestLink:
         finally:
             link.finish()
             serving.join(60)
+
+    def test_after_a_restart_no_contents_are_held_that_the_disk_has(
+        self, environment: Environment, rows: dict[str, dict[str, str]], tmp_path: Path
+    ) -> None:
+        environment(HOST_ADDRESS="127.0.0.1", HOST_PORT="0", GATEWAY_VIEW_DIRECTORY=str(tmp_path / "view"))
+        held = []
+        for _ in range(2):
+            link = Gateway()
+            LinkDriver(link, tables=rows)
+            serving = threading.Thread(target=link.generator, daemon=True)
+            serving.start()
+            try:
+                eventually(lambda: link._engine.view == Progress("complete", 1, 1), timeout=300)  # noqa: B023
+            finally:
+                link.finish()
+                serving.join(60)
+            held.append(isinstance(link._selector.claims["0xa"], CompressedOffering))
+
+        assert held == [True, False]
 
     def test_a_directory_for_the_view_that_cannot_be_used_is_told_with_what_to_do(
         self, environment: Environment, tmp_path: Path

@@ -107,6 +107,7 @@ def test_what_is_the_default_takes_no_room_in_a_topic() -> None:
 def test_an_offering_is_held_compressed_with_all_that_it_says() -> None:
     whole = offering("urn:g", '<urn:s> <urn:p> "é" .\n' * 1000, claimed_at=3, owner="me", order=2, dropped=1)
     held = records.read_compressed("0xa", records.to_text(whole))
+    assert isinstance(held, records.CompressedOffering)
     assert held.triples() == whole.triples
     assert len(held.compressed) < len(whole.triples) / 10
     rest = {name: value for name, value in msgspec.structs.asdict(whole).items() if name != "triples"}

@@ -44,6 +44,7 @@ class ReplicaSelector:
         ring: Returns the current ring.
         graphs_by_node: Returns the graphs that the nodes list; ``None`` if the nodes are not asked. Unmanaged graphs and lost
             replicas are unknown then.
+        content_of: Returns the content of a claim, by its address; ``None`` while it is not known.
 
     Attributes:
         claims: Claims by address; usually a table of the topic of offerings.
@@ -52,9 +53,15 @@ class ReplicaSelector:
         events: The last event by address; usually a table of the topic of addresses.
     """
 
-    def __init__(self, ring: Callable[[], RingView], graphs_by_node: Callable[[], GraphsByNode] | None = None) -> None:
+    def __init__(
+        self,
+        ring: Callable[[], RingView],
+        graphs_by_node: Callable[[], GraphsByNode] | None = None,
+        content_of: Callable[[str, OfferingHead], str | None] = lambda address, claim: _decompressed(claim),
+    ) -> None:
         self._ring = ring
         self._graphs_by_node = graphs_by_node
+        self._content_of = content_of
         self.claims: TableContent[OfferingHead] | dict[str, OfferingHead] = {}
         self.replicas: TableContent[Replica] | dict[str, Replica] = {}
         self.statuses: TableContent[AddressStatus] | dict[str, AddressStatus] = {}
@@ -136,11 +143,13 @@ class ReplicaSelector:
             return identifier if identifier in self._choices else None
 
     def content(self, graph: str, digest: str) -> str | None:
-        """Return the content of a graph with a digest; ``None`` if no address claims it with that content now."""
+        """Return the content of a graph with a digest; ``None`` if it is unknown, or no address claims it with that content."""
         for address in self._addresses.get(graph, ()):
             claim = self._claim(address, graph)
-            if isinstance(claim, CompressedOffering) and claim.digest == digest:
-                return claim.triples()
+            if claim is not None and claim.digest == digest:
+                content = self._content_of(address, claim)
+                if content is not None:
+                    return content
         return None
 
     def offerings(self) -> Sequence[ListedOffering]:
@@ -442,6 +451,10 @@ def take_snapshot(
     selector = ReplicaSelector(lambda: ring)
     selector.claims, selector.replicas = claims, replicas
     return selector.snapshot(avoid)
+
+
+def _decompressed(claim: OfferingHead) -> str | None:
+    return claim.triples() if isinstance(claim, CompressedOffering) else None
 
 
 def _has_refused(replica: Replica | None, contents: Collection[str]) -> bool:
