@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from links import writer as writer_module
 from links.writer import Writer
+from tests.helpers.environment import Environment, own_environment
 from tests.helpers.odd_server import OddServer, odd_server
 from tests.helpers.sandbox_servers import Sandbox, running_booth, running_node
 from topology import comparison
-from topology.settings import Settings
-
-
-class Environment(Protocol):
-    """Sets variables."""
-
-    def __call__(self, **variables: str) -> None: ...
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
     """No setting but those that the test makes; no Redis."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("KAFKA_ENDPOINT", *(field.name.upper() for field in dataclasses.fields(Settings))):
-        monkeypatch.delenv(name, raising=False)
-
-    def set_variables(**variables: str) -> None:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    set_variables(REDIS_HOST="")
-    return set_variables
+    return own_environment(monkeypatch, tmp_path)
 
 
 @pytest.fixture

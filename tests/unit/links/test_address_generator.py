@@ -14,10 +14,10 @@ from catena_core import Electron
 from catena_core.testing import LinkDriver
 from links import address_generator
 from links.address_generator import AddressGenerator
+from tests.helpers.environment import Environment
 from tests.helpers.odd_server import Handler, OddServer, saying, saying_json
 from tests.helpers.records import milliseconds_ago
 from tests.helpers.sandbox_servers import running_booth
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.records import AddressEvent
 

@@ -16,11 +16,11 @@ from catena_core.errors import CatenaError, UsageError
 from catena_core.testing import LinkDriver
 from federation.view.view import Progress
 from links.gateway import Gateway
+from tests.helpers.environment import Environment
 from tests.helpers.gateway import G, same_graph
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient

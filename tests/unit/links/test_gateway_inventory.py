@@ -11,10 +11,10 @@ import pytest
 
 from catena_core.testing import LinkDriver
 from links.gateway import Gateway
+from tests.helpers.environment import Environment
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient

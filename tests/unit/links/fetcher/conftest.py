@@ -6,9 +6,9 @@ import pytest
 
 from catena_core.testing import LinkDriver
 from links.fetcher import Fetcher
+from tests.helpers.environment import Environment
 from tests.helpers.fetcher import PARTITIONS, Ledger
 from tests.helpers.odd_server import OddServer
-from tests.unit.links.conftest import Environment
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 from catena_core import Electron
 from catena_core.testing import LinkDriver
 from links.fetcher import Fetcher
+from tests.helpers.environment import Environment
 from tests.helpers.fetcher import ONE, PARTITIONS, Ledger, _moments, failure_of, fetch, offerings, read_back, work
 from tests.helpers.odd_server import saying
 from tests.helpers.records import OFFERING, described, document
 from tests.helpers.sandbox_servers import Sandbox
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.rdf.offering_graph import read_description
 from topology.records import AddressEvent

@@ -12,11 +12,11 @@ import pytest
 from catena_core import Electron
 from catena_core.testing import LinkDriver
 from links.fetcher import Fetcher
+from tests.helpers.environment import Environment
 from tests.helpers.fetcher import ONE, PARTITIONS, Ledger, failure_of, fetch, letters, read_back, work
 from tests.helpers.odd_server import Handler, OddServer, odd_server, saying, saying_json
 from tests.helpers.records import document
 from tests.helpers.waiting import eventually
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.records import AddressEvent
 

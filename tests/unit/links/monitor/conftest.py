@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from links import monitor
+from tests.helpers.environment import Environment
 from tests.helpers.monitor import Clock, Watching
 from tests.helpers.odd_server import closed_port
-from tests.unit.links.conftest import Environment
 
 
 @pytest.fixture

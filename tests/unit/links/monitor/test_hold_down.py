@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.environment import Environment
 from tests.helpers.monitor import Clock, Watching, healthy
 from tests.helpers.odd_server import Handler, OddServer, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
-from tests.unit.links.conftest import Environment
 from topology import hold_down, records, topics
 from topology.records import Drain, Node, Ring
 

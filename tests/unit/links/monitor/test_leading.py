@@ -8,11 +8,11 @@ import pytest
 
 from catena_core import Electron
 from catena_core.errors import CatenaError
+from tests.helpers.environment import Environment
 from tests.helpers.monitor import PLACE, Clock, Watching, health_checks, healthy, seen
 from tests.helpers.odd_server import OddServer, saying
 from tests.helpers.records import node as a_node
 from tests.helpers.records import ring
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.records import RING_KEY, Node, Ring
 from topology.ring_publisher import FencedError, NotPublishedError

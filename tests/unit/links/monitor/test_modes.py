@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.helpers.environment import Environment
 from tests.helpers.monitor import healthy, sandbox, seen
 from tests.helpers.odd_server import OddServer, closed_port, odd_server, saying, saying_json
 from tests.helpers.records import offering
 from tests.helpers.sandbox_servers import Sandbox
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.records import Node, Ring
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.environment import Environment
 from tests.helpers.monitor import Clock, Gate, health_checks, healthy, sandbox, seen
 from tests.helpers.odd_server import OddServer, odd_server, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
-from tests.unit.links.conftest import Environment
 from topology.membership import MembershipError
 from topology.records import Node, Ring
 

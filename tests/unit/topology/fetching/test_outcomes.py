@@ -11,6 +11,7 @@ from catena_core import Electron
 from catena_core.errors import CodecError
 from catena_core.testing import LinkDriver
 from links.fetcher import Fetcher
+from tests.helpers.environment import Environment
 from tests.helpers.fetcher import (
     ONE,
     OTHER,
@@ -27,7 +28,6 @@ from tests.helpers.fetcher import (
 )
 from tests.helpers.odd_server import Handler, closed_port, saying, saying_json
 from tests.helpers.records import document, offering
-from tests.unit.links.conftest import Environment
 from topology import records, topics
 from topology.records import AddressEvent
 

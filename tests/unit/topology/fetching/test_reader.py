@@ -11,10 +11,10 @@ import pytest
 from catena_core.errors import UsageError
 from catena_core.testing import LinkDriver
 from links.fetcher import Fetcher
+from tests.helpers.environment import Environment
 from tests.helpers.fetcher import ONE, PARTITIONS, Ledger, failure_of, fetch, letters, offerings
 from tests.helpers.odd_server import saying
 from tests.helpers.records import OFFERING, described, document
-from tests.unit.links.conftest import Environment
 
 
 class TestMalformedTerms:
