@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from click.testing import CliRunner
 
 from tests.helpers.odd_server import OddServer, closed_port, saying, saying_json
 from topology.cli.main import main
-from topology.membership import CatalogueList
 
 NODES = {
     "epoch": 3,
@@ -121,70 +119,3 @@ def test_help_shows_an_example(command: list[str]) -> None:
     status, output = run(*command, "--help")
 
     assert (status, "catena nodes" in output.split("Options")[0].replace("Usage: catena", "", 1)) == (0, True)
-
-
-# add
-
-
-def add(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(main, ["nodes", "add", *arguments])
-    return result.exit_code, result.output
-
-
-def test_add_puts_a_node_into_the_list(tmp_path: Path) -> None:
-    path = tmp_path / "nodes.json"
-
-    for number in (1, 2):
-        url = f"http://n{number}:3030/catalogue"
-        assert add(f"node_{number}", url, "--weight", "2", "--no-check", "--list", str(path))[0] == 0
-
-    members = CatalogueList(str(path)).members()
-    assert [(member.id, member.weight) for member in members] == [("node_1", 2.0), ("node_2", 2.0)]
-
-
-@pytest.mark.parametrize(
-    ("node", "url", "said"),
-    [
-        ("node_1", "http://other:3030/catalogue", "already"),
-        ("node_2", "http://n1:3030/catalogue", "two nodes at"),
-        ("node_2", "n2:3030", "no usable catalogue_url"),
-    ],
-)
-def test_add_of_a_wrong_node_leaves_the_list_as_it_is(tmp_path: Path, node: str, url: str, said: str) -> None:
-    path = tmp_path / "nodes.json"
-    add("node_1", "http://n1:3030/catalogue", "--no-check", "--list", str(path))
-    before = path.read_bytes()
-
-    status, output = add(node, url, "--no-check", "--list", str(path))
-
-    assert (status, said in output) == (1, True)
-    assert path.read_bytes() == before
-
-
-def test_add_of_a_node_that_does_not_answer_says_how_to_add_it_all_the_same(tmp_path: Path) -> None:
-    status, output = add("n", f"http://127.0.0.1:{closed_port()}/catalogue", "--list", str(tmp_path / "nodes.json"))
-
-    assert (status, "--no-check" in output) == (1, True)
-    assert not (tmp_path / "nodes.json").exists()
-
-
-def test_add_of_a_node_with_a_password_keeps_the_list_from_others_or_warns(tmp_path: Path) -> None:
-    path, shown = tmp_path / "nodes.json", tmp_path / "shown.json"
-    shown.touch(mode=0o644)
-    shown.write_text("{}")
-
-    for file in (path, shown):
-        status, output = add("n", "http://ada:secret@n:3030", "--no-check", "--list", str(file))
-        assert (status, "chmod 600" in output) == (0, file is shown)
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_add_of_a_node_named_by_its_address_drops_the_password_of_the_name(tmp_path: Path) -> None:
-    path, url = tmp_path / "nodes.json", "http://ada:a-password@n:3030/catalogue"
-
-    status, output = add(url, url.replace("ada:", "eve:"), "--list", str(path))
-    assert (status, "a-password" in output) == (1, False)
-
-    status, output = add(url, url, "--no-check", "--list", str(path))
-    assert (status, "a-password" in output) == (0, False)
-    assert [member.id for member in CatalogueList(str(path)).members()] == ["http://n:3030/catalogue"]

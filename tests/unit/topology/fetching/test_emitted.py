@@ -1,4 +1,4 @@
-"""The fetcher withdraws the offerings of addresses that are gone."""
+"""The offerings that a fetcher emits: what they drop of a description, and when they are withdrawn or moved."""
 
 from __future__ import annotations
 
@@ -81,3 +81,37 @@ class TestGone:
 
         assert [electron.partition for electron in moved] == [graph_partition(iri, PARTITIONS) for iri in (OTHER, ONE)]
         assert fetch(driver, kind="refresh") == []
+
+
+class TestMalformedTerms:
+    def test_fetcher_counts_statements_that_it_drops_and_says_why(
+        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ledger.has("a", document(ONE, [{"@id": "https://p.example/a b"}, {"@value": "x", "@language": "?"}, "kept"]))
+
+        (offering,) = offerings(fetch(driver))
+
+        assert offering is not None
+        assert offering.dropped == 2
+        assert offering.triples.count("\n") == 2
+        (warning,) = [one for one in caplog.messages if "malformed terms" in one]
+        assert "/descriptions/a of a has 2 statements" in warning
+        assert "'https://p.example/a b' is not an absolute IRI" in warning
+        assert "'?' is not a language tag" in warning
+
+    def test_fetcher_names_iris_that_some_nodes_change(
+        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ledger.has("a", document(ONE, {"@id": "https://p.example/x/../y"}))
+
+        assert len(fetch(driver)) == 1
+        (warning,) = [one for one in caplog.messages if "some nodes change" in one]
+        assert "/descriptions/a of a has IRIs" in warning
+        assert "<https://p.example/x/../y>: its path has the segment . or .." in warning
+
+    def test_fetcher_of_a_sound_description_counts_none(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", document(ONE))
+
+        (electron,) = fetch(driver)
+
+        assert "dropped" not in str(electron.value)

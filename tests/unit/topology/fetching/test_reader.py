@@ -1,4 +1,4 @@
-"""Descriptions as the fetcher reads them: malformed terms, hashes, contexts."""
+"""Descriptions as the fetcher reads them: their hashes, and their contexts."""
 
 from __future__ import annotations
 
@@ -8,47 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from catena_core.errors import UsageError
+from catena_core.errors import RejectedError, UsageError
+from catena_core.monitoring.logs import LinkLogger
 from catena_core.testing import LinkDriver
 from links.fetcher import Fetcher
 from tests.helpers.environment import Environment
 from tests.helpers.fetcher import ONE, PARTITIONS, Ledger, failure_of, fetch, letters, offerings
 from tests.helpers.odd_server import saying
 from tests.helpers.records import OFFERING, described, document
-
-
-class TestMalformedTerms:
-    def test_fetcher_counts_statements_that_it_drops_and_says_why(
-        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        ledger.has("a", document(ONE, [{"@id": "https://p.example/a b"}, {"@value": "x", "@language": "?"}, "kept"]))
-
-        (offering,) = offerings(fetch(driver))
-
-        assert offering is not None
-        assert offering.dropped == 2
-        assert offering.triples.count("\n") == 2
-        (warning,) = [one for one in caplog.messages if "malformed terms" in one]
-        assert "/descriptions/a of a has 2 statements" in warning
-        assert "'https://p.example/a b' is not an absolute IRI" in warning
-        assert "'?' is not a language tag" in warning
-
-    def test_fetcher_names_iris_that_some_nodes_change(
-        self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        ledger.has("a", document(ONE, {"@id": "https://p.example/x/../y"}))
-
-        assert len(fetch(driver)) == 1
-        (warning,) = [one for one in caplog.messages if "some nodes change" in one]
-        assert "/descriptions/a of a has IRIs" in warning
-        assert "<https://p.example/x/../y>: its path has the segment . or .." in warning
-
-    def test_fetcher_of_a_sound_description_counts_none(self, driver: LinkDriver, ledger: Ledger) -> None:
-        ledger.has("a", document(ONE))
-
-        (electron,) = fetch(driver)
-
-        assert "dropped" not in str(electron.value)
+from topology.clients.http import Response
+from topology.clients.ledger import LedgerEntry
+from topology.fetching.reader import DescriptionReader, linked_context, read_contexts
 
 
 class TestHash:
@@ -162,3 +132,85 @@ class TestContexts:
 
         with pytest.raises(UsageError, match=r"JSONLD_CONTEXTS=.* should be a JSON file"):
             LinkDriver(Fetcher(), partitions=PARTITIONS)
+
+
+def answer(body: bytes = b"", **headers: str) -> Response:
+    return Response(200, {name.replace("_", "-"): text for name, text in headers.items()}, body, "https://p.example/1")
+
+
+def reader(check: str = "warn", contexts: str = "") -> DescriptionReader:
+    return DescriptionReader(contexts, check, LinkLogger("test"))
+
+
+SHA256 = hashlib.sha256(b"a description").hexdigest()
+
+
+@pytest.mark.parametrize("check", ["warn", "enforce"])
+@pytest.mark.parametrize(
+    ("registered", "outcome"),
+    [
+        (SHA256, "same"),
+        (f" 0X{SHA256.upper()}\n", "same"),
+        (SHA256[:-1], "differs"),
+        ("no hash at all", "differs"),
+        ("", ""),
+    ],
+)
+def test_hash_is_compared_whatever_the_ledger_writes_around_it(registered: str, outcome: str, check: str) -> None:
+    entry = LedgerEntry("https://p.example/1", description_hash=registered)
+
+    assert reader(check).compare_hash(entry, b"a description") == outcome
+    assert reader("off").compare_hash(entry, b"a description") == ""
+
+
+def test_read_of_another_hash_shows_no_password_and_no_control_characters() -> None:
+    entry = LedgerEntry("https://ada:secret@p.example/\x1b", description_hash="\x1b" + "f" * 200)
+
+    with pytest.raises(RejectedError) as caught:
+        reader("enforce").read("a\x1b", entry, answer(document(ONE)), "differs")
+
+    said = str(caught.value)
+    assert "VERIFY_DESCRIPTION_HASH=enforce refuses it" in said
+    assert "secret" not in said and "\x1b" not in said and "f" * 100 not in said
+
+
+def test_digest_of_a_reader_changes_with_all_that_decides_what_it_reads(tmp_path: Path) -> None:
+    for name, note in (("one", "note"), ("two", "other")):
+        (tmp_path / f"{name}.jsonld").write_text(json.dumps({"@context": {"note": f"https://p.example/{note}"}}))
+        (tmp_path / f"{name}.json").write_text(json.dumps({"https://c.example/c": f"{name}.jsonld"}))
+    settings = [("warn", ""), ("enforce", ""), ("warn", "one.json"), ("warn", "two.json")]
+
+    digests = [reader(check, contexts and str(tmp_path / contexts)).digest for check, contexts in settings]
+
+    assert len(set(digests)) == len(settings)
+    assert reader().digest == digests[0]
+
+
+LINK = '<c>; rel="http://www.w3.org/ns/json-ld#context"'
+
+
+@pytest.mark.parametrize(
+    ("link", "content_type", "context"),
+    [
+        (LINK, "application/json", "c"),
+        (LINK.upper(), "", "C"),
+        ("<>; rel=http://www.w3.org/ns/json-ld#context", "application/json", ""),
+        (f"<a>; rel=next, {LINK}, <b>; rel=up", "application/json", "c"),
+        ('<c>; rel="http://www.w3.org/ns/json-ld#contexts"', "application/json", ""),
+        (LINK, "Application/LD+JSON", ""),
+        ("<" * 100_000 + LINK, "application/json", ""),
+        ("<a>;" * 2100 + LINK, "application/json", ""),
+        ("", "application/json", ""),
+    ],
+)
+def test_context_is_that_of_the_link_with_its_relation(link: str, content_type: str, context: str) -> None:
+    assert linked_context(answer(link=link, content_type=content_type)) == context
+
+
+def test_file_of_contexts_is_named_with_the_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "contexts.json").write_text('{"https://c.example/c": "broken.jsonld"}')
+    (tmp_path / "broken.jsonld").write_text("{")
+
+    with pytest.raises(UsageError, match=r"JSONLD_CONTEXTS=.*contexts\.json.*broken\.jsonld: "):
+        read_contexts(str(tmp_path / "contexts.json"))
+    assert read_contexts("") == {}
