@@ -92,8 +92,9 @@ def test_add_of_a_node_that_is_well_puts_it_into_the_list_of_the_settings(
     assert json.loads((own_folder / "mine.json").read_bytes()) == {"node_1": entry}
 
 
-def test_add_of_a_node_that_is_not_well_is_refused(node: Sandbox, own_folder: Path) -> None:
-    node.faults(error_rate=1, status=503, paths=["/catalogue"])
+@pytest.mark.parametrize("path", ["/catalogue", "/catalogue/health"])
+def test_add_of_a_node_that_is_not_well_is_refused(node: Sandbox, own_folder: Path, path: str) -> None:
+    node.faults(error_rate=1, status=503, paths=[path])
 
     status, output = add("node_1", node.url, "--list", "nodes.json")
 

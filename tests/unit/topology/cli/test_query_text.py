@@ -107,6 +107,6 @@ def test_problem_without_a_place_keeps_its_status(line: int, column: int) -> Non
     assert problem_in_query(Problem("no (status 400)", line, column), "ASK {}") == "no (status 400)"
 
 
-@pytest.mark.parametrize("query", ["ASK {}", "no file\0at all", "x" * 5000])
+@pytest.mark.parametrize("query", ["ASK {}", "no file\0at all", "x" * 300, "x" * 5000])
 def test_text_that_names_no_file_is_the_query(query: str) -> None:
     assert query_text(query, None) == query
