@@ -214,6 +214,16 @@ class Lifecycle:
             seconds -= _WAIT_STEP
         return assignment.revoked or self.clock.wait(self.stop, seconds)
 
+    def await_arrival(self, arrived: threading.Event) -> bool:
+        """Wait until outputs have arrived; return whether they have, and not the time that a link has for its end is over."""
+        until = math.inf
+        while not arrived.wait(0.1):
+            if self.stop.is_set():
+                until = min(until, time.monotonic() + self._link.drain_timeout)
+            if time.monotonic() > until:
+                return False
+        return True
+
     def launch(self, target: Callable[[], None], name: str, waited_for: bool = False) -> threading.Thread:
         """Run something in a thread of the link's.
 
@@ -318,64 +328,75 @@ class Lifecycle:
         self._running.set()
 
     def _run(self) -> None:
-        """Run the link, and call its finish exactly once, even after an error."""
-        link = self._link
+        """Run the link, and call its finish exactly once, even after an error. Until that has returned, it can send."""
+        link, name = self._link, self.definition.name
+        ending = ExitStack()
         try:
-            self._run_on_runtime()
-        except (SystemExit, CatenaError) as error:
-            self.failed(error)
-        except BaseException as error:
-            link.logger.log(f"{self.definition.name} failed: {described(error)}", level="exception")
-            self.failure = self.failure or error
-        finally:
+            self._attempt(lambda: self._run_on_runtime(ending), name, quiet=(SystemExit, CatenaError))
             self.stop.set()
             deadline = time.monotonic() + link.drain_timeout
             for thread in self._waited_for:
                 thread.join(max(0.0, deadline - time.monotonic()))
-            try:
-                run_plain(link.finish)
-            except SystemExit as error:
-                self.failed(error)
-            except BaseException as error:
-                link.logger.log(f"finish failed: {described(error)}", level="exception")
-                self.failure = self.failure or error
-            finally:
-                self.end_processes()
-                self.stores.close()
-                link.logger.log("stopped cleanly" if self.failure is None else "stopped")
-                self._ended.set()
+            self._attempt(lambda: run_plain(link.finish), "finish", quiet=(SystemExit,))
+            self._attempt(ending.close, name, quiet=(SystemExit, CatenaError))
+        finally:
+            self.end_processes()
+            self.stores.close()
+            link.logger.log("stopped cleanly" if self.failure is None else "stopped")
+            self._ended.set()
 
-    def _run_on_runtime(self) -> None:
+    def _attempt(self, step: Callable[[], object], name: str, quiet: tuple[type[BaseException], ...]) -> None:
+        """Take a step of the run; the error with which it ends is the link's, logged with a traceback unless it is quiet."""
+        try:
+            step()
+        except quiet as error:
+            self.failed(error)
+        except BaseException as error:
+            self._link.logger.log(f"{name} failed: {described(error)}", level="exception")
+            self.failure = self.failure or error
+
+    def _run_on_runtime(self, ending: ExitStack) -> None:
+        """Run the link until it is to stop, and note in ``ending`` what to close at its end."""
         link, options, definition = self._link, self._link.options, self.definition
         if self._startup_text:
             link.logger.log(self._startup_text, several_lines=True)
-        with ExitStack() as ending:
-            self.registry = CollectorRegistry()
-            monitoring = Monitoring(definition.name, link.uid, link.consumer_group, options, link.logger, self.registry)
-            monitoring.health.ask(self._problems)
-            ending.callback(monitoring.close)
-            if self._is_program:
-                ending.callback(FreezeGuard(2 * options.consumer_timeout, self.stop).close)
-            if options.kafka_endpoint is None:
-                self._run_without_kafka(monitoring, ending)
-            elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
-                runtime = KafkaRuntime(definition, options, self.stop, self.ready, self.failed, monitoring)
-                ending.callback(runtime.close)
-                ending.callback(self.stop.set)
-                self.attach(runtime)
-                if definition.reads and not link.input_topics and not link.dynamic_inputs:
-                    raise UsageError(f"{definition.name} has nothing to read; name topics with -i TOPIC")
-                if options.num_rpc_threads:
-                    runtime.rpc()
-                self._serve_calls(ending)
-                if not self.stop.is_set():
-                    runtime.run(lambda: self._start_running(monitoring.health))
+        self.registry = CollectorRegistry()
+        monitoring = Monitoring(definition.name, link.uid, link.consumer_group, options, link.logger, self.registry)
+        monitoring.health.ask(self._problems)
+        ending.callback(monitoring.close)
+        if self._is_program:
+            ending.callback(FreezeGuard(2 * options.consumer_timeout, self.stop).close)
+        if options.kafka_endpoint is None:
+            self._run_without_kafka(monitoring, ending)
+        elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
+            runtime = KafkaRuntime(definition, options, self.stop, self.ready, self.failed, monitoring)
+            ending.callback(runtime.close)
+            if not self._set_up(runtime):
+                return
+            if definition.reads and not link.input_topics and not link.dynamic_inputs:
+                raise UsageError(f"{definition.name} has nothing to read; name topics with -i TOPIC")
+            if options.num_rpc_threads:
+                runtime.rpc()
+            self._serve_calls(ending)
+            if not self.stop.is_set():
+                runtime.run(lambda: self._start_running(monitoring.health))
+        monitoring.health.ready = False
+
+    def _set_up(self, runtime: Runtime) -> bool:
+        """Set the link up; return whether it may run, and was not stopped while its setup waited."""
+        try:
+            self.attach(runtime)
+        except StoppedError:
+            if not self.stop.is_set():
+                raise
+        return not self.stop.is_set()
 
     def _run_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
         definition = self.definition
         if definition.reads and (definition.subscription.topics or not definition.generates):
             raise UsageError("no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT")
-        self.attach(NoRuntime())
+        if not self._set_up(NoRuntime()):
+            return
         self._serve_calls(ending)
         monitoring.health.ready = True
         self._start_running(monitoring.health)
@@ -470,4 +491,4 @@ def _is_program_of_container() -> bool:
 
 
 def _text(error: BaseException) -> str:
-    return str(error) if isinstance(error, CatenaError) else described(error)
+    return str(error) if isinstance(error, CatenaError) and str(error) else described(error)

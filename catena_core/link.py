@@ -154,7 +154,10 @@ class Link:
         """
 
     def finish(self) -> None:
-        """Clean up, once, at the end of the link, even after an error."""
+        """Clean up, once, at the end of the link, even after an error.
+
+        No electron is transformed any more. It can still send and call; what it sends goes out before the link has ended.
+        """
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
         """React to new partitions, each ``(topic, number)``; their electrons follow."""
@@ -255,11 +258,13 @@ class Link:
             callback: Called once Kafka has acknowledged all of it, in the thread of callbacks.
             callback_args: Its positional arguments, or a single one that is neither list nor tuple.
             callback_kwargs: Its keyword arguments.
-            synchronous: Whether to return only then; ``None``: as the option ``synchronous`` says. Within a transform in
-                exactly-once delivery it returns at once: outputs go out together with the electron's offset.
+            synchronous: Whether to return only then; ``None``: as the option ``synchronous`` says. In exactly-once delivery it
+                returns at once within a transform, whose outputs go out together with the electron's offset, and within
+                :meth:`assigned` and :meth:`revoked`, for which the transaction waits.
 
         Raises:
-            DeliveryError: Kafka did not take it (only when the call waits; otherwise the link stops).
+            DeliveryError: Kafka did not take it (only when the call waits; otherwise the link stops), or not within
+                ``drain_timeout`` of the link's end.
             UsageError: There is no topic to send to.
             CodecError: It cannot be put on the wire.
         """
@@ -284,7 +289,8 @@ class Link:
             arrived.set()
 
         if self._catena.runtime.send(electrons, done) and wait:
-            arrived.wait()
+            if not self._catena.await_arrival(arrived):
+                raise DeliveryError("Kafka did not acknowledge it before the link ended")
             if errors:
                 raise DeliveryError(str(errors[0])) from errors[0]
 
@@ -428,7 +434,7 @@ class Link:
                 electron is delivered again.
         """
         if self._catena.wait(seconds):
-            raise StoppedError
+            raise StoppedError("wait() waits no longer: the link is stopping, or has lost the electron's partition")
 
     def now(self) -> float:
         """Give the time in seconds since the Unix epoch; in a test, the driver sets it."""

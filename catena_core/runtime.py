@@ -16,6 +16,7 @@ from catena_core.dead_letters import letter
 from catena_core.definition import LinkDefinition
 from catena_core.delivery.at_least_once import AtLeastOnce, NoCommits
 from catena_core.delivery.base import Delivery
+from catena_core.delivery.committer import Committer
 from catena_core.delivery.exactly_once import ExactlyOnce
 from catena_core.delivery.producer import MessageProducer
 from catena_core.electron import Electron
@@ -52,7 +53,7 @@ class Runtime(Protocol):
             done: Called once all have arrived, with the first error or ``None``.
 
         Returns:
-            Whether the caller may wait for that: not within a transform whose outputs go out together with its offset.
+            Whether the caller may wait for that: not where it holds up the transaction in which they go out, as in a transform.
         """
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
@@ -137,6 +138,7 @@ class KafkaRuntime:
         self._concurrent: ConcurrentLane | None = None
         self._rpc: RpcService | None = None
         self._rpc_lock = threading.Lock()
+        self._holding_up: set[int] = set()  # threads for which the consumer's thread waits
         exactly_once = options.delivery == "exactly_once" and not link.replay
         try:
             self._producer = MessageProducer(
@@ -146,10 +148,12 @@ class KafkaRuntime:
                 on_refused=lambda reason, output: self._delivery.refused(reason, output),
                 on_failure=fail,
                 transactional_id=f"{link.consumer_group}.{options.instance_id or link.uid}" if exactly_once else None,
+                stop=stop,
             )
         except KafkaException as error:
             raise UsageError(f"Kafka's client does not take these properties: {error.args[0].str()}") from error
         self._delivery = self._make_delivery(exactly_once)
+        self._committer = Committer(self._delivery, fail)
         monitoring.health.ask(self._problems)
         self._transformer = Transformer(
             definition, self._delivery, self._producer.serve, self.callback, fail, self._metrics, stop
@@ -190,7 +194,8 @@ class KafkaRuntime:
                 self._metrics.dead_letters(letter.origin_of(message))
         if done is not None:
             sink.then(done)
-        return own is None or not self._delivery.transactional
+        holds_up = own is not None or threading.get_ident() in self._holding_up
+        return not (holds_up and self._delivery.transactional)
 
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
         """Start to read a compacted topic as a table."""
@@ -257,17 +262,18 @@ class KafkaRuntime:
             self._monitoring.watch(self._loop)
             self._monitoring.health.ask(self._loop.problems)
             running()
-            try:
-                self._loop.run(self._stop)
-            except KafkaException as error:
-                raise ReadingError(f"Kafka's client cannot read: {error.args[0].str()}") from error
+            with self._committer.paused():
+                try:
+                    self._loop.run(self._stop)
+                except KafkaException as error:
+                    raise ReadingError(f"Kafka's client cannot read: {error.args[0].str()}") from error
         else:
             running()
-            while not self._stop.wait(0.05):
-                self._delivery.maybe_commit(())
+            self._stop.wait()
 
     def close(self) -> None:
         """Close tables and the producer, after flushing its queue."""
+        self._committer.close()
         self._delivery.flush_and_commit((), time.monotonic() + self._link.drain_timeout)
         if self._concurrent is not None:
             self._concurrent.close()
@@ -328,7 +334,7 @@ class KafkaRuntime:
     def revoked(self, partitions: Sequence[Partition], deadline: float) -> None:
         """Tell the link that partitions are gone, and wait until its hook has returned, at most to the deadline."""
         returned = threading.Event()
-        self._tell(self._link.revoked, partitions, then=returned.set)
+        self._tell(self._link.revoked, partitions, then=returned.set, waits=True)
         returned.wait(max(0.0, deadline - time.monotonic()))
 
     def replayed(self, assignment: Assignment) -> None:
@@ -343,11 +349,18 @@ class KafkaRuntime:
         else:
             call()
 
-    def _tell(self, hook: Callable[..., None], *args: Any, then: Callable[[], None] = lambda: None) -> None:
+    def _tell(
+        self, hook: Callable[..., None], *args: Any, then: Callable[[], None] = lambda: None, waits: bool = False
+    ) -> None:
         """Call a hook in the single lane of a link, before the next electron, or at once where it has several."""
+        teller = threading.get_ident()
 
         def call() -> None:
+            own = threading.get_ident()
+            if waits or own == teller:
+                self._holding_up.add(own)
             self._guarded(hook, args)
+            self._holding_up.discard(own)
             then()
 
         if self._definition.lane_count == 1 and self._loop is not None:

@@ -158,7 +158,7 @@ class ExactlyOnce:
         self._unbound_bytes = 0
         self._held = 0  # bytes of outputs at the begin of the last transaction
         self._held_since = 0  # and of those since
-        self._committing: set[int] = set()  # threads that must not wait for a transaction, since they make it
+        self._committing: set[threading.Thread] = set()  # they must not wait for a transaction, since they make it
         self._unfinished_since: float | None = None
         self._aborts = 0
         self._began = 0.0  # when the last transaction did
@@ -212,7 +212,7 @@ class ExactlyOnce:
             StoppedError: The link is to stop meanwhile.
         """
         with self._lock:
-            while self._unbound_bytes > _MOST_HELD and threading.get_ident() not in self._committing:
+            while self._unbound_bytes > _MOST_HELD and threading.current_thread() not in self._committing:
                 if self._stop.is_set():
                     raise StoppedError
                 self._lock.wait(0.1)
@@ -248,7 +248,7 @@ class ExactlyOnce:
 
     def maybe_commit(self, assignments: Collection[Assignment]) -> None:
         """Commit finished electrons if it is time."""
-        if time.monotonic() >= self._due:
+        if time.monotonic() >= self._due and not self._is_abandoned:
             self._commit(assignments)
             self._due = time.monotonic() + max(self._interval, min(0.05 * self._aborts, 1.0))
 
@@ -262,7 +262,7 @@ class ExactlyOnce:
 
     def _commit(self, assignments: Collection[Assignment]) -> bool:
         """Make one transaction of all finished electrons; return whether nothing is left to commit."""
-        self._committing.add(threading.get_ident())
+        self._committing.add(threading.current_thread())
         offsets = {}
         outputs: list[Output] = []
         for assignment in assignments:

@@ -92,6 +92,7 @@ class MessageProducer:
             batches. Every other failure is final for the link, except in a transaction, which fails with it.
         on_failure: Called with the first failure of the other kind.
         transactional_id: The name under which it writes in transactions; ``None``: it does not.
+        stop: Set when the link is to stop: a full queue is not waited for any more once Kafka has been silent for a while.
 
     Attributes:
         client: Kafka's own.
@@ -108,6 +109,7 @@ class MessageProducer:
         on_refused: Callable[[str, Message], None],
         on_failure: Callable[[Exception], None],
         transactional_id: str | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         settings: dict[str, Any] = {
             "enable.idempotence": True,
@@ -136,6 +138,7 @@ class MessageProducer:
         self._produce = self.client.produce
         self._transactional = transactional_id is not None
         self.failures, self.last_failure = 0, ""
+        self._stop = stop
         self._held = False  # the opposite of `_open`, quicker to read
         # The thread that serves deliveries holds it, so that an empty queue means that every failure has been reported.
         self._serving = threading.Lock()
@@ -169,8 +172,8 @@ class MessageProducer:
             DeliveryError: The producer cannot send any more.
             StoppedError: It is closed: the sender has outlived the link.
         """
-        if self._held:
-            self._open.wait()
+        while self._held and not self._open.wait(0.1):
+            self._check_end()
         self.send_now(message)
 
     def send_plain(self, topic: str, value: bytes, key: bytes) -> None:
@@ -202,6 +205,7 @@ class MessageProducer:
                     self._produce_to(message)
                 return
             except BufferError:
+                self._check_end()
                 self.serve(0.05)
             except RuntimeError as error:
                 if not self._closing:
@@ -216,6 +220,10 @@ class MessageProducer:
                 elif code == KafkaError._UNKNOWN_PARTITION:
                     reason = f"{message.topic} has no partition {message.partition}"
                 raise CodecError(reason) from error
+
+    def _check_end(self) -> None:
+        if self._stop is not None and self._stop.is_set() and self.silent_for > _DOUBTED_AFTER:
+            raise StoppedError("Kafka acknowledges no message, and the link is stopping")
 
     def _produce_to(self, message: Message) -> None:
         where: dict[str, int] = {}

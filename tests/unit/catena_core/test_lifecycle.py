@@ -230,3 +230,15 @@ def test_a_signal_that_interrupts_a_wait_for_the_stop_ends_the_link(tmp_path):
     program = tmp_path / "interrupted.py"
     program.write_text(INTERRUPTED)
     assert subprocess.run([sys.executable, str(program)], timeout=120, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def test_the_end_waits_for_what_was_sent_only_as_long_as_for_electrons():
+    class Short(Ticks):
+        drain_timeout = 0.05
+
+    lifecycle = Short(lambda link: None)._catena
+    arrived = threading.Event()
+    lifecycle.stop.set()
+    assert not lifecycle.await_arrival(arrived)
+    arrived.set()
+    assert lifecycle.await_arrival(arrived)

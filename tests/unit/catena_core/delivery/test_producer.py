@@ -31,6 +31,7 @@ class Sender:
     def __init__(self, transactional_id: str | None) -> None:
         self.refused: list[tuple[str, Message]] = []
         self.failures: list[Exception] = []
+        self.stop = threading.Event()
         self.on_refused: Callable[[str, Message], None] = lambda reason, message: self.refused.append((reason, message))
         self.producer = MessageProducer(
             "broker:1",
@@ -39,6 +40,7 @@ class Sender:
             on_refused=lambda reason, message: self.on_refused(reason, message),
             on_failure=self.failures.append,
             transactional_id=transactional_id,
+            stop=self.stop,
         )
         self.client: ProducerClient = self.producer.client  # type: ignore[assignment]
 
@@ -184,6 +186,18 @@ def test_a_sender_waits_while_the_queue_is_full(sender: Sender) -> None:
     thread.join(120)
     assert sender.arrive() is None
     assert sender.client.taken == [b"1", b"2"]
+
+
+def test_a_sender_waits_no_longer_for_a_silent_broker_once_the_link_is_to_stop(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender.client.acknowledges = False
+    sender.client.room = 1
+    sender.send(b"1")
+    monkeypatch.setattr(module, "_DOUBTED_AFTER", 0.1)
+    sender.stop.set()
+    with pytest.raises(StoppedError, match="acknowledges no message"):
+        sender.send(b"2")
 
 
 def test_one_who_outlives_the_producer_is_told_that_it_is_over(sender: Sender) -> None:
