@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+from pathlib import Path
 
 from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
@@ -24,6 +26,8 @@ def check_files(chosen: Settings) -> None:
     LinkAccess(chosen)
     read_contexts(chosen.jsonld_contexts)
     make_guard(chosen, LinkLogger("settings"))
+    if chosen.gateway_view and chosen.gateway_view_directory:
+        check_view_directory(chosen.gateway_view_directory)
     if chosen.redis_host:
         _ = chosen.redis_security
     if chosen.redis_host and chosen.redis_ca_file:
@@ -33,3 +37,23 @@ def check_files(chosen: Settings) -> None:
             raise UsageError(
                 f"REDIS_CA_FILE={chosen.redis_ca_file} should be a file of certificates: {error}"
             ) from error
+
+
+def check_view_directory(directory: str) -> None:
+    """Make the directory of the gateway's view, unless it is there.
+
+    Args:
+        directory: The directory.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(directory, os.W_OK | os.X_OK) else "this user may not write there"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise UsageError(
+            f"GATEWAY_VIEW_DIRECTORY={directory} cannot be used: {reason}; name another directory, or none for a view in memory"
+        )

@@ -121,6 +121,15 @@ def _hosts(text: str) -> tuple[str, ...]:
     return hosts
 
 
+def _host(text: str) -> str:
+    try:
+        if text and not re.fullmatch(r"[\w.-]+", text):
+            ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        raise ValueError("a host alone, or empty: its port, user and password have settings of their own")
+    return text
+
+
 def _text(text: str) -> str:
     if not text:
         raise ValueError("some text")
@@ -344,7 +353,7 @@ class Settings:
 
     # Redis, a shared cache that may be missing
     redis_host: str = _setting(
-        "catalogue-coordinator-redis", _any_text, "host of Redis; empty: none, each process for itself"
+        "catalogue-coordinator-redis", _host, "host of Redis; empty: none, each process for itself"
     )
     redis_port: int = _setting("6379", _whole(1, 65535), "its port")
     redis_db: int = _setting("0", _whole(0, 1000000), "its database number")

@@ -12,17 +12,22 @@ import sys
 
 import click
 
-from tests.compose import cluster, global_catalogue, sandbox
+from tests.compose import cluster, dlt_booth, global_catalogue, sandbox
 from tests.compose.daemon import answers, docker_daemon
 from tests.compose.project import Project, call
 from tests.helpers.documents import ROOT
 from tests.servers.kafka import IMAGE, kafka_jars
 
-_CHECKS = {"sandbox": sandbox.check, "cluster": cluster.check, "global-catalogue": global_catalogue.check}
+_CHECKS = {
+    "dlt": dlt_booth.check,
+    "sandbox": sandbox.check,
+    "cluster": cluster.check,
+    "global-catalogue": global_catalogue.check,
+}
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("names", nargs=-1, type=click.Choice(list(_CHECKS)), metavar="[sandbox|cluster|global-catalogue]…")
+@click.argument("names", nargs=-1, type=click.Choice(list(_CHECKS)), metavar=f"[{'|'.join(_CHECKS)}]…")
 @click.option("--if-possible", is_flag=True, help="Do nothing, and say so, where no Docker daemon answers.")
 def main(names: tuple[str, ...], if_possible: bool) -> None:
     """Run the named ways to start Catena by Compose, or all of them; the status is 0 if everything held."""

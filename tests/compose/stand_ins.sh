@@ -58,3 +58,5 @@ DOCKERFILE
 docker build -q -t "$(sed -n 's/^ *image: \(apache\/kafka:.*\)/\1/p' docker-compose.yml | head -1)" "$work/kafka" >/dev/null
 printf 'FROM python:3.13-slim\nUSER redis\nCMD ["redis-server"]\n' |
   docker build -q -t "$(sed -n 's/^ *image: \(redis:.*\)/\1/p' docker-compose.yml)" - >/dev/null
+# Of PostgreSQL only the name: what is tested of the DLT-Booth is that it does not start without its settings.
+docker tag python:3.13-slim "$(sed -n 's/^ *image: \(postgres:.*\)/\1/p' docker-compose.yml | head -1)"

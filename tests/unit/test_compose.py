@@ -21,6 +21,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from tests.compose.dlt_booth import NEEDED
 from tests.helpers.odd_server import closed_port
 from tests.servers.kafka import IMAGE as KAFKA_IMAGE
 from topology import settings
@@ -118,7 +119,8 @@ def test_every_link_is_a_service() -> None:
 
 @pytest.mark.parametrize("service", WHOLE_SERVICES.values(), ids=WHOLE_SERVICES)
 def test_services_run_within_limits(service: dict[str, Any]) -> None:
-    assert service["restart"] == "unless-stopped"
+    only_checks = "dlt-booth-settings" in str(service.get("entrypoint"))
+    assert service["restart"] == ("no" if only_checks else "unless-stopped")
     assert service["mem_limit"]
     assert service["stop_grace_period"]
     assert service["logging"]["options"]["max-size"]
@@ -210,12 +212,33 @@ def test_dlt_booth_gets_each_of_its_variables() -> None:
         assert f"${{{name}:-" in environment[re.sub(r"^DLT_(BOOTH_)?", "", name)]
 
 
+def test_settings_that_the_dlt_booth_cannot_do_without_are_those_that_the_example_calls_needed() -> None:
+    example = (ROOT / "examples" / "example.env").read_text()
+    needed = set(re.findall(r"needed, no default\.\n(DLT_\w+)=", example))
+
+    assert set(NEEDED) == needed
+    assert BASE["services"]["dlt-booth-settings"]["environment"] == {name: f"${{{name}:-}}" for name in NEEDED}
+    assert "dlt-booth-settings" in BASE["services"]["dlt-booth-db"]["depends_on"]
+
+
+@pytest.mark.parametrize("missing", [NEEDED, NEEDED[-1:], []])
+def test_settings_of_the_dlt_booth_that_are_missing_are_named(missing: list[str]) -> None:
+    given = {name: "" if name in missing else "a b*$" for name in NEEDED}
+    script = ROOT / "deploy" / "docker" / "dlt-booth-settings"
+    done = subprocess.run(["sh", script], env={"PATH": os.environ["PATH"], **given}, capture_output=True, text=True)
+
+    assert done.returncode == bool(missing)
+    assert re.findall(r"\bDLT_[A-Z_]+", done.stderr) == missing
+    assert (".env" in done.stderr) == bool(missing)
+
+
 def test_what_is_not_for_all_runs_only_when_asked_for() -> None:
     profiles = {name: service["profiles"] for name, service in BASE["services"].items() if "profiles" in service}
 
     assert profiles == {
         "dlt-booth": ["dlt", "dlt-booth"],
         "dlt-booth-db": ["dlt", "dlt-booth"],
+        "dlt-booth-settings": ["dlt", "dlt-booth"],
         "kafka-2": ["kafka-cluster"],
         "kafka-3": ["kafka-cluster"],
         "prometheus": ["observability"],

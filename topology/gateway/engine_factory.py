@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from federation.budget import Limits
 from federation.engine import Engine
 from federation.view.contents import Contents
 from topology.clients.http import Access
 from topology.clients.redis_cache import Cache
+from topology.preflight import check_view_directory
 from topology.settings import Settings
 
 _MEBIBYTE = 1024 * 1024
@@ -44,7 +44,7 @@ def make_engine(
         UsageError: The directory for the view cannot be used.
     """
     if contents is not None and settings.gateway_view_directory:
-        _check_directory(settings.gateway_view_directory)
+        check_view_directory(settings.gateway_view_directory)
     host = settings.redis_host if has_topics else ""
     seconds = settings.sparql_cache_ttl
 
@@ -102,15 +102,3 @@ def _overflow_directory() -> str:
     except RuntimeError:
         return ""
     return str(cache / "catena" / "view") if cache.is_absolute() else ""
-
-
-def _check_directory(directory: str) -> None:
-    try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        reason = "" if os.access(directory, os.W_OK | os.X_OK) else "this user may not write there"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    if reason:
-        raise UsageError(
-            f"GATEWAY_VIEW_DIRECTORY={directory} cannot be used: {reason}; name another directory, or none for a view in memory"
-        )

@@ -46,6 +46,14 @@ def test_check_files_reads_nothing_of_redis_where_there_is_none(tmp_path: Path) 
     )
 
 
+def test_check_files_refuses_a_directory_of_the_view_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "the-file").write_text("")
+
+    with pytest.raises(UsageError, match="GATEWAY_VIEW_DIRECTORY=.*the-file"):
+        check_files(Settings(redis_host="", gateway_view_directory=str(tmp_path / "the-file" / "view")))
+    check_files(Settings(redis_host="", gateway_view=False, gateway_view_directory=str(tmp_path / "the-file" / "view")))
+
+
 def test_check_files_takes_those_that_are_right_and_settings_without_any(tmp_path: Path) -> None:
     credentials, keys, password = (tmp_path / name for name in ("credentials", "keys", "password"))
     credentials.write_text(json.dumps({"a": {"user": "ada", "password": "secret"}}))

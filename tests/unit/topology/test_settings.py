@@ -387,3 +387,19 @@ def test_misspelt_variable_of_the_environment_is_told(
     monkeypatch.setenv("CATENA_ENV_FILE", "")  # as catena up sets it for its processes
     load()
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["redis:6379", "redis://redis", "rediss://me:secret@redis/0", "[::1]", "a/b", "a b", ":"]
+)
+def test_redis_host_refuses_more_than_a_host(value: str) -> None:
+    with pytest.raises(UsageError, match="REDIS_HOST=.* a host alone") as refused:
+        load({"REDIS_HOST": value}, "")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "redis", "redis-1.example", "a_b", "127.0.0.1", "::1", "fe80::1%eth0", "bücher.example"]
+)
+def test_redis_host_takes_each_kind_of_host(value: str) -> None:
+    assert load({"REDIS_HOST": value}, "").redis_host == value
