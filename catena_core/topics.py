@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, Offset
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from catena_core.errors import CatenaError
+from catena_core.kafka.broker_errors import BrokerErrors
 
 # How the cluster of catena_core.embedded names itself. It knows no CreateTopics, and makes a topic when first asked for it.
 _EMBEDDED_CLUSTER = "mockCluster"
@@ -68,7 +69,8 @@ def ensure(
         CatenaError: No broker answered in that time, or it refused to make a topic.
     """
     specs = list(specs)
-    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 2, **(properties or {})})
+    errors = BrokerErrors()
+    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 2, "error_cb": errors, **(properties or {})})
     try:
         for attempt in Retrying(
             retry=retry_if_exception_type(KafkaException),
@@ -79,9 +81,9 @@ def ensure(
             with attempt:
                 cluster = admin.list_topics(timeout=5)
     except KafkaException as error:
+        admin.poll(0)
         raise CatenaError(
-            f"no Kafka broker answers at {endpoint} ({error.args[0].str()}); "
-            "start one, or name the right address with -k HOST:PORT"
+            f"{errors.no_answer(endpoint, error)}; start one, or name the right address with -k HOST:PORT"
         ) from error
     missing = [spec for spec in specs if spec.name not in cluster.topics]
     if is_embedded(cluster):

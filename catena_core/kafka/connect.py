@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
+from catena_core.kafka.broker_errors import BrokerErrors
 from catena_core.kafka.properties import refused
 from catena_core.monitoring.logs import LinkLogger
 
@@ -39,9 +40,11 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
         UsageError: Brokers refuse this client, or its properties make no sense.
     """
     refusals: list[Any] = []
+    errors = BrokerErrors()
     logged_at = time.monotonic() - _LOGGED_EVERY
 
     def on_error(error: Any) -> None:
+        errors(error)
         if error.code() in _REFUSALS:
             refusals.append(error)
 
@@ -64,8 +67,8 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
             if time.monotonic() - logged_at >= _LOGGED_EVERY:
                 logged_at = time.monotonic()
                 logger.log(
-                    f"no Kafka broker answers at {endpoint} ({error.args[0].str()}); trying until one does. Start one, or "
-                    "name the right address with -k HOST:PORT",
+                    f"{errors.no_answer(endpoint, error)}; trying until one does. Start one, or name the right address with "
+                    "-k HOST:PORT",
                     level="warning",
                 )
     return False

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from catena_core.cli import environment_properties
 from catena_core.errors import CatenaError, UsageError
+from catena_core.kafka.broker_errors import BrokerErrors
 from catena_core.kafka.client import check_properties
 from catena_core.options import check_brokers, split_properties
 from catena_core.text import printable, redacted
@@ -123,19 +124,21 @@ def _kafka(endpoint: str | None, properties: dict[str, str]) -> Iterator[Finding
             "Kafka", "warning", "none is named", "'catena up' brings one to try things out; else say -k HOST:PORT"
         )
         return
+    errors = BrokerErrors()
     try:
         check_brokers(endpoint)
         check_properties(properties)
-        admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 0, **properties})
+        admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 0, "error_cb": errors, **properties})
         cluster = admin.list_topics(timeout=_TIMEOUT)
     except UsageError as error:
         yield Finding("Kafka", "failed", str(error), "correct -k or KAFKA_ENDPOINT, -X or the KAFKA_ variables")
         return
     except KafkaException as error:
+        admin.poll(0)
         yield Finding(
             "Kafka",
             "failed",
-            f"no broker answers at {endpoint}: {error.args[0].str()}",
+            errors.no_answer(endpoint, error),
             "start it, or correct -k or KAFKA_ENDPOINT; behind TLS or a password it needs -X security.protocol=…",
         )
         return

@@ -7,7 +7,7 @@ import sys
 import click
 
 from catena_core.cli import environment_properties
-from catena_core.errors import CatenaError
+from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.client import check_properties
 from catena_core.monitoring import logs
 from catena_core.options import check_brokers, split_properties
@@ -68,6 +68,10 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
     try:
         given = split_properties(properties)
         check_properties({**environment_properties(), **given})
+        if kafka == "":
+            raise UsageError(
+                "-k is empty: name Kafka as HOST:PORT, or leave -k out for an embedded broker, whose memory ends with it"
+            )
         endpoint = kafka or settings.kafka_endpoint()
         if endpoint:
             check_brokers(endpoint)

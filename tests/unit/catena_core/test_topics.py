@@ -33,6 +33,9 @@ class _Client:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         return SimpleNamespace(topics=self._cluster.topics, cluster_id=self._cluster.name)
 
+    def poll(self, timeout: float) -> int:
+        return 0
+
     def create_topics(self, wanted: list[Any], request_timeout: float) -> dict[str, Future[None]]:
         futures = {}
         for topic in wanted:

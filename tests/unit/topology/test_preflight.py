@@ -49,7 +49,7 @@ def test_check_files_reads_nothing_of_redis_where_there_is_none(tmp_path: Path) 
 def test_check_files_refuses_a_directory_of_the_view_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "the-file").write_text("")
 
-    with pytest.raises(UsageError, match="GATEWAY_VIEW_DIRECTORY=.*the-file"):
+    with pytest.raises(UsageError, match=r"GATEWAY_VIEW_DIRECTORY=.*the-file"):
         check_files(Settings(redis_host="", gateway_view_directory=str(tmp_path / "the-file" / "view")))
     check_files(Settings(redis_host="", gateway_view=False, gateway_view_directory=str(tmp_path / "the-file" / "view")))
 

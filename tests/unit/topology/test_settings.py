@@ -393,7 +393,7 @@ def test_misspelt_variable_of_the_environment_is_told(
     "value", ["redis:6379", "redis://redis", "rediss://me:secret@redis/0", "[::1]", "a/b", "a b", ":"]
 )
 def test_redis_host_refuses_more_than_a_host(value: str) -> None:
-    with pytest.raises(UsageError, match="REDIS_HOST=.* a host alone") as refused:
+    with pytest.raises(UsageError, match=r"REDIS_HOST=.* a host alone") as refused:
         load({"REDIS_HOST": value}, "")
     assert "secret" not in str(refused.value)
 

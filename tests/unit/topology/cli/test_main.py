@@ -85,3 +85,13 @@ def test_file_of_settings_that_cannot_be_read_is_a_message(
 
     assert result.exit_code == 1
     assert "Error: .env cannot be read: line 1 is not UTF-8" in result.output
+
+
+def test_up_with_an_empty_address_of_kafka_starts_no_broker_that_forgets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["up", "-k", ""])
+
+    assert result.exit_code == 1
+    assert "-k is empty" in result.output

@@ -1,0 +1,48 @@
+"""The reasons for which brokers do not answer, as commands and links say them."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from catena_core.errors import CatenaError
+from catena_core.kafka.broker_errors import BrokerErrors
+from catena_core.topics import TopicSpec, ensure
+from tests.helpers.odd_server import closed_port
+
+
+def no_answer(endpoint: str) -> str:
+    """Return what is said after a call to brokers that do not answer."""
+    errors = BrokerErrors()
+    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 0, "error_cb": errors})
+    with pytest.raises(KafkaException) as raised:
+        while True:
+            admin.list_topics(timeout=1)
+    admin.poll(0)
+    return errors.no_answer(endpoint, raised.value)
+
+
+def test_no_answer_says_that_a_name_is_unknown_and_a_connection_refused_each_once() -> None:
+    closed = f"127.0.0.1:{closed_port()}"
+    said = no_answer(f"{closed},nowhere.invalid:9092")
+
+    assert said.count("Connection refused") == 1
+    assert said.count("Failed to resolve 'nowhere.invalid:9092'") == 1
+    assert "in state" not in said
+    assert "brokers are down" not in said
+
+
+def test_no_answer_of_a_server_that_stays_silent_says_what_it_may_be() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        said = no_answer(f"127.0.0.1:{server.getsockname()[1]}")
+
+    assert "another server" in said
+    assert "security.protocol" in said
+
+
+def test_ensure_names_the_reason() -> None:
+    with pytest.raises(CatenaError, match=r"Connection refused.*-k HOST:PORT"):
+        ensure(f"127.0.0.1:{closed_port()}", [TopicSpec("words")], patience=0)
