@@ -27,7 +27,7 @@ POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 DEPENDENCY = """
     <dependency>
-      <groupId>{0}</groupId> <artifactId>{1}</artifactId> <version>{2}</version>
+      <groupId>{0}</groupId> <artifactId>{1}</artifactId> <version>{2}</version> <type>{3}</type>
       <exclusions>{exclusions}</exclusions>
     </dependency>"""
 
@@ -94,7 +94,7 @@ def fetch_jars(folder: Path, *artifacts: str, without: tuple[str, ...] = ()) -> 
 
     Args:
         folder: where the jars go.
-        artifacts: each `group:artifact:version`.
+        artifacts: each `group:artifact:version`, or `group:artifact:version:type` if it is no jar.
         without: dependencies to leave out, each `group:artifact`; `*` stands for any.
 
     Raises:
@@ -104,7 +104,9 @@ def fetch_jars(folder: Path, *artifacts: str, without: tuple[str, ...] = ()) -> 
     if not maven:
         raise ServerUnavailable("no Maven (`mvn`) to fetch it with")
     exclusions = "".join(EXCLUSION.format(*map(escape, name.split(":"))) for name in without)
-    dependencies = (DEPENDENCY.format(*map(escape, name.split(":")), exclusions=exclusions) for name in artifacts)
+    dependencies = (
+        DEPENDENCY.format(*map(escape, [*name.split(":"), "jar"][:4]), exclusions=exclusions) for name in artifacts
+    )
     pom = folder / "pom.xml"
     pom.write_text(POM.format(dependencies="".join(dependencies)))
     command = [maven, "--batch-mode", "--quiet", "--strict-checksums", "--file", str(pom), COPY_DEPENDENCIES]
