@@ -27,6 +27,9 @@ _CONTEXT_LINK = re.compile(
     r'<([^<>]*)>[^<>,]*;\s*rel="?[^",<>]*http://www\.w3\.org/ns/json-ld#context\b', re.IGNORECASE
 )
 
+# Clients of ledgers write hashes as hexadecimal numbers, or with the name of their function.
+_HASH_PREFIX = re.compile("^(?:sha-?256[:=-])?(?:0x)?")
+
 
 class DescriptionReader:
     """Reads the descriptions that providers serve, one at a time. May be used by many threads.
@@ -72,7 +75,7 @@ class DescriptionReader:
         """Compare a description, as its provider serves it, with the SHA-256 that the ledger has of it."""
         if not entry.description_hash or self._check == "off":
             return ""
-        return "same" if _sha256(body) == entry.description_hash.strip().lower().removeprefix("0x") else "differs"
+        return "same" if _sha256(body) == _HASH_PREFIX.sub("", entry.description_hash.strip().lower()) else "differs"
 
     def _complain_of_hash(self, address: str, entry: LedgerEntry, body: bytes) -> None:
         """Warn of a description that is another one than the ledger says.

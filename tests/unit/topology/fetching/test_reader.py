@@ -30,7 +30,15 @@ class TestHash:
         return [one for one in caplog.messages if "has the hash" in one]
 
     @pytest.mark.parametrize(
-        ("field", "prefix"), [("descriptionHash", ""), ("description_hash", ""), ("description_hash", "0x")]
+        ("field", "prefix"),
+        [
+            ("descriptionHash", ""),
+            ("description_hash", ""),
+            ("description_hash", "0x"),
+            ("description_hash", "sha256:"),
+            ("description_hash", "SHA-256="),
+            ("description_hash", " sha256-0x"),
+        ],
     )
     def test_the_right_one_passes(
         self, driver: LinkDriver, ledger: Ledger, caplog: pytest.LogCaptureFixture, field: str, prefix: str
