@@ -123,12 +123,16 @@ class Ledger:
         if (reason := _reason_of(response)) is not None:
             raise NotListedError(f"{url} is not known to the ledger, or the ledger does not answer: {reason}")
         entry = _read(response, _Entry)
+        # Browsers leave white space out, too (https://url.spec.whatwg.org/#url-parsing), and entries stay as they are.
+        given = entry.description_uri.strip()
+        if not given:  # relative to the booth's address, it would name the booth itself
+            raise UnsafeError(f"{url} names no description")
         try:
-            uri = urljoin(f"{self._base_url}/", entry.description_uri)
+            uri = urljoin(f"{self._base_url}/", given)
             if len(uri) > _LONGEST_URI:
                 raise ValueError(f"it has more than {_LONGEST_URI} characters")
         except ValueError as error:
-            raise UnsafeError(f"{shown_url(entry.description_uri)!r} is not an address: {error}") from error
+            raise UnsafeError(f"{shown_url(given)!r} is not an address: {error}") from error
         return LedgerEntry(
             uri,
             _text(entry.description_hash) or _text(entry.returned_hash),

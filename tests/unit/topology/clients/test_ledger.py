@@ -247,7 +247,7 @@ def test_any_address_stays_one_step_of_the_path(server: OddServer, ledger: Ledge
 
 @pytest.mark.parametrize(
     ("uri", "absolute"),
-    [("descriptions/1", "/api/descriptions/1"), ("/descriptions/1", "/descriptions/1"), ("../d", "/d"), ("", "/api/")],
+    [("descriptions/1", "/api/descriptions/1"), ("/descriptions/1", "/descriptions/1"), ("../d", "/d")],
 )
 def test_a_relative_description_is_the_booth_s(server: OddServer, ledger: Ledger, uri: str, absolute: str) -> None:
     says(server, {"descriptionUri": uri})
@@ -259,4 +259,21 @@ def test_a_description_that_is_no_address_is_refused(server: OddServer, ledger: 
     says(server, {"descriptionUri": "http://[::1"})
 
     with pytest.raises(UnsafeError, match="not an address"):
+        ledger.entry("0xa")
+
+
+@pytest.mark.parametrize("uri", [" https://p.example/d ", "https://p.example/d\n", "\thttps://p.example/d"])
+def test_white_space_around_a_description_s_address_is_no_part_of_it(
+    server: OddServer, ledger: Ledger, uri: str
+) -> None:
+    says(server, {"descriptionUri": uri})
+
+    assert ledger.entry("0xa").description_uri == "https://p.example/d"
+
+
+@pytest.mark.parametrize("uri", ["", " "])
+def test_an_entry_without_an_address_of_a_description_is_refused(server: OddServer, ledger: Ledger, uri: str) -> None:
+    says(server, {"descriptionUri": uri})
+
+    with pytest.raises(UnsafeError, match="names no description"):
         ledger.entry("0xa")
