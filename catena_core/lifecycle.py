@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -39,9 +39,6 @@ from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 from catena_core.stores.link_stores import LinkStores
 from catena_core.transforming.results import positional
-
-if TYPE_CHECKING:
-    from catena_core.link import Link
 
 # Seconds before a generator that raised is called again.
 _AFTER_ERROR = 1.0
@@ -87,6 +84,7 @@ class Lifecycle:
         self._runtime: Runtime | None = None
         self._repeated: list[FailuresInARow] = []
         self._processes: list[BaseProcess] = []
+        self._has_told_of_value = False  # which the generator returned
 
     @property
     def runtime(self) -> Runtime:
@@ -416,13 +414,30 @@ class Lifecycle:
     def _problems(self) -> dict[str, str]:
         return {name: text for failures in list(self._repeated) for name, text in failures.problems().items()}
 
+    def generate(self) -> None:
+        """Call the generator once, and send what it yields."""
+        link = self._link
+        generated = link.generator()
+        if isinstance(generated, Iterator):
+            for value in generated:
+                link.send(value)
+            return
+        check_has_run(link.generator, generated)
+        if generated is not None and not self._has_told_of_value:
+            self._has_told_of_value = True
+            link.logger.log(
+                f"{self.definition.name}.generator returned a value of type {type(generated).__name__}, which is not sent; "
+                "yield each value, or send it by self.send()",
+                level="warning",
+            )
+
     def _generate(self) -> None:
         failures = FailuresInARow("generator")
         self._repeated.append(failures)
         while not self.stop.is_set():
             failures.began()
             try:
-                generate(self._link)
+                self.generate()
                 failures.succeeded()
             except (UsageError, SystemExit) as error:
                 self.failed(error)
@@ -453,16 +468,6 @@ class Lifecycle:
         for number in numbers:
             signal.signal(number, lambda number, _frame: taken.put(number))
         children.signals_taken(numbers)
-
-
-def generate(link: Link) -> None:
-    """Call the generator of a link once, and send what it yields."""
-    generated = link.generator()
-    if isinstance(generated, Iterator):
-        for value in generated:
-            link.send(value)
-    else:
-        check_has_run(link.generator, generated)
 
 
 def unique_name() -> str:

@@ -21,7 +21,6 @@ from catena_core.clock import Launch
 from catena_core.consuming.assignment import Assignment
 from catena_core.electron import Electron
 from catena_core.errors import StoppedError, UsageError
-from catena_core.lifecycle import generate
 from catena_core.link import Link
 from catena_core.mistakes import run_plain
 from catena_core.rpc import LocalRpc, Peer
@@ -198,10 +197,10 @@ class LinkDriver:
         before = len(self.sent)
         with suppress(StoppedError):
             if seconds is None:
-                generate(self._link)
+                self._link._catena.generate()
             else:
                 with self._manual_clock().lasting(seconds):
-                    generate(self._link)
+                    self._link._catena.generate()
         return self.sent[before:]
 
     def assign(self, *partitions: tuple[str, int]) -> list[Electron]:

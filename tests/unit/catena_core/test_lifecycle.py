@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from catena_core import Link
+from catena_core import Electron, Link
 from catena_core.errors import CatenaError, UsageError
 from tests.helpers.running import Running
 from tests.helpers.waiting import eventually
@@ -41,6 +41,22 @@ class Ticks(Link):
 def test_a_generator_is_called_again_and_again(run):
     ticks = run(Ticks(lambda link: time.sleep(0.001)))
     eventually(lambda: ticks.calls > 20)
+
+
+@pytest.mark.parametrize("value", [["a", "b"], "text", Electron("k", "v"), 0])
+def test_a_value_that_a_generator_returns_is_told_once_and_harms_nothing(run, capsys, value):
+    class Returns(Ticks):
+        def generator(self):
+            super().generator()
+            return value
+
+    ticks = run(Returns(lambda link: time.sleep(0.001)))
+    eventually(lambda: ticks.calls > 3)
+    run.stop(ticks)
+    told = [line for line in capsys.readouterr().err.splitlines() if "which is not sent" in line]
+    assert len(told) == 1 and ticks.status == 0
+    assert "WARNING" in told[0] and f"Returns.generator returned a value of type {type(value).__name__}" in told[0]
+    assert "self.send()" in told[0]
 
 
 def test_a_generator_may_never_return(run):
@@ -211,7 +227,7 @@ def test_a_process_of_an_embedded_link_ends_with_it(run):
 
 INTERRUPTED = """
 import signal
-from catena_core import Link
+from catena_core import Electron, Link
 
 class Waits(Link):
     def setup(self):

@@ -302,3 +302,13 @@ def test_the_test_calls_as_another_link_would():
         driver.call("hidden")
     with pytest.raises(InternalError, match="ValueError: no"):
         driver.call("fail")
+
+
+def test_a_value_that_a_generator_returns_is_told(caplog):
+    class Returns(Link):
+        def generator(self):
+            return [1, 2]
+
+    driver = LinkDriver(Returns(output_topics="out"))
+    assert driver.generate() == [] == driver.generate()
+    assert [record.levelname for record in caplog.records if "which is not sent" in record.getMessage()] == ["WARNING"]
