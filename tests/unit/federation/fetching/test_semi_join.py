@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.analysis.analyse import analyse
-from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, PushedBGP, Walk
+from federation.analysis.plan import DEFAULT_GRAPH, Dataset, Pattern, PushedBGP
 from federation.fetching.followed_path import MOST_TERMS, Found, Narrowed
 from federation.fetching.merge import MergedQuads
 from federation.fetching.semi_join import SemiJoin, SemiJoins, WidePatterns
@@ -244,29 +244,3 @@ def test_a_path_that_is_followed_finds_every_end(triples: list[tuple[str, str, s
     found, right = pulled.query(text), whole.query(text)
     assert isinstance(found, pyoxigraph.QuerySolutions) and isinstance(right, pyoxigraph.QuerySolutions)
     assert shown(found) == shown(right)
-
-
-@pytest.mark.parametrize("term", ["_:b", "<urn: >"])
-def test_a_path_through_what_nodes_cannot_be_asked_for_is_pulled_whole(term: str) -> None:
-    walk = Walk(DEFAULT_GRAPH, "<urn:a>", (LINKS,), (KIND,))
-    joins = SemiJoins((), WidePatterns(), [walk])
-    first = joins.next_round()
-    joins.found({first[0]: {0: {"<urn:a>"}, 2: {term}}})
-    assert joins.next_round() == [] == joins.finders()
-    assert all(not any(number != 1 for number, _ in bgp.values) for bgp in joins.narrowed())
-    assert joins.hold({})
-
-
-def test_a_path_that_leads_elsewhere_by_now_does_not_hold() -> None:
-    joins = SemiJoins((), WidePatterns(), [Walk(DEFAULT_GRAPH, "<urn:a>", (LINKS,), ())])
-    (first,) = joins.next_round()
-    joins.found({first: {0: {"<urn:a>"}, 2: {"<urn:b>", '"literal"'}}})
-    (second,) = joins.next_round()
-    assert dict(second.values)[0] == ("<urn:b>",)
-    joins.found({second: {}})
-    assert joins.next_round() == []
-    (last,) = joins.narrowed()
-    assert joins.hold({last: {2: {"<urn:b>"}}})
-    assert not joins.hold({last: {2: {"<urn:b>", "<urn:new>"}}})
-    assert not joins.hold({})
-    assert joins.patterns() == [Pattern(DEFAULT_GRAPH, None, LINKS)]
