@@ -67,6 +67,13 @@ def test_replace_of_several_graphs_does_each(storage: Storage) -> None:
     assert (held(storage, G), held(storage, H), held(storage, DEFAULT)) == ([], ["c"], ["d"])
 
 
+def test_replace_takes_away_what_blank_nodes_say(storage: Storage) -> None:
+    storage.replace([(G, [Quad(B, NamedNode("urn:p"), Literal("a"), G), *quads(G, "b")])])
+    storage.replace([(G, quads(G, "c"))])
+
+    assert held(storage, G) == ["c"]
+
+
 def test_graph_without_triples_does_not_exist(storage: Storage) -> None:
     storage.store.add_graph(G)
     storage.replace([(H, quads(H, "a")), (DEFAULT, quads(DEFAULT, "a"))])
