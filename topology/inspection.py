@@ -48,6 +48,7 @@ class NodeInspector:
         former: Tells which contents Catena once put there.
         catch_up: Waits until :meth:`placement_changed` knows all that Kafka has by now.
         last: Returns the last inspection of a node by any instance; ``None`` if there is none.
+        has_left: Tells whether a node is no longer on the ring.
     """
 
     def __init__(
@@ -60,9 +61,11 @@ class NodeInspector:
         former: FormerContents,
         catch_up: Callable[[], object],
         last: Callable[[str], Inspection | None] = lambda _: None,
+        has_left: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._interval = interval
         self._last = last
+        self._has_left = has_left
         self._former = former
         self._catch_up = catch_up
         self._read = read
@@ -160,8 +163,20 @@ class NodeInspector:
             return self._held.get(node, {}).copy()
 
     def _gone_from(self, node: str) -> dict[str, AcknowledgedGraph]:
+        """Return the graphs that Catena deleted from a node, and those of nodes that have left.
+
+        A node that left may be back under another id, with all that it held.
+        """
         with self._lock:
-            return self._gone.get(node, {}).copy()
+            held = self._held.get(node, {})
+            left = {
+                graph: row._replace(node=node)
+                for name, rows in self._held.items()
+                if name != node and self._has_left(name)
+                for graph, row in rows.items()
+                if graph not in held
+            }
+            return left | self._gone.get(node, {})
 
     def _returned(self, node: Node, reader: GraphReader, findings: Findings) -> list[AcknowledgedGraph]:
         """Find returned graphs, where anything speaks for an old backup since the last look for them that did not fail."""
@@ -180,7 +195,8 @@ class NodeInspector:
             )
         if returned:
             self._logger.log(
-                f"{node.id} holds {len(returned)} graphs again that Catena had deleted there; they are compared once more",
+                f"{node.id} holds {len(returned)} graphs of Catena's that it should not hold any longer; they are compared "
+                "once more",
                 level="warning",
             )
 

@@ -127,6 +127,21 @@ class TestOldBackups:
 
         assert inspecting.inspect()[:2] == (set(), {deleted})
 
+    def test_graphs_of_a_node_that_is_back_under_another_id_are_compared_once_more(
+        self, inspecting: Inspecting
+    ) -> None:
+        for graph, content in zip(GRAPHS, ["d", "older", "its owner's"], strict=False):
+            row = AcknowledgedGraph("m", graph, "0xa", 1, 1, 2, "d")
+            inspecting.inspector.placement_changed("", None, row)
+            inspecting.former.note(graph, "older")
+            inspecting.former.note(graph, "d")
+            inspecting.store.graphs[graph] = content
+        inspecting.acknowledge(GRAPHS[4])
+        inspecting.repairs = False
+        inspecting.inspector._has_left = lambda node: node == "m"
+
+        assert inspecting.inspect()[:2] == (set(), set(GRAPHS[:2]))
+
     def test_look_for_returned_graphs_that_fails_is_repeated(self, inspecting: Inspecting, deleted: str) -> None:
         inspecting.store.graphs[deleted] = "older"
         inspecting.node = Node("n", "http://n.invalid", "up", 2)
