@@ -76,6 +76,35 @@ def test_probes_ask_for_what_links_serve() -> None:
     assert (variable["name"], variable["value"]) == ("METRICS_PORT", str(port["containerPort"]))
 
 
+def laid_over(one: Any, patch: Any) -> Any:
+    """Lay a patch over a resource, as kustomize does: entries with the same name are one."""
+    if isinstance(one, dict) and isinstance(patch, dict):
+        return {**one, **{name: laid_over(one[name], value) if name in one else value for name, value in patch.items()}}
+    if isinstance(one, list) and isinstance(patch, list) and all("name" in entry for entry in [*one, *patch]):
+        named = {entry["name"]: entry for entry in one}
+        return list(laid_over(named, {entry["name"]: entry for entry in patch}).values())
+    return patch
+
+
+@pytest.mark.parametrize("version", ["1.28", "1.32"])
+@pytest.mark.parametrize("name", ["base/links.yaml", "base/gateway.yaml", "base/network-policies.yaml"])
+def test_resources_are_as_the_schemas_of_kubernetes_say_without_unknown_fields(name: str, version: str) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    for one in documents(name):
+        if one["kind"] == "Deployment":
+            one = laid_over(one, {**COMMON, "metadata": {}})
+        validator.validate(one, version, strict=True)
+
+
+def test_a_misspelt_field_does_not_pass() -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    (one, *_) = documents("base/links.yaml")
+    one = laid_over(one, {**COMMON, "metadata": {}})
+    one["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(validator.ValidationError, match="livenesProbe"):
+        validator.validate(one, "1.32", strict=True)
+
+
 def test_pods_may_do_no_more_than_the_containers_of_compose() -> None:
     pod, link = COMMON["spec"]["template"]["spec"], container(COMMON)["securityContext"]
     user = re.findall(r"^USER (\d+):", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[-1]
