@@ -69,7 +69,7 @@ class ReplicaSelector:
         self._status_version = object()
         self._ledger_listing = OfferingList(
             lambda: (self.snapshot(), self._status_version),
-            lambda: list_offerings(self.claims.copy(), self.replicas.copy(), self.statuses.copy(), self.events.copy()),
+            lambda: list_offerings(self.claims.copy(), self._reachable(), self.statuses.copy(), self.events.copy()),
         )
         self._missing_count = MissingCount(self._shortages)
         self._taking = threading.Lock()
@@ -155,6 +155,11 @@ class ReplicaSelector:
     def offerings(self) -> Sequence[ListedOffering]:
         """Return the offerings on the ledger, sorted by graph."""
         return [one for one in self._ledger_listing() if one.graph and one.state in ("placed", "waiting", "stale")]
+
+    def _reachable(self) -> dict[str, Replica]:
+        """Return the replicas on nodes of the ring: no one can read those of a node that has left."""
+        on_ring = self._ring().nodes
+        return {key: one for key, one in self.replicas.copy().items() if records.split_placement_key(key)[0] in on_ring}
 
     def ledger_listing(self) -> Sequence[ListedOffering]:
         """Return all addresses on the ledger, with or without an offering; those with one first, sorted by graph."""

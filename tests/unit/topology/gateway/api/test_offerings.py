@@ -7,10 +7,12 @@ import json
 import pytest
 
 from federation.engine import Engine
+from tests.helpers.answers import content
 from tests.helpers.gateway import G, Serving, same_graph
 from tests.helpers.odd_server import closed_port
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
+from tests.helpers.waiting import eventually
 
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 
@@ -240,3 +242,18 @@ class TestQueries:
 
         assert answer.json is not None
         assert answer.json["boolean"] is False
+
+
+def test_copies_on_a_node_that_has_left_are_none(engine: Engine) -> None:
+    serving = Serving(engine)
+    serving.has("a", "http://a.invalid/catalogue")
+    serving.list("0xa", described(G))
+    serving.note("former", described(G))
+    assert content(serving.client.get("/offerings?state=placed,waiting"))["offerings"][0]["state"] == "waiting"
+
+    serving.note("a", described(G))
+
+    def nodes() -> list[str]:
+        return list(content(serving.client.get("/offerings"))["offerings"][0]["nodes"])
+
+    eventually(lambda: nodes() == ["a"])
