@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import get_args
 
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from federation.analysis.plan import FORMS
 from federation.engine import Answer
+from federation.errors import FederationError, QueryCancelledError
 from federation.protocol.sparql import COMPLETENESS
 from federation.trace import PULL, PUSH_DOWN, VIEW
 from topology.gateway.api.schemas import STATES
@@ -34,6 +35,8 @@ _OUTCOMES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "timed_out",
 }
+# Of answers that are sent in parts.
+_BROKEN_OFF, _CLIENT_GONE = "broken_off", "client_gone"
 
 
 class QueryMetrics:
@@ -65,6 +68,8 @@ class QueryMetrics:
         """Show the counters before the first query: the rate of one that appears with its first error would miss this error."""
         for labels in itertools.product(FORMS, (*_WAYS.values(), "cached_result"), ("complete", "partial")):
             self._queries.labels(*labels)
+        for labels in itertools.product(FORMS, _WAYS.values(), (_BROKEN_OFF, _CLIENT_GONE)):
+            self._queries.labels(*labels)
         for form, outcome in itertools.product((*FORMS, "none"), (*_OUTCOMES.values(), "refused", "failed")):
             self._queries.labels(form, "none", outcome)
         for way in (*_WAYS.values(), "cached_result", "none"):
@@ -86,12 +91,33 @@ class QueryMetrics:
         if "query_start" in flask.g and ("query_form" in flask.g or response.status_code >= HTTPStatus.BAD_REQUEST):
             answer: Answer | None = flask.g.get("query_answer")
             way = "none" if answer is None else "cached_result" if answer.cached else _WAYS[answer.tier]
-            self._queries.labels(flask.g.get("query_form", "none"), way, _outcome(response)).inc()
+            self._count(response, flask.g.get("query_form", "none"), way, is_streamed=bool(answer and answer.rest))
             self._seconds.labels(way).observe(time.perf_counter() - flask.g.query_start)
             for step in answer.steps if answer else ():
                 if step.what == "ask":
                     self._bytes.labels(step.source).inc(step.size)
         return response
+
+    def _count(self, response: flask.Response, form: str, way: str, is_streamed: bool) -> None:
+        """Count a query by its outcome, which is known of a streamed answer only in the end."""
+        outcome = _outcome(response)
+        if not is_streamed:
+            self._queries.labels(form, way, outcome).inc()
+            return
+        parts = response.iter_encoded()
+
+        def watched() -> Iterator[bytes]:
+            nonlocal outcome
+            whole, outcome = outcome, _CLIENT_GONE
+            try:
+                yield from parts
+            except FederationError as error:
+                outcome = _CLIENT_GONE if isinstance(error, QueryCancelledError) else _BROKEN_OFF
+                raise
+            outcome = whole
+
+        response.response = watched()
+        response.call_on_close(lambda: self._queries.labels(form, way, outcome).inc())
 
     def _leave(self, _error: BaseException | None) -> None:
         if "query_start" in flask.g:

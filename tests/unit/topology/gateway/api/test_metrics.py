@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from federation.budget import Limits
 from federation.engine import Engine
+from federation.errors import TooLargeError
 from tests.helpers.documents import ROOT
 from tests.helpers.gateway import Serving
 from tests.helpers.records import described
@@ -66,6 +69,32 @@ def test_partial_answers_and_refused_ones_are_told_apart(engine: Engine, nodes: 
         observed.ask(SELECT)
         ((_form, _way, found),) = observed.values("catena_queries_total")
         assert found == outcome
+
+
+LARGE = (
+    f"SELECT * {{ VALUES ?a {{ {' '.join(map(str, range(500)))} }} VALUES ?b {{ {' '.join(map(str, range(200)))} }} }}"
+)
+
+
+@pytest.mark.parametrize("outcome", ["complete", "broken_off", "client_gone"])
+def test_a_streamed_answer_is_counted_as_it_ends(nodes: tuple[Sandbox, Sandbox], outcome: str) -> None:
+    limits = Limits(max_result_bytes=2**21 if outcome == "broken_off" else 2**30)
+    engine = Engine(timeout=300, source_timeout=300, workers=1, limits=limits)
+    try:
+        observed = Observed(engine, nodes)
+        response = observed.client.post("/sparql", data={"query": LARGE})
+        parts = response.iter_encoded()
+        assert response.status_code == 200 and next(parts)
+        assert not any("SELECT" in labels for labels in observed.values("catena_queries_total"))
+        with pytest.raises(TooLargeError) if outcome == "broken_off" else nullcontext():
+            for _ in () if outcome == "client_gone" else parts:
+                pass
+        response.close()
+        counted = observed.values("catena_queries_total")
+    finally:
+        engine.close()
+
+    assert [labels[2] for labels, value in counted.items() if labels[0] == "SELECT" and value] == [outcome]
 
 
 def test_bytes_of_nodes_are_counted(observed: Observed) -> None:
