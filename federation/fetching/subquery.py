@@ -180,8 +180,20 @@ def _named(found: re.Match[str]) -> str:
 def _query(columns: Iterable[str], texts: Iterable[str], names: frozenset[str] | None) -> str:
     texts = list(texts)
     if names is None or names:
-        texts.append(f"{{ {_values(_GRAPH, _terms(names))}GRAPH ?g {{}} }}")
+        texts.append(_names_text(names))
     return f"SELECT {' '.join('?' + c for c in columns)} WHERE {{ {' UNION '.join(texts)} }}"
+
+
+def _names_text(names: frozenset[str] | None) -> str:
+    """Ask which graphs exist: those with triples, and those without that a server finds by an empty group.
+
+    Not every server finds graphs so. For RDF4J an empty group has one solution, whatever graphs there are; it names none.
+    """
+    terms = _terms(names)
+    if terms is None or not all(map(is_portable, terms)):
+        return "{ GRAPH ?g {} FILTER(BOUND(?g)) } UNION { SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } } }"
+    with_triples = f"{{ {_values(_GRAPH, terms)}FILTER EXISTS {{ GRAPH ?g {{ ?s ?p ?o }} }} }}"
+    return f"{with_triples} UNION {{ GRAPH ?g {{}} FILTER(?g IN ({', '.join(sorted(terms))})) }}"
 
 
 def _bgp_text(kind: str, bgp: PushedBGP, graphs: frozenset[str] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ _FORMATS = {
     "application/json": pyoxigraph.QueryResultsFormat.JSON,
     "application/sparql-results+xml": pyoxigraph.QueryResultsFormat.XML,
 }
+_EMPTY_GROUP = re.compile(r"GRAPH \?\w+ \{\s*\}")
 
 
 class Node:
@@ -30,8 +32,8 @@ class Node:
             ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"once"`` (closes the connection
             once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), ``"limited"`` (says that rows are missing),
             ``"bare"`` (TSV without question marks), ``"quoted"`` (TSV with every term between quotes, where TSV is
-            welcome), ``"latin"`` (no UTF-8), ``"repeated"`` (each row very often, except of counts), or not at
-            all.
+            welcome), ``"latin"`` (no UTF-8), ``"repeated"`` (each row very often, except of counts), ``"empty group"`` (an
+            empty group within GRAPH has one solution, whatever graphs there are, as in RDF4J), or not at all.
         media_type: The only format that it speaks.
     """
 
@@ -100,6 +102,8 @@ class Node:
         if self.fault == "endless":
             self._answer_without_end(request)
             return
+        if self.fault == "empty group":
+            query = _EMPTY_GROUP.sub("{}", query)
         solutions = self.store.query(query)
         assert isinstance(solutions, pyoxigraph.QuerySolutions)
         body = solutions.serialize(format=_FORMATS[self.media_type])

@@ -32,6 +32,23 @@ def test_a_node_that_fails_is_replaced(nodes: list[Node], engine: Engine, fault:
     assert [len(node.queries) for node in (nodes[0], nodes[2])] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT (COUNT(*) AS ?n) { GRAPH ?g {} }",
+        "SELECT (COUNT(*) AS ?n) { GRAPH ?g { OPTIONAL { ?s <urn:nothing> ?o } } }",
+        f"SELECT (COUNT(*) + {len(GRAPHS)} AS ?n) {{ GRAPH <urn:nobody-knows> {{}} }}",
+    ],
+)
+def test_which_graphs_exist_is_found_where_an_empty_group_finds_none(
+    nodes: list[Node], engine: Engine, text: str
+) -> None:
+    for node in nodes:
+        node.fault = "empty group"
+    answer = engine.query(text, snapshot(nodes))
+    assert (value(answer.body), answer.missing) == (str(len(GRAPHS)), ())
+
+
 def test_a_connection_closed_by_the_node_is_no_failure(nodes: list[Node], engine: Engine) -> None:
     engine.query(COUNT, snapshot(nodes))
     nodes[0].fault = "once"
