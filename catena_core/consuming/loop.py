@@ -21,6 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 from catena_core.consuming.assignment import Assignment, size_of
 from catena_core.consuming.backpressure import Backpressure
 from catena_core.consuming.fair_queue import FairQueue, weight_of
+from catena_core.consuming.group_watch import GroupWatch
 from catena_core.consuming.lag import measure_lag
 from catena_core.consuming.lanes import Batch, Concurrent, LanePool
 from catena_core.consuming.refusals import refusal
@@ -173,10 +174,10 @@ class ConsumerLoop:
         callbacks = {"on_commit": self._on_commit, "error_cb": self._on_client_error}
         self._consumer = Consumer(settings | self._statistics.properties | callbacks)
         self._backpressure = Backpressure(self._consumer, self._batch_size)
+        refresh = float(settings[REFRESH]) / 1000
         ids = TopicIds(client_properties(endpoint, logger, properties))
-        self._starts = StartingPoints(
-            self._consumer, ids, logger, delivery.transactional, float(settings[REFRESH]) / 1000
-        )
+        self._starts = StartingPoints(self._consumer, ids, logger, delivery.transactional, refresh)
+        self._group_watch = GroupWatch(group, client_properties(endpoint, logger, properties), refresh)
         self._lanes = LanePool(lanes, process, self._poll_in_lane, self._fail, concurrent, self._batch_size)
         self._shares_lanes = self._must_share_lanes()
         self._lanes.open()
@@ -218,7 +219,12 @@ class ConsumerLoop:
 
     def problems(self) -> dict[str, str]:
         """Give the problems for the link's health. Other threads may call it."""
-        return self._watch.problems()
+        problems = self._watch.problems()
+        if unassigned := self._group_watch.unassigned:
+            problems["group"] = f"no member of the group {self._group} has {_listed(sorted(unassigned))}"
+            if self._instance_id is not None:
+                problems["group"] += "; stop all of them for its session timeout, then start them again"
+        return problems
 
     def run(self, stop: threading.Event) -> None:
         """Read until ``stop`` is set, then drain the lanes, commit and leave the group.
@@ -333,8 +339,18 @@ class ConsumerLoop:
                 self._consumer.subscribe(
                     list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
                 )
+                self._group_watch.changed()
             else:
                 self._consumer.unsubscribe()
+
+    def _join_again(self) -> None:
+        """Leave the group and join it, so that its partitions are shared out again; a static member cannot leave."""
+        listed = _listed(sorted(self._group_watch.unassigned))
+        self._logger.log(f"no member of the group {self._group} has {listed}; joining it again", level="warning")
+        if self._instance_id is None:
+            self._hear_of_rebalance()
+            self._consumer.unsubscribe()
+            self._topics = ()  # the next look at the subscription subscribes again
 
     # Reading
 
@@ -463,6 +479,8 @@ class ConsumerLoop:
             self._ahead = min(rate * _AHEAD, float(self._backpressure.most_waiting))
             self._done_lately, self._measured_at = 0, now
             self._starts.update(self._assignments.values())
+            if now > self._group_watch.due and self._topics and self._group_watch.look(self._topics, self._assignments):
+                self._join_again()
             if not self._statistics.is_doubted:
                 measure_lag(self._consumer, self._assignments.values())
             for assignment in self._assignments.values():
@@ -507,6 +525,7 @@ class ConsumerLoop:
             self._starts.assigned()
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()
+        self._group_watch.changed()
         self._listener.assigned(names)  # of none, too: a member that got nothing is ready all the same
         if self._replay:
             # Where to begin is part of the assignment: a seek at this moment would be lost.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -59,6 +60,11 @@ def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str
         REFRESH: 30_000,
         **(properties or {}),
     }
+
+
+def end_client(client: object) -> None:
+    """Give up a client of which the caller keeps no other reference, in a thread: its end may wait for an answer."""
+    threading.Thread(target=lambda _client: None, args=(client,), name="end of a client", daemon=True).start()
 
 
 def check_properties(properties: Mapping[str, str]) -> None:

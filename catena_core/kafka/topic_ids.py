@@ -5,7 +5,6 @@ Brokers tell them since Kafka 2.8 (KIP-516, https://cwiki.apache.org/confluence/
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from catena_core.kafka.client import end_client
 from catena_core.topics import is_embedded
 
 # Seconds for one question to the brokers.
@@ -62,8 +62,7 @@ class TopicIds:
     def close(self) -> None:
         """Give up its client now: collected later, in one of its own threads, it would end the process."""
         client, self._client = self._client, None
-        # Its end may wait for an answer.
-        threading.Thread(target=lambda _client: None, args=(client,), name="end of a client", daemon=True).start()
+        end_client(client)
 
     def ask(self, topics: Collection[str]) -> Question:
         """Ask, and do not wait for the answer; it is empty where brokers know no ids, or none answers."""
