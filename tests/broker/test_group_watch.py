@@ -68,8 +68,10 @@ def test_a_link_joins_once_more_and_goes_on_where_it_was(broker, run, monkeypatc
 
     monkeypatch.setattr(GroupWatch, "look", once)
     broker.produce(source, [(str(number % 10), str(number)) for number in range(200)])
-    copy = run(link(Copy, broker, source, target))
+    often = {"topic.metadata.refresh.interval.ms": "300"}
+    copy = run(link(Copy, broker, source, target, properties=often))
     broker.read(target, 200, distinct=True)
+    eventually(lambda: found)
     broker.produce(source, [(str(number % 10), str(number)) for number in range(200, 300)])
     values = list(dict.fromkeys(int(message.value()) for message in broker.read(target, 300, distinct=True)))
     assert sorted(values) == list(range(300))
