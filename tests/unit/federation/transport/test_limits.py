@@ -189,7 +189,7 @@ class TestSize:
         tracemalloc.start()
 
         with pytest.raises(requests.ConnectionError):
-            get(session, f"{server.url}/a")
+            get(session, f"{server.url}/a", 120)
 
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
