@@ -12,7 +12,7 @@ DELIVERIES = ("at_least_once", "exactly_once")
 
 
 class Sending(Link):
-    """Sends in the hooks that it is told to, waiting until Kafka has it, and notes what becomes of that."""
+    """Sends in the hooks that a test names, waits until Kafka has it, and notes what becomes of that."""
 
     hooks = ()
 
@@ -94,7 +94,7 @@ def test_finish_may_call(embedded_broker, run):
 
 
 class Looping(Link):
-    """Sends when its loop is told to go on."""
+    """Sends when a test lets its loop go on."""
 
     begun, goes_on = threading.Event(), threading.Event()
     drain_timeout = 300.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pyoxigraph as ox
@@ -17,7 +16,6 @@ from tests.helpers.records import described
 from tests.helpers.waiting import eventually
 from tests.servers import Fuseki, rdf4j_server
 from tests.servers.process import Process, free_port
-from tests.servers.server import ServerUnavailable
 from topology.clients.http import WebClient, WebError
 from topology.clients.node import GraphWrite, NodeClient
 from topology.clients.node_discovery import discover
@@ -53,11 +51,7 @@ def oxigraph() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def rdf4j() -> Iterator[str]:
     """Run an RDF4J server; the address of its repository."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(rdf4j_server())
-        except ServerUnavailable as error:
-            pytest.skip(f"needs {error}")
+    with rdf4j_server() as server:
         yield server.url
 
 

@@ -10,7 +10,7 @@ from tests.helpers.waiting import eventually
 
 
 class Delivery:
-    """Counts commits, by thread, until it is told to fail."""
+    """Counts commits, by thread, until a test has it fail."""
 
     def __init__(self, transactional: bool = True) -> None:
         self.transactional = transactional

@@ -304,7 +304,7 @@ def test_node_that_is_up_and_does_not_list_its_graphs_is_named_after_a_while(
     assert "SELECT" not in said, "the query is no one's business"
     assert holdings.unlisted(3600.0) == {}
     holdings.follow(ring(2, "down", a=f"{server.url}/c"))
-    assert holdings.unlisted(0.0) == {}, "a node that is down is told of otherwise"
+    assert holdings.unlisted(0.0) == {}, "a node that is down has another report"
     server.answers["/c/sparql"] = graphs("urn:a")
     holdings.follow(ring(3, "up", 3, a=f"{server.url}/c"))
     eventually(lambda: holdings.unlisted(0.0) == {})
