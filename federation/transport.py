@@ -24,6 +24,8 @@ from requests.structures import CaseInsensitiveDict
 from catena_core.errors import CatenaError
 from catena_core.text import bounded, redacted, split_credentials, without_credentials, without_user
 from catena_core.version import __version__
+from federation import content_coding
+from federation.content_coding import CodingError, ContentDecoder
 from federation.networks import ANY, Networks
 
 USER_AGENT = f"catena/{__version__}"
@@ -95,7 +97,7 @@ class Session(requests.Session):
         self._access = access or Access()
         self.trust_env = False
         self.max_redirects = _MAX_REDIRECTS
-        self.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"})
+        self.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Accept-Encoding": content_coding.ACCEPTED})
         transport = TransportAdapter(max_bytes, self._access)
         self.mount("http://", transport)
         self.mount("https://", transport)
@@ -239,6 +241,7 @@ class _Exchange:
         self._max_bytes = max_bytes
         self._deadline = deadline
         self._body = io.BytesIO()
+        self._decoder: ContentDecoder | None = None
         self._headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         self._head_bytes = 0
         self._reason = ""
@@ -250,7 +253,6 @@ class _Exchange:
         if left <= 0:
             raise requests.exceptions.Timeout("the time for the request is over", request=request)
         headers = {**request.headers, **self._access.headers(request.url or "")}
-        encoding = headers.pop("Accept-Encoding", "identity")
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a header has an end of line in it")
@@ -261,7 +263,6 @@ class _Exchange:
             handle.setopt(pycurl.HTTPGET, True)
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
         handle.setopt(pycurl.HTTPHEADER, [*(line.encode("latin-1", "replace") for line in lines), b"Expect:"])
-        handle.setopt(pycurl.ACCEPT_ENCODING, encoding)
         handle.setopt(pycurl.TIMEOUT_MS, int(left * 1000) + 1)
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(min(left, _CONNECT_TIMEOUT) * 1000) + 1)
         handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
@@ -271,6 +272,8 @@ class _Exchange:
             handle.perform()
         except pycurl.error as error:
             raise self._translated(error) from error
+        if self._decoder and not self._decoder.is_complete:
+            raise requests.exceptions.ConnectionError("its compressed content breaks off", request=request)
 
     def response(self, handle: Any) -> requests.Response:
         """Return the answer in the terms of requests."""
@@ -303,16 +306,26 @@ class _Exchange:
     def _take_body(self, part: bytes) -> int:
         """Take a part of the body; libcurl ends the exchange where this takes less than there is."""
         try:
-            if self._deadline.on_data:
-                self._deadline.on_data(len(part))
-            if self._max_bytes is not None and self._body.tell() + len(part) > self._max_bytes:
-                raise UnsafeError(
-                    f"{shown_url(self._request.url or '')} has more than the {self._max_bytes} bytes that are read"
-                )
+            if self._decoder is None:
+                self._decoder = ContentDecoder(self._headers.get("content-encoding", ""))
+            for content in self._decoder.decode(part):
+                self._take_content(content)
+        except CodingError as error:
+            self._error = requests.exceptions.ConnectionError(str(error), request=self._request)
+            return 0
         except BaseException as error:
             self._error = error
             return 0
-        return self._body.write(part)
+        return len(part)
+
+    def _take_content(self, content: bytes) -> None:
+        if self._deadline.on_data:
+            self._deadline.on_data(len(content))
+        if self._max_bytes is not None and self._body.tell() + len(content) > self._max_bytes:
+            raise UnsafeError(
+                f"{shown_url(self._request.url or '')} has more than the {self._max_bytes} bytes that are read"
+            )
+        self._body.write(content)
 
     def _open_socket(self, _purpose: int, address: Any) -> Any:
         """Open a socket for exactly the address that libcurl connects to, unless that is refused."""

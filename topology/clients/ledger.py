@@ -12,7 +12,7 @@ import msgspec
 
 from catena_core.text import bounded
 from topology.clients.http import Response, UnsafeError, WebClient, WebError, shown_url
-from topology.json_errors import NOT_JSON
+from topology.json_errors import NOT_JSON, reason_of
 
 _LONGEST_ADDRESS = 256
 _LONGEST_URI = 4096
@@ -200,4 +200,5 @@ def _read(response: Response, kind: type[Answer]) -> Answer:
     try:
         return msgspec.json.decode(response.body, type=kind)
     except NOT_JSON as error:
-        raise WebError(f"{response.url} answers with something else than expected: {error}") from error
+        reason = reason_of(error, response.body)
+        raise WebError(f"{response.url} answers with something else than expected: {reason}") from error

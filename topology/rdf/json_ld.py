@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from catena_core.errors import RejectedError
-from topology.json_errors import NOT_JSON
+from topology.json_errors import NOT_JSON, reason_of
 from topology.rdf.contexts import ContextNotAtHandError, JsonLdError, TooCostlyError
 from topology.rdf.expansion import expand
 from topology.rdf.statements import Statements, to_statements
@@ -56,7 +56,7 @@ def read_json_ld(document: bytes, source: str, contexts: Mapping[str, Any], link
     except RecursionError as error:
         raise RejectedError("the description nests its contexts and terms too deep: flatten them") from error
     except NOT_JSON as error:
-        raise NoDescriptionError(f"the description is not JSON in UTF-8: {error}") from error
+        raise NoDescriptionError(f"the description is not JSON in UTF-8: {reason_of(error, document)}") from error
     except OverflowError as error:
         raise RejectedError("the description has a number that no double holds") from error
     except ContextNotAtHandError as error:

@@ -135,6 +135,42 @@ class TestSize:
 
         assert get(session, f"{server.url}/a").content == b""
 
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    @pytest.mark.parametrize("missing", [1, 3, 8, 60])
+    def test_a_compressed_body_that_breaks_off_is_no_answer(
+        self, server: OddServer, session: Session, coding: str, missing: int
+    ) -> None:
+        packed = (zlib.compress if coding == "deflate" else gzip.compress)(bytes(range(256)) * 9)
+        head = OK + b"Content-Encoding: %b\r\n" % coding.encode()
+        rest = packed[:-missing]
+        for answer in (
+            head + b"\r\n" + rest,
+            head + b"Content-Length: %d\r\n\r\n" % len(rest) + rest,
+            head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(rest), rest),
+        ):
+            server.answers["/a"] = raw(answer)
+
+            with pytest.raises(requests.ConnectionError, match="breaks off"):
+                get(session, f"{server.url}/a")
+
+    def test_a_compressed_body_may_come_in_several_members(self, server: OddServer, session: Session) -> None:
+        server.answers["/a"] = saying(gzip.compress(b"con") + gzip.compress(b"tent"), Content_Encoding="gzip")
+
+        assert get(session, f"{server.url}/a").content == b"content"
+
+    @pytest.mark.parametrize(
+        "rest",
+        [
+            pytest.param(b"Content-Length: 9\r\n\r\ncontent", id="length"),
+            pytest.param(b"Transfer-Encoding: chunked\r\n\r\n7\r\ncontent\r\n", id="chunks"),
+        ],
+    )
+    def test_a_body_that_breaks_off_is_no_answer(self, server: OddServer, session: Session, rest: bytes) -> None:
+        server.answers["/a"] = raw(OK + rest)
+
+        with pytest.raises(requests.ConnectionError):
+            get(session, f"{server.url}/a")
+
     @pytest.mark.parametrize(
         ("body", "coding"),
         [

@@ -301,6 +301,16 @@ class TestBytes:
     def test_read_json_ld_what_is_not_json_is_refused(self, text: str) -> None:
         assert "not JSON" in refusal(f'{{"@id": "urn:a", "{V}p": {text}}}'.encode())
 
+    @pytest.mark.parametrize(
+        "text", [r"\ud800", r"x\uDBFFx", r"\udc00", r"\ud83d\ude00\ud800\ud83d\ude00", r"\\\ud800"]
+    )
+    def test_read_json_ld_half_a_surrogate_pair_is_refused_with_its_reason(self, text: str) -> None:
+        assert "is half of a surrogate pair" in refusal(f'{{"@id": "urn:a", "{V}p": "{text}"}}'.encode())
+
+    @pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud800"])
+    def test_read_json_ld_cut_off_is_not_taken_for_half_a_surrogate_pair(self, text: str) -> None:
+        assert "truncated" in refusal(f'{{"@id": "urn:a", "{V}p": "{text}"'.encode())
+
     def test_read_json_ld_of_repeated_keys_the_last_counts(self) -> None:
         assert statements(f'{{"@id": "urn:b", "{V}p": "lost", "@id": "urn:a", "{V}p": "x"}}'.encode()) == said('"x"')
 
