@@ -215,6 +215,27 @@ class QueryText:
                     default.append(graph)
         return default, named
 
+    @property
+    def star(self) -> Token | None:
+        """The ``*`` of ``SELECT *``; ``None`` where the query is another one."""
+        names = (token for token in self.body[1:] if token.keyword not in ("DISTINCT", "REDUCED"))
+        token = next(names, None) if self.form == "SELECT" else None
+        return token if token is not None and token.text == "*" else None
+
+    def with_columns(self, star: Token, variables: Iterable[str]) -> str:
+        """Write some variables in the place of the ``*``, in the order in which the text has them.
+
+        Args:
+            star: The ``*``.
+            variables: Their names, without question mark.
+        """
+        wanted = frozenset(variables)
+        used = dict.fromkeys(token.text[1:] for token in self.body if token.kind == "variable")
+        names = [name for name in used if name in wanted]
+        if not names or len(names) < len(wanted):  # it reads a text like ``?a<?b)#>`` in its own way
+            return self.text
+        return f"{self.text[: star.start]} ?{' ?'.join(names)} {self.text[star.end :]}"
+
     def resources_query(self) -> str:
         """Rewrite a DESCRIBE query as the SELECT query for the resources that it describes.
 

@@ -37,7 +37,7 @@ from federation.errors import (
     ServiceFailedError,
     TooLargeError,
 )
-from federation.evaluation.corrections import graph_by_graph, path_ends
+from federation.evaluation.corrections import columns_in_order, graph_by_graph, path_ends
 from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Part, Planned, Reply
 from federation.evaluation.output import ResultOutput
 from federation.evaluation.quads import add_graphs, read_quads
@@ -140,6 +140,8 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store, send: Callable[[bytes], No
     text = job.text
     if job.graph_by_graph:
         text = graph_by_graph(text, [g.value for g in store.named_graphs() if isinstance(g, pyoxigraph.NamedNode)])
+    if not job.services:
+        text = columns_in_order(text)
     run = partial(
         store.query,
         text,
