@@ -15,14 +15,27 @@ scaled by starting more of it::
         Shout().start()
 """
 
+from typing import TYPE_CHECKING
+
 from catena_core import interrupts  # isort: skip  # it covers the imports that follow
-from catena_core import errors, utils
-from catena_core.dead_letters.policy import DeadLetterLimits
-from catena_core.electron import Electron
-from catena_core.link import Link
+from catena_core import errors, on_use, utils
 from catena_core.rpc import rpc
 from catena_core.version import __version__
 
-del interrupts
+if TYPE_CHECKING:
+    from catena_core.dead_letters.policy import DeadLetterLimits
+    from catena_core.electron import Electron
+    from catena_core.link import Link
+else:
+    __getattr__, __dir__ = on_use.exports(
+        __name__,
+        {
+            "DeadLetterLimits": "catena_core.dead_letters.policy",
+            "Electron": "catena_core.electron",
+            "Link": "catena_core.link",
+        },
+    )
+
+del interrupts, on_use
 
 __all__ = ["DeadLetterLimits", "Electron", "Link", "__version__", "errors", "rpc", "utils"]

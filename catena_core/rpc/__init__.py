@@ -20,10 +20,28 @@ A method marked with ``@rpc`` can be called by every other link, and no other me
 ``http`` let programs that are no links call the same methods.
 """
 
-from catena_core.rpc.instances import Instance, Instances
-from catena_core.rpc.local import LocalRpc
+from typing import TYPE_CHECKING
+
+from catena_core import on_use
 from catena_core.rpc.methods import Context, Methods, rpc
-from catena_core.rpc.peer import Peer
-from catena_core.rpc.service import RpcService
+
+if TYPE_CHECKING:
+    from catena_core.rpc.instances import Instance, Instances
+    from catena_core.rpc.local import LocalRpc
+    from catena_core.rpc.peer import Peer
+    from catena_core.rpc.service import RpcService
+else:
+    __getattr__, __dir__ = on_use.exports(
+        __name__,
+        {
+            "Instance": "catena_core.rpc.instances",
+            "Instances": "catena_core.rpc.instances",
+            "LocalRpc": "catena_core.rpc.local",
+            "Peer": "catena_core.rpc.peer",
+            "RpcService": "catena_core.rpc.service",
+        },
+    )
+
+del on_use
 
 __all__ = ["Context", "Instance", "Instances", "LocalRpc", "Methods", "Peer", "RpcService", "rpc"]
