@@ -27,7 +27,7 @@ from catena_core.monitoring import tracing
 from catena_core.monitoring.metrics import Metrics
 from catena_core.transforming.results import Result, is_async, read_results, read_results_async, run_async
 from catena_core.transforming.retry import FATAL, REJECTIONS, retry
-from catena_core.wire.codec import has_odd_number
+from catena_core.wire.codec import fault_of, may_lack
 from catena_core.wire.message import NO_TIMESTAMP, Message, reader, unmarked_encoder, writer
 
 # Bytes of outputs that wait for their transaction: with more, a lane hands over what is done before the rest of its batch is.
@@ -151,7 +151,7 @@ class Transformer:
                         # A short way of `_emit`, which serves most outputs of most links.
                         try:
                             data = encode(returned.value)
-                            if data.find(b"null") >= 0 and has_odd_number(returned.value):
+                            if may_lack(data, returned.value) and fault_of(returned.value):
                                 raise ValueError
                             send_plain(default_topic, data, returned.key.encode())
                             plain += 1

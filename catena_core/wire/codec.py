@@ -18,7 +18,7 @@ import functools
 import math
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -34,6 +34,8 @@ _PACKED = frozenset({MESSAGE_PACK, "application/msgpack", "application/x-msgpack
 
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
+
+_TWINS = "two of its keys become one text, and readers would lose a value; send other keys"
 
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 
@@ -232,10 +234,16 @@ def simplified(value: Any) -> Any:
 
     Args:
         value: The value.
+
+    Raises:
+        ValueError: Two keys of a dictionary have one simpler form.
     """
     kind = type(value)
     if kind is dict:
-        return {simplified(key): simplified(item) for key, item in value.items()}
+        simple = {simplified(key): simplified(item) for key, item in value.items()}
+        if len(simple) < len(value):
+            raise ValueError(_TWINS)
+        return simple
     if kind is list:
         return [simplified(item) for item in value]
     if kind is tuple:
@@ -292,11 +300,12 @@ def encode_plain_json(value: Any) -> bytes:
 
     Raises:
         TypeError: It holds something that JSON cannot.
-        ValueError: It holds a number that JSON lacks, which would be written as null.
+        ValueError: It holds a number that JSON lacks, which would be written as null; or two keys of one text, of which
+            readers would take the last.
     """
     data = encode_any_json(value)
-    if data.find(b"null") >= 0 and has_odd_number(value):  # `in` takes twice as long
-        raise ValueError("JSON has neither NaN nor infinity; send None, or text")
+    if may_lack(data, value) and (fault := fault_of(value)):
+        raise ValueError(fault)
     return data
 
 
@@ -310,18 +319,54 @@ def _encode_simpler(value: Any) -> Any:
 encode_any_json = msgspec.json.Encoder(enc_hook=_encode_simpler).encode
 
 
-def has_odd_number(value: Any) -> bool:
-    """Tell whether a value holds a number that JSON lacks: :data:`encode_any_json` writes null for it."""
-    if isinstance(value, float):
-        return not math.isfinite(value)
+def may_lack(data: bytes, value: Any) -> bool:
+    """Look, quickly, whether JSON may lack something of its value: see :func:`fault_of`.
+
+    Args:
+        data: The JSON by :data:`encode_any_json`, which writes null for a number that JSON lacks.
+        value: The value.
+    """
+    if data.find(b"null") >= 0 or data.find(b"{", 1) >= 0:  # `in` takes twice as long
+        return True
+    if type(value) is not dict:
+        return data.startswith(b"{")
+    try:
+        "".join(value)  # the quickest way to see that all keys are text
+    except TypeError:
+        return True
+    return False
+
+
+def fault_of(value: Any) -> str:
+    """Return what JSON by :data:`encode_any_json` lacks of a value; an empty text if it has all."""
+    if _is_json(value):
+        return ""
+    if _has_odd_number(value):
+        return "JSON has neither NaN nor infinity; send None, or text"
+    return _TWINS if _has_twin_keys(value) else ""
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """Give the values within a value."""
     if isinstance(value, dict):
-        return any(map(has_odd_number, value.values()))
+        return value.values()
     if isinstance(value, list | tuple | set | frozenset | collections.deque):
-        return any(map(has_odd_number, value))
+        return value
+    if isinstance(value, str | bytes):
+        return ()
     if dataclasses.is_dataclass(value):
-        return any(has_odd_number(getattr(value, item.name)) for item in dataclasses.fields(value))
+        return [getattr(value, item.name) for item in dataclasses.fields(value)]
     simpler = _simpler(value)
-    return simpler is not value and has_odd_number(simpler)
+    return () if simpler is value else (simpler,)
+
+
+def _has_odd_number(value: Any) -> bool:
+    return not math.isfinite(value) if isinstance(value, float) else any(map(_has_odd_number, _parts(value)))
+
+
+def _has_twin_keys(value: Any) -> bool:
+    twins = isinstance(value, dict) and len({encode_any_json({key: 0}) for key in value}) < len(value)
+    return twins or any(map(_has_twin_keys, _parts(value)))
 
 
 def _pack(value: Any) -> Any:

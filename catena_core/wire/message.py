@@ -245,8 +245,8 @@ def _whole(number: Any, name: str, end: int) -> int:
 def unmarked_encoder(value_format: str) -> Callable[[Any], bytes] | None:
     """Give the encoder of values that need no mark (``None`` excepted); ``None`` for the format whose values may need one.
 
-    It may raise any error; that of :func:`writer` names the reason. It writes numbers that JSON lacks as null, so the caller
-    looks for these.
+    It may raise any error; that of :func:`writer` names the reason. JSON may lack something of the value, so the caller
+    looks: see :func:`catena_core.wire.codec.may_lack`.
     """
     if value_format == "json":
         return codec.encode_any_json

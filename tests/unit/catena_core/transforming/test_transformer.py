@@ -301,14 +301,15 @@ def test_much_that_waits_for_its_transaction_is_handed_over_before_the_batch_is_
     assert lane.count("consumed") == 11
 
 
-def test_a_number_that_json_lacks_is_a_dead_letter_and_null_is_not() -> None:
+def test_a_value_of_which_json_would_lack_something_is_a_dead_letter_and_null_is_not() -> None:
     class Numbers(Sorter):
         output_format = "json"
 
         def transform(self, electron: Electron) -> Any:
-            return Electron("k", [float("nan")] if electron.value == "nan" else [None])
+            values = {"nan": [float("nan")], "twins": {1: "a", "1": "b"}, "none": [None], "nested": {"a": {"1": 2}}}
+            return Electron("k", values[electron.value])
 
     lane = Lane(Delivery(), Numbers)
-    assert lane.process("nan", "none") == 2
-    assert lane.sent() == [b"[null]"]
-    assert lane.sent("sorters.dead-letters") == [b"nan"]
+    assert lane.process("nan", "none", "twins", "nested") == 4
+    assert lane.sent() == [b"[null]", b'{"a":{"1":2}}']
+    assert lane.sent("sorters.dead-letters") == [b"nan", b"twins"]

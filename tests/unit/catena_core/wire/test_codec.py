@@ -259,6 +259,19 @@ def test_odd_numbers_travel_as_they_are_and_never_as_null(number):
     assert codec.encode_plain_json([None, "null", 1.5]) == b'[null,"null",1.5]'
 
 
+@pytest.mark.parametrize("twins", [{1: "a", "1": "b"}, {1.5: "a", "1.5": "b"}, {Color.RED: "a", "red": "b"}])
+def test_keys_that_become_one_text_lose_no_value(twins):
+    for value in (twins, [twins], {"deep": [twins]}, (1, twins), Order("tea", [twins])):
+        with pytest.raises(ValueError, match="two of its keys become one text"):
+            codec.encode_plain_json(value)
+    if Color.RED in twins:
+        with pytest.raises(CodecError, match="two of its keys become one text"):
+            codec.encode([twins])
+    else:
+        assert codec.decode(*codec.encode([twins])) == [twins]
+    assert codec.encode_plain_json({1: "a", "2": {"a": {3: "b"}}}) == b'{"1":"a","2":{"a":{"3":"b"}}}'
+
+
 @pytest.mark.parametrize(
     ("key", "data"),
     [
