@@ -108,7 +108,7 @@ class Lifecycle:
         def run(options: LinkOptions, further: list[str]) -> None:
             if options.processes > 1:
                 logs.configure(options.log_level, options.log_format)
-                sys.exit(processes.run(options.processes, self._link.logger))
+                sys.exit(processes.run(options.processes, self._link.logger, self._link.drain_timeout))
             self._link.args = further
             children.mark()
             known = children.descendants()
@@ -166,7 +166,7 @@ class Lifecycle:
         options = processes.own_options(options)
         self.definition.use(options)
         if processes.is_child():
-            on_parent_death(self.stop.set)
+            on_parent_death(self._end_as_orphan)
         fields = {"link": self.definition.name, "uid": link.uid, "group": link.consumer_group}
         logs.configure(options.log_level, options.log_format, fields)
         self._is_program = threading.current_thread() is threading.main_thread()
@@ -175,6 +175,12 @@ class Lifecycle:
         if self.failure is not None:
             code = self.failure.code if isinstance(self.failure, SystemExit) else 1
             sys.exit(code if isinstance(code, int) else 1)
+
+    def _end_as_orphan(self) -> None:
+        """Stop, since the process that would kill this one if it hung is gone."""
+        self.stop.set()
+        if not self._ended.wait(processes.longest_end(self._link.drain_timeout)):
+            os._exit(1)
 
     def attach(self, runtime: Runtime, setup_kwargs: Mapping[str, Any] | None = None) -> None:
         """Give the link its runtime and set it up."""
@@ -186,7 +192,9 @@ class Lifecycle:
 
     def failed(self, error: BaseException) -> None:
         """Stop because of an error that no retry can mend: the process ends with status 1, or with that of ``sys.exit``."""
-        if self.failure is None and not (isinstance(error, SystemExit) and not error.code):
+        is_clean = isinstance(error, SystemExit) and not error.code
+        is_cut_short = isinstance(error, StoppedError) and self.stop.is_set()
+        if self.failure is None and not (is_clean or is_cut_short):
             self.failure = error
             self._link.logger.log(f"stopping, because: {_text(error)}", level="error")
         self.stop.set()
@@ -381,12 +389,8 @@ class Lifecycle:
         monitoring.health.ready = False
 
     def _set_up(self, runtime: Runtime) -> bool:
-        """Set the link up; return whether it may run, and was not stopped while its setup waited."""
-        try:
-            self.attach(runtime)
-        except StoppedError:
-            if not self.stop.is_set():
-                raise
+        """Set the link up; return whether it may run, and was not stopped meanwhile."""
+        self.attach(runtime)
         return not self.stop.is_set()
 
     def _run_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:

@@ -142,7 +142,8 @@ class LinkOptions:
     consumer_timeout: float = _option(
         WORK,
         300,
-        "How long one electron may take before the link reports that it is stuck.",
+        "How long one electron may take before the link reports that it is stuck; and how long Kafka may be silent where a "
+        "link cannot go on without an answer, as in its setup, before it ends.",
         "--consumer-timeout",
         metavar="SECONDS",
     )

@@ -16,17 +16,26 @@ from catena_core.options import LinkOptions
 # The variable that numbers these processes.
 NUMBER = "CATENA_PROCESS"
 
+# Seconds that one of them may take to end, beyond those for its electrons under way.
+_ENDING = 60.0
 
-def run(count: int, logger: LinkLogger) -> int:
+
+def longest_end(drain_timeout: float) -> float:
+    """Give the seconds after which a process that is to stop counts as hung."""
+    return drain_timeout + _ENDING
+
+
+def run(count: int, logger: LinkLogger, drain_timeout: float) -> int:
     """Start this program so many times, each as one instance, and wait for their end.
 
     They are one consumer group, so they share the partitions. When one of them ends by itself, it ends the others, so that a
-    supervisor of this process notices. The first one takes the ports that are named, each further one the next ports; their
-    instance ids are numbered.
+    supervisor of this process notices; one that hangs is killed. The first one takes the ports that are named, each further one
+    the next ports; their instance ids are numbered.
 
     Args:
         count: The number of processes.
         logger: The log of their ends.
+        drain_timeout: Seconds that each has for its electrons under way.
 
     Returns:
         The exit status: 0 when all ended cleanly.
@@ -40,15 +49,16 @@ def run(count: int, logger: LinkLogger) -> int:
         for child in children:
             child.send_signal(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, on_signal)
     logger.log(f"{count} processes: {', '.join(str(child.pid) for child in children)}")
-    while all(child.poll() is None for child in children):
+    while not asked and all(child.poll() is None for child in children):
         time.sleep(0.1)
+    deadline = time.monotonic() + longest_end(drain_timeout)
     for child in children:
         if child.poll() is None and not asked:
             child.terminate()
-    statuses = [child.wait() for child in children]
+    statuses = [_wait(child, deadline, logger) for child in children]
     logger.log(f"ended with status {', '.join(map(str, statuses))}")
     return 0 if not any(statuses) else 1
 
@@ -76,6 +86,16 @@ def _start(number: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, NUMBER: str(number)}
     # A process group of its own, so that Ctrl-C in a terminal reaches it once, by way of this process.
     return subprocess.Popen(_command(), env=environment, start_new_session=True)
+
+
+def _wait(child: subprocess.Popen[bytes], deadline: float, logger: LinkLogger) -> int:
+    """Wait for the end of a child, which is to stop, and kill it at the deadline (monotonic clock); return its status."""
+    try:
+        return child.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        logger.log(f"process {child.pid} hangs: it has not ended in time, and is killed", level="error")
+        child.kill()
+        return child.wait()
 
 
 def _command() -> list[str]:

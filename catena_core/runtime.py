@@ -22,6 +22,7 @@ from catena_core.delivery.producer import MessageProducer
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, ReadingError, StoppedError, UsageError, described
 from catena_core.kafka.partition import Partition
+from catena_core.kafka.patience import Patience
 from catena_core.mistakes import run_plain
 from catena_core.monitoring.monitoring import Monitoring
 from catena_core.options import LinkOptions
@@ -139,6 +140,8 @@ class KafkaRuntime:
         self._rpc: RpcService | None = None
         self._rpc_lock = threading.Lock()
         self._holding_up: set[int] = set()  # threads for which the consumer's thread waits
+        self._patience = Patience(options.consumer_timeout, stop)
+        monitoring.health.ask(self._patience.problems)
         exactly_once = options.delivery == "exactly_once" and not link.replay
         try:
             self._producer = MessageProducer(
@@ -172,10 +175,16 @@ class KafkaRuntime:
             return NoCommits(producer, replace, fail)
         if not exactly_once:
             return AtLeastOnce(producer, replace, fail, logger, self._metrics, interval)
-        delivery = ExactlyOnce(producer, replace, fail, logger, self._metrics, self._stop, interval)
+        patience = self._options.consumer_timeout
+        delivery = ExactlyOnce(producer, replace, fail, logger, self._metrics, self._stop, interval, patience)
         try:
-            delivery.begin()
+            with self._patience.waiting(
+                "delivery", f"Kafka gives no transactions under the id {producer.transactional_id}"
+            ):
+                delivery.begin()
         except KafkaException as error:
+            if self._stop.is_set():
+                raise StoppedError("Kafka gave no transactions before the link was to stop") from error
             raise DeliveryError(
                 f"Kafka gives no transactions under the id {producer.transactional_id}: {error.args[0].str()}"
             ) from error
@@ -200,7 +209,7 @@ class KafkaRuntime:
     def table(self, topic: str, **content: Any) -> TableContent[Any]:
         """Start to read a compacted topic as a table."""
         table: Table[Any] = Table(
-            self._endpoint, topic, self._link.logger, self._options.properties, self._fail, **content
+            self._endpoint, topic, self._link.logger, self._options.properties, self._fail, self._patience, **content
         )
         self._tables.append(table)
         return table
@@ -210,7 +219,9 @@ class KafkaRuntime:
         count, asked_at = self._partition_counts.get(topic, (0, -_COUNTED_FOR))
         if time.monotonic() - asked_at >= _COUNTED_FOR:
             try:
-                count = self._producer.partition_count(topic)
+                count = self._patience.ask(
+                    f"topic {topic}", lambda: self._producer.partition_count(topic), 0 if count else None
+                )
             except KafkaException as error:
                 if not count:
                     raise UsageError(f"the topic {topic} cannot be looked up: {error.args[0].str()}") from error

@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from catena_core.consuming.refusals import refusal
-from catena_core.errors import CatenaError, described
+from catena_core.errors import CatenaError, StoppedError, described
 from catena_core.kafka.client import REFRESH, client_properties
+from catena_core.kafka.patience import Patience
 from catena_core.kafka.statistics import StatisticsWatch
 from catena_core.kafka.topic_ids import TopicIds
 from catena_core.kafka.watermarks import watermarks
@@ -23,7 +24,10 @@ from catena_core.wire.message import headers_of
 Row = TypeVar("Row")
 
 # Seconds for one question about the topic.
-_ANSWER_TIMEOUT = 10.0
+_ANSWER_TIMEOUT = 5.0
+
+# Seconds for which such a question is asked again, for a table that no link reads.
+_PATIENCE = 10.0
 
 
 class TableContent(Mapping[str, Row], Generic[Row]):
@@ -71,16 +75,17 @@ class TableContent(Mapping[str, Row], Generic[Row]):
         if self._on_change:
             self._on_change(key, old, row)
 
-    def catch_up(self, timeout: float = 30.0) -> None:
+    def catch_up(self, timeout: float | None = None) -> None:
         """Wait until the table has all messages that its topic has now, from any writer.
 
         A link that takes partitions over calls it in ``assigned``, to see the rows of their former owners.
 
         Args:
-            timeout: The most seconds to wait.
+            timeout: The most seconds to wait; ``None``: as the option ``consumer_timeout`` says.
 
         Raises:
-            CatenaError: It took longer.
+            CatenaError: It took longer, for instance because brokers restart.
+            StoppedError: The link is to stop.
         """
 
     def __getitem__(self, key: str) -> Row:
@@ -114,7 +119,12 @@ class Table(TableContent[Row]):
         logger: The link's log.
         properties: Further librdkafka properties.
         fail: Called with an error that ends the reading.
+        patience: Bounds the waits for Kafka.
         content: ``decode``, ``accept`` and ``on_change`` of :class:`TableContent`.
+
+    Raises:
+        CatenaError: The topic does not exist, or Kafka tells nothing of it.
+        StoppedError: The link is to stop.
     """
 
     def __init__(
@@ -124,10 +134,12 @@ class Table(TableContent[Row]):
         logger: LinkLogger,
         properties: Mapping[str, str] | None = None,
         fail: Callable[[BaseException], None] = lambda error: None,
+        patience: Patience | None = None,
         **content: Any,
     ) -> None:
         super().__init__(**content)
         self._fail = fail
+        self._patience = patience or Patience(_PATIENCE)
         self._topic = topic
         self._logger = logger
         self._stop = threading.Event()
@@ -147,7 +159,7 @@ class Table(TableContent[Row]):
         self._interval = float(self._settings[REFRESH]) / 1000
         self._ids = TopicIds(shared)
         self._topic_id: str | None = None
-        self._incomplete = self._assign(self._found_partitions())
+        self._incomplete = self._assign(self._found_partitions(self._patience.seconds))
         self._reader = threading.Thread(target=self._read, name=f"table {topic}", daemon=True)
         self._reader.start()
 
@@ -157,25 +169,29 @@ class Table(TableContent[Row]):
         Args:
             stop: Ends the wait early when it is set.
         """
-        with self._progress:
+        with self._patience.waiting(self._name, f"{self._topic} is not read to its end yet") as wait, self._progress:
             while self._incomplete and not (stop is not None and stop.is_set()):
-                self._progress.wait(0.2)
+                if self._progress.wait(0.2):
+                    wait.progressed()
 
-    def catch_up(self, timeout: float = 30.0) -> None:
+    def catch_up(self, timeout: float | None = None) -> None:
         """Wait until the table has all messages that its topic has now: see :meth:`TableContent.catch_up`."""
-        deadline = time.monotonic() + timeout
+        seconds = self._patience.seconds if timeout is None else timeout
+        deadline = time.monotonic() + seconds
         # The table's own consumer is its reader's. A commit returns before Kafka marks the transaction's rows as committed.
         asking = Consumer({**self._settings, "isolation.level": "read_uncommitted"})
         try:
-            ends = {partition: watermarks(asking, self._topic, partition, timeout)[1] for partition in self._partitions}
+            ends = {number: self._end_of(asking, number, deadline) for number in self._partitions}
         except KafkaException as error:
             raise CatenaError(f"the end of {self._topic} cannot be looked up: {error.args[0].str()}") from error
         finally:
             asking.close()
-        with self._progress:
+        with self._patience.waiting(self._name, f"{self._topic} is not read to its end"), self._progress:
             while any(self._positions.get(partition, 0) < end for partition, end in ends.items()):
+                if self._patience.stop.is_set():
+                    raise StoppedError(f"the table of {self._topic} did not catch up before the link was to stop")
                 if time.monotonic() > deadline:
-                    raise CatenaError(f"the table of {self._topic} did not catch up within {timeout:g} s")
+                    raise CatenaError(f"the table of {self._topic} did not catch up within {seconds:g} s")
                 self._progress.wait(0.1)
 
     def close(self) -> None:
@@ -183,9 +199,22 @@ class Table(TableContent[Row]):
         self._stop.set()
         self._reader.join(2)
 
-    def _found_partitions(self) -> set[int]:
+    @property
+    def _name(self) -> str:
+        return f"table {self._topic}"
+
+    def _end_of(self, asking: Consumer, partition: int, deadline: float) -> int:
+        timeout = min(_ANSWER_TIMEOUT, max(0.1, deadline - time.monotonic()))
+        return self._patience.ask(
+            self._name,
+            lambda: watermarks(asking, self._topic, partition, timeout)[1],
+            max(0.0, deadline - time.monotonic()),
+        )
+
+    def _found_partitions(self, seconds: float) -> set[int]:
+        """Ask for the partitions of the topic, so many seconds at most."""
         try:
-            return self._ids.partitions(self._topic, _ANSWER_TIMEOUT)
+            return self._patience.ask(self._name, lambda: self._ids.partitions(self._topic, _ANSWER_TIMEOUT), seconds)
         except KafkaException as error:
             raise CatenaError(
                 f"the table of {self._topic} cannot be read: {error.args[0].str()}; make it, or allow this link to read it"
@@ -207,7 +236,7 @@ class Table(TableContent[Row]):
         """Read partitions, too, that were added since; read all of them again if the topic is another one of that name."""
         self._looked_at = time.monotonic()
         with suppress(CatenaError):
-            partitions = self._found_partitions()
+            partitions = self._found_partitions(0)
             found = self._found_id()
             known, self._topic_id = self._topic_id, found or self._topic_id
             if found and known and found != known:

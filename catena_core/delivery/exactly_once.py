@@ -128,6 +128,7 @@ class ExactlyOnce:
         metrics: Counts transactions.
         stop: Set when the link is to stop.
         interval: Seconds between transactions; 0: after each electron.
+        patience: The most seconds to wait for the transactional id.
     """
 
     transactional = True
@@ -142,6 +143,7 @@ class ExactlyOnce:
         metrics: Metrics,
         stop: threading.Event,
         interval: float = 0.1,
+        patience: float = _ATTEMPTS * _REQUEST_TIMEOUT,
     ) -> None:
         self._producer = producer
         self._logger = logger
@@ -150,6 +152,7 @@ class ExactlyOnce:
         self._fail = fail
         self._replace = replace
         self._interval = interval
+        self._patience = patience
         self._due = 0.0
         self._consumer: Consumer | None = None
         self._starts: StartingPoints | None = None
@@ -185,7 +188,9 @@ class ExactlyOnce:
         Raises:
             KafkaException: Kafka does not give it.
         """
-        self._retry_transactional(lambda: self._producer.client.init_transactions(_REQUEST_TIMEOUT))
+        self._retry_transactional(
+            lambda: self._producer.client.init_transactions(_REQUEST_TIMEOUT), self._patience / _REQUEST_TIMEOUT
+        )
 
     def sink(self, batch: Batch | None) -> Sink:
         """Give the sink of a batch; ``None``: of the next transaction."""

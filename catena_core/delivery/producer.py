@@ -304,7 +304,7 @@ class MessageProducer:
         Raises:
             KafkaException: The broker does not know it, or does not answer.
         """
-        found = self.client.list_topics(topic, timeout=10).topics[topic]
+        found = self.client.list_topics(topic, timeout=5).topics[topic]
         if found.error is not None:
             raise KafkaException(found.error)
         return len(found.partitions)

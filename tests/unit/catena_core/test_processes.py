@@ -19,8 +19,10 @@ pytestmark = pytest.mark.slow
 
 # Needs no Kafka: it only generates.
 PROGRAM = """
-import os, sys
-from catena_core import Link
+import os, sys, time
+from catena_core import Link, processes
+
+processes._ENDING = float(os.environ.get("ENDING", "60"))
 
 def say(line):
     os.write(1, line.encode())  # in one piece: several write into one pipe
@@ -32,6 +34,8 @@ class Ticks(Link):
 
     def finish(self):
         say(f"finished {os.getpid()}\\n")
+        if os.environ["CATENA_PROCESS"] in self.args:
+            time.sleep(600)
 
 Ticks(num_rpc_threads=0).start()
 """
@@ -121,6 +125,23 @@ def test_when_the_first_is_killed_its_children_end_cleanly(start):
     program = start(2)
     program.process.kill()
     eventually(lambda: program.finished() == sorted(program.children.values()))
+
+
+@pytest.mark.parametrize("dies", ["asked", "another", "parent"])
+def test_one_that_hangs_at_its_end_is_killed(start, monkeypatch, dies):
+    monkeypatch.setenv("ENDING", "1")
+    program = start(2, "--", "2")
+    if dies == "another":
+        os.kill(program.children[1], signal.SIGKILL)
+    elif dies == "parent":
+        program.process.kill()
+        eventually(lambda: program.alive() == [])
+        return
+    else:
+        program.process.terminate()
+    assert program.process.wait(120) == 1
+    assert program.alive() == []
+    assert any(f"process {program.children[2]} hangs" in line for line in program.lines)
 
 
 def test_each_takes_the_next_ports(monkeypatch):

@@ -358,7 +358,7 @@ class Counts:
 def test_partitions_are_counted_once_in_a_while_and_the_count_outlives_a_silent_broker(
     on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ground, kafka = on(Copy()), Counts()
+    ground, kafka = on(Copy(consumer_timeout=1)), Counts()
     monkeypatch.setattr(ground.sender, "list_topics", kafka, raising=False)
     assert [ground.runtime.partition_count("in") for _ in range(3)] == [3, 3, 3]
     assert kafka.asked == 1
@@ -369,6 +369,14 @@ def test_partitions_are_counted_once_in_a_while_and_the_count_outlives_a_silent_
     assert ground.runtime.partition_count("in") == 5
     with pytest.raises(UsageError, match="other cannot be looked up"):
         ground.runtime.partition_count("other")
+
+
+def test_a_broker_that_restarts_is_asked_again_for_the_partitions(on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground, kafka = on(Copy()), Counts()
+    kafka.count = None
+    monkeypatch.setattr(ground.sender, "list_topics", kafka, raising=False)
+    threading.Thread(target=lambda: (eventually(lambda: kafka.asked > 1), setattr(kafka, "count", 4))).start()
+    assert ground.runtime.partition_count("in") == 4
 
 
 def refusing(code: int, method: str = "__init__") -> type[Any]:

@@ -1,8 +1,17 @@
 """The rows of a table, as the messages of its topic make them."""
 
-import pytest
+import threading
 
-from catena_core.table import TableContent
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from catena_core.embedded import EmbeddedBroker
+from catena_core.errors import CatenaError, StoppedError
+from catena_core.kafka.patience import Patience
+from catena_core.kafka.topic_ids import TopicIds
+from catena_core.kafka.watermarks import watermarks
+from catena_core.monitoring.logs import LinkLogger
+from catena_core.table import Table, TableContent
 
 
 @pytest.fixture
@@ -56,3 +65,57 @@ def test_table_content_copies_are_of_one_moment():
     rows.apply("b", 2)
 
     assert [len(copy) for copy in copies] == [1, 1, 1]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Make tables of one topic, and close them."""
+    tables = []
+    with EmbeddedBroker() as broker:
+        broker.create_topic("rows", 2)
+
+        def make(patience):
+            tables.append(Table(broker.endpoint, "rows", LinkLogger("test"), patience=patience))
+            return tables[-1]
+
+        yield make
+        for table in tables:
+            table.close()
+
+
+def failing(times, answer):
+    """Make a method that does not answer so many times."""
+    left = [KafkaError._TIMED_OUT] * times
+
+    def method(*args, **given):
+        if left:
+            raise KafkaException(KafkaError(left.pop()))
+        return answer(*args, **given)
+
+    return method
+
+
+def test_table_whose_brokers_restart_asks_again_for_its_partitions_and_their_ends(rows, monkeypatch):
+    monkeypatch.setattr(TopicIds, "partitions", failing(3, TopicIds.partitions))
+    monkeypatch.setattr("catena_core.table.watermarks", failing(3, watermarks))
+    rows(Patience(120)).catch_up()
+
+
+def test_table_that_brokers_do_not_tell_of_in_time_says_so(rows, monkeypatch):
+    table = rows(Patience(120))
+    monkeypatch.setattr("catena_core.table.watermarks", failing(100_000, watermarks))
+    with pytest.raises(CatenaError, match="the end of rows cannot be looked up"):
+        table.catch_up(0.2)
+
+
+def test_table_waits_no_longer_for_silent_brokers_once_the_link_is_to_stop(rows, monkeypatch):
+    stop = threading.Event()
+    table = rows(Patience(600, stop))
+    monkeypatch.setattr("catena_core.table.watermarks", failing(100_000, watermarks))
+    threading.Timer(0.2, stop.set).start()
+    with pytest.raises(StoppedError):
+        table.catch_up()
+    monkeypatch.undo()
+    with pytest.raises(StoppedError):
+        monkeypatch.setattr(TopicIds, "partitions", failing(100_000, TopicIds.partitions))
+        rows(Patience(600, stop))

@@ -39,7 +39,7 @@ class Topics:
         topics_of_test = self
 
         class Table(TableContent[Any]):
-            def catch_up(self, timeout: float = 30.0) -> None:
+            def catch_up(self, timeout: float | None = None) -> None:
                 topics_of_test.caught_up.append(topic)
                 topics_of_test.apply(topic)
 
