@@ -24,9 +24,11 @@ from topology.membership import CatalogueList, Member, MembershipError, OwnersNo
 from topology.node_health import NodeHealth
 from topology.records import RING_KEY, Endpoints, Node, OfferingHead, Ring
 from topology.ring_publisher import FencedError, NotPublishedError, RingPublisher
+from topology.same_store import SameStores
 from topology.settings import Mode
 
 _MOST_AT_ONCE = 64
+_STATES = ("up", "suspect", "down")
 
 
 # Seconds until a monitor that could not publish takes over once more. One that was relieved knows it by then.
@@ -40,6 +42,7 @@ class Watch:
         self.health = health
         self.hold_down = hold_down
         self.shown_until = hold_down.until
+        self.shown_twin = ""
         self.silent_since: float | None = None
         self.check: Future[None] | None = None
         self.next_check = 0.0
@@ -50,7 +53,8 @@ class Monitor(CatalogueLink):
 
     A node that falls silent becomes suspect and keeps its place for a grace period. After that it is down, and its graphs move
     to others. A node that comes and goes repeatedly is taken up again only after growing pauses. A draining node keeps its
-    graphs until others hold them. The checks run side by side, so a hung node delays no other.
+    graphs until others hold them. A node that is the store of another one, under a second address, is down. The checks run
+    side by side, so a hung node delays no other.
 
     The one partition of the ring's topic belongs to one instance at a time: that instance watches. It publishes in transactions
     of one name, so Kafka refuses the ring of an instance that was relieved and does not know it.
@@ -70,6 +74,7 @@ class Monitor(CatalogueLink):
         settings = self.settings
         self._web = WebClient(settings.node_timeout, access=self.access.nodes)
         self._workers = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="check")
+        self._stores = SameStores(settings.node_health_check_interval)
         self._ring: Ring | None = None
         self._leading = threading.Event()
         self._watches: dict[tuple[str, str, Endpoints], Watch] = {}
@@ -163,6 +168,7 @@ class Monitor(CatalogueLink):
                 watch.check = None
         for gone in self._watches.keys() - set(map(_watched, members)):
             del self._watches[gone]
+        self._compare_stores(members, now)
         self.submit(self._publish, members)
         self.wait(min(0.1, self.settings.node_health_check_interval / 4))
 
@@ -170,8 +176,19 @@ class Monitor(CatalogueLink):
         """Abandon checks that hang."""
         if hasattr(self, "_workers"):
             self._workers.shutdown(wait=False, cancel_futures=True)
+            self._stores.close()
         if hasattr(self, "_owners"):
             self._owners.close()
+
+    def _compare_stores(self, members: tuple[Member, ...], now: float) -> None:
+        """Compare the nodes that have come up with the others; those come first that hold graphs by now."""
+        states = {node.id: node.state for node in self._ring.nodes} if self._ring else {}
+        placed = [node for node, state in states.items() if state != "down"]
+        ordered = sorted(members, key=lambda member: _STATES.index(states.get(member.id, "down")))
+        checked = {member.id: self._watches[_watched(member)].health for member in ordered}
+        if any(checked[node].is_healthy is None for node in placed if node in checked):
+            return  # a newcomer that is compared before it would take its place
+        self._stores.follow({node: health.client for node, health in checked.items() if health.client}, placed, now)
 
     def _members(self) -> tuple[Member, ...]:
         mode = self.settings.mode
@@ -242,8 +259,10 @@ class Monitor(CatalogueLink):
         """Return the node as the ring should show it; ``None`` for a new node before its first check."""
         watch = self._watches.get(_watched(member))
         draining = member.id in self._drains
-        if watch is None or watch.health.is_healthy is None:
+        if watch is None or not self._is_known(member, watch.health):
             return before and msgspec.structs.replace(before, weight=member.weight, draining=draining)
+        problem = self._problem_of(member, watch)
+        is_healthy = bool(watch.health.is_healthy) and not problem
         is_new = before is None or before.url != member.url
         node = Node(member.id, member.url, "down") if before is None or is_new else before
         node = msgspec.structs.replace(
@@ -252,26 +271,40 @@ class Monitor(CatalogueLink):
             draining=draining,
             protocol=watch.health.protocol or node.protocol,
             endpoints=watch.health.endpoints if watch.health.is_healthy else node.endpoints,
-            problem=watch.health.problem,
+            problem=problem,
         )
         if is_new:
-            return msgspec.structs.replace(node, state="up", since=epoch) if watch.health.is_healthy else node
-        return self._judge(watch, node, epoch)
+            return msgspec.structs.replace(node, state="up", since=epoch) if is_healthy else node
+        return self._judge(watch, node, epoch, is_healthy)
 
-    def _judge(self, watch: Watch, node: Node, epoch: int) -> Node:
+    def _is_known(self, member: Member, health: NodeHealth) -> bool:
+        """Tell whether a node has been checked, and compared with the others where it answers."""
+        return health.is_healthy is False or self._stores.has_compared(member.id, health.client)
+
+    def _problem_of(self, member: Member, watch: Watch) -> str:
+        """Return why a node cannot be used though it answers; log when it is found to be the store of another one."""
+        twin = self._stores.same_as(member.id)
+        problem = f"it is the same store as {twin}, so both hold one copy: remove one of the two" if twin else ""
+        if twin != watch.shown_twin:
+            watch.shown_twin = twin
+            said = f"cannot be used: {problem}" if twin else "is a store of its own by now"
+            self.logger.log(f"{member.id} {said}", level="error" if twin else "info")
+        return watch.health.problem or problem
+
+    def _judge(self, watch: Watch, node: Node, epoch: int, is_healthy: bool) -> Node:
         """Return a known node in the state that follows from its checks."""
         now = time.monotonic()
         health, hold_down = watch.health, watch.hold_down
-        if health.is_healthy and node.state == "up":
+        if is_healthy and node.state == "up":
             return node
-        if health.is_healthy and hold_down.may_return(now):
+        if is_healthy and hold_down.may_return(now):
             watch.silent_since = None
             return msgspec.structs.replace(node, state="up", since=epoch, held_down_until=0)
-        if health.is_healthy and hold_down.until != watch.shown_until:
+        if is_healthy and hold_down.until != watch.shown_until:
             watch.shown_until = hold_down.until
             until = int((time.time() + hold_down.until - now) * 1000)
             node = msgspec.structs.replace(node, held_down_until=until)
-        elif not health.is_healthy:
+        elif not is_healthy:
             if node.state == "up":
                 hold_down.leave(now)
             hold_down.fail()

@@ -47,6 +47,11 @@ class NodeHealth:
         self._client: NodeClient | None = None
         self._logger = logger
 
+    @property
+    def client(self) -> NodeClient | None:
+        """The node's client, another one after each silence; ``None`` while the node is not healthy."""
+        return self._client if self.is_healthy else None
+
     def check(self) -> None:
         """Check the node once; no behaviour of a node raises an error."""
         problem, undetected = "it says that it is not well", ""

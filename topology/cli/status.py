@@ -38,6 +38,7 @@ class Status(msgspec.Struct):
         nodes: The catalogue nodes.
         failing: The processes that ``catena up`` restarts in vain, and how they died.
         uninspected: The nodes that are up and could not be inspected for several intervals, and why.
+        unusable: The nodes that answer and cannot be used, and why.
         links: The links on Kafka.
         dead_letters: The messages in each topic of dead letters, replayed ones included.
         problems: The reasons why parts of it are missing.
@@ -47,6 +48,7 @@ class Status(msgspec.Struct):
     nodes: list[NodeStatus] = []
     failing: dict[str, str] = {}
     uninspected: dict[str, str] = {}
+    unusable: dict[str, str] = {}
     links: list[LinkStatus] = []
     dead_letters: dict[str, int] = {}
     problems: list[str] = []
@@ -124,7 +126,7 @@ def _look(gateway: Gateway, cluster: Connection | None) -> Status:
             found.offerings[state] = _ask(gateway, f"/offerings?limit=1&state={state}", OfferingPage).total
         found.nodes = _ask(gateway, "/nodes", NodeList).nodes
         health = _ask(gateway, "/health", Health)
-        found.failing, found.uninspected = health.failing, health.uninspected
+        found.failing, found.uninspected, found.unusable = health.failing, health.uninspected, health.unusable
     except (WebError, UnsafeError, CatenaError) as error:
         found.problems.append(f"the gateway: {error}")
     if cluster is not None:
@@ -197,6 +199,9 @@ def _shown(found: Status) -> Group:
     for topic, number in found.dead_letters.items():
         parts.append(Text(bounded(f"{number:,} messages in {topic}: 'catena dead-letters list' shows them", 400)))
     parts += [Text(bounded(f"{name} {death}", 400), style="red") for name, death in found.failing.items()]
+    parts += [
+        Text(bounded(f"{node} cannot be used: {problem}", 400), style="red") for node, problem in found.unusable.items()
+    ]
     parts += [
         Text(bounded(f"{node} cannot be inspected: {problem}", 400), style="red")
         for node, problem in found.uninspected.items()

@@ -85,6 +85,11 @@ class NodeClient:
         """True if the node takes several graphs in one request."""
         return bool(self._update)
 
+    @property
+    def keeps_offerings_only(self) -> bool:
+        """True if a graph that it takes has to describe an offering."""
+        return self._protocol == "sedimark" and not self._update
+
     def is_healthy(self) -> bool:
         """Tell whether the node can serve: ``/health`` does not deny it, and the smallest query is answered.
 

@@ -14,6 +14,9 @@ import pyoxigraph as ox
 
 from catena_core.errors import RejectedError
 
+# The names of graphs that Catena puts on nodes for a moment, to tell stores apart: see topology.same_store.
+MARKERS = "https://catena.invalid/.well-known/marker/"
+
 # Percent-encoded in a query string it stays below the 8 KiB that servers accept as a request's first line.
 _MOST_BYTES = 2000
 _SHAPES = {
@@ -31,6 +34,7 @@ _HOST = re.compile(r"https?(://[^/?#:]*?)\.?(?::0*(?:80|443)?)?(?=[/?#]|$)")
 _DOT_SEGMENT = re.compile(r"(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|$)", re.I)
 # The beginnings of the names by which stores call their own graphs, in lower case; http for https, too.
 _RESERVED = {
+    "http://catena.invalid/": "Catena",
     "urn:x-": "Apache Jena and TopBraid",
     "urn:jena:": "Apache Jena",
     "urn:dydra:": "Dydra",

@@ -30,8 +30,8 @@ from topology.rdf.statements import DEFAULT_GRAPH, Statements
 Row = tuple[str, str, str]
 """A subject, a predicate and an object, as N-Triples writes them."""
 
-_OFFERING = "https://w3id.org/sedimark/ontology#Offering"
-_IS_OFFERING = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>", f"<{_OFFERING}>"
+OFFERING = "https://w3id.org/sedimark/ontology#Offering"
+_IS_OFFERING = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>", f"<{OFFERING}>"
 _FORGED = f"<{skolem.PREFIX}"
 # Only a line of N-Triples with a blank subject begins so, and only one with a blank object ends so.
 _BLANK_SUBJECT = re.compile(r"^_:c14n(\d+)", re.MULTILINE)
@@ -90,7 +90,7 @@ def read_description(
     rows = [row[:3] for row in read.rows if row[3] == DEFAULT_GRAPH]
     offerings = {row[0] for row in rows if row[1:] == _IS_OFFERING}
     if len(offerings) != 1:
-        problem = f"the description holds {len(offerings)} resources of type {_OFFERING}, not exactly one"
+        problem = f"the description holds {len(offerings)} resources of type {OFFERING}, not exactly one"
         raise RejectedError(problem) if offerings else NoDescriptionError(problem + _hints(read))
     (offering,) = offerings
     if offering.startswith("_:"):

@@ -77,6 +77,7 @@ class State:
         health = Health(status, now.epoch, copies_missing=missing)
         if details:
             health.nodes, health.view, health.failing, health.uninspected = states, store, failing, uninspected
+            health.unusable = {node.id: redacted(node.problem) for node in now.nodes.values() if node.problem}
         return health
 
     def _uninspected(self, ring: RingView) -> dict[str, str]:

@@ -119,6 +119,7 @@ class Health(msgspec.Struct, omit_defaults=True):
         view: The state of the gateway's view; left out if it has none.
         failing: The processes that ``catena up`` restarts in vain, and how they died; left out like ``nodes``, and if none are.
         uninspected: The nodes that are up and could not be inspected for several intervals, and why; left out in the same way.
+        unusable: The nodes that answer and cannot be used, and why; left out in the same way.
     """
 
     status: Literal["healthy", "degraded"]
@@ -128,6 +129,7 @@ class Health(msgspec.Struct, omit_defaults=True):
     view: ViewState | None = None
     failing: dict[str, str] = {}
     uninspected: dict[str, str] = {}
+    unusable: dict[str, str] = {}
 
 
 class Overview(msgspec.Struct):

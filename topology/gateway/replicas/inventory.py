@@ -17,6 +17,7 @@ from federation.fetching.terms import iri, is_name, readable
 from topology.clients.http import Access, UnsafeError, WebClient, WebError, shown_url
 from topology.clients.node import FailedError, with_parameter
 from topology.gateway.periodic_task import PeriodicTask
+from topology.rdf.graph_name import MARKERS
 from topology.records import Node
 from topology.ring import RingView
 
@@ -30,6 +31,7 @@ _OTHERS = (
     "application/sparql-results+json;q=0.9, application/json;q=0.8, application/sparql-results+xml;q=0.5, "
     "application/xml;q=0.4"
 )
+_MARKER = f"<{MARKERS}".encode()
 _MOST_BYTES = 64 * 1024 * 1024
 _SHORTEST_PAUSE = 5.0
 _PAUSE_FACTOR = 20
@@ -285,7 +287,9 @@ def pause_after(took: float, shortest: float) -> float:
 
 
 def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
-    """Read the IRIs from SPARQL results with one column; blank nodes name no graph that a query can read.
+    """Read the names of graphs from SPARQL results with one column.
+
+    Blank nodes name no graph that a query can read. Markers stand for a moment only.
 
     Args:
         content_type: The media type of the results.
@@ -315,11 +319,11 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
 
 
 def _is_iri(term: bytes) -> bool:
-    """Return whether a graph has an IRI as its name, not a blank node.
+    """Return whether a graph has an IRI as its name, not a blank node, and is no marker of Catena's.
 
     Raises:
         ValueError: No graph can have this name.
     """
     if not is_name(readable(term, lambda blank: blank)):
         raise ValueError(f"{term[:100]!r} is no name of a graph")
-    return term.startswith(b"<")
+    return term.startswith(b"<") and not term.startswith(_MARKER)

@@ -78,6 +78,11 @@ def test_doctor_all_well_status_is_0(find: Any, tmp_path: Path) -> None:
             "warning",
             "a cannot be inspected: status 403",
         ),
+        (
+            {"status": "degraded", "epoch": 1, "nodes": {"a": "up", "b": "down"}, "unusable": {"b": "it is a"}},
+            "warning",
+            "b cannot be used: it is a",
+        ),
         ({"status": "degraded", "epoch": 0, "nodes": {}}, "warning", "there are no nodes"),
         (["another"], "warning", "is another server"),
     ],

@@ -84,6 +84,7 @@ function show(overview) {
   );
   const problems = [
     ...Object.entries(health.failing || {}).map(([name, death]) => `${name} ${death}`),
+    ...Object.entries(health.unusable || {}).map(([node, problem]) => `${node} cannot be used: ${problem}`),
     ...Object.entries(health.uninspected || {}).map(([node, problem]) => `${node} cannot be inspected: ${problem}`),
   ];
   byId("failing").replaceChildren(...problems.map((problem) => make("p", { class: "problem" }, problem)));

@@ -51,6 +51,18 @@ class TestFailingProcesses:
         assert found["failing"] == {"writer": "died 3 times in a row, the last time with status 1 (http://***@n)"}
 
 
+class TestUnusableNodes:
+    def test_health_says_why(self, engine: Engine) -> None:
+        twin = Node("b", "http://b.invalid/c", "down", problem="it is the same store as a (http://ada:secret@n)")
+        ring = RingView(Ring(1, (Node("a", "http://a.invalid/c"), twin), 50, 2))
+        app = create_app(engine, ReplicaSelector(lambda: ring), lambda: ring)
+
+        found = content(app.test_client().get("/health"))
+
+        assert found["status"] == "degraded"
+        assert found["unusable"] == {"b": "it is the same store as a (http://***@n)"}
+
+
 class TestUninspectedNodes:
     def make(self, engine: Engine, state: NodeState = "up", unlisted: str = "", **inspection: Any) -> flask.Flask:
         view = RingView(Ring(1, (Node("a", "http://a.invalid/c", state),), 50, 2))

@@ -15,6 +15,7 @@ from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.waiting import eventually
 from topology.clients.http import WebError
 from topology.gateway.replicas.inventory import GraphInventory, pause_after, read_graphs
+from topology.rdf.graph_name import MARKERS
 from topology.records import Node, NodeState, Ring
 from topology.ring import RingView
 
@@ -372,6 +373,9 @@ class TestReading:
         assert read_graphs(TSV, b"g\r\n<urn:a>\r\n") == {"urn:a"}
         for unsaid in ("", "text/plain; charset=utf-8", "application/octet-stream"):
             assert read_graphs(unsaid, b"\xef\xbb\xbf" + json) == read_graphs(unsaid, b"?g\n<urn:a>\n") == {"urn:a"}
+
+    def test_markers_are_left_out(self) -> None:
+        assert read_graphs(TSV, f"?g\n<{MARKERS}abc>\n<urn:a>\n".encode()) == {"urn:a"}
 
     def test_a_name_is_the_same_as_in_rows(self) -> None:
         assert read_graphs(TSV, b"?g\n<urn:no iri>\n<urn:\\u00e9>\n") == {"urn:no iri", "urn:é"}
