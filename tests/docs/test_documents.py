@@ -13,6 +13,7 @@ from catena_core.cli import command
 from catena_core.embedded import main as embedded
 from catena_core.options import LinkOptions
 from tests.chaos.__main__ import main as chaos
+from tests.helpers.command_lines import subcommands
 from tests.helpers.documents import DOCUMENTS, ROOT
 from topology.cli.main import main as catena
 
@@ -50,8 +51,9 @@ def test_its_examples_run_and_print_what_it_says(runs, name):
 def flags_of(group):
     """All options of a command and of those below it."""
     found = {flag for parameter in group.params for flag in (*parameter.opts, *parameter.secondary_opts)}
-    for sub in getattr(group, "commands", {}).values():
-        found |= flags_of(sub)
+    if isinstance(group, click.Group):
+        for sub in subcommands(group).values():
+            found |= flags_of(sub)
     return found
 
 

@@ -1,5 +1,6 @@
-"""Command lines of a link."""
+"""Command lines of links, and of commands in groups."""
 
+import click
 from click.testing import CliRunner
 
 from catena_core import Link
@@ -30,3 +31,9 @@ def refusal(arguments, environment=None, **given):
     result = CliRunner().invoke(link_command, arguments, env=environment)
     assert result.exit_code == 2
     return result.output
+
+
+def subcommands(group: click.Group) -> dict[str, click.Command]:
+    """Return the commands of a group by name, each imported."""
+    context = click.Context(group)
+    return {name: found for name in group.commands if (found := group.resolve_command(context, [name])[1])}

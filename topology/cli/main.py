@@ -8,17 +8,13 @@ from typing import Any
 import click
 
 from catena_core import interrupts
-from catena_core.dead_letters.cli import dead_letters
 from catena_core.errors import UsageError
-from catena_core.extras import not_installed
 from catena_core.program import Program
 from catena_core.version import __version__
-from topology.cli.completion import completion
-from topology.cli.new import new
-from topology.cli.topics import topics
+from topology.cli.on_use import Group, OnUse
 
 
-class _Catena(Program, click.Group):
+class _Catena(Program, Group):
     """Ends after Ctrl-C as shells expect it, and after a mistake with a message alone."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -56,34 +52,32 @@ def main() -> None:
     """
 
 
-def _catalogue_commands() -> list[click.Command]:
-    """Return the commands of the catalogue; where it is not installed, commands that say how to install it."""
-    try:
-        from topology.cli.doctor import doctor
-        from topology.cli.explain import explain
-        from topology.cli.nodes import nodes
-        from topology.cli.offerings import offerings
-        from topology.cli.query import query
-        from topology.cli.ring import ring
-        from topology.cli.status import status
-        from topology.cli.up import up
-    except (ImportError, UsageError) as error:
-        reason = (
-            error if isinstance(error, UsageError) else not_installed(error, "what the catalogue needs", "catalogue")
-        )
-        names = ("doctor", "explain", "nodes", "offerings", "query", "ring", "status", "up")
-        return [_refuse(name, reason) for name in names]
-    return [doctor, explain, nodes, offerings, query, ring, status, up]
-
-
-def _refuse(name: str, reason: UsageError) -> click.Command:
-    @click.command(name, help="Needs the extra [catalogue].", context_settings={"ignore_unknown_options": True})
-    @click.argument("arguments", nargs=-1)
-    def refuse(arguments: tuple[str, ...]) -> None:
-        raise click.ClickException(str(reason))
-
-    return refuse
-
-
-for command in (completion, dead_letters, new, topics, *_catalogue_commands()):
+# Each command with its module, and the first sentence of its help.
+for command in (
+    OnUse(
+        "completion",
+        "topology.cli.completion",
+        "Print a script that makes the shell complete commands, options and their values.",
+    ),
+    OnUse("dead-letters", "catena_core.dead_letters.cli", "Look at what failed for good, and put it back."),
+    OnUse("new", "topology.cli.new", "Begin something of your own."),
+    OnUse("topics", "topology.cli.topics", "Make, check and list topics; read messages from them, and send some."),
+    *(
+        OnUse(name, f"topology.cli.{name}", summary, extra="catalogue")
+        for name, summary in {
+            "doctor": "Check the settings and every server that they name, and say what to do.",
+            "explain": "Run a SPARQL query at a gateway, and show the steps of the answer in place of its result.",
+            "nodes": "List the catalogue nodes, add some, and empty nodes that are to leave.",
+            "offerings": (
+                "Look at the offerings on the ledger as a gateway knows them, and have their descriptions fetched again."
+            ),
+            "query": "Run a SPARQL query at a gateway, and show its result.",
+            "ring": "Show where graphs stand, and what moves when nodes come or go.",
+            "status": (
+                "Show the state of the catalogue: offerings by state, nodes, links with their lag, and dead letters."
+            ),
+            "up": "Run the whole topology on this machine until Ctrl-C.",
+        }.items()
+    ),
+):
     main.add_command(command)

@@ -12,11 +12,12 @@ import pytest
 from click.shell_completion import get_completion_class
 from click.testing import CliRunner
 
+from tests.helpers.command_lines import subcommands
 from topology.cli.main import main
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, command in group.commands.items():
+    for name, command in subcommands(group).items():
         yield (*path, name)
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
@@ -28,6 +29,24 @@ def test_help_shows_an_example_of_the_command(path: tuple[str, ...]) -> None:
 
     text = result.output.split("Options:")[0].partition("\n")[2]
     assert (result.exit_code, " ".join(("catena", *path)) in text) == (0, True)
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_list_of_commands_has_the_first_sentence_of_each(name: str) -> None:
+    assert main.commands[name].get_short_help_str(200) == subcommands(main)[name].get_short_help_str(200)
+
+
+def test_help_of_all_commands_imports_none_of_them() -> None:
+    code = (
+        "import contextlib, sys\n"
+        "from topology.cli.main import main\n"
+        "with contextlib.suppress(SystemExit): main(['--help'])\n"
+        "print(*({'confluent_kafka', 'flask', 'pyoxigraph', 'requests', 'rich'} & set(sys.modules)), sep='', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+
+    assert "catena doctor" in done.stdout
+    assert done.stderr.split() == []
 
 
 def test_help_names_each_status() -> None:
