@@ -522,6 +522,7 @@ class ConsumerLoop:
         self._backpressure.partitions = len(self._assignments)
         if names:
             self._watch.has(topic for topic, _ in names)
+            self._metrics.start_at_zero({topic for topic, _ in names})
             self._starts.assigned()
             self._logger.log(f"assigned {_listed(names)}", level="debug")
             self._metrics.rebalanced()

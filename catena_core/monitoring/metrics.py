@@ -110,6 +110,12 @@ class Metrics:
         """
         self._transform_seconds.observe(topic, seconds, n)
 
+    def start_at_zero(self, topics: Iterable[str]) -> None:
+        """Show the failures of topics before the first: the rise of a counter that appears with it would be 0."""
+        for topic in topics:
+            for counter in (self._failed, self._retried, self._dead_letters):
+                counter.add(0, topic)
+
     def read_consumer(self, state: Callable[[], ConsumerState] | None) -> None:
         """Set the call that gives the consumer's state to exporters.
 

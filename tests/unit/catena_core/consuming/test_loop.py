@@ -50,6 +50,7 @@ class Reader:
         self.gate.set()
         self._gates: dict[bytes, threading.Event] = {}
         self.error: BaseException | None = None
+        self.metrics = Metrics()
         self.stop = threading.Event()
         self.subscription = Subscription()
         self.subscription.add("in")
@@ -78,7 +79,7 @@ class Reader:
             "properties": {},
             "left_out": (),
             "logger": LinkLogger("Reader"),
-            "metrics": Metrics(),
+            "metrics": self.metrics,
         }
         self.loop = ConsumerLoop(**given | settings)
         self.consumer: ConsumerClient = self.loop._consumer
@@ -156,6 +157,14 @@ def test_finished_electrons_are_committed_up_to_the_last_one(read: Any) -> None:
     reader.consumer.bring(*map(message, range(25)))
     eventually(lambda: reader.consumer.commits[-1:] == [{IN: 25}])
     assert reader.told == [("assigned", IN), *(b"0.%d" % n for n in range(25))]
+
+
+def test_failures_of_assigned_topics_are_counted_from_zero(read: Any) -> None:
+    reader = read(IN)
+    reader.has_told(("assigned", IN))
+    value = reader.metrics.registry.get_sample_value
+    for name in ("failed", "retried", "dead_letters"):
+        assert value(f"catena_{name}_total", {"topic": IN[0]}) == 0
 
 
 def test_a_batch_holds_electrons_of_one_partition(read: Any) -> None:
