@@ -39,7 +39,7 @@ def env_file() -> str:
         UsageError: The environment names a file that does not exist.
     """
     named = os.environ.get(FILE)
-    if named and not Path(named).exists():
+    if named and not os.path.exists(named):  # noqa: PTH110 (no error for long names)
         raise UsageError(f"{FILE}={named}: there is no such file; leave it out for .env, or empty for no file")
     return ".env" if named is None else named
 

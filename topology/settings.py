@@ -26,6 +26,8 @@ from topology.env_file import env_file, misspelt, mistakes, read_env_file
 _OTHER_VARIABLES = {"KAFKA_ENDPOINT", "METRICS_PORT"}
 # Shorter intervals would keep a processor and the servers busy; longer ones overflow in timers of other libraries.
 _LEAST_SECONDS, _MOST_SECONDS = 0.01, 100_000_000
+# Kubernetes sets such variables for each service of a namespace.
+_OF_KUBERNETES = re.compile(r"^\w+_SERVICE_(?:HOST|PORT)|=(?:tcp|udp|sctp)://")
 _HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
 
@@ -137,7 +139,7 @@ def _text(text: str) -> str:
 
 
 def _count_or_file(text: str) -> str:
-    if not re.fullmatch("[0-9]{1,9}", text) and not Path(text).is_file():
+    if not re.fullmatch("[0-9]{1,9}", text) and not os.path.isfile(text):  # noqa: PTH113 (no error for long names)
         raise ValueError("a number of offerings, or a file")
     return text
 
@@ -442,7 +444,8 @@ def variables_in_force() -> dict[str, str]:
     known = known_variables()
     found = mistakes(file, known)
     if file:  # else catena up has told of them
-        found += [f"the environment: {mistake}" for name in os.environ if (mistake := misspelt(name, known))]
+        own = [name for name, value in os.environ.items() if not _OF_KUBERNETES.search(f"{name}={value}")]
+        found += [f"the environment: {mistake}" for name in own if (mistake := misspelt(name, known))]
     for mistake in found:
         LinkLogger("settings").log(mistake, level="warning")
     return {**read_env_file(file), **os.environ}
@@ -506,7 +509,8 @@ def _contradictions(settings: Settings, variables: Mapping[str, str]) -> list[st
         problems.append("REDIS_CA_FILE is set but not used; set REDIS_TLS=1 with it, or leave it out")
     if settings.redis_password.reveal() and settings.redis_password_file:
         problems.append("REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set; leave one of them out")
-    if settings.operator_provided and not settings.centralised and not Path(settings.catalogue_list).is_file():
+    needs_list = settings.operator_provided and not settings.centralised
+    if needs_list and not os.path.isfile(settings.catalogue_list):  # noqa: PTH113 (no error for long names)
         problems.append(
             f"OPERATOR_PROVIDED=1 needs the file CATALOGUE_LIST={settings.catalogue_list}, and there is none; "
             "examples/catalogue_list.json shows what it holds"

@@ -190,10 +190,11 @@ def test_a_list_that_would_not_be_used_is_refused() -> None:
     assert "set OPERATOR_PROVIDED=1 with it, or leave it out" in refusal(CATALOGUE_LIST="nodes.json")
 
 
-def test_a_list_that_does_not_exist_is_refused() -> None:
-    said = refusal(OPERATOR_PROVIDED="1", CATALOGUE_LIST="/nowhere/nodes.json")
+@pytest.mark.parametrize("name", ["/nowhere/nodes.json", "x" * 5000])
+def test_a_list_that_does_not_exist_is_refused(name: str) -> None:
+    said = refusal(OPERATOR_PROVIDED="1", CATALOGUE_LIST=name)
 
-    assert "/nowhere/nodes.json" in said
+    assert f"CATALOGUE_LIST={name}" in said
     assert "examples/catalogue_list.json shows what it holds" in said
 
 
@@ -247,6 +248,16 @@ def test_a_variable_that_kubernetes_sets_is_told_of_as_such() -> None:
     assert "enableServiceLinks: false" in said
 
 
+def test_variables_that_kubernetes_sets_for_services_are_not_taken_for_misspelt_ones(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SPARQL_SERVICE_HOST", "10.0.0.7")
+    monkeypatch.setenv("REDIS_DB_PORT", "tcp://10.0.0.7:6379")
+
+    assert load() == Settings()
+    assert caplog.records == []
+
+
 def test_mistakes_in_the_env_file_are_warned_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -271,10 +282,11 @@ def test_another_env_file_can_be_named_or_none(tmp_path: Path, monkeypatch: pyte
         assert load().host_port == port
 
 
-def test_named_env_file_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CATENA_ENV_FILE", "nowhere.env")
+@pytest.mark.parametrize("name", ["nowhere.env", "x" * 5000])
+def test_named_env_file_that_does_not_exist_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATENA_ENV_FILE", name)
 
-    with pytest.raises(UsageError, match=r"CATENA_ENV_FILE=nowhere\.env: there is no such file"):
+    with pytest.raises(UsageError, match=rf"CATENA_ENV_FILE={name}: there is no such file"):
         load()
 
 
@@ -367,7 +379,7 @@ def test_an_address_that_paths_cannot_follow_is_refused(value: str) -> None:
     assert "without ? and #" in refusal(DLT_BASE_URL=value)
 
 
-@pytest.mark.parametrize("value", ["-1", "nan", "offerings.json", "\u00b2"])
+@pytest.mark.parametrize("value", ["-1", "nan", "offerings.json", "\u00b2", "1" * 5000])
 def test_sandbox_offerings_are_a_number_or_a_file(value: str) -> None:
     assert "a number of offerings, or a file" in refusal(SANDBOX_OFFERINGS=value)
 
