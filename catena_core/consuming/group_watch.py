@@ -9,17 +9,18 @@ partitions are shared out again.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
+import struct
+import threading
 import time
-from collections.abc import Collection, Mapping
-from concurrent.futures import Future
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from confluent_kafka import ConsumerGroupState, TopicCollection
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from catena_core.kafka.client import end_client
 from catena_core.kafka.partition import Partition
 
 # Seconds for one question to the brokers.
@@ -71,7 +72,6 @@ class GroupWatch:
         if not self._question.is_answered:
             return False
         found = self._question.answer()
-        self._question.close()
         self._question = None
         if found is None:
             self.due = self._later()
@@ -87,27 +87,50 @@ class GroupWatch:
 
 
 class _Question:
-    def __init__(self, group: str, topics: Collection[str], properties: Mapping[str, Any]) -> None:
-        self._client: AdminClient | None = (client := AdminClient(properties))
-        self._group: Future[Any] = client.describe_consumer_groups([group], request_timeout=_TIMEOUT)[group]
-        wanted = TopicCollection(list(topics))
-        self._topics: dict[str, Future[Any]] = client.describe_topics(wanted, request_timeout=_TIMEOUT)
+    """A question to the brokers, in a thread of its own.
 
-    def close(self) -> None:
-        client, self._client = self._client, None
-        end_client(client)
+    It takes the older of librdkafka's two ways to ask about groups. Of the newer one, ``describe_consumer_groups``, an answer
+    that comes after its time-out ends the process (https://github.com/confluentinc/librdkafka/issues/4605).
+    """
+
+    def __init__(self, group: str, topics: Collection[str], properties: Mapping[str, Any]) -> None:
+        self._found: frozenset[Partition] | None = None
+        self._thread = threading.Thread(target=self._ask, args=(group, topics, properties), daemon=True)
+        self._thread.start()
 
     @property
     def is_answered(self) -> bool:
-        return all(future.done() for future in (self._group, *self._topics.values()))
+        return not self._thread.is_alive()
 
     def answer(self) -> frozenset[Partition] | None:
         """Return the partitions that no member has; ``None`` if that cannot be told now."""
-        # Not by `result()` first, whose error would hold the client: see catena_core.topics.
-        if self._group.exception() or self._group.result().state != ConsumerGroupState.STABLE:
-            return None
-        members = self._group.result().members
-        assigned = {(place.topic, place.partition) for one in members for place in one.assignment.topic_partitions}
-        told = {topic: future.result() for topic, future in self._topics.items() if not future.exception()}
-        there = {(topic, partition.id) for topic, found in told.items() for partition in found.partitions}
-        return frozenset(there - assigned)
+        return self._found
+
+    def _ask(self, group: str, topics: Collection[str], properties: Mapping[str, Any]) -> None:
+        with contextlib.suppress(KafkaException, struct.error, UnicodeDecodeError):
+            client = AdminClient(properties)
+            there = client.list_topics(timeout=_TIMEOUT).topics
+            wanted = {(topic, number) for topic in topics if topic in there for number in there[topic].partitions}
+            for found in client.list_groups(group, timeout=_TIMEOUT):
+                if found.state == "Stable":
+                    self._found = frozenset(wanted.difference(*(_read(one.assignment) for one in found.members)))
+
+
+def _read(assignment: bytes) -> Iterator[Partition]:
+    """Yield the partitions in an assignment, as the consumers' protocol writes it: its version, then topics and partitions.
+
+    Raises:
+        struct.error: It breaks off.
+        UnicodeDecodeError: A topic's name is not UTF-8.
+    """
+    if not assignment:
+        return
+    _, topics = struct.unpack_from(">hi", assignment)
+    place = 6
+    for _ in range(topics):
+        (length,) = struct.unpack_from(">h", assignment, place)
+        (count,) = struct.unpack_from(">i", assignment, place + 2 + length)
+        numbers = struct.unpack_from(f">{count}i", assignment, place + 6 + length)
+        topic = assignment[place + 2 : place + 2 + length].decode()
+        place += 6 + length + 4 * count
+        yield from ((topic, number) for number in numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import time
 
 import pytest
@@ -31,9 +32,6 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Found]:
 
         def answer(self) -> Found:
             return coming.pop(0)
-
-        def close(self) -> None:
-            pass
 
     monkeypatch.setattr(group_watch, "_Question", Question)
     return coming
@@ -82,6 +80,16 @@ def test_partitions_are_named_until_a_look_finds_all_well(watch: GroupWatch, ans
     answers.append(NONE)
     assert not looks(watch)
     assert not watch.unassigned
+
+
+def test_an_assignment_is_read_as_consumers_write_it() -> None:
+    written = (
+        b"\0\x01\0\0\0\x02\0\x02in\0\0\0\x02\0\0\0\x00\0\0\0\x07\0\x03\xc3\xa9t\0\0\0\x01\0\0\x01\x00\0\0\0\x04user"
+    )
+    assert list(group_watch._read(written)) == [("in", 0), ("in", 7), ("ét", 256)]
+    assert list(group_watch._read(b"")) == []
+    with pytest.raises(struct.error):
+        list(group_watch._read(written[:20]))
 
 
 def test_it_is_due_after_a_change_until_all_is_well(watch: GroupWatch, answers: list[Found]) -> None:
