@@ -111,8 +111,10 @@ class Fetcher(CatalogueLink):
                 elif status.next_try:
                     self._plan(address, followed, status.next_try)
                 elif event.at > max(status.event_at, self._followed.answered_at.get(address, 0)):
-                    # A refresh without news leaves no record, so this one may be done already: in no hurry, not all at once.
-                    pause = random.uniform(0, min(_REPLAY_PAUSE, self.settings.offering_refresh_interval))
+                    # A refresh without news leaves no record, so an old one is done already, most likely: not all at once. A
+                    # young one may have come while no instance had the partition.
+                    age = max(0.0, self.now() - event.at / 1000)
+                    pause = random.uniform(0, min(_REPLAY_PAUSE, self.settings.offering_refresh_interval, age))
                     hurries = event.kind == "listed"
                     self._plan(
                         address, followed, 0 if hurries else max(status.not_before, self._now() + int(1000 * pause))

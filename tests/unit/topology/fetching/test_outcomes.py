@@ -317,6 +317,27 @@ class TestAgain:
         assert self.later(driver, 301) == []
         assert len(ledger.asked_with("Accept")) == asked + (not same)
 
+    @pytest.mark.parametrize("age", [0, 5, 60])
+    def test_a_successor_takes_no_longer_for_a_refresh_than_it_has_waited(
+        self, driver: LinkDriver, ledger: Ledger, age: int
+    ) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        status, told = status_of(driver), driver.sent[0].value
+        assert status is not None
+        tables = {topics.STATUSES: {"a": records.to_text(status)}, topics.OFFERINGS: {"a": told}}
+        for _ in range(20):  # each draws a pause of its own
+            successor = LinkDriver(Fetcher(), tables=tables, partitions=PARTITIONS, now=self.NOW)
+            link = successor._link
+            link.assigned([(topics.ADDRESSES, 0)])
+            event = AddressEvent("refresh", int(1000 * (self.NOW - age)))
+            successor.transform(Electron("a", records.to_text(event)))
+            link.replayed((topics.ADDRESSES, 0))
+            asked = len(ledger.asked_with("Accept"))
+            self.later(successor, age + 0.001)
+
+            assert len(ledger.asked_with("Accept")) == asked + 1
+
     def test_a_replayed_dead_letter_is_fetched_at_once(self, driver: LinkDriver, ledger: Ledger) -> None:
         ledger.has("a", b"nonsense")
         fetch(driver)
