@@ -251,7 +251,7 @@ class Fetcher(CatalogueLink):
                 gone=True,
             )
             return
-        if response.status not in (200, 304):
+        if response.status not in (200, 203, 304):  # 203: by way of a proxy that has changed it
             pause = retry_after(response.headers, self.now(), _LONGEST_RETRY_AFTER)
             if response.status == 429:
                 self._queue.pause(fetch, pause or _TOO_MANY_REQUESTS_PAUSE)
@@ -259,7 +259,7 @@ class Fetcher(CatalogueLink):
             error = DescriptionMissingError(f"{shown_url(response.url)} answers with status {response.status}")
             self._outcomes.failed(fetch, followed, error, pause)
             return
-        content = digest(response.url, response.body, linked_context(response)) if response.status == 200 else ""
+        content = digest(response.url, response.body, linked_context(response)) if response.status != 304 else ""
         if status is not None and self._can_stay(fetch, followed, status) and content in ("", status.content):
             if status.rejected:
                 self._outcomes.rejected(fetch, followed, RejectedError(status.error), status.content, status.hash_check)

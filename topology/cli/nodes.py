@@ -240,8 +240,14 @@ class _Session:
                     shown = left
                 if not left:
                     break
-                if not self.node(name).draining:
+                node = self.node(name)
+                if not node.draining:
                     raise click.ClickException(f"{printable(name)} is no longer draining")
+                if node.state == "down":
+                    raise click.ClickException(
+                        f"{printable(name)} is down{f': {printable(node.problem)}' if node.problem else ''}; nothing can be "
+                        "deleted there. Take it out of CATALOGUE_LIST once GET /health counts no missing copies"
+                    )
                 time.sleep(_PROGRESS_INTERVAL)
         except KeyboardInterrupt:
             click.echo(f"\n{printable(name)} goes on draining", err=True)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 import pyoxigraph as ox
 
-from topology.clients.http import Response, WebClient, WebError
+from topology.clients.http import Response, WebClient, WebError, shown_url
 from topology.json_errors import NOT_JSON
 from topology.rdf.by_value import digest_by_value
 from topology.rdf.json_ld import nests_deeper
@@ -319,6 +319,10 @@ def check_status(response: Response) -> None:
     if response.status < 300:
         return
     said = response.excerpt()
+    if response.status < 400 and (target := response.headers.get("location")):
+        said = (
+            f"it redirects to {shown_url(target)}; only reading follows that, so name that address in the list of nodes"
+        )
     problem = f"{urlsplit(response.url).netloc} answers with status {response.status}: {said}"
     if response.status in _BLAMES_REQUEST:
         raise RefusedError(problem)

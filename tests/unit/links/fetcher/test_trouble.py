@@ -29,7 +29,13 @@ class TestTrouble:
         assert "not known to the ledger" in failure_of(driver).error
         assert failure_of(driver).next_try
 
-    @pytest.mark.parametrize("status", [404, 403, 410, 429, 500, 503])
+    def test_a_description_that_a_proxy_has_changed_is_one(self, driver: LinkDriver, ledger: Ledger) -> None:
+        ledger.has("a", b"")
+        ledger.server.answers["/descriptions/a"] = saying(document(ONE), 203)
+
+        assert [one.key for one in fetch(driver)] == ["a"]
+
+    @pytest.mark.parametrize("status", [204, 206, 300, 404, 403, 410, 429, 500, 503])
     def test_a_description_that_is_not_served(self, driver: LinkDriver, ledger: Ledger, status: int) -> None:
         ledger.has("a", b"")
         ledger.server.answers["/descriptions/a"] = saying(document(ONE), status)

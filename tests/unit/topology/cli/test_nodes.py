@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from confluent_kafka import Producer
 
+from catena_core.embedded import EmbeddedBroker
 from tests.helpers.odd_server import OddServer, closed_port, saying, saying_json
+from topology import records, topics
 from topology.cli.main import main
+from topology.records import RING_KEY, Node, Placement, Ring, placement_key
 
 NODES = {
     "epoch": 3,
@@ -105,6 +109,26 @@ def test_list_shows_no_control_characters(server: OddServer) -> None:
     server.answers["/nodes"] = saying_json({"epoch": 0, "nodes": [node]})
 
     assert "\x1b[2J" not in run("list", "-u", server.url)[1]
+
+
+@pytest.mark.parametrize("problem", ["", "it is the same store as node_2"])
+def test_drain_of_a_node_that_is_down_says_what_to_do(problem: str) -> None:
+    down = Node("node_1", "http://a", "down", draining=True, problem=problem)
+    ring = Ring(1, (down, Node("node_2", "http://b"), Node("node_3", "http://c")), 20, 2)
+    placement = Placement("node_1", "urn:g", "0x1", 1, 1, 0, digest="d")
+    with EmbeddedBroker(topics.SPECS) as broker:
+        producer = Producer({"bootstrap.servers": broker.endpoint})
+        producer.produce(topics.RING, records.to_text(ring), RING_KEY)
+        producer.produce(topics.PLACEMENTS, records.to_text(placement), placement_key("node_1", "urn:g"), 0)
+        producer.flush()
+
+        status, output = run("drain", "node_1", "-k", broker.endpoint)
+
+    assert status == 1
+    assert "1 graphs left" in output
+    assert f"node_1 is down{f': {problem}' if problem else ''}; nothing can be deleted there" in " ".join(
+        output.split()
+    )
 
 
 @pytest.mark.parametrize("command", ["drain", "undrain"])

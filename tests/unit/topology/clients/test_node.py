@@ -135,6 +135,20 @@ class TestMoods:
         with pytest.raises(RefusedError):
             odd.delete(described().graph)
 
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_a_write_that_is_redirected_says_where_to(self, server: OddServer, status: int) -> None:
+        server.answers["/data"] = saying(
+            b"moved", status, Location="https://user:secret@other.example/data?graph=urn:g"
+        )
+
+        with pytest.raises(
+            FailedError, match=f"status {status}: it redirects to https://.*other.example/data"
+        ) as raised:
+            NodeClient(server.url, WebClient(60), "graph-store").put("urn:g", "")
+
+        assert "secret" not in str(raised.value)
+        assert "name that address in the list of nodes" in str(raised.value)
+
     @pytest.mark.parametrize("status", [301, 307, 401, 403, 405, 408, 423, 429, 500, 502, 503, 507])
     def test_trouble_of_the_node_s_own_may_pass(self, server: OddServer, odd: NodeClient, status: int) -> None:
         answer_writes(server, status)
