@@ -481,6 +481,7 @@ class Engine:
             query.budget.limits.max_result_bytes,
             graph_by_graph=plan.graph_by_graph,
             path_ends=plan.path_ends,
+            columns=plan.columns,
             stream_from=stream_from,
         )
         start = time.perf_counter()

@@ -298,6 +298,7 @@ class QueryExecution:
             services=self.plan.services,
             graph_by_graph=self.plan.graph_by_graph,
             path_ends=self.plan.path_ends,
+            columns=self.plan.columns,
             at_least=at_least,
             stream_from=self._stream_from,
         )

@@ -13,7 +13,8 @@ differently to "any", and a query that rdflib cannot parse to everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import msgspec
@@ -37,12 +38,17 @@ from federation.errors import QueryRefusedError, UpdateRefusedError
 _IMPLIED = frozenset(map(str, (rdflib.RDF.type, rdflib.RDF.first, rdflib.RDF.rest, rdflib.RDF.nil)))
 
 
-def analyse(text: str, deeply: bool = True) -> Plan:
+class AnalysisTimeoutError(BaseException):
+    """The search for a query's patterns takes too long; not an ``Exception``, which parsers catch."""
+
+
+def analyse(text: str, bounded: Callable[[], AbstractContextManager[object]] = nullcontext) -> Plan:
     """Analyse a query.
 
     Args:
         text: The query as it was sent.
-        deeply: Whether to look for its patterns; if not, the plan fetches everything.
+        bounded: Makes a context that bounds the time of the search for patterns. It raises ``AnalysisTimeoutError`` in it; then
+            the plan fetches everything.
 
     Returns:
         The plan.
@@ -52,7 +58,7 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         QueryRefusedError: It is an update, or the servers that it calls with SERVICE are in doubt.
     """
     query = QueryText(text)
-    called = _check(query)
+    called, variables = _check(query)
     default, named = query.dataset()
     plan = Plan(
         form=next(form for form in FORMS if form == query.form),
@@ -65,19 +71,21 @@ def analyse(text: str, deeply: bool = True) -> Plan:
         resources=query.resources_query() if query.form == "DESCRIBE" else "",
         is_monotone=query.is_monotone,
         graph_by_graph=any(block.by_itself for block in query.graph_blocks()),
+        columns=query.in_order(variables) if query.star else (),
     )
-    if not deeply:
-        return plan.widened("its analysis took too long")
     if re.search(r"\\[uU]", text):
         return plan.widened("it has \\u escapes, which the two parsers replace at different times")
     try:
-        shortened, lists = short_lists(query)
-        tree = _syntax_tree(shortened, bool(called))
-        visible = PatternCollector(PortableTerms(_constant_texts(query), lists), query.takes_some, unseen(tree))
-        visible.query(tree)
+        with bounded():
+            shortened, lists = short_lists(query)
+            tree = _syntax_tree(shortened, bool(called))
+            visible = PatternCollector(PortableTerms(_constant_texts(query), lists), query.takes_some, unseen(tree))
+            visible.query(tree)
         _compare(visible.services, called)
     except QueryRefusedError:
         raise
+    except AnalysisTimeoutError:
+        return plan.widened("its analysis took too long")
     except Exception as error:  # rdflib and pyparsing raise many kinds, bare Exception and RecursionError among them
         return plan.widened(f"its analysis failed: {type(error).__name__}: {str(error)[:200]}")
     whole = visible.whole
@@ -97,18 +105,19 @@ def analyse(text: str, deeply: bool = True) -> Plan:
     )
 
 
-def _check(query: QueryText) -> list[Token]:
+def _check(query: QueryText) -> tuple[list[Token], list[str]]:
     """Let the evaluator's parser accept the query, and refuse all that it would do besides answering.
 
     Returns:
-        The token after each SERVICE.
+        The token after each SERVICE, and the names of the result's variables; none where there is a SERVICE.
     """
     if query.is_update:
         raise UpdateRefusedError("this is a query endpoint: updates go to the ledger, not here")
     called = service_tokens(query)
     text = _calling_nobody(query, called)
+    result = None
     try:
-        pyoxigraph.Store().query(text)
+        result = pyoxigraph.Store().query(text)
     except SyntaxError as error:
         raise syntax_error(text, str(error), query.text) from None
     except RuntimeError as error:
@@ -117,7 +126,9 @@ def _check(query: QueryText) -> list[Token]:
             raise
     if not query.form:
         raise QueryRefusedError("the kind of query cannot be told from the text")
-    return called
+    if called or not isinstance(result, pyoxigraph.QuerySolutions):
+        return called, []
+    return called, [variable.value for variable in result.variables]
 
 
 def _calling_nobody(query: QueryText, called: Sequence[Token]) -> str:

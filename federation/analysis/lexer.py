@@ -222,19 +222,23 @@ class QueryText:
         token = next(names, None) if self.form == "SELECT" else None
         return token if token is not None and token.text == "*" else None
 
-    def with_columns(self, star: Token, variables: Iterable[str]) -> str:
-        """Write some variables in the place of the ``*``, in the order in which the text has them.
+    def in_order(self, variables: Iterable[str]) -> tuple[str, ...]:
+        """Return some variables in the order in which they come in the text.
 
         Args:
-            star: The ``*``.
             variables: Their names, without question mark.
         """
-        wanted = frozenset(variables)
-        used = dict.fromkeys(token.text[1:] for token in self.body if token.kind == "variable")
-        names = [name for name in used if name in wanted]
-        if not names or len(names) < len(wanted):  # it reads a text like ``?a<?b)#>`` in its own way
-            return self.text
-        return f"{self.text[: star.start]} ?{' ?'.join(names)} {self.text[star.end :]}"
+        places = {token.text[1:]: -token.start for token in reversed(self.body) if token.kind == "variable"}
+        return tuple(sorted(variables, key=lambda name: -places.get(name, 0)))
+
+    def with_columns(self, variables: Iterable[str]) -> str:
+        """Write some variables in the place of the ``*``.
+
+        Args:
+            variables: Their names, without question mark.
+        """
+        star = self.star
+        return f"{self.text[: star.start]} ?{' ?'.join(variables)} {self.text[star.end :]}" if star else self.text
 
     def resources_query(self) -> str:
         """Rewrite a DESCRIBE query as the SELECT query for the resources that it describes.

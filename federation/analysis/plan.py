@@ -124,6 +124,8 @@ class Plan(msgspec.Struct, frozen=True):
             that VALUES can make match without a triple.
         path_ends: Constants at the ends of paths of any length, in N-Triples form: each has a path of length zero to itself,
             in the graph or not. None where the query could see the triples that tell the evaluator of them.
+        columns: For ``SELECT *``: its variables in the order in which the text has them; the evaluator would sort them.
+            The specification leaves their order open (SPARQL 1.1 Query, section 16.1).
         pulls_everything: The reason why the analysis gave up and the patterns match everything; empty when it did not.
     """
 
@@ -145,6 +147,7 @@ class Plan(msgspec.Struct, frozen=True):
     is_monotone: bool = False
     graph_by_graph: bool = False
     path_ends: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     pulls_everything: str = ""
 
     @property

@@ -29,7 +29,7 @@ _LETTERS_OF_TWO_CASES = re.compile(r"[A-JL-RT-Za-jl-rt-z0-9 ]{3,200}")
 _LETTERS = re.compile(r"[A-Za-z0-9 ]{3,200}")
 # After these, an address decides about the kind of the query, and about whether the engine answers it.
 _BEFORE_FIXED = frozenset({"FROM", "NAMED", "SERVICE", "SILENT"})
-_NUMBER = re.compile(r"\s*\d+")
+_NUMBER = re.compile(r"\s*\d{1,18}(?!\d)")  # the evaluator refuses longer ones
 
 
 _W3C = "http://www.w3.org/"  # the analysis knows names that begin so

@@ -3,8 +3,6 @@
 It evaluates sub-selects and VALUES within ``GRAPH ?g`` once for all graphs, not in each graph by itself (section 18.6). There
 it counts the graph's name among the variables that the sides of MINUS share.
 It finds no path of length zero from a constant that is not in the graph (section 18.4; oxigraph/oxigraph#1815).
-It sorts the columns of ``SELECT *`` by name. The specification leaves their order open (section 16.1); readers expect that of
-the query.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyoxigraph
-from pyoxigraph import DefaultGraph, NamedNode, Quad, QuerySolutions, Store
+from pyoxigraph import DefaultGraph, NamedNode, Quad, Store
 
 from federation.analysis.lexer import GraphBlock, QueryText
 from federation.errors import TooLargeError
@@ -36,24 +34,6 @@ def graph_by_graph(text: str, graphs: Sequence[str]) -> str:
     """
     query = QueryText(text)
     return _rewritten(query, query.graph_blocks(), 0, len(text), graphs)
-
-
-def columns_in_order(text: str) -> str:
-    """Write a ``SELECT *`` so that its columns come in the order in which the query has their variables.
-
-    Args:
-        text: A query, valid or not, without SERVICE.
-    """
-    query = QueryText(text)
-    star = query.star
-    if star is None:
-        return text
-    try:
-        solutions = Store().query(text)  # its parser knows which variables a sub-select or MINUS hides
-    except (RuntimeError, SyntaxError, ValueError):
-        return text  # the evaluation says why
-    assert isinstance(solutions, QuerySolutions)
-    return query.with_columns(star, (variable.value for variable in solutions.variables))
 
 
 def _rewritten(query: QueryText, blocks: Sequence[GraphBlock], start: int, end: int, graphs: Sequence[str]) -> str:

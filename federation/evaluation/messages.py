@@ -32,6 +32,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
         services: The IRIs of the other servers that the query calls.
         graph_by_graph: As in ``Plan.graph_by_graph``.
         path_ends: As in ``Plan.path_ends``.
+        columns: As in ``Plan.columns``.
         at_least: The rows, or 1 for a true ASK, without which the answer is ``NotEnoughError``.
         stream_from: The bytes of a result beyond which it comes in parts: some ``Part`` before the answer; 0: it comes whole.
     """
@@ -46,6 +47,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     services: tuple[str, ...] = ()
     graph_by_graph: bool = False
     path_ends: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     at_least: int = 0
     stream_from: int = 0
 

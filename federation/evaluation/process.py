@@ -16,7 +16,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -27,8 +28,8 @@ from typing import NamedTuple
 import msgspec
 import pyoxigraph
 
-from federation.analysis.analyse import analyse
-from federation.analysis.plan import Plan
+from federation.analysis.analyse import AnalysisTimeoutError, analyse
+from federation.analysis.lexer import QueryText
 from federation.errors import (
     FederationError,
     NotAcceptableError,
@@ -37,7 +38,7 @@ from federation.errors import (
     ServiceFailedError,
     TooLargeError,
 )
-from federation.evaluation.corrections import columns_in_order, graph_by_graph, path_ends
+from federation.evaluation.corrections import graph_by_graph, path_ends
 from federation.evaluation.messages import Analyse, Evaluate, Evaluated, Failed, Job, Part, Planned, Reply
 from federation.evaluation.output import ResultOutput
 from federation.evaluation.quads import add_graphs, read_quads
@@ -90,7 +91,7 @@ def serve(connection: Connection, memory: int, files: int = 0, store: pyoxigraph
 def _do(job: Job, given: pyoxigraph.Store | None, send: Callable[[Reply], None]) -> Reply:
     try:
         if isinstance(job, Analyse):
-            return Planned(_plan(job.text))
+            return Planned(analyse(job.text, _time_for_analysis))
         store = _loaded(job.quads, job.graphs) if given is None else given
         with path_ends(store, job.path_ends, job.text):
             return Evaluated(_evaluate(job, store, lambda part: send(Part(part))))
@@ -102,25 +103,19 @@ def _do(job: Job, given: pyoxigraph.Store | None, send: Callable[[Reply], None])
         return Failed.of(QueryRefusedError(f"the query cannot be answered: {type(error).__name__}: {str(error)[:200]}"))
 
 
-def _plan(text: str) -> Plan:
-    """Analyse a query, without rdflib's parser where that takes too long: the plan is then wide, and as right."""
+@contextmanager
+def _time_for_analysis() -> Iterator[None]:
+    """Bound the time of rdflib's parser: a plan without it is wide, and as right."""
     signal.signal(signal.SIGVTALRM, _give_up)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, _ANALYSIS_SECONDS)
-        try:
-            return analyse(text)
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    except _AnalysisTimeoutError:
-        return analyse(text, deeply=False)
-
-
-class _AnalysisTimeoutError(BaseException):
-    """A signal that an analysis takes too long; not an ``Exception``, which parsers catch."""
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def _give_up(number: int, frame: FrameType | None) -> None:
-    raise _AnalysisTimeoutError
+    raise AnalysisTimeoutError
 
 
 def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
@@ -140,8 +135,8 @@ def _evaluate(job: Evaluate, store: pyoxigraph.Store, send: Callable[[bytes], No
     text = job.text
     if job.graph_by_graph:
         text = graph_by_graph(text, [g.value for g in store.named_graphs() if isinstance(g, pyoxigraph.NamedNode)])
-    if not job.services:
-        text = columns_in_order(text)
+    if job.columns:
+        text = QueryText(text).with_columns(job.columns)
     run = partial(
         store.query,
         text,

@@ -25,6 +25,7 @@ from pyoxigraph import (
 )
 
 from federation.analysis.analyse import analyse
+from federation.analysis.lexer import QueryText
 from federation.evaluation.corrections import graph_by_graph, path_ends
 from tests.differential.graphs import shown, triples
 
@@ -71,6 +72,8 @@ def _result(store: Store, text: str, **dataset: Any) -> Result:
     """Answer as the specification has it where pyoxigraph does not: `test_second_truth` holds these corrections to Fuseki."""
     store.query(text, **dataset)  # a SyntaxError for what is no query
     plan = analyse(text)
+    if plan.columns:
+        text = QueryText(text).with_columns(plan.columns)
     if plan.graph_by_graph:
         text = graph_by_graph(text, [graph.value for graph in store.named_graphs() if isinstance(graph, NamedNode)])
     with path_ends(store, plan.path_ends, text):

@@ -94,7 +94,11 @@ def test_answer_with_each_node_down_in_turn(engine: Engine, catalogue: Catalogue
 def test_without_a_union_the_default_graph_is_empty(catalogue: Catalogue) -> None:
     engine = Engine(union_default_graph=False, workers=1)
     try:
-        for text in ("SELECT * { ?s ?p ?o }", "SELECT * { GRAPH ?g { ?s a :Offering } }", "SELECT * { ?x :next* ?y }"):
+        for text in (
+            "SELECT ?s ?p ?o { ?s ?p ?o }",
+            "SELECT ?g ?s { GRAPH ?g { ?s a :Offering } }",
+            "SELECT ?x { ?x :next* ?y }",
+        ):
             answer = engine.query(PROLOGUE + text, catalogue.snapshot())
             expected = Result.of(catalogue.reference().store(frozenset()).query(PROLOGUE + text))
             assert Result.read(answer.body, answer.media_type).same(expected)

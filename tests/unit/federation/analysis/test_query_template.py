@@ -8,6 +8,7 @@ import pytest
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Plan, PushedBGP
 from federation.analysis.query_template import template_of, with_parameters
+from federation.errors import QuerySyntaxError
 from federation.skolem import PREFIX
 from tests.differential.queries import DATASETS, PROLOGUE, QUERIES
 
@@ -89,3 +90,10 @@ def test_a_query_that_uses_stand_ins_keeps_its_words() -> None:
 
 def test_limits_of_described_resources_stay() -> None:
     assert "LIMIT 7" in template_of(ODD[-2]).text
+
+
+def test_a_number_beyond_the_evaluators_stays_for_its_parser_to_refuse() -> None:
+    text = f"SELECT * {{ ?s ?p ?o }} LIMIT {10**20}"
+    assert str(10**20) in template_of(text).text
+    with pytest.raises(QuerySyntaxError):
+        analyse(template_of(text).text)

@@ -7,7 +7,7 @@ import pytest
 
 from federation.analysis.analyse import analyse
 from federation.errors import TooLargeError
-from federation.evaluation.corrections import columns_in_order, graph_by_graph, path_ends
+from federation.evaluation.corrections import graph_by_graph, path_ends
 
 GRAPHS = {
     "urn:g1": "<urn:a> <urn:knows> <urn:b> . <urn:b> <urn:knows> <urn:c> .",
@@ -158,36 +158,3 @@ def test_only_queries_with_graph_change_named_graphs(store: pyoxigraph.Store) ->
 )
 def test_no_query_sees_the_triples_that_let_constants_be_nodes(store: pyoxigraph.Store, rest: str) -> None:
     assert analyse(f"SELECT * {{ <urn:none> <urn:knows>* ?o . {rest} }}").path_ends == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "columns"),
-    [
-        ("SELECT * { ?s ?p ?o }", "s p o"),
-        ("select distinct*{ $s ?p ?o }", "s p o"),
-        ("PREFIX s: <urn:> SELECT REDUCED * { # ?a\n ?z s:p ?o . BIND('?b' AS ?y) } ORDER BY ?o LIMIT 1", "z o y"),
-        ("SELECT * { GRAPH ?g { ?s ?p ?o } OPTIONAL { ?s ?p ?a } }", "g s p o a"),
-        (
-            "SELECT * { { SELECT ?y (COUNT(?x) AS ?n) { ?y ?p ?x } GROUP BY ?y } ?y ?b ?c MINUS { ?d ?b ?c } }",
-            "y n b c",
-        ),
-        ("SELECT * { ?s ?p ?o } VALUES (?o ?a) { (1 2) }", "s p o a"),
-        ("SELECT * { }", ""),
-        ("SELECT ?o ?s { ?s ?p ?o }", "o s"),
-        ("SELECT (COUNT(*) AS ?n) ?s { ?s ?p ?o } GROUP BY ?s", "n s"),
-        ("SELECT ?o { { SELECT * { ?s ?p ?o } } }", "o"),
-    ],
-)
-def test_columns_of_a_star_come_as_in_the_query(store: pyoxigraph.Store, text: str, columns: str) -> None:
-    solutions, plain = store.query(columns_in_order(text)), store.query(text)
-    assert isinstance(solutions, pyoxigraph.QuerySolutions)
-    assert isinstance(plain, pyoxigraph.QuerySolutions)
-    assert [variable.value for variable in solutions.variables] == columns.split()
-    assert len(list(solutions)) == len(list(plain))
-
-
-@pytest.mark.parametrize(
-    "text", ["SELECT * {", "ASK { ?s ?p ?o }", "CONSTRUCT { ?s ?p ?o } { ?s ?p ?o }", "DESCRIBE *", ""]
-)
-def test_other_texts_stay(text: str) -> None:
-    assert columns_in_order(text) == text

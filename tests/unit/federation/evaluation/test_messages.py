@@ -25,7 +25,9 @@ KINDS = [
     [
         Analyse(QUERY),
         Evaluate(QUERY, b"\xff\x00", (), "text/csv", 10),
-        Evaluate(QUERY, b"", ("urn:g",), "text/csv", 0, True, ("urn:h",), ("http://s/",), True, ("<urn:a>",), 3, 7),
+        Evaluate(
+            QUERY, b"", ("urn:g",), "text/csv", 0, True, ("urn:h",), ("http://s/",), True, ("<urn:a>",), ("s",), 3, 7
+        ),
     ],
 )
 def test_job_comes_as_it_was_sent(job: Job) -> None:
@@ -33,7 +35,7 @@ def test_job_comes_as_it_was_sent(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [Planned(analyse(QUERY)), Planned(analyse("ASK {}", deeply=False)), Part(b"\xff"), Evaluated(b"")]
+    "reply", [Planned(analyse(QUERY)), Planned(analyse("ASK {}").widened("no time")), Part(b"\xff"), Evaluated(b"")]
 )
 def test_reply_comes_as_it_was_sent(reply: Reply) -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(reply), type=Reply) == reply

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
 import pyoxigraph
 import pytest
+from rdflib.plugins.sparql.parserutils import CompValue
 
 from federation.analysis.analyse import analyse
 from federation.analysis.plan import Plan
@@ -186,7 +188,7 @@ def test_errors_of_syntax_keep_their_place() -> None:
 def test_an_error_of_one_query_reaches_no_other(
     monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[FederationError], said: str
 ) -> None:
-    def fail(text: str) -> Plan:
+    def fail(text: str, bounded: object) -> Plan:
         raise error
 
     with monkeypatch.context() as patched:
@@ -197,23 +199,67 @@ def test_an_error_of_one_query_reaches_no_other(
     assert isinstance(process._do(Analyse("ASK {}"), None, lambda part: None), Planned)
 
 
-class Slow:
-    """An analysis whose deep part never ends, and, as parsers do, catches every exception."""
-
-    def __call__(self, text: str, deeply: bool = True) -> Plan:
-        while deeply:
-            try:
-                sum(range(1000))
-            except Exception:
-                continue
-        return analyse(text, deeply=False)
+def _parse_without_end(text: str) -> CompValue:
+    """Parse as slowly as can be, and catch every exception, as parsers do."""
+    while True:
+        try:
+            sum(range(1000))
+        except Exception:
+            continue
 
 
 def test_a_query_whose_analysis_takes_too_long_gets_a_wide_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "analyse", Slow())
+    monkeypatch.setattr("federation.analysis.analyse.parseQuery", _parse_without_end)
     monkeypatch.setattr(process, "_ANALYSIS_SECONDS", 0.01)
     plan = do(Analyse("SELECT * { ?s <urn:p> ?o }"))
-    assert isinstance(plan, Plan) and plan.pulls_everything
+    assert isinstance(plan, Plan)
+    assert "too long" in plan.pulls_everything
+    assert plan.columns == ("s", "o")
+
+
+def test_the_evaluators_parser_reads_a_query_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes many seconds for a query of some hundred patterns, and no signal ends it."""
+    stores = []
+
+    def store() -> pyoxigraph.Store:
+        stores.append(pyoxigraph.Store())
+        return stores[-1]
+
+    fake = SimpleNamespace(Store=store, QuerySolutions=pyoxigraph.QuerySolutions, NamedNode=pyoxigraph.NamedNode)
+    monkeypatch.setattr("federation.analysis.analyse.pyoxigraph", fake)
+    monkeypatch.setattr("federation.analysis.analyse.parseQuery", _parse_without_end)
+    monkeypatch.setattr(process, "_ANALYSIS_SECONDS", 0.01)
+    do(Analyse("SELECT * { ?s <urn:p> ?o }"))
+    assert len(stores) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("SELECT * { ?s ?p ?o }", "s p o"),
+        ("select distinct*{ $s ?p ?o }", "s p o"),
+        ("PREFIX s: <urn:> SELECT REDUCED * { # ?a\n ?z s:p ?o . BIND('?b' AS ?y) } ORDER BY ?o LIMIT 1", "z o y"),
+        ("SELECT * { GRAPH ?g { ?s ?p ?o } OPTIONAL { ?s ?p ?a } }", "g s p o a"),
+        (
+            "SELECT * { { SELECT ?y (COUNT(?x) AS ?n) { ?y ?p ?x } GROUP BY ?y } ?y ?b ?c MINUS { ?d ?b ?c } }",
+            "y n b c",
+        ),
+        ("SELECT * { ?s ?p ?o } VALUES (?o ?a) { (1 2) }", "s p o a"),
+        ("SELECT * { GRAPH ?z { SELECT * { ?s ?p ?o } LIMIT 1 } }", "z s p o"),
+        ("SELECT * { }", ""),
+        ("SELECT ?o ?s { ?s ?p ?o }", "o s"),
+        ("SELECT (COUNT(*) AS ?n) ?s { ?s ?p ?o } GROUP BY ?s", "n s"),
+        ("SELECT ?o { { SELECT * { ?s ?p ?o } } }", "o"),
+    ],
+)
+def test_columns_of_a_star_come_as_in_the_query(text: str, columns: str) -> None:
+    plan = analyse(text)
+    asked = msgspec.structs.replace(job(text, QUADS), graph_by_graph=plan.graph_by_graph)
+    found, plain = do(msgspec.structs.replace(asked, columns=plan.columns)), do(asked)
+    assert isinstance(found, bytes) and isinstance(plain, bytes)
+    assert json.loads(found)["head"]["vars"] == columns.split()
+    assert sorted(json.loads(plain)["head"]["vars"]) == sorted(columns.split())
+    assert len(json.loads(found)["results"]["bindings"]) == len(json.loads(plain)["results"]["bindings"])
 
 
 def test_the_time_for_an_analysis_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
