@@ -24,7 +24,7 @@ from topology.json_errors import NOT_JSON
 
 
 class _CatalogueRequest(msgspec.Struct, rename={"context": "@context", "type": "@type"}):
-    context: list[str]
+    context: list[object]  # connectors add vocabularies of their own
     type: str
     filter: list[object] = []
 

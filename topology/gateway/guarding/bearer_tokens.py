@@ -22,6 +22,8 @@ ADMIN_SCOPE = "catena:admin"
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 _LEEWAY = 30
 _TIMEOUT = 5.0
+# Seconds to wait for another request that asks the issuer for its keys, once it has told some.
+_PATIENCE = 1.0
 _MOST_BYTES = 1024 * 1024
 # Seconds until the issuer is asked for its keys again. Anyone can name an unknown key, so that alone does not count sooner.
 _KEYS_FOR = 3600.0
@@ -71,18 +73,22 @@ class BearerTokens:
         return Client(str(name), ADMIN_SCOPE in str(claims.get("scope", "")).split())
 
     def _key(self, name: str) -> jwt.PyJWK | None:
-        with self._lock:
-            age = time.monotonic() - self._asked_at
-            if age > (_KEYS_FOR if name in self._keys else _ASK_AGAIN_AFTER):
-                self._asked_at = time.monotonic()
-                try:
+        # The issuer may hang. One request waits for it; others do not if their key is known, and not for long if some are.
+        patience = 0.0 if name in self._keys else _PATIENCE if self._keys else -1.0
+        if self._lock.acquire(timeout=patience):
+            try:
+                age = time.monotonic() - self._asked_at
+                if age > (_KEYS_FOR if name in self._keys else _ASK_AGAIN_AFTER):
+                    self._asked_at = time.monotonic()
                     self._keys = self._issuers_keys()
-                except (WebError, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
-                    self._logger.log(
-                        f"the keys of GATEWAY_OIDC_ISSUER={self._issuer} cannot be had: {redacted(str(error))}",
-                        level="error",
-                    )
-            return self._keys.get(name)
+            except (WebError, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
+                self._logger.log(
+                    f"the keys of GATEWAY_OIDC_ISSUER={self._issuer} cannot be had: {redacted(str(error))}",
+                    level="error",
+                )
+            finally:
+                self._lock.release()
+        return self._keys.get(name)
 
     def _issuers_keys(self) -> dict[str, jwt.PyJWK]:
         configuration = _json(self._fetch(f"{self._issuer}/.well-known/openid-configuration"))

@@ -220,6 +220,11 @@ def is_url(text: str) -> bool:
         return False
 
 
+def preferred(terms: Sequence[Term]) -> Term:
+    """Return the English one of some terms, else one without a language, else the first."""
+    return min(terms, key=lambda one: {"en": 0, "": 1}.get(one.lang.lower().partition("-")[0], 2))
+
+
 def dataset_of(listed: ListedOffering, graph: Graph) -> Dataset | None:
     """Return an offering as a dataset; ``None`` if its graph does not describe it."""
     offering = Term("uri", listed.graph)
@@ -278,7 +283,7 @@ def _url_in(text: str) -> str:
 
 def _label(graph: Graph, iri: str) -> str:
     labels = graph.values(Term("uri", iri), RDFS_LABEL, _PREFERRED_LABEL)
-    return min(labels, key=lambda one: one.lang != "en").text if labels else ""
+    return preferred(labels).text if labels else ""
 
 
 def _distributions(graph: Graph, assets: Iterable[Term]) -> Iterable[Distribution]:

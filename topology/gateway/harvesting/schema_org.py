@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from topology.gateway.harvesting.datasets import Dataset, Term
+from topology.gateway.harvesting.datasets import Dataset, preferred
 
 
 def as_dataset(dataset: Dataset, base: str) -> dict[str, Any]:
@@ -19,8 +19,8 @@ def as_dataset(dataset: Dataset, base: str) -> dict[str, Any]:
         "@type": "Dataset",
         "@id": dataset.iri,
         "url": dataset.page(base),
-        "name": _one(dataset.titles),
-        "description": _one(dataset.descriptions),
+        "name": preferred(dataset.titles).text,
+        "description": preferred(dataset.descriptions).text,
         "identifier": [one for one in (dataset.iri, dataset.listed.address) if one],
         "keywords": [one.text for one in dataset.keywords],
         "about": [{"@type": "DefinedTerm", "@id": iri, "name": name or iri} for iri, name in dataset.named_themes()],
@@ -35,7 +35,3 @@ def as_dataset(dataset: Dataset, base: str) -> dict[str, Any]:
         ],
     }
     return {name: value for name, value in found.items() if value}
-
-
-def _one(terms: tuple[Term, ...]) -> str:
-    return next((one for one in terms if one.lang == "en"), terms[0]).text

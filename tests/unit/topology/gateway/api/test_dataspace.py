@@ -29,6 +29,11 @@ class TestDataspace:
 
         assert response.headers["Link"] == ('<?limit=2&offset=0>; rel="previous", <?limit=2&offset=4>; rel="next"')
 
+    def test_request_may_bring_vocabularies_of_its_own(self, harvested: Serving) -> None:
+        body = {**REQUEST, "@context": [dsp.CONTEXT, {"edc": "https://w3id.org/edc/v0.0.1/ns/"}]}
+
+        assert harvested.client.post("/catalog/request", json=body).get_json()["@type"] == "Catalog"
+
     @pytest.mark.parametrize(
         "body",
         [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
@@ -13,6 +15,7 @@ from jwt.algorithms import ECAlgorithm
 
 from catena_core.monitoring.logs import LinkLogger
 from topology.clients.http import WebError
+from topology.gateway.guarding import bearer_tokens
 from topology.gateway.guarding.bearer_tokens import BearerTokens
 from topology.gateway.guarding.clients import Client
 
@@ -83,6 +86,30 @@ def test_bearer_tokens_with_unknown_keys_do_not_make_the_gateway_ask_each_time()
         known.known_by(token(kid=f"made up {number}"))
 
     assert len(issuer.asked) == 2
+
+
+def test_bearer_tokens_with_known_keys_wait_for_no_issuer_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bearer_tokens, "_ASK_AGAIN_AFTER", -1.0)
+    issuer, asked, answer = Issuer(), threading.Event(), threading.Event()
+    known = tokens(issuer)
+    assert known.known_by(token())
+
+    def hang(url: str) -> bytes:
+        asked.set()
+        answer.wait(300)
+        return issuer(url)
+
+    monkeypatch.setattr(known, "_fetch", hang)
+    with ThreadPoolExecutor(1) as threads:
+        stranger = threads.submit(known.known_by, token(kid="made up"))
+        try:
+            assert asked.wait(120)
+            assert known.known_by(token()) == Client("portal", False)
+            assert known.known_by(token(kid="made up, too")) is None
+            assert not stranger.done()
+        finally:
+            answer.set()
+        assert stranger.result(120) is None
 
 
 @pytest.mark.parametrize("configuration", [[], {}, {"issuer": "https://other.example", "jwks_uri": "x"}])

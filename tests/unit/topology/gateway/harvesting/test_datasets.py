@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from topology.gateway.harvesting.datasets import DCAT, DCT, RDF_TYPE, SEDIMARK, Graph, Term, dataset_of, is_iri, is_url
+from topology.gateway.harvesting.datasets import (
+    DCAT,
+    DCT,
+    RDF_TYPE,
+    SEDIMARK,
+    Graph,
+    Term,
+    dataset_of,
+    is_iri,
+    is_url,
+    preferred,
+)
 from topology.gateway.offering_list import ListedOffering
 
 IRI = "https://p.example/1"
@@ -167,3 +178,15 @@ def test_graph_leaves_out_terms_of_other_kinds_than_rdf_has() -> None:
 
     assert made.values(OFFERING, f"{DCT}title") == []
     assert not is_iri("no iri")
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ([text("Wasser", "de"), text("water", "en-GB")], "water"),
+        ([text("Wasser", "de"), text("eau")], "eau"),
+        ([text("Wasser", "de"), text("eau", "fr")], "Wasser"),
+    ],
+)
+def test_preferred_text_is_english_of_any_country_or_of_no_language(terms: list[Term], said: str) -> None:
+    assert preferred(terms).text == said
