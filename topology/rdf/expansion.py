@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from topology.rdf.contexts import KEYWORDS, UNSET, ActiveContext, ContextProcessor, JsonLdError, Term
+from topology.rdf.active_context import KEYWORDS, UNSET, ActiveContext, JsonLdError, Term
+from topology.rdf.contexts import ContextProcessor
 from topology.rdf.iri import is_well_formed
 
 _NO_TERM = Term()
@@ -82,12 +83,12 @@ class _Expansion:
 
     def _iri(self, active: ActiveContext, value: str, document_relative: bool = False) -> str | None:
         if document_relative:
-            return self._contexts.expand_iri(active, value, vocabulary=True, document_relative=True)
+            return active.expand_iri(value, vocabulary=True, document_relative=True)
         known = active.expanded
         if value not in known:
             if len(known) >= _MOST_KEYS or len(value) > _LONGEST_KEY:  # documents share it
-                return self._contexts.expand_iri(active, value, vocabulary=True)
-            known[value] = self._contexts.expand_iri(active, value, vocabulary=True)
+                return active.expand_iri(value, vocabulary=True)
+            known[value] = active.expand_iri(value, vocabulary=True)
         return known[value]
 
     def _expand_array(
@@ -129,7 +130,7 @@ class _Expansion:
         """Expand a text with its type or language, or a reference: most maps are one of them. ``None`` for any other map."""
         text, name = element.get("@value"), element.get("@id")
         if len(element) == 1 and type(name) is str:
-            return {"@id": self._contexts.expand_iri(active, name, document_relative=True)}
+            return {"@id": active.expand_iri(name, document_relative=True)}
         if type(text) is not str or len(element) == 1:
             return None
         type_, language = element.get("@type"), element.get("@language")
@@ -189,7 +190,7 @@ class _Expansion:
         if keyword == "@id":
             if not isinstance(value, str):
                 raise JsonLdError("invalid @id value", value)
-            expanded: Any = self._contexts.expand_iri(active, value, document_relative=True)
+            expanded: Any = active.expand_iri(value, document_relative=True)
         elif keyword == "@type":
             expanded = self._types(type_scoped, value)
             if "@type" in result:
@@ -310,7 +311,7 @@ class _Expansion:
                 elif "@index" in container:
                     self._add_indexed(active, index_key, index, item)
                 elif "@id" in container:
-                    item.setdefault("@id", self._contexts.expand_iri(active, index, document_relative=True))
+                    item.setdefault("@id", active.expand_iri(index, document_relative=True))
                 else:
                     item["@type"] = [expanded_index, *_listed(item.get("@type", []))]
                 yield item
@@ -325,7 +326,7 @@ class _Expansion:
         """Expand a scalar (section 5.3)."""
         term = active.terms.get(active_property, _NO_TERM) if active_property is not None else _NO_TERM
         if isinstance(value, str) and term.type in ("@id", "@vocab"):
-            iri = self._contexts.expand_iri(active, value, document_relative=True, vocabulary=term.type == "@vocab")
+            iri = active.expand_iri(value, document_relative=True, vocabulary=term.type == "@vocab")
             return {"@id": iri}
         result = {"@value": value}
         if term.type not in (None, "@id", "@vocab", "@none"):

@@ -13,7 +13,7 @@ import msgspec
 
 from catena_core.errors import RejectedError
 from topology.json_errors import NOT_JSON, reason_of
-from topology.rdf.contexts import ContextNotAtHandError, JsonLdError, TooCostlyError
+from topology.rdf.active_context import ContextNotAtHandError, JsonLdError, TooCostlyError
 from topology.rdf.expansion import expand
 from topology.rdf.statements import Statements, to_statements
 

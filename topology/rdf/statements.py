@@ -15,7 +15,7 @@ from typing import Any
 
 import pyoxigraph as ox
 
-from topology.rdf.contexts import KEYWORDS, TooCostlyError
+from topology.rdf.active_context import KEYWORDS, TooCostlyError
 from topology.rdf.json_literal import canonical_json
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from topology.rdf import statements
-from topology.rdf.contexts import TooCostlyError
+from topology.rdf.active_context import TooCostlyError
 from topology.rdf.statements import Statements, to_statements
 
 P = "https://vocabulary.example/p"
