@@ -148,12 +148,14 @@ class TestWhatIsNoDescription:
             offering(**{f"{skolem.PREFIX}0123/c14n0": "as a predicate"}),
             offering({"@value": "as a datatype", "@type": f"{skolem.PREFIX}x"}),
             [offering({"@id": "urn:a"}), {"@id": "urn:a", "@type": f"{skolem.PREFIX}0123/c14n0"}],
-            {"@id": f"{skolem.PREFIX}0123/c14n0", "@type": OFFERING},
             {"@context": {"x": skolem.PREFIX}, **offering({"@id": "x:0123/c14n0"})},
         ],
     )
     def test_iris_that_stand_for_blank_nodes_cannot_be_forged(self, forged: Any) -> None:
         assert "stand for blank nodes" in refusal(forged)
+
+    def test_an_offering_cannot_be_named_by_one_of_them(self) -> None:
+        assert "cannot name a graph" in refusal({"@id": f"{skolem.PREFIX}0123/c14n0", "@type": OFFERING})
 
     def test_such_iris_may_be_talked_about(self) -> None:
         text = f"see <{skolem.PREFIX}0123/c14n0>"
