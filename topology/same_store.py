@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-from catena_core.errors import CatenaError
 from topology.clients.node import GraphWrite, NodeClient
 from topology.rdf.graph_name import MARKERS
 from topology.rdf.offering_graph import OFFERING, digest
@@ -63,11 +62,11 @@ class SameStores:
             placed: The nodes that have a place on the ring, though they may be silent for a while.
             now: The time, in seconds on any clock that does not go back.
         """
-        if self._running is not None and self._running.done():
-            self._take_over(self._running.result())
-            self._running = None
         if self._running is not None:
-            return
+            if not self._running.done():
+                return
+            ended, self._running = self._running, None
+            self._take_over(ended.result())
         due = {node: client for node, client in nodes.items() if self._is_due(node, client, nodes, placed, now)}
         if due:
             self._began, self._marked = now, due
@@ -109,7 +108,7 @@ class SameStores:
             if node not in self._same:
                 kept.append(node)
 
-    # In the threads of requests
+    # In the threads of requests. A node may break its client in any way.
 
     def _compare(self, marked: Mapping[str, NodeClient], asked: Mapping[str, NodeClient]) -> dict[str, set[str]]:
         """Return, for each marked node, the other nodes that show its marker."""
@@ -142,7 +141,7 @@ def _new_marker(node: str, client: NodeClient) -> _Marker:
 
 def _put(client: NodeClient, marker: _Marker) -> None:
     """Put a marker; a node that takes none counts as a store of its own."""
-    with contextlib.suppress(CatenaError):
+    with contextlib.suppress(Exception):
         if client.takes_batches:
             client.write([GraphWrite(*marker)])
         else:
@@ -151,7 +150,7 @@ def _put(client: NodeClient, marker: _Marker) -> None:
 
 def _delete(client: NodeClient, graph: str) -> None:
     for _ in range(2):
-        with contextlib.suppress(CatenaError):
+        with contextlib.suppress(Exception):
             client.delete(graph)
             return
 
@@ -162,7 +161,7 @@ def _shown(client: NodeClient, markers: Mapping[str, _Marker]) -> set[str]:
     nodes = sorted(markers)
     for start in range(0, len(nodes), _MARKERS_A_QUERY):
         some = nodes[start : start + _MARKERS_A_QUERY]
-        with contextlib.suppress(CatenaError):
+        with contextlib.suppress(Exception):
             digests = client.digests(markers[node].graph for node in some)
             found |= {node for node in some if digests.get(markers[node].graph) == markers[node].digest}
     return found

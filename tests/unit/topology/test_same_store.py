@@ -23,6 +23,7 @@ class Client:
         self.takes_batches = by_update
         self.keeps_offerings_only = not by_update
         self.fails: Collection[str] = ()
+        self.error: Exception = FailedError("no")
         self.puts: list[str] = []
 
     def write(self, writes: Sequence[GraphWrite]) -> None:
@@ -44,7 +45,7 @@ class Client:
 
     def _check(self, name: str) -> None:
         if name in self.fails:
-            raise FailedError(f"no {name}")
+            raise self.error
 
 
 Follow = Callable[..., None]
@@ -130,11 +131,14 @@ def test_follow_looks_once_more_after_the_interval(stores: SameStores, follow: F
     assert same(stores, nodes) == {}
 
 
+@pytest.mark.parametrize("error", [FailedError("no"), ValueError("was not foreseen")], ids=["failed", "unforeseen"])
 @pytest.mark.parametrize("fails", ["put", "digests", "delete"])
-def test_follow_counts_nodes_that_fail_as_stores_of_their_own(stores: SameStores, follow: Follow, fails: str) -> None:
+def test_follow_counts_nodes_that_fail_as_stores_of_their_own(
+    stores: SameStores, follow: Follow, fails: str, error: Exception
+) -> None:
     nodes = {"a": Client({}), "b": Client({}), "c": Client({})}
     nodes["c"].store = nodes["a"].store
-    nodes["b"].fails = [fails]
+    nodes["b"].fails, nodes["b"].error = [fails], error
 
     follow(nodes)
 
