@@ -25,6 +25,7 @@ from topology.gateway.replicas.inventory import GraphInventory
 from topology.membership import CatalogueList
 from topology.records import Endpoints, Node, Ring
 from topology.ring import RingView
+from topology.same_store import SameStores
 
 WEB = WebClient(60)
 _TURTLE = ox.RdfFormat.TURTLE
@@ -84,6 +85,24 @@ def check(url: str, endpoints: Endpoints) -> None:
     assert "by update" in str(alone.get(G))
     alone.delete(G)
     assert alone.get(G) is None
+    check_second_address(client, url.replace("127.0.0.1", "localhost"))
+
+
+def check_second_address(client: NodeClient, url: str) -> None:
+    found = discover(url, WEB)
+    nodes = {"a": client, "b": NodeClient(url, WEB, found.protocol, found.endpoints)}
+    stores = SameStores(interval=30)
+
+    def has_compared() -> bool:
+        stores.follow(nodes, placed=(), now=0)
+        return all(stores.has_compared(node, nodes[node]) for node in nodes)
+
+    try:
+        eventually(has_compared)
+        assert (stores.same_as("a"), stores.same_as("b")) == ("", "a")
+        assert client.graphs() == set()
+    finally:
+        stores.close()
 
 
 def test_an_oxigraph_server_is_a_node(oxigraph: str) -> None:
