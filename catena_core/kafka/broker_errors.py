@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 _MOST = 3
-_WHERE = re.compile(r"^(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state [^)]*\))?$")
+_WHERE = re.compile(r"^(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state (?P<state>\w+).*\))?$")
 
 
 class BrokerErrors:
@@ -21,7 +21,9 @@ class BrokerErrors:
         """Remember an error, if it says why one broker does not answer."""
         found = _WHERE.match(error.str()) if error.code() != KafkaError._ALL_BROKERS_DOWN else None
         if found:
-            self._reasons[found["broker"]] = found["reason"]
+            shook = found["state"] == "SSL_HANDSHAKE" and found["reason"].startswith("Disconnected")
+            hint = ": it speaks no TLS, or takes none of this client; look at security.protocol" if shook else ""
+            self._reasons[found["broker"]] = found["reason"] + hint
 
     def no_answer(self, endpoint: str, error: KafkaException) -> str:
         """Say that no broker answers, and why.
@@ -31,5 +33,8 @@ class BrokerErrors:
             error: The error of the call.
         """
         reasons = list(dict.fromkeys(self._reasons.values()))[:_MOST]
-        said = "; ".join(reasons) or f"{error.args[0].str()}: another server, or one that wants -X security.protocol=…"
+        said = (
+            "; ".join(reasons)
+            or f"{error.args[0].str()}: a slow one, another server, or one that wants -X security.protocol=…"
+        )
         return f"no Kafka broker answers at {endpoint} ({said})"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.servers.server import ServerUnavailable
 
-TIMEOUT = 300  # seconds
+TIMEOUT = 1800  # seconds: a busy machine takes minutes to list the libraries of a browser
 
 
 def release() -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import CatenaError
@@ -14,10 +16,10 @@ from catena_core.topics import TopicSpec, ensure
 from tests.helpers.odd_server import closed_port
 
 
-def no_answer(endpoint: str) -> str:
+def no_answer(endpoint: str, **properties: str) -> str:
     """Return what is said after a call to brokers that do not answer."""
     errors = BrokerErrors()
-    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 0, "error_cb": errors})
+    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 0, "error_cb": errors, **properties})
     with pytest.raises(KafkaException) as raised:
         while True:
             admin.list_topics(timeout=1)
@@ -40,6 +42,35 @@ def test_no_answer_of_a_server_that_stays_silent_says_what_it_may_be() -> None:
         said = no_answer(f"127.0.0.1:{server.getsockname()[1]}")
 
     assert "another server" in said
+    assert "security.protocol" in said
+
+
+def test_no_answer_leaves_out_for_how_long_and_how_often_it_was_tried() -> None:
+    errors = BrokerErrors()
+    errors(
+        KafkaError(
+            KafkaError._TRANSPORT,
+            "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused "
+            "(after 0ms in state CONNECT, 1 identical error(s) suppressed)",
+        )
+    )
+    said = errors.no_answer("localhost:1", KafkaException(KafkaError(KafkaError._TRANSPORT)))
+
+    assert said.endswith("(Connect to ipv4#127.0.0.1:1 failed: Connection refused)")
+
+
+def test_no_answer_of_a_broker_without_tls_names_the_property() -> None:
+    def hang_up(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                server.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hang_up, args=(server,), daemon=True).start()
+        said = no_answer(f"127.0.0.1:{server.getsockname()[1]}", **{"security.protocol": "SSL"})
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert "it speaks no TLS" in said
     assert "security.protocol" in said
 
 
