@@ -236,16 +236,17 @@ def sandbox_nodes(count: int) -> Iterator[list[str]]:
 
 
 @contextmanager
-def sandbox_processes(count: int) -> Iterator[list[SandboxNode]]:
-    """Sandbox nodes that can be hurt."""
+def sandbox_processes(count: int, *arguments: str) -> Iterator[list[SandboxNode]]:
+    """Sandbox nodes that can be hurt, started with some arguments."""
     with ExitStack() as stack:
-        processes = [stack.enter_context(_sandbox_process()) for _ in range(count)]
+        processes = [stack.enter_context(_sandbox_process(*arguments)) for _ in range(count)]
         yield [SandboxNode(process) for process in processes]
 
 
 @contextmanager
-def _sandbox_process() -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-m", "sandbox.node", "--port", "0"], stdout=subprocess.PIPE, text=True)
+def _sandbox_process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "sandbox.node", "--port", "0", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

@@ -42,6 +42,7 @@ class Options:
         repetitions: How often each query is timed.
         seconds: How long many clients ask each side; 0: they do not.
         comunica: Whether Comunica is asked.
+        on_disk: Whether the single store and the gateway's view are on disk.
     """
 
     nodes: str
@@ -49,6 +50,7 @@ class Options:
     repetitions: int
     seconds: float
     comunica: bool
+    on_disk: bool
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -93,6 +95,7 @@ class Options:
     show_default=True,
     help="Ask Comunica too; it is installed into .cache with npm once.",
 )
+@click.option("--on-disk", is_flag=True, help="Keep the single store (a sandbox node) and the gateway's view on disk.")
 def main(
     count: int,
     nodes: str,
@@ -101,6 +104,7 @@ def main(
     repetitions: int,
     seconds: float,
     with_comunica: bool,
+    on_disk: bool,
 ) -> None:
     """Measure the gateway: beside one store that holds everything, over the same offerings, in one run.
 
@@ -125,9 +129,10 @@ def main(
     if not queries:
         names = ", ".join(query.name for query in QUERIES)
         raise click.UsageError(f"no query has {' or '.join(chosen)} in its name or kind; they are: {names}")
-    options = Options(nodes, gateway, repetitions, seconds, with_comunica)
+    options = Options(nodes, gateway, repetitions, seconds, with_comunica, on_disk)
     results = Results(
-        f"{count:,} offerings on {servers.COUNT} {nodes} nodes, {servers.REPLICAS} copies, gateway {gateway}; {machine()}",
+        f"{count:,} offerings on {servers.COUNT} {nodes} nodes, {servers.REPLICAS} copies, gateway {gateway}"
+        f"{', single store and view on disk' * on_disk}; {machine()}",
         _versions(nodes),
         queries,
     )
@@ -141,15 +146,19 @@ def main(
 def run(results: Results, options: Options, made: Sequence[tuple[SandboxOffering, Description]]) -> None:
     """Measure all."""
     vocabulary = words([described for _, described in made])
-    with servers.servers(options.nodes, servers.COUNT + 1) as (single, *urls):
+    with (
+        servers.single_store(options.nodes, options.on_disk) as single,
+        servers.servers(options.nodes, servers.COUNT) as urls,
+    ):
         placed = servers.catalogue(urls, made)
         servers.load_all(single, made)
         triples = sum(described.triples.count("\n") for _, described in made)
         _tell(f"loaded {len(made):,} offerings, {triples:,} triples")
         with (
             closing(Client(f"{single}/sparql")) as single_client,
-            servers.gateway(options.gateway, placed) as gateway,
+            servers.gateway(options.gateway, placed, options.on_disk) as gateway,
         ):
+            _tell(f"the gateway is ready after {gateway.ready:.1f} s")
             with (
                 closing(Client(gateway.url, _NO_CACHE)) as fresh,
                 closing(Client(gateway.url)) as normal,

@@ -21,7 +21,7 @@ import requests
 from sandbox.made_up_offerings import SandboxOffering
 from tests.bench.federation.offerings import as_quads, as_shown, portions
 from tests.bench.federation.placed import Placed
-from tests.differential.catalogue import sandbox_nodes
+from tests.differential.catalogue import sandbox_nodes, sandbox_processes
 from tests.servers import fuseki_server
 from tests.servers.process import free_port
 from topology.rdf.offering_graph import Description
@@ -42,12 +42,36 @@ class Gateway:
     """A gateway that runs.
 
     Attributes:
+        ready: Seconds from its start to the end of its view's building.
         url: Its SPARQL endpoint.
         pid: Its process.
     """
 
+    ready: float
     url: str
     pid: int
+
+
+@contextmanager
+def single_store(kind: str, on_disk: bool) -> Iterator[str]:
+    """Run an empty store of one kind of nodes; its endpoint.
+
+    Args:
+        kind: One of :data:`NODE_KINDS`.
+        on_disk: Whether a sandbox node keeps its data on disk.
+
+    Raises:
+        ServerUnavailable: Fuseki cannot be had here.
+    """
+    if kind == "sandbox" and on_disk:
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-single-") as name,
+            sandbox_processes(1, "--store", name) as (node,),
+        ):
+            yield node.url
+    else:
+        with servers(kind, 1) as (url,):
+            yield url
 
 
 @contextmanager
@@ -124,12 +148,13 @@ def load(server: str, quads: Iterable[str]) -> None:
 
 
 @contextmanager
-def gateway(kind: str, placed: Placed) -> Iterator[Gateway]:
-    """Run the gateway over these nodes as a process.
+def gateway(kind: str, placed: Placed, on_disk: bool = False) -> Iterator[Gateway]:
+    """Run the gateway over these nodes as a process, once its view is complete.
 
     Args:
         kind: ``placed``: it is told where each graph stands, as by Kafka. ``fixed``: it is told the nodes only.
         placed: The nodes, and what stands where.
+        on_disk: Whether the view is on disk from the start.
     """
     with tempfile.TemporaryDirectory(prefix="bench-federation-") as name, Path(name, "log").open("w+") as log:
         port = free_port()
@@ -137,6 +162,8 @@ def gateway(kind: str, placed: Placed) -> Iterator[Gateway]:
         if kind == "placed":
             Path(name, "placed.json").write_bytes(msgspec.json.encode(placed))
             command = ["-m", "tests.bench.federation.serve_placed", str(Path(name, "placed.json")), str(port)]
+            if on_disk:
+                environment["GATEWAY_VIEW_DIRECTORY"] = str(Path(name, "view"))
         else:
             listed = {node.id: {"id": node.id, "catalogue_url": node.url} for node in placed.ring.nodes}
             Path(name, "nodes.json").write_text(json.dumps(listed))
@@ -153,8 +180,9 @@ def gateway(kind: str, placed: Placed) -> Iterator[Gateway]:
             [sys.executable, *command], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
+            began = time.monotonic()
             _wait(process, f"http://127.0.0.1:{port}/health", Path(name, "log"))
-            yield Gateway(f"http://127.0.0.1:{port}/sparql", process.pid)
+            yield Gateway(time.monotonic() - began, f"http://127.0.0.1:{port}/sparql", process.pid)
         finally:
             process.terminate()
             try:
@@ -165,13 +193,16 @@ def gateway(kind: str, placed: Placed) -> Iterator[Gateway]:
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
+    deadline, is_up = time.monotonic() + _START_TIMEOUT, False
     with requests.Session() as session:
-        while process.poll() is None and time.monotonic() < deadline:
+        while process.poll() is None and (is_up or time.monotonic() < deadline):
             try:
-                if session.get(url, timeout=2.0).status_code == 200:
+                answer = session.get(url, timeout=60.0)
+                is_up = answer.status_code == 200
+                if is_up and answer.json().get("view", {}).get("state") != "building":
                     return
             except requests.RequestException:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.05)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
     raise click.ClickException(f"the gateway did not start; its last words:\n{last}")
