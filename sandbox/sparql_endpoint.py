@@ -78,12 +78,15 @@ class Sparql:
     ) -> web.Response:
         answer = _BoundedAnswer(time.monotonic() + self._timeout)
         found = self._storage.store.query(text, **dataset)
-        if isinstance(found, QueryTriples):
-            media_type, graph_format = graphs
-            found.serialize(answer, format=graph_format)
-        else:
-            media_type, result_format = results
-            found.serialize(answer, format=result_format)
+        try:
+            if isinstance(found, QueryTriples):
+                media_type, graph_format = graphs
+                found.serialize(answer, format=graph_format)
+            else:
+                media_type, result_format = results
+                found.serialize(answer, format=result_format)
+        finally:
+            del found  # an error would take it to another thread, which cannot free it
         return media.answer(answer.getvalue(), media_type)
 
     async def _update(self, request: web.Request) -> web.Response:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from pyoxigraph import RdfFormat, parse
+from pyoxigraph import NamedNode, Quad, QueryResultsFormat, RdfFormat, parse
 
+from sandbox import sparql_endpoint
+from sandbox.storage import Storage
 from tests.helpers.waiting import eventually, eventually_works
 from tests.unit.sandbox.conftest import Server, started
 
@@ -264,3 +268,21 @@ def test_an_update_that_never_ends_holds_up_writes_alone(patient: Server) -> Non
             assert not any(request.done() for request in waiting)
         finally:
             patient.process.kill()
+
+
+def test_a_result_that_fails_is_freed_by_the_thread_that_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    monkeypatch.setattr(sparql_endpoint, "LARGEST_ANSWER", -1)
+    storage = Storage(None)
+    name = NamedNode("urn:a")
+    storage.store.add(Quad(name, name, name, name))
+    sparql = sparql_endpoint.Sparql(storage, 1, 60)
+    formats = ("application/json", QueryResultsFormat.JSON), ("text/turtle", RdfFormat.TURTLE)
+    try:
+        with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="larger than"):
+            pool.submit(sparql._evaluate, NAMED, {}, *formats).result()
+        gc.collect()
+    finally:
+        sparql.close()
+    assert not unraisable
