@@ -133,6 +133,7 @@ class MessageProducer:
         self._on_failure = on_failure
         self._failure: Exception | None = None
         self._refused: deque[tuple[str, Message]] = deque()
+        self._innocent: list[Message] = []  # of refused batches, where Kafka tells which messages are not valid
         self._settings = settings
         self.client = Producer(settings)
         self._produce = self.client.produce
@@ -338,8 +339,9 @@ class MessageProducer:
 
     def _failed(self, error: Any, message: Any, sent: Message | None = None) -> None:
         if error.code() in _REFUSED or (error.code() in _MOVED and not self._transactional):
-            # The message that Kafka's client gives back lacks the headers.
-            self._refused.append((error.str(), sent or Message(message.topic(), message.value(), message.key())))
+            self._refused.append((error.str(), sent or _without_headers(message)))
+        elif error.code() == KafkaError._INVALID_DIFFERENT_RECORD and not self._transactional:
+            self._innocent.append(sent or _without_headers(message))
         elif self._transactional and error.code() not in _FINAL:
             self.last_failure = f"a message for {message.topic()} was not delivered: {error.str()}"
             self.failures += 1  # the transaction fails as a whole, and is tried again
@@ -396,7 +398,7 @@ class MessageProducer:
     @property
     def _has_refused(self) -> bool:
         """True if there are messages to send once more; a transaction repeats all of its messages instead."""
-        return bool(self._refused) and not self._transactional
+        return bool(self._refused or self._innocent) and not self._transactional
 
     def _empty(self) -> bool:
         """Wait until everything in the queue has arrived or was refused; return whether it has."""
@@ -408,7 +410,13 @@ class MessageProducer:
             self._watch_queue()
             if not self._has_refused:
                 return True
-            # Kafka refuses a whole batch because of one message in it, so each is sent once more by itself.
+            # Kafka refuses a whole batch because of one message in it. Where it does not tell which one, each is sent once more
+            # by itself.
+            innocent, self._innocent = self._innocent, []
+            for message in innocent:
+                self.send_now(message)
+            if innocent or not self._refused:
+                continue
             _, message = self._refused.popleft()
             others = len(self._refused)
             try:
@@ -421,3 +429,8 @@ class MessageProducer:
                     return False
             if len(self._refused) > others:
                 self._on_refused(*self._refused.pop())
+
+
+def _without_headers(message: Any) -> Message:
+    """Make the message again that Kafka's client gives back: it lacks the headers."""
+    return Message(message.topic(), message.value(), message.key())

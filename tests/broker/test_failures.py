@@ -73,6 +73,31 @@ def test_an_output_that_its_topic_refuses_becomes_a_dead_letter(broker, run, del
 
 @on_apache
 @both_deliveries
+def test_outputs_without_a_key_for_a_compacted_topic_are_dead_letters_and_the_rest_of_their_batch_arrives(
+    broker, run, delivery
+):
+    """Kafka names the messages that it refuses; of the others in the batch, too, it takes none."""
+    source, target, dead = broker.topic("in", 1), broker.topic("out", 1, compacted=True), broker.topic("dead")
+
+    class Forgetful(Link):
+        dead_letter_topic = dead
+
+        def transform(self, electron):
+            return Electron(None if electron.value in ("v3", "v5") else electron.value, electron.value)
+
+    broker.produce(source, ((None, f"v{n}") for n in range(20)))
+    forgetful = run(quick(Forgetful, broker, source, target, delivery=delivery))
+    eventually(lambda: committed(broker, broker.group(), source) == [20] or forgetful.failure)
+    assert forgetful.failure is None
+    assert sorted(letter.value() for letter in read_committed(broker, dead)) == [b"v3", b"v5"]
+    arrived = [message.value().decode() for message in read_committed(broker, target, partitions=1)]
+    assert arrived == [f"v{n}" for n in range(20) if n not in (3, 5)]
+    run.stop(forgetful)
+    assert forgetful.status == 0
+
+
+@on_apache
+@both_deliveries
 def test_an_output_to_a_topic_of_kafkas_own_becomes_a_dead_letter(broker, run, delivery):
     source, target, dead = broker.topic("in", partitions=1), broker.topic("out"), broker.topic("dead")
 

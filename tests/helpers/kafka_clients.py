@@ -22,6 +22,7 @@ class ProducerClient:
         taken: The values that the broker has.
         placed: The headers, partition and time of each message, as far as it names them.
         refused: The error of each value that makes it refuse the batch.
+        tells_which: Whether it tells which messages made it refuse the batch.
         rejected: The error with which produce refuses each value.
         failure: An error that every poll and flush raises.
         room: How many messages the queue takes.
@@ -37,6 +38,7 @@ class ProducerClient:
         self.taken: list[bytes | None] = []
         self.placed: list[dict[str, Any]] = []
         self.refused: dict[bytes, int] = {}
+        self.tells_which = False
         self.rejected: dict[bytes, int] = {}
         self.failure: BaseException | None = None
         self.room = 1000
@@ -74,7 +76,8 @@ class ProducerClient:
             bad = [code for value, code in self.refused.items() if any(value == m.value() for m, _ in batch)]
             for message, failed in batch:
                 if bad:
-                    failed(KafkaError(bad[0]), message)
+                    is_other = self.tells_which and message.value() not in self.refused
+                    failed(KafkaError(KafkaError._INVALID_DIFFERENT_RECORD if is_other else bad[0]), message)
                 else:
                     self.taken.append(message.value())
         return len(self.queue)

@@ -98,6 +98,22 @@ def test_messages_in_the_batch_of_a_refused_one_arrive_and_it_is_told_whole(send
     assert not sender.failures
 
 
+def test_messages_of_which_kafka_tells_that_they_were_not_refused_go_together_once_more(sender: Sender) -> None:
+    sender.client.acknowledges = False
+    sender.client.tells_which = True
+    sender.client.refused = {b"bad": KafkaError.INVALID_RECORD, b"worse": KafkaError.INVALID_RECORD}
+    sender.send(b"1", b"bad", b"2", b"worse", b"3")
+    sender.send(b"4", headers=[("trace", b"7")], key=b"k")
+    arrival = sender.producer.arrival()
+    sender.client.acknowledges = True
+    assert arrival.done.wait(120) and arrival.error is None
+    assert sender.client.taken == [b"1", b"2", b"3", b"4"]
+    assert [message.value for _, message in sender.refused] == [b"bad", b"worse"]
+    assert len(sender.client.placed) == 6 + 4 + 2
+    assert [where for where in sender.client.placed if where] == [{"headers": [("trace", b"7")]}] * 2
+    assert not sender.failures
+
+
 def test_a_refused_message_is_replaced_before_the_arrival(sender: Sender) -> None:
     sender.client.refused = {b"bad": KafkaError.MSG_SIZE_TOO_LARGE}
     sender.on_refused = lambda _reason, _message: sender.producer.send_now(Message("letters", b"letter"))
