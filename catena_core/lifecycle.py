@@ -106,7 +106,7 @@ class Lifecycle:
         definition = self.definition
 
         def run(options: LinkOptions, further: list[str]) -> None:
-            if options.processes > 1:
+            if options.processes > 1 and not processes.is_child():
                 logs.configure(options.log_level, options.log_format)
                 sys.exit(processes.run(options.processes, self._link.logger, self._link.drain_timeout))
             self._link.args = further

@@ -85,7 +85,7 @@ def own_options(options: LinkOptions) -> LinkOptions:
 def _start(number: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, NUMBER: str(number)}
     # A process group of its own, so that Ctrl-C in a terminal reaches it once, by way of this process.
-    return subprocess.Popen(_command(), env=environment, start_new_session=True)
+    return subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environment, start_new_session=True)
 
 
 def _wait(child: subprocess.Popen[bytes], deadline: float, logger: LinkLogger) -> int:
@@ -96,10 +96,3 @@ def _wait(child: subprocess.Popen[bytes], deadline: float, logger: LinkLogger) -
         logger.log(f"process {child.pid} hangs: it has not ended in time, and is killed", level="error")
         child.kill()
         return child.wait()
-
-
-def _command() -> list[str]:
-    """Repeat the command line, with one process; after ``--`` come the link's own arguments."""
-    arguments = sys.orig_argv[1:]
-    at = len(arguments) - len(sys.argv) + sys.argv.index("--") if "--" in sys.argv else len(arguments)
-    return [sys.executable, *arguments[:at], "--processes", "1", *arguments[at:]]

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from catena_core.consuming.refusals import refusal
-from catena_core.errors import CatenaError, StoppedError, described
+from catena_core.errors import CatenaError, CodecError, StoppedError, described
 from catena_core.kafka.client import REFRESH, client_properties
 from catena_core.kafka.patience import Patience
 from catena_core.kafka.statistics import StatisticsWatch
@@ -19,7 +19,7 @@ from catena_core.kafka.topic_ids import TopicIds
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.wire import codec
-from catena_core.wire.message import headers_of
+from catena_core.wire.message import content_type_of, headers_of
 
 Row = TypeVar("Row")
 
@@ -241,10 +241,10 @@ class Table(TableContent[Row]):
             known, self._topic_id = self._topic_id, found or self._topic_id
             if found and known and found != known:
                 self._logger.log(f"the topic {self._topic} was made again; reading its table from the beginning")
-                for key, place in list(self._partition_of.items()):
-                    self.apply(key, None, place)
+                for number in set(self._partition_of.values()):
+                    self._forget(number)
                 self._positions.clear()
-                self._assign(partitions)
+                self._incomplete &= self._assign(partitions)
             elif partitions - self._partitions:
                 self._assign(partitions | self._partitions)
 
@@ -280,7 +280,7 @@ class Table(TableContent[Row]):
     def _forget(self, partition: int) -> None:
         """Remove the rows of a partition whose log starts again: its topic was deleted and made again."""
         for key in [key for key, place in self._partition_of.items() if place == partition]:
-            self.apply(key, None, partition)
+            self._put(key, None, partition)
 
     def _take(self, message: Any) -> None:
         error = message.error()
@@ -298,12 +298,23 @@ class Table(TableContent[Row]):
             self._forget(message.partition())
         key = codec.decode_key(message.key())
         try:
-            if isinstance(key, str):
-                content_type = dict(headers_of(message)).get(codec.CONTENT_TYPE)
-                value = codec.decode(message.value(), content_type.decode() if content_type else None)
-                self.apply(key, value, message.partition())
+            value = codec.decode(message.value(), content_type_of(headers_of(message)))
+        except CodecError as problem:
+            self._leave_out(key, problem)
+        else:
+            self._put(key, value, message.partition())
+        self._positions[message.partition()] = message.offset() + 1  # only now does catch_up() count it
+
+    def _put(self, key: str | bytes | None, value: Any, partition: int) -> None:
+        """Apply one message, unless its key or the author's own code, a bug of which may not end the table, prevents it."""
+        try:
+            if not isinstance(key, str):
+                raise CodecError("its key is no text")
+            self.apply(key, value, partition)
         except SystemExit:
             raise
-        except BaseException as problem:  # neither a bad row nor a bug of the author's `decode` may end the table
-            self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {described(problem)}", level="warning")
-        self._positions[message.partition()] = message.offset() + 1  # only now does catch_up() count it
+        except BaseException as problem:
+            self._leave_out(key, problem)
+
+    def _leave_out(self, key: object, problem: BaseException) -> None:
+        self._logger.log(f"a row of {self._topic} is left out, key {key!r}: {described(problem)}", level="warning")

@@ -16,7 +16,7 @@ from catena_core.consuming.lanes import Batch
 from catena_core.consuming.starting_points import StartingPoints
 from catena_core.delivery.base import REBALANCE_ERRORS, Sink
 from catena_core.delivery.producer import MessageProducer
-from catena_core.errors import DeliveryError
+from catena_core.errors import CodecError, DeliveryError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
 from catena_core.wire.message import Message
@@ -78,7 +78,12 @@ class NoCommits:
 
     def refused(self, reason: str, message: Message) -> None:
         try:
-            self._producer.send_now(self._replace(message, reason))
+            while True:
+                message = self._replace(message, reason)
+                try:
+                    return self._producer.send_now(message)
+                except CodecError as error:  # with its reason the letter is larger than the message was
+                    reason = str(error)
         except DeliveryError as error:
             self._fail(error)
 

@@ -16,6 +16,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection
 from operator import itemgetter
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
@@ -487,9 +488,10 @@ class ExactlyOnce:
         return False
 
 
-_Identity = tuple[str, bytes | None, bytes | None]
+_Identity = tuple[Any, ...]
 
 
 def _identity(message: Message) -> _Identity:
     """Identify a message while a transaction is tried."""
-    return message.topic, message.value, message.key
+    headers = tuple(message.headers or ())
+    return message.topic, message.value, message.key, message.partition, message.timestamp, headers

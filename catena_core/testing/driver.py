@@ -9,10 +9,12 @@ plugin :mod:`catena_core.testing.pytest_plugin`.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import math
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -23,9 +25,11 @@ from catena_core.electron import Electron
 from catena_core.errors import StoppedError, UsageError
 from catena_core.link import Link
 from catena_core.mistakes import run_plain
+from catena_core.monitoring import tracing
 from catena_core.rpc import LocalRpc, Peer
 from catena_core.table import TableContent
 from catena_core.transforming.results import is_async, read_results, run_async
+from catena_core.transforming.transformer import LaneContext
 from catena_core.wire import codec
 from catena_core.wire.message import Headers, Message, reader, writer
 
@@ -122,11 +126,15 @@ class LinkDriver:
         self._read, self._read_output = reader(link.input_format), reader(link.output_format)
         self._write_input = writer(link.input_format, "input")
         self._write = writer(
-            link.output_format, link._catena.definition.default_topic, keep_timestamps=link.keep_timestamps
+            link.output_format,
+            link._catena.definition.default_topic,
+            link._catena.definition.default_key,
+            link.keep_timestamps,
         )
-        self._event_time: int | None = (
-            None  # of the electron that is being transformed, where the link keeps timestamps
-        )
+        self._context = LaneContext()
+        # One for all electrons, as a link has: whatever the link's own code opens stays in its event loop.
+        self._loop = asyncio.new_event_loop()
+        weakref.finalize(self, self._loop.close)
         self._clock = ManualClock(now) if now is not None else None
         if self._clock is not None:
             link._catena.clock = self._clock
@@ -158,14 +166,16 @@ class LinkDriver:
         run_plain(self._link.prepare_batch, arrived)
         try:
             for electron in arrived:
-                self._event_time = electron.timestamp if self._link.keep_timestamps else None
+                self._context.timestamp = electron.timestamp if self._link.keep_timestamps else None
+                self._context.trace = tracing.child(electron.headers)
                 returned = self._link.transform(electron)
-                for result in run_async(returned) if is_async(returned) else read_results(returned):
+                run = self._loop.run_until_complete
+                for result in run_async(returned, run) if is_async(returned) else read_results(returned):
                     self.send(result.electrons)
                     if result.callback is not None:
                         run_plain(result.callback)
         finally:
-            self._event_time = None
+            self._context = LaneContext()
         return self.sent[before:]
 
     def _arrive(self, electron: Any) -> Electron:
@@ -251,10 +261,7 @@ class LinkDriver:
 
     def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
         """Record electrons that the link sends."""
-        for electron in electrons:
-            message = self._write(electron)
-            if message.timestamp is None and self._event_time is not None:
-                message = message.replace(timestamp=self._event_time)
+        for message in [self._context.complete(self._write(electron)) for electron in electrons]:
             arrived = self._read_output(_Arrived(message, message.timestamp or 0), message.topic, 0, 0)
             sent = arrived.replace(
                 topic=message.topic,

@@ -80,13 +80,18 @@ def is_async(returned: Any) -> bool:
     return inspect.isawaitable(returned) or isinstance(returned, AsyncIterator)
 
 
-def run_async(returned: Any) -> list[Result]:
-    """Run what an ``async`` transform returned, in the calling thread, and read all its results."""
+def run_async(returned: Any, run: Callable[[Any], list[Result]] = asyncio.run) -> list[Result]:
+    """Run what an ``async`` transform returned, in the calling thread, and read all its results.
+
+    Args:
+        returned: As for :func:`read_results_async`.
+        run: Runs a coroutine.
+    """
 
     async def collect() -> list[Result]:
         return [result async for result in read_results_async(returned)]
 
-    return asyncio.run(collect())
+    return run(collect())
 
 
 def positional(args: Any) -> tuple[Any, ...]:

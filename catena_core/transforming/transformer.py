@@ -51,6 +51,15 @@ class LaneContext:
         self.timestamp: int | None = None  # of outputs, where the link keeps timestamps
         self.trace: dict[str, str] | None = None
 
+    def complete(self, message: Message) -> Message:
+        """Give an output the trace, and the event time, of the electron."""
+        if message.timestamp is None and self.timestamp is not None and self.timestamp != NO_TIMESTAMP:
+            message = message.replace(timestamp=self.timestamp)
+        if (trace := self.trace) is None:
+            return message
+        headers = [item for item in message.headers or () if item[0] not in trace]
+        return message.replace(headers=headers + [(name, text.encode()) for name, text in trace.items()])
+
 
 class Transformer:
     """Calls a link's transform for electrons, and sends its results.
@@ -212,14 +221,9 @@ class Transformer:
         """
         message = self._write(electron)
         context = self._context.get(None)
-        if context is None:
+        if context is None or (context.trace is None and context.timestamp is None):
             return message
-        if message.timestamp is None and context.timestamp is not None and context.timestamp != NO_TIMESTAMP:
-            message = message.replace(timestamp=context.timestamp)
-        if (trace := context.trace) is None:
-            return message
-        headers = [item for item in message.headers or () if item[0] not in trace]
-        return message.replace(headers=headers + [(name, text.encode()) for name, text in trace.items()])
+        return context.complete(message)
 
     def _emit(self, returned: Any, sink: Sink, sent: Counter[str]) -> None:
         """Send the result of a transform: all of it or, where some of it cannot be sent, nothing."""

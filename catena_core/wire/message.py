@@ -107,16 +107,9 @@ def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
 
     def read_any(message: Any, topic: str, partition: int, offset: int) -> Electron:
         key, value = codec.decode_key(message.key()), message.value()
-        content_type, pairs = None, []
-        for name, data in headers_of(message):
-            if name.lower() == codec.CONTENT_TYPE:
-                content_type = (data or b"").decode("utf-8", "replace")
-            elif name == UNREADABLE:
-                raise CodecError("the name of one of its headers is not UTF-8")
-            else:
-                pairs.append((name, data))
-        if content_type is not None and codec.media_type(content_type)[0] is None:
-            content_type = None
+        found = headers_of(message)
+        content_type = content_type_of(found)
+        pairs = [pair for pair in found if pair[0].lower() != codec.CONTENT_TYPE]
         headers = ReceivedHeaders(pairs) if pairs else NO_HEADERS
         if value is not None:
             try:
@@ -126,6 +119,19 @@ def reader(value_format: str) -> Callable[[Any, str, int, int], Electron]:
         return Electron(key, value, None, topic, message.timestamp()[1], partition, offset, headers)
 
     return read
+
+
+def content_type_of(headers: Headers) -> str | None:
+    """Return the content type that headers name, the last of several; ``None`` if they name none.
+
+    Raises:
+        CodecError: They could not be read.
+    """
+    named = [data or b"" for name, data in headers if name.lower() == codec.CONTENT_TYPE]
+    if any(name == UNREADABLE for name, _ in headers):
+        raise CodecError("the name of one of its headers is not UTF-8")
+    text = named[-1].decode("utf-8", "replace") if named else ""
+    return text if codec.media_type(text)[0] is not None else None
 
 
 def headers_of(message: Any, again: bool = True) -> Headers:

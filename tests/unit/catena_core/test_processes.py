@@ -144,6 +144,16 @@ def test_one_that_hangs_at_its_end_is_killed(start, monkeypatch, dies):
     assert any(f"process {program.children[2]} hangs" in line for line in program.lines)
 
 
+def test_a_program_that_names_its_arguments_itself_starts_each_process_once(start, monkeypatch):
+    monkeypatch.setattr(
+        sys.modules[__name__], "PROGRAM", PROGRAM.replace(".start()", ".start(arguments=['--processes', '2'])")
+    )
+    program = start(2)
+    program.process.terminate()
+    assert program.process.wait(120) == 0
+    assert sorted(program.children) == [1, 2]
+
+
 def test_each_takes_the_next_ports(monkeypatch):
     options = LinkOptions(metrics_port=9100, rpc_port=9200)
     ports = []

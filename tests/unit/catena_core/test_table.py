@@ -12,6 +12,7 @@ from catena_core.kafka.topic_ids import TopicIds
 from catena_core.kafka.watermarks import watermarks
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.table import Table, TableContent
+from catena_core.wire.message import UNREADABLE
 
 
 @pytest.fixture
@@ -119,3 +120,40 @@ def test_table_waits_no_longer_for_silent_brokers_once_the_link_is_to_stop(rows,
     with pytest.raises(StoppedError):
         monkeypatch.setattr(TopicIds, "partitions", failing(100_000, TopicIds.partitions))
         rows(Patience(600, stop))
+
+
+class Row:
+    """A message of a table's topic."""
+
+    def __init__(self, key, value, headers=(), offset=0):
+        self.key, self.value = lambda: key, lambda: value
+        self.headers, self.offset = lambda: list(headers), lambda: offset
+        self.partition, self.error = lambda: 0, lambda: None
+
+
+def test_table_reads_content_types_as_links_do_and_leaves_out_rows_that_it_cannot_read(rows, caplog):
+    table = rows(Patience(120))
+    table.close()
+    table._take(Row(b"a", b"[1]", [("Content-Type", b"application/json; charset=utf-8")]))
+    table._take(Row(b"b", b"{", [("content-type", b"application/json")], 1))
+    table._take(Row(b"\xff", b"text", (), 2))
+    table._take(Row(b"c", b"text", [(UNREADABLE, None)], 3))
+    assert table == {"a": [1]}
+    left_out = [record.getMessage() for record in caplog.records if "is left out" in record.getMessage()]
+    assert [line.split("key ")[1].split(":")[0] for line in left_out] == ["'b'", "b'\\xff'", "'c'"]
+
+
+def test_table_whose_topic_is_made_again_goes_on_though_the_author_s_own_code_fails(rows, monkeypatch):
+    table = rows(Patience(120))
+    table.close()
+    table._on_change = lambda key, old, new: 1 / 0
+    for number, key in enumerate((b"a", b"b")):
+        table._take(Row(key, b"v", (), number))
+    table._incomplete = {0, 1}
+    for number, found in enumerate("xy"):
+        monkeypatch.setattr(table, "_found_id", lambda found=found: found)
+        monkeypatch.setattr(table, "_found_partitions", lambda seconds, number=number: {*range(2 - number)})
+        monkeypatch.setattr(table, "_assign", lambda partitions: partitions)
+        table._look_for_more()
+    assert table == {}
+    assert table._incomplete == {0}  # the other partition is gone, and never comes to its end

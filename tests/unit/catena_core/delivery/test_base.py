@@ -169,6 +169,16 @@ def test_dead_letters_that_kafka_never_takes_are_the_end(delivered: Delivered) -
     assert [str(error) for error in delivered.failed[:1]] == ["the dead letters are full"]
 
 
+@of(*KINDS)
+def test_a_dead_letter_that_the_client_never_takes_is_replaced_in_its_turn(delivered: Delivered) -> None:
+    """With its reason it is larger than the message was."""
+    delivered.client.refused = {b"0": KafkaError.INVALID_RECORD}
+    delivered.client.rejected = {b"letter": KafkaError.MSG_SIZE_TOO_LARGE}
+    delivered.commit(delivered.transform([0]))
+    delivered.producer.arrival().done.wait(120)
+    assert [str(error) for error in delivered.failed[:1]] == ["the dead letters are full"]
+
+
 @of("at_least_once")
 @pytest.mark.parametrize("code", [*sorted(REBALANCE_ERRORS), KafkaError.OFFSET_METADATA_TOO_LARGE])
 def test_a_failed_commit_is_made_up_for_and_no_warning_in_a_rebalance(

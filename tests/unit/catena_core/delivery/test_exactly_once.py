@@ -417,3 +417,30 @@ def test_who_gives_up_waiting_for_kafka_leaves_the_client_and_its_transaction(
     assert kafka.abandoned == 1
     assert not kafka.committed
     assert caplog.text.count("the last transaction is left open") == 1
+
+
+def test_a_message_that_is_like_a_refused_one_but_for_its_time_arrives(failed: list[Exception]) -> None:
+    class Refusing(Kafka):
+        """Refuses what is of the time 1."""
+
+        def send_now(self, message: Message) -> None:
+            self.open.append(message)
+
+        def report_refused(self) -> bool:
+            refused = [message for message in self.open if message.timestamp == 1]
+            self.open = [message for message in self.open if message.timestamp != 1]
+            for message in refused:
+                sending.refused("too old", message)
+            return bool(refused)
+
+    def letter(message: Message, _reason: str) -> Message:
+        return message.replace(topic="dead", timestamp=None)
+
+    kafka: Any = Refusing()
+    sending: ExactlyOnce = ExactlyOnce(kafka, letter, failed.append, LinkLogger("Sorter"), Metrics(), threading.Event())
+    for number in (1, 2):
+        sending.send(Message("out", b"same", b"key", timestamp=number))
+    commit(sending)
+    ((outputs, _),) = kafka.committed
+    assert [(message.topic, message.timestamp) for message in outputs] == [("dead", None), ("out", 2)]
+    assert not failed

@@ -1,5 +1,6 @@
 """The test driver: what a link's tests can rely on."""
 
+import asyncio
 import dataclasses
 import datetime
 
@@ -83,6 +84,40 @@ def test_outputs_have_the_time_of_their_electron_on_demand():
     assert [electron.timestamp for electron in driver.transform(Electron("k", 1, timestamp=5))] == [5]
     link.send("from elsewhere")
     assert driver.sent[-1].timestamp is None
+
+
+def test_outputs_are_in_the_trace_of_their_electron():
+    driver = LinkDriver(Echo())
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    (sent,) = driver.transform(Electron("k", 1, headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}))
+    assert trace in sent.headers["traceparent"]
+    assert "b7ad6b7169203331" not in sent.headers["traceparent"]
+
+
+def test_outputs_without_a_key_have_that_of_a_link_that_keeps_the_order():
+    link = Echo(sequential=True)
+    assert [electron.key for electron in LinkDriver(link).transform("v")] == [link.uid]
+
+
+def test_of_a_result_that_cannot_be_sent_whole_nothing_is_sent():
+    class Half(Echo):
+        def transform(self, electron):
+            return ["good", object()]
+
+    driver = LinkDriver(Half())
+    with pytest.raises(CodecError):
+        driver.transform("v")
+    assert driver.sent == []
+
+
+def test_an_async_transform_has_one_event_loop_for_all_electrons():
+    class Loops(Echo):
+        async def transform(self, electron):
+            self.loops = [*getattr(self, "loops", []), asyncio.get_running_loop()]
+
+    link = Loops()
+    LinkDriver(link).transform_batch([1, 2])
+    assert link.loops[0] is link.loops[1]
 
 
 @dataclasses.dataclass(frozen=True)
