@@ -367,7 +367,8 @@ class MessageProducer:
                 if not (self._awaited or self._closing or self._has_refused):
                     self._asked.wait(0.02)
                 awaited, self._awaited = self._awaited, []
-                if self._closing and not awaited and not self._has_refused:
+                is_hopeless = self._failure is not None or time.monotonic() > self._close_by
+                if self._closing and not awaited and (is_hopeless or not self._has_refused):
                     return
             if not awaited and not self._has_refused:
                 self.serve()

@@ -233,6 +233,20 @@ def test_the_end_counts_what_was_not_acknowledged_and_leaves_the_client_to_itsel
     assert not sender.client.closed
 
 
+def test_no_thread_outlives_a_producer_that_failed_with_refused_messages(sender: Sender) -> None:
+    sender.client.acknowledges = False
+    sender.client.refused = {b"1": KafkaError.TOPIC_AUTHORIZATION_FAILED}
+    sender.send(b"1", b"2")
+    sender.client.acknowledges = True
+    eventually(lambda: sender.failures)
+    sender.client.acknowledges = False
+    sender.producer._failed(KafkaError(KafkaError.INVALID_RECORD), Received(topic="out", value=b"bad"))
+    sender.send(b"3")
+    assert sender.producer.close(0.1) == 1
+    sender.producer._deliveries.join(120)
+    assert not sender.producer._deliveries.is_alive()
+
+
 def test_a_message_whose_partition_is_gone_is_sent_once_more(sender: Sender) -> None:
     sender.producer._failed(KafkaError(KafkaError._DESTROY), Received(topic="out", value=b"moved"))
     assert sender.arrive() is None
