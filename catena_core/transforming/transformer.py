@@ -159,8 +159,15 @@ class Transformer:
                     ):
                         # A short way of `_emit`, which serves most outputs of most links.
                         try:
-                            data = encode(returned.value)
-                            if may_lack(data, returned.value) and fault_of(returned.value):
+                            value = returned.value
+                            data = encode(value)
+                            # Of a flat dictionary in line, since a call for each would cost a tenth of the time.
+                            is_flat = type(value) is dict and data.rfind(b"{") == 0 and data.find(b"null") < 0
+                            if is_flat:
+                                for key in value:
+                                    if type(key) is not str:
+                                        is_flat = False
+                            if not is_flat and may_lack(data, value) and fault_of(value):
                                 raise ValueError
                             send_plain(default_topic, data, returned.key.encode())
                             plain += 1
