@@ -185,7 +185,8 @@ class Monitor(CatalogueLink):
         states = {node.id: node.state for node in self._ring.nodes} if self._ring else {}
         placed = [node for node, state in states.items() if state != "down"]
         ordered = sorted(members, key=lambda member: _STATES.index(states.get(member.id, "down")))
-        checked = {member.id: self._watches[_watched(member)].health for member in ordered}
+        watches = self._watches  # another thread replaces it when this instance begins to watch
+        checked = {member.id: watches[_watched(member)].health for member in ordered if _watched(member) in watches}
         if any(checked[node].is_healthy is None for node in placed if node in checked):
             return  # a newcomer that is compared before it would take its place
         self._stores.follow({node: health.client for node, health in checked.items() if health.client}, placed, now)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.helpers.monitor import healthy, sandbox
-from tests.helpers.odd_server import OddServer, saying
+from tests.helpers.monitor import sandbox
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient
@@ -87,16 +86,3 @@ def test_the_second_address_takes_over_when_the_first_one_has_left(
     watching.until(lambda: watching.states == {"b": "up"})
 
     assert problems(watching) == {"b": ""}
-
-
-def test_a_node_that_takes_no_marker_is_a_store_of_its_own(
-    started: Any, write_list: Any, node: Sandbox, server: OddServer
-) -> None:
-    url = healthy(server)
-    server.answers["/catalogue/manager"] = saying(b"read-only", 403)
-    write_list(a=node.url, b=url)
-    watching = started()
-    watching.until(lambda: watching.rings)
-
-    assert watching.states == {"a": "up", "b": "up"}
-    assert [asked.method for asked in server.asked if "marker" in asked.path] == ["PUT", "DELETE", "DELETE"]
