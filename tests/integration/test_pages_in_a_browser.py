@@ -102,6 +102,7 @@ def test_overview_follows_the_catalogue(site: Site) -> None:
     assert site.browser.run("document.querySelector('#links-section').hidden")
     site.serving.links = [LinkStatus("Writer", None, "", 7), LinkStatus("Fetcher", 2, "stable", None)]
     site.browser.wait_until("document.querySelector('#links').textContent === 'Writer?7Fetcher2stable–'")
+    assert not site.browser.run("document.querySelector('#untold-links').hidden")
     assert site.browser.run("document.querySelector('#ring').getAttribute('aria-label')") == "The hash ring: node 100 %"
     assert site.browser.run("document.querySelector('#ring path').getBoundingClientRect().width > 100")
 

@@ -91,6 +91,7 @@ function show(overview) {
   const most = Math.max(...(nodes || []).map((node) => node.graphs_placed), 0);
   byId("links").replaceChildren(...(links || []).map(linkRow));
   byId("links-section").hidden = !links?.length;
+  byId("untold-links").hidden = !links?.some(({ instances }) => instances === null);
   const ids = (nodes || []).map((node) => node.id);
   draw(circle || [], ids);
   byId("nodes").replaceChildren(
