@@ -89,5 +89,5 @@ def running(make: Callable[[str], web.Application], path: str) -> Iterator[Sandb
         yield Sandbox(origin, path)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(5)
+        thread.join(120)
         loop.close()

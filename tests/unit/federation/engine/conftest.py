@@ -23,6 +23,6 @@ def nodes() -> Iterator[list[Node]]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=300, source_timeout=3, workers=1)
+    engine = Engine(timeout=300, source_timeout=120, workers=1)
     yield engine
     engine.close()

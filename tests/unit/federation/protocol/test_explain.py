@@ -197,7 +197,7 @@ def test_what_a_terminal_would_obey_is_escaped() -> None:
 
 
 def test_an_answer_of_the_engine_is_explained() -> None:
-    engine = Engine(timeout=300, source_timeout=5, workers=1)
+    engine = Engine(timeout=300, source_timeout=120, workers=1)
     try:
         with running_nodes(2) as nodes:
             for node in nodes:

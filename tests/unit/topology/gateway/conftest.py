@@ -32,7 +32,7 @@ def nodes(node: Sandbox, _second_node: Sandbox) -> tuple[Sandbox, Sandbox]:
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     """Give the engine of a gateway."""
-    engine = Engine(timeout=300, source_timeout=3, workers=1)
+    engine = Engine(timeout=300, source_timeout=120, workers=1)
     yield engine
     engine.close()
 

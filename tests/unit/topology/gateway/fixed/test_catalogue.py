@@ -104,7 +104,7 @@ def mortal(_shared: list[Process], stack: ExitStack) -> list[Process]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    engine = Engine(timeout=300, source_timeout=5, workers=1)
+    engine = Engine(timeout=300, source_timeout=120, workers=1)
     yield engine
     engine.close()
 
