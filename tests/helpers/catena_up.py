@@ -69,7 +69,7 @@ class Up:
     def output(self):
         return "\n".join(self.lines)
 
-    def found(self, pattern, timeout=240.0):
+    def found(self, pattern, timeout=600.0):
         """Wait for a line that matches, and return its first group."""
 
         def look():

@@ -33,7 +33,7 @@ def running(tmp_path):
             NODE_INSPECTION_INTERVAL="3",
         )
         try:
-            up.found("all 40 offerings stand on 2 nodes each", timeout=120)
+            up.found("all 40 offerings stand on 2 nodes each")
             yield up, nodes, documents_of(booth).values()
         finally:
             up.stop()

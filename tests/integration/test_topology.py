@@ -137,7 +137,7 @@ def test_from_the_ledgers_listing_to_a_federated_answer(parts, tmp_path):
             **settings,
         )
         try:
-            up.found("all 100 offerings stand on 2 nodes each", timeout=120)
+            up.found("all 100 offerings stand on 2 nodes each")
             documents = documents_of(booth)
             assert_placed(nodes, documents.values())
             truth = load(documents.values())
@@ -197,7 +197,7 @@ def delisted_and_changed(up, booth, nodes, documents):
 def test_what_make_up_does(tmp_path):
     up = Up(directory=tmp_path)
     try:
-        up.found("all 100 offerings stand on 2 nodes each", timeout=120)
+        up.found("all 100 offerings stand on 2 nodes each")
         nodes = up.found("^sandbox nodes: (.*)").split(", ")
         booth = up.found("^sandbox ledger: (.*)/offerings")
         assert_placed(nodes, documents_of(booth).values())

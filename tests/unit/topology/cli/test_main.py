@@ -1,4 +1,4 @@
-"""The `catena` command as a whole: every command teaches by examples, and shells can complete it."""
+"""The `catena` command as a whole: every command teaches by examples, and mistakes are messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import get_completion_class
 from click.testing import CliRunner
 
 from tests.helpers.command_lines import subcommands
@@ -53,20 +52,6 @@ def test_help_names_each_status() -> None:
     text = CliRunner().invoke(main, ["--help"]).output.partition("The status is")[2]
 
     assert [line.split()[0] for line in text.splitlines()[1:5]] == ["0", "1", "2", "3"]
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script_is_the_shells(shell: str) -> None:
-    script = CliRunner().invoke(main, ["completion", shell]).output
-
-    assert f"_CATENA_COMPLETE={shell}_complete" in script
-
-
-def test_completion_knows_commands_and_options() -> None:
-    completer = get_completion_class("bash")(main, {}, "catena", "_CATENA_COMPLETE")
-
-    assert {item.value for item in completer.get_completions(["topics"], "c")} == {"cat", "check", "create"}
-    assert [item.value for item in completer.get_completions(["ring", "simulate"], "--rem")] == ["--remove"]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyoxigraph as ox
 import pytest
 
-from topology.gateway.harvesting.datasets import Graph, Term, dataset_of
+from tests.helpers.datasets import dataset_from
 from topology.gateway.harvesting.dsp import dataset_message
-from topology.gateway.offering_list import ListedOffering
 
 IRI = "https://p.example/1"
 HEAD = """
@@ -23,18 +21,9 @@ HEAD = """
 
 def message(contract: str, more: str = "") -> dict[str, Any] | None:
     """Return the message about an offering with this contract."""
-    graph = Graph()
-    for quad in ox.parse(HEAD + f":contract {contract} . {more}", format=ox.RdfFormat.TURTLE):
-        graph.add(_term(quad.subject), quad.predicate.value, _term(quad.object))
-    dataset = dataset_of(ListedOffering(graph=IRI, nodes=()), graph)
+    dataset = dataset_from(HEAD + f":contract {contract} . {more}", IRI)
     assert dataset is not None
     return dataset_message(dataset)
-
-
-def _term(term: Any) -> Term:
-    if isinstance(term, ox.Literal):
-        return Term("literal", term.value, term.language or "", term.datatype.value)
-    return Term("bnode" if isinstance(term, ox.BlankNode) else "uri", term.value)
 
 
 def test_contract_with_constraints_and_duties_is_said_in_full() -> None:
