@@ -55,7 +55,11 @@ class TopicIds:
     """
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
-        self._properties = {**properties, "error_cb": lambda _error: None}  # other clients of the link report those
+        self._properties = {
+            **properties,
+            "error_cb": lambda _error: None,  # other clients of the link report those
+            "allow.auto.create.topics": False,  # to ask for a topic must not make it, without compaction
+        }
         self._client: AdminClient | None = None
         self._has_ids: bool | None = None  # not known yet
 

@@ -3,9 +3,12 @@
 import threading
 import time
 
+import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
 from catena_core import Electron, Link
+from catena_core.errors import CatenaError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.table import Table
 from catena_core.topics import TopicSpec, ensure
@@ -160,3 +163,11 @@ def test_a_table_catches_up_though_its_topic_was_made_this_moment(kafka, topic_n
             table.catch_up(120)
         finally:
             table.close()
+
+
+def test_a_table_of_a_topic_that_does_not_exist_says_so_and_makes_none(kafka, topic_name, monkeypatch):
+    monkeypatch.setattr("catena_core.kafka.patience._UNKNOWN_FOR", 0.0)
+    rows = topic_name("misspelt")
+    with pytest.raises(CatenaError, match=f"the table of {rows} cannot be read: .*make it"):
+        Table(kafka.bootstrap, rows, LinkLogger("test"))
+    assert rows not in AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=60).topics
