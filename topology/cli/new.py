@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
 from pathlib import Path
@@ -168,4 +169,5 @@ def new_link(name: str, into: Path | None) -> None:
             click.echo(f"wrote {path}")
     except OSError as error:
         raise click.ClickException(f"{folder} cannot be written: {error.strerror}") from error
-    click.echo(f"try it: cd {folder} && python -m pytest && python {name}.py --help")
+    needed = "" if importlib.util.find_spec("pytest") else "python -m pip install pytest && "
+    click.echo(f"try it: cd {folder} && {needed}python -m pytest && python {name}.py --help")

@@ -68,3 +68,12 @@ def test_new_link_overwrites_nothing(folder: Path) -> None:
 def test_new_link_takes_no_name_that_is_no_module(tmp_path: Path, name: str) -> None:
     assert new_link(name, tmp_path / "new").exit_code == 2
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_new_link_says_how_to_get_what_its_test_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if is_there else None)
+    said = new_link("shout", tmp_path / "shout").output
+    assert ("pip install pytest" in said) is not is_there
