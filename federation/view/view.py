@@ -38,7 +38,7 @@ _AHEAD = 0.3
 _MAX_AT_ONCE = 50
 _WAIT_FOR_ANOTHER = 0.05
 _WAIT_FOR_FORK = 1.0
-_LOOK_EVERY = 0.25
+_LOOK_EVERY, _LONGEST_REST = 0.25, 5.0
 # The store's process may end so often before the view gives up.
 _MOST_ENDS = 3
 # Attempts in a row that may fail before it does.
@@ -305,7 +305,8 @@ class View:
                     self._give_up(f"it cannot be kept up to date: {type(error).__name__}: {error}")
                     return
                 self._stop.wait(_WAIT_AFTER_FAILURE)
-            self._demand.wait(max(_LOOK_EVERY, 2 * (time.monotonic() - began)))
+            # Its work leaves most of the time to queries; but what has come while it was long at work does not wait as long.
+            self._demand.wait(min(max(_LOOK_EVERY, 2 * (time.monotonic() - began)), _LONGEST_REST))
 
     def _load(self, snapshot: Snapshot) -> None:
         """Load the placed graphs that have changed, and remove those that are gone."""

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -339,5 +341,27 @@ def test_a_directory_that_cannot_be_used_turns_it_off_and_is_named(catalogue: Ca
         view.follow(catalogue.snapshot)
         eventually(lambda: view.progress.state == "off", timeout=SECONDS)
         assert str(tmp_path / "file") in str(view.progress)
+    finally:
+        view.close()
+
+
+def test_what_comes_while_a_view_is_built_for_long_does_not_wait_for_a_query(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the start, when the nodes list their graphs while ten minutes of descriptions are loaded."""
+    catalogue.placed = {"urn:g1": TRIPLES[1]}
+    hours = iter(range(0, 3600 * 1000, 3600))
+    monkeypatch.setattr("federation.view.view.time", SimpleNamespace(monotonic=lambda: float(next(hours))))
+    monkeypatch.setattr("federation.view.view._LONGEST_REST", 0.01)
+    unlisted = iter([True])
+
+    def snapshot(avoided: frozenset[str]) -> Snapshot:
+        found = catalogue.snapshot(avoided)
+        return replace(found, untracked=None) if next(unlisted, False) else found
+
+    view = made(catalogue)
+    try:
+        view.follow(snapshot)
+        eventually(lambda: view.progress.state == "complete", timeout=SECONDS)
     finally:
         view.close()
