@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from catena_core.errors import CatenaError
@@ -29,7 +30,7 @@ class LinkStatus(msgspec.Struct):
     Attributes:
         group: Their consumer group, which by default is the link's name.
         instances: Their number; ``None`` where the broker cannot tell.
-        state: The group's state, as Kafka names it.
+        state: The group's state, as Kafka names it, in small letters.
         lag: The messages that they have not finished; ``None`` for a link that commits no offsets.
     """
 
@@ -64,65 +65,59 @@ class ConsumerGroups:
         """Look again, if :meth:`links` was called lately."""
         if not self._settings or time.monotonic() - self._asked_at > _WATCHED:
             return
-        consumer = Consumer({**self._settings, "group.id": "catena", "enable.auto.commit": False})
         try:
-            admin = AdminClient(self._settings)
-            self._links = look(admin, consumer, admin.list_topics(timeout=_TIMEOUT))
+            self._links = look(self._settings, AdminClient(self._settings).list_topics(timeout=_TIMEOUT))
             self._has_warned = False
         except (KafkaException, CatenaError) as error:
             self._links = ()
             if not self._has_warned:
                 self._logger.log(f"Kafka does not tell of the links: {error}", level="warning")
             self._has_warned = True
-        finally:
-            consumer.close()
 
 
-def look(admin: AdminClient, consumer: Consumer, metadata: ClusterMetadata) -> list[LinkStatus]:
+def look(settings: Mapping[str, Any], metadata: ClusterMetadata) -> list[LinkStatus]:
     """Return the links that have instances or lag.
 
-    The embedded broker cannot list groups, but tells the offsets of one.
+    The embedded broker cannot list groups, but tells the offsets of one. Both questions take the older of librdkafka's ways to
+    ask: of the newer ones, an answer that comes after its time-out ends the process
+    (https://github.com/confluentinc/librdkafka/issues/4605).
 
     Args:
-        admin: A client of Kafka.
-        consumer: Another one, which joins no group.
+        settings: The properties of a client of Kafka.
         metadata: The topics.
 
     Raises:
         KafkaException: Kafka does not tell.
         CatenaError: The end of a topic cannot be looked up.
     """
-    if not is_embedded(metadata):
-        return list(_groups(admin, consumer))
-    writes = [
+    embedded = is_embedded(metadata)
+    partitions = [
         TopicPartition(name, number)
         for name, topic in metadata.topics.items()
-        if name.startswith(topics.WRITES)
+        if name.startswith(topics.WRITES) or not embedded
         for number in topic.partitions
     ]
-    return [LinkStatus(_COMMITTING_GROUP, None, "", _lag(admin, consumer, _COMMITTING_GROUP, writes))]
+    if embedded:
+        return [LinkStatus(_COMMITTING_GROUP, None, "", _lag(settings, _COMMITTING_GROUP, partitions))]
+    found = []
+    for group in sorted(AdminClient(settings).list_groups(timeout=_TIMEOUT), key=lambda group: group.id):
+        if group.error is not None:
+            raise KafkaException(group.error)
+        if group.protocol_type in ("", "consumer"):
+            lag = _lag(settings, group.id, partitions)
+            if group.members or lag is not None:
+                found.append(LinkStatus(group.id, len(group.members), group.state.lower(), lag))
+    return found
 
 
-def _groups(admin: AdminClient, consumer: Consumer) -> Iterable[LinkStatus]:
-    listed = admin.list_consumer_groups(request_timeout=_TIMEOUT).result(_TIMEOUT)
-    names = sorted(group.group_id for group in listed.valid)
-    if not names:
-        return
-    for name, future in admin.describe_consumer_groups(names, request_timeout=_TIMEOUT).items():
-        described = future.result(_TIMEOUT)
-        lag = _lag(admin, consumer, name, None)
-        if described.members or lag is not None:
-            yield LinkStatus(name, len(described.members), described.state.name.lower(), lag)
-
-
-def _lag(admin: AdminClient, consumer: Consumer, group: str, partitions: list[TopicPartition] | None) -> int | None:
+def _lag(settings: Mapping[str, Any], group: str, partitions: list[TopicPartition]) -> int | None:
     """Return the messages that a group has not committed; ``None`` if it has committed none at all."""
-    asked = ConsumerGroupTopicPartitions(group, partitions)
-    (future,) = admin.list_consumer_group_offsets([asked], request_timeout=_TIMEOUT).values()
-    committed: list[TopicPartition] = [
-        place for place in future.result(_TIMEOUT).topic_partitions or () if place.offset >= 0
-    ]
-    if not committed:
-        return None
-    ends = [watermarks(consumer, place.topic, place.partition, _TIMEOUT)[1] for place in committed]
-    return sum(max(end - int(place.offset), 0) for end, place in zip(ends, committed, strict=True))
+    consumer = Consumer({**settings, "group.id": group, "enable.auto.commit": False})  # it does not join
+    try:
+        committed = [place for place in consumer.committed(partitions, _TIMEOUT) if place.offset >= 0]
+        if not committed:
+            return None
+        ends = [watermarks(consumer, place.topic, place.partition, _TIMEOUT)[1] for place in committed]
+        return sum(max(end - int(place.offset), 0) for end, place in zip(ends, committed, strict=True))
+    finally:
+        consumer.close()

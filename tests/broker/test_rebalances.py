@@ -232,7 +232,7 @@ def test_a_member_without_partitions_leaves_its_group_when_it_ends(broker, run):
     admin = AdminClient({"bootstrap.servers": broker.endpoint, "log_level": 0})
 
     def members():
-        return len(admin.describe_consumer_groups([broker.group()])[broker.group()].result().members)
+        return sum(len(group.members) for group in admin.list_groups(broker.group(), timeout=10))
 
     eventually(lambda: members() == 2 and second.wait_until_ready(0))
     standing_by = first if not first.own else second

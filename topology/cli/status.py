@@ -159,9 +159,9 @@ def _look_at_kafka(cluster: Connection, found: Status) -> None:
                 bounds = [watermarks(consumer, name, number, TIMEOUT) for number in metadata.topics[name].partitions]
                 if number := sum(end - first for first, end in bounds):
                     found.dead_letters[name] = number
-        found.links = consumer_groups.look(admin, consumer, metadata)
     finally:
         consumer.close()
+    found.links = consumer_groups.look(cluster.client(), metadata)
 
 
 # Output. Ids, URLs and reasons may be a stranger's text.
