@@ -169,6 +169,7 @@ def run(results: Results, options: Options, made: Sequence[tuple[SandboxOffering
                 right = [query for query in results.queries if query.name in results.sizes]
                 _tell(f"{len(right)} of {len(results.queries)} queries are answered as by the single store")
                 results.times = timing.measure(sides, right, options.repetitions, _tell)
+                results.sizes = {name: size for name, size in results.sizes.items() if name in results.times}
             if options.seconds and right:
                 first = timing.next_variant(options.repetitions)
                 measure_load(results, options, f"{single}/sparql", gateway.url, right, vocabulary, first)

@@ -110,18 +110,26 @@ def measure(sides: Sides, queries: Sequence[Query], repetitions: int, told: Call
         sides: Who is asked.
         queries: What.
         repetitions: How often, after warm-up.
-        told: Called after each repetition.
+        told: Called after each repetition, and for each query that a side does not answer.
+
+    Returns:
+        The times of each query that was answered each time.
     """
     times = {query.name: Times() for query in queries}
     warm_up = min(WARM_UP, repetitions)
     for turn in range(-warm_up, repetitions):
-        for query in queries:
+        for query in [query for query in queries if query.name in times]:
             first = CHECKED + 2 * (turn + warm_up)
             one, other = query.variant(first, sides.words), query.variant(first + 1, sides.words)
-            single_one = _checked(query, sides.single.ask(one), "the single store").seconds
-            fresh = _checked(query, sides.fresh.ask(one), "the gateway").seconds
-            single_other = _checked(query, sides.single.ask(other), "the single store").seconds
-            normal = _checked(query, sides.normal.ask(other), "the gateway").seconds
+            try:
+                single_one = _checked(query, sides.single.ask(one), "the single store").seconds
+                fresh = _checked(query, sides.fresh.ask(one), "the gateway").seconds
+                single_other = _checked(query, sides.single.ask(other), "the single store").seconds
+                normal = _checked(query, sides.normal.ask(other), "the gateway").seconds
+            except FailedError as error:
+                told(str(error))
+                del times[query.name]
+                continue
             if turn >= 0:
                 found = times[query.name]
                 found.single.append((single_one, single_other))

@@ -2,7 +2,7 @@
 
 from tests.bench.federation.client import Client, Reply
 from tests.bench.federation.queries import DEFAULT, Query
-from tests.bench.federation.timing import Sides, check
+from tests.bench.federation.timing import Sides, check, measure
 
 QUERIES = [Query(name, name, DEFAULT, f"ASK {{ <urn:{name}> ?p ?o }}") for name in ("same", "slow", "wrong")]
 
@@ -33,3 +33,12 @@ def test_queries_that_one_store_does_not_answer_are_left_out_and_told():
     assert told[0] == "left out: slow: the single store answers with 503: more than 60 s"
     assert all(line.startswith("wrong") for line in told[1:])
     assert len(told) > 1
+
+
+def test_a_query_that_fails_while_it_is_timed_ends_no_others():
+    single, gateway = Store(), Store("urn:slow", _reply(504, b"no answer in time"))
+    told = []
+    times = measure(Sides(single, gateway, gateway, {}), QUERIES, 2, told.append)
+    assert list(times) == ["same", "wrong"]
+    assert [len(found.fresh) for found in times.values()] == [2, 2]
+    assert [line for line in told if "slow" in line] == ["slow: the gateway answers with 504: no answer in time"]
