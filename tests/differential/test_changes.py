@@ -180,5 +180,5 @@ def test_two_states_of_a_graph_are_not_mixed(whose: str, five_sandbox_nodes: lis
             Result.read(answer.body, answer.media_type) for answer in asked_again(engine, both, catalogue.snapshot)
         ]
     one = '"{}"^^<http://www.w3.org/2001/XMLSchema#integer>'
-    states = [[(one.format(n), one.format(n), f"<{EX}s>")] for n in (1, 2)]
+    states = [[(f"<{EX}s>", one.format(n), one.format(n))] for n in (1, 2)]
     assert all(result.rows in states for result in found), found

@@ -194,7 +194,7 @@ def is_soon(edges: set[tuple[int, int, int]]) -> None:
         assert "look alike" in str(error)
     else:
         assert text.count("\n") == len(edges)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 30
 
 
 _NAMES = st.sampled_from(["_:a", "_:b", "_:c", "_:d", "<https://x.example/1>", "<https://x.example/2>"])

@@ -304,7 +304,7 @@ class TestWhatIsTooMuch:
         assert len(content) <= 4 * 1024 * 1024, "more than a fetcher reads"
         started = time.process_time()
         assert reason in refusal(content, **arguments)
-        assert time.process_time() - started < 3
+        assert time.process_time() - started < 30
 
     def test_a_large_offering_is_fine(self) -> None:
         described = [{"@id": f"urn:{n}", P: f"asset {n}"} for n in range(5000)]
