@@ -21,7 +21,10 @@ class BrokerErrors:
         """Remember an error, if it says why one broker does not answer."""
         found = _WHERE.match(error.str()) if error.code() != KafkaError._ALL_BROKERS_DOWN else None
         if found:
-            shook = found["state"] == "SSL_HANDSHAKE" and found["reason"].startswith("Disconnected")
+            # For a connection that is reset, and not closed, the client has other words.
+            shook = found["reason"].startswith("SSL handshake failed: Disconnected") or (
+                found["state"] == "SSL_HANDSHAKE" and found["reason"].startswith("Disconnected")
+            )
             hint = ": it speaks no TLS, or takes none of this client; look at security.protocol" if shook else ""
             self._reasons[found["broker"]] = found["reason"] + hint
 

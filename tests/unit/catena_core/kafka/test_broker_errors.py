@@ -59,6 +59,15 @@ def test_no_answer_leaves_out_for_how_long_and_how_often_it_was_tried() -> None:
     assert said.endswith("(Connect to ipv4#127.0.0.1:1 failed: Connection refused)")
 
 
+def test_a_handshake_that_is_reset_names_the_property() -> None:
+    errors = BrokerErrors()
+    reason = "SSL handshake failed: Disconnected: connection reset by peer: connecting to a PLAINTEXT broker listener?"
+    errors(KafkaError(KafkaError._SSL, f"ssl://localhost:1/bootstrap: {reason} (after 3ms in state SSL_HANDSHAKE)"))
+    said = errors.no_answer("localhost:1", KafkaException(KafkaError(KafkaError._TRANSPORT)))
+
+    assert "it speaks no TLS" in said
+
+
 def test_no_answer_of_a_broker_without_tls_names_the_property() -> None:
     def hang_up(server: socket.socket) -> None:
         with contextlib.suppress(OSError):  # closed at the end
