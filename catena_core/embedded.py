@@ -53,7 +53,7 @@ class EmbeddedBroker:
         self._library = _load_library()
         error = ctypes.create_string_buffer(512)
         configuration = self._library.rd_kafka_conf_new()
-        for name, value in (("log_level", "2"), ("client.id", "embedded-broker")):
+        for name, value in (("log_level", "0"), ("client.id", "embedded-broker")):
             self._library.rd_kafka_conf_set(configuration, name.encode(), value.encode(), error, len(error))
         self._client = self._library.rd_kafka_new(_PRODUCER, configuration, error, len(error))
         if not self._client:

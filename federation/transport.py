@@ -172,6 +172,7 @@ class TransportAdapter(BaseAdapter):
         Raises:
             UnsafeError: The address or the length of the answer is refused.
             requests.exceptions.InvalidURL: The address names no server.
+            requests.exceptions.ConnectTimeout: No connection was made in time, with TLS where the address wants it.
             requests.exceptions.Timeout: The deadline is over.
             requests.exceptions.ConnectionError: No server answers there, or not in HTTP.
         """
@@ -339,6 +340,8 @@ class _Exchange:
         if self._error is not None:
             return self._error
         code, message = cast("tuple[int, str]", error.args)
+        if code == pycurl.E_OPERATION_TIMEDOUT and not message.startswith("Operation timed out"):
+            return requests.exceptions.ConnectTimeout(message, request=self._request)
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return requests.exceptions.Timeout(message, request=self._request)
         # An answer that is no HTTP counts as a protocol that is not supported, too; the server may be well again later.

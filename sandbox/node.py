@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from aiohttp import web
 
+from catena_core.finite_range import FiniteRange
 from sandbox.faults import FaultInjection
 from sandbox.graph_store import GraphStore
 from sandbox.manager import Manager
@@ -74,7 +75,7 @@ async def _health(request: web.Request) -> web.Response:
 )
 @click.option("--query-threads", default=4, type=click.IntRange(1, 64), help="How many queries to evaluate at a time.")
 @click.option(
-    "--query-timeout", default=60.0, type=click.FloatRange(0, min_open=True), help="Seconds until a query is given up."
+    "--query-timeout", default=60.0, type=FiniteRange(0, min_open=True), help="Seconds until a query is given up."
 )
 def main(host: str, port: int, store: Path | None, body_limit: int, query_threads: int, query_timeout: float) -> None:
     """Run a small catalogue node, like a SEDIMARK catalogue server.

@@ -22,7 +22,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from catena_core.dead_letters.letter import MARKER, DeadLetter, is_marker, parse, replayed_headers
 from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.errors import CatenaError, UsageError
-from catena_core.kafka.client import client_properties
+from catena_core.kafka.broker_errors import BrokerErrors
+from catena_core.kafka.client import client_properties, error_log
 from catena_core.kafka.partition import Partition
 from catena_core.kafka.properties import refused
 from catena_core.kafka.watermarks import watermarks
@@ -74,7 +75,9 @@ class DeadLetters:
 
     def __init__(self, endpoint: str, properties: Mapping[str, str] | None = None) -> None:
         self._endpoint = endpoint
-        client = client_properties(endpoint, LinkLogger("dead-letters"), dict(properties or {}))
+        logger = LinkLogger("dead-letters")
+        errors = BrokerErrors(error_log(logger))
+        client = {**client_properties(endpoint, logger, dict(properties or {})), "error_cb": errors}
         try:
             self._producer = Producer(
                 {
@@ -99,13 +102,10 @@ class DeadLetters:
         except KafkaException as error:
             raise UsageError(f"a librdkafka property is wrong: {refused(error)}; see -X") from error
         try:
-            metadata = self._consumer.list_topics(timeout=_ANSWER_TIMEOUT)
-        except KafkaException as error:
+            metadata = errors.metadata(self._consumer, endpoint, _ANSWER_TIMEOUT)
+        except CatenaError:
             self._consumer.close()
-            raise CatenaError(
-                f"no Kafka broker answers at {endpoint} ({error.args[0].str()}); "
-                "start one, or name the right address with -k HOST:PORT"
-            ) from error
+            raise
         self._partitions: dict[str, int] = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
     def __enter__(self) -> DeadLetters:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
+
+from catena_core.errors import CatenaError
 
 _MOST = 3
 _WHERE = re.compile(r"^(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state (?P<state>\w+).*\))?$")
 
 
 class BrokerErrors:
-    """Remembers the last error of each broker; give it to a client as its ``error_cb``, and poll the client before reading."""
+    """Remembers the last error of each broker; give it to a client as its ``error_cb``, and poll the client before reading.
 
-    def __init__(self) -> None:
+    Args:
+        log: Called with each error once :meth:`metadata` has had an answer: before that, its own error tells of them.
+    """
+
+    def __init__(self, log: Callable[[Any], None] = lambda error: None) -> None:
         self._reasons: dict[str, str] = {}
+        self._log = log
+        self._has_answer = False
 
     def __call__(self, error: Any) -> None:
         """Remember an error, if it says why one broker does not answer."""
+        if self._has_answer:
+            self._log(error)
         found = _WHERE.match(error.str()) if error.code() != KafkaError._ALL_BROKERS_DOWN else None
         if found:
             # For a connection that is reset, and not closed, the client has other words.
@@ -41,3 +52,24 @@ class BrokerErrors:
             or f"{error.args[0].str()}: a slow one, another server, or one that wants -X security.protocol=…"
         )
         return f"no Kafka broker answers at {endpoint} ({said})"
+
+    def metadata(self, client: Any, endpoint: str, seconds: float) -> Any:
+        """Ask for the brokers and topics.
+
+        Args:
+            client: A client of Kafka, which has this as its ``error_cb``.
+            endpoint: The brokers that it asks.
+            seconds: The longest wait.
+
+        Raises:
+            CatenaError: No broker answers; the message says why, and what to do.
+        """
+        try:
+            found = client.list_topics(timeout=seconds)
+        except KafkaException as error:
+            client.poll(0)
+            raise CatenaError(
+                f"{self.no_answer(endpoint, error)}; start one, or name the right address with -k HOST:PORT"
+            ) from error
+        self._has_answer = True
+        return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -38,6 +38,17 @@ class ErrorThrottle:
         return passes
 
 
+def error_log(logger: LinkLogger) -> Callable[[Any], None]:
+    """Return a function that logs the errors of clients, each kind once in a while."""
+    throttle = ErrorThrottle()
+
+    def log(error: Any) -> None:
+        if throttle.passes(error):
+            logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
+
+    return log
+
+
 def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Make the librdkafka properties of consumers and producers alike.
 
@@ -46,16 +57,10 @@ def client_properties(endpoint: str, logger: LinkLogger, properties: Mapping[str
         logger: The log of trouble with brokers.
         properties: Further properties, which win.
     """
-    throttle = ErrorThrottle()
-
-    def on_error(error: Any) -> None:
-        if throttle.passes(error):
-            logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
-
     return {
         "bootstrap.servers": endpoint,
         "log_level": 2,
-        "error_cb": on_error,
+        "error_cb": error_log(logger),
         "reconnect.backoff.max.ms": 2000,
         REFRESH: 30_000,
         **(properties or {}),

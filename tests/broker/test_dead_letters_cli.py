@@ -284,7 +284,7 @@ def test_wrong_names_say_what_would_be_right(letters, catena):
 def test_no_kafka_says_so(monkeypatch):
     monkeypatch.setattr(replay, "_ANSWER_TIMEOUT", 1.0)
     result = CliRunner().invoke(main, ["dead-letters", "list", "-k", "127.0.0.1:1"])
-    assert result.exit_code == 1 and "no Kafka broker answers at 127.0.0.1:1" in result.output
+    assert result.exit_code == 1 and "no Kafka broker answers at 127.0.0.1:1 (Connect to" in result.output
     result = CliRunner().invoke(main, ["dead-letters", "list"], env={"KAFKA_ENDPOINT": ""})
     assert result.exit_code == 2 and "-k HOST:PORT" in result.output
 

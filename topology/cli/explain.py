@@ -31,9 +31,9 @@ def explain(
 ) -> None:
     """Run a SPARQL query at a gateway, and show the steps of the answer in place of its result.
 
-    Shown are the tier (A: joined and filtered at the nodes; B: matching triples pulled from them; kept: answered from triples
-    of earlier queries), why it is this one, every step with its rows, bytes and time, and what each node was asked. A query
-    that was asked shortly before may be answered from a cache, in which case there is little to see: --no-cache.
+    Shown are the tier (view: answered from the gateway's own store of every graph; A: joined and filtered at the nodes; B:
+    matching triples pulled from them), why it is this one, every step with its rows, bytes and time, and what each node was
+    asked. A query that was asked shortly before may be answered from a cache, in which case there is little to see: --no-cache.
 
     QUERY is the query's text, or - to read it from stdin. HOST_ADDRESS, HOST_PORT and SPARQL_TIMEOUT, from the environment or
     from .env, say where this machine's gateway is and how long to wait for it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import click
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -12,7 +13,8 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from catena_core.cli import environment_properties
 from catena_core.errors import CatenaError, UsageError
-from catena_core.kafka.client import client_properties
+from catena_core.kafka.broker_errors import BrokerErrors
+from catena_core.kafka.client import client_properties, error_log
 from catena_core.kafka.properties import refused
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import check_brokers, split_properties
@@ -20,6 +22,7 @@ from catena_core.table import Table
 from catena_core.text import printable
 
 TIMEOUT = 15.0
+_LOGGER = LinkLogger("catena")
 
 _properties_option = click.option(
     "-X", "properties", multiple=True, metavar="NAME=VALUE", help="Any librdkafka property; may be repeated."
@@ -34,7 +37,8 @@ def kafka_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _endpoint_option(_properties_option(command))
 
 
-class Connection(NamedTuple):
+@dataclass
+class Connection:
     """The way to Kafka.
 
     Attributes:
@@ -44,10 +48,11 @@ class Connection(NamedTuple):
 
     endpoint: str
     properties: dict[str, str]
+    _errors: BrokerErrors = field(default_factory=lambda: BrokerErrors(error_log(_LOGGER)), init=False)
 
     def client(self) -> dict[str, Any]:
-        """Return the configuration of a client that logs nothing but what a command has to say."""
-        return client_properties(self.endpoint, LinkLogger("catena"), self.properties)
+        """Return the configuration of a client; it logs no errors before :meth:`metadata`, which tells of them itself."""
+        return {**client_properties(self.endpoint, _LOGGER, self.properties), "error_cb": self._errors}
 
     def consumer(self) -> Consumer:
         """Return a consumer that joins no group and commits nothing."""
@@ -73,10 +78,23 @@ class Connection(NamedTuple):
         Raises:
             CatenaError: It cannot be read.
         """
-        table = Table[Any](self.endpoint, topic, LinkLogger("catena"), self.properties, decode=decode, **content)
-        with closing(table):
-            table.wait_until_complete()
+        with closing(self.table(topic, decode=decode, **content)) as table:
             return table.copy()
+
+    def table(self, topic: str, **content: Any) -> Table[Any]:
+        """Read a compacted topic to its end, and follow it.
+
+        Args:
+            topic: The topic.
+            content: Further arguments of :class:`~catena_core.table.TableContent`.
+
+        Raises:
+            CatenaError: It cannot be read.
+        """
+        self.metadata(AdminClient(self.client()))  # a table that waits for a broker does not say why none answers
+        table = Table[Any](self.endpoint, topic, _LOGGER, self.properties, **content)
+        table.wait_until_complete()
+        return table
 
     def metadata(self, admin: AdminClient | Consumer) -> ClusterMetadata:
         """Ask for the brokers and topics.
@@ -84,13 +102,8 @@ class Connection(NamedTuple):
         Raises:
             CatenaError: No broker answers.
         """
-        try:
-            return admin.list_topics(timeout=TIMEOUT)
-        except KafkaException as error:
-            raise CatenaError(
-                f"no Kafka broker answers at {self.endpoint} ({error.args[0].str()}); "
-                "start one, or name the right address with -k HOST:PORT"
-            ) from error
+        found: ClusterMetadata = self._errors.metadata(admin, self.endpoint, TIMEOUT)
+        return found
 
 
 def connection(kafka: str | None, properties: tuple[str, ...]) -> Connection:
@@ -99,7 +112,7 @@ def connection(kafka: str | None, properties: tuple[str, ...]) -> Connection:
     Raises:
         UsageError: None of them names it.
     """
-    endpoint = kafka or _endpoint_of_settings()
+    endpoint = kafka or endpoint_of_settings()
     if endpoint is None:
         raise click.UsageError(
             "no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT ('catena up' prints that of its broker)"
@@ -109,7 +122,8 @@ def connection(kafka: str | None, properties: tuple[str, ...]) -> Connection:
         return Connection(endpoint, {**environment_properties(), **split_properties(properties)})
 
 
-def _endpoint_of_settings() -> str | None:
+def endpoint_of_settings() -> str | None:
+    """Return the address of Kafka that the environment or ``.env`` names; ``None`` if none does."""
     try:
         from topology import settings
     except (ImportError, UsageError):  # without the extra [catalogue] nothing reads .env

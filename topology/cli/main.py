@@ -27,7 +27,20 @@ class _Catena(Program, Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Catena, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _kafka_of_settings() -> str | None:
+    from topology.cli.kafka import endpoint_of_settings
+
+    return endpoint_of_settings()
+
+
+# The commands of the library read no .env themselves.
+_DEFAULTS = {"dead-letters": {name: {"kafka": _kafka_of_settings} for name in ("list", "show", "replay")}}
+
+
+@click.group(
+    cls=_Catena,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "default_map": _DEFAULTS},
+)
 @click.version_option(__version__)
 def main() -> None:
     """Catena, the coordinator of a distributed data catalogue, and Kafka links in Python.

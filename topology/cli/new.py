@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from string import Template
 
@@ -127,6 +129,11 @@ services:
 _FILES = {"$name.py": _LINK, "test_$name.py": _TEST, "docker-compose.yml": _COMPOSE}
 
 
+def _taken_names() -> set[str]:
+    """Return the names of modules that a file beside a link would hide from it: Python puts the link's folder first."""
+    return {"catena_core", *sys.stdlib_module_names, *packages_distributions()}
+
+
 @click.group("new")
 def new() -> None:
     """Begin something of your own.
@@ -151,9 +158,13 @@ def new_link(name: str, into: Path | None) -> None:
       python -m catena_core.embedded --port 9092 &       # a broker, if there is none
       python shout.py -k localhost:9092 -i lines -o loud
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", name) or keyword.iskeyword(name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", name):
         raise click.UsageError(
             f"{name!r} cannot name a Python module: begin with a small letter, go on with small letters, digits and underscores"
+        )
+    if keyword.iskeyword(name) or name in _taken_names():
+        raise click.UsageError(
+            f"{name!r} is a name of Python or of an installed module, which the link would hide; take another"
         )
     folder = into or Path(name)
     words = {"name": name, "Class": "".join(part.capitalize() for part in name.split("_"))}

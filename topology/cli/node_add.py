@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from catena_core.errors import UsageError
+from catena_core.finite_range import FiniteRange
 from catena_core.text import printable, split_credentials, without_credentials
 from topology import settings
 from topology.access import LinkAccess
@@ -26,7 +27,7 @@ _TIMEOUT = 10.0
 @click.command("add")
 @click.argument("node", metavar="ID")
 @click.argument("url")
-@click.option("--weight", type=click.FloatRange(0.01, 100), default=1.0, show_default=True, help="Its share of graphs.")
+@click.option("--weight", type=FiniteRange(0.01, 100), default=1.0, show_default=True, help="Its share of graphs.")
 @click.option("--list", "path", metavar="FILE", help="The list of nodes, made if need be.  [default: CATALOGUE_LIST]")
 @click.option("--no-check", is_flag=True, help="Add it even if it does not answer yet.")
 def add_node(node: str, url: str, weight: float, path: str | None, no_check: bool) -> None:

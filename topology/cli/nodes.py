@@ -12,8 +12,6 @@ from typing import Any
 import click
 import msgspec
 
-from catena_core.monitoring.logs import LinkLogger
-from catena_core.table import Table
 from catena_core.text import printable
 from topology import records, topics
 from topology.cli.gateway import Gateway, errors_in_words, problem_of, url_option
@@ -171,10 +169,10 @@ class _Session:
     def __init__(self, kafka: str | None, properties: tuple[str, ...]) -> None:
         self._kafka = connection(kafka, properties)
         with kafka_errors():
-            self._ring = self._table(
+            self._ring = self._kafka.table(
                 topics.RING, decode=lambda _, value: records.from_text(value, Ring), accept=records.is_newer_ring
             )
-            self.drains = self._table(topics.DRAINS)
+            self.drains = self._kafka.table(topics.DRAINS)
 
     def __enter__(self) -> _Session:
         return self
@@ -230,7 +228,7 @@ class _Session:
 
     def follow(self, name: str) -> None:
         """Show how many graphs are left on a node until there are none."""
-        placements = self._table(topics.PLACEMENTS, decode=_acknowledged)
+        placements = self._kafka.table(topics.PLACEMENTS, decode=_acknowledged)
         shown = -1
         try:
             while True:
@@ -255,11 +253,6 @@ class _Session:
         finally:
             placements.close()
         click.echo(f"{printable(name)} is empty: take it out of CATALOGUE_LIST")
-
-    def _table(self, topic: str, **content: Any) -> Table[Any]:
-        table = Table[Any](self._kafka.endpoint, topic, LinkLogger("nodes"), self._kafka.properties, **content)
-        table.wait_until_complete()
-        return table
 
 
 def _acknowledged(_key: str, value: Any) -> bool | None:

@@ -44,7 +44,7 @@ def query_text(query: str | None, file: BinaryIO | None) -> str:
             raise click.UsageError(
                 f"{printable(query)} is a file; to read the query from it, say -f {printable(query)}"
             )
-        return query
+        return _filled(query)
     stream = sys.stdin.buffer if file is None else file
     content = stream.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
@@ -53,6 +53,10 @@ def query_text(query: str | None, file: BinaryIO | None) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.ClickException(f"the query is not in UTF-8: byte {error.start + 1:,} cannot be read") from error
+    return _filled(text)
+
+
+def _filled(text: str) -> str:
     if not text.strip():
         raise click.UsageError("the query is empty")
     return text

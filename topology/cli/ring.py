@@ -138,7 +138,7 @@ def simulate(
     if not (remove or add or weights or replicas):
         raise click.UsageError("say what changes: --remove ID, --add ID, --weight ID=WEIGHT or --replicas N")
     with _source(kafka, properties, node_list) as (current, cluster):
-        after = _changed(current, remove, dict(map(_weighted, add)), dict(map(_weighted, weights)), replicas)
+        after = _changed(current, remove, _weighted(add), _weighted(weights), replicas)
         graphs = _graphs(cluster) if cluster and count is None else []
     graphs = graphs or [f"urn:graph:{number}" for number in range(count or _MADE_UP)]
     old, new = RingView(current), RingView(after)
@@ -176,19 +176,25 @@ def simulate(
     )
     share = written.total() / max(behind.total(), 1)
     click.echo(f"{len(graphs):,} graphs; {written.total():,} of {behind.total():,} copies are written, {share:.1%}")
+    if (copies := behind.total() // len(graphs)) < after.replicas:
+        click.echo(f"{len(after.nodes)} nodes hold {copies} copies of each graph, not {after.replicas}")
 
 
-def _weighted(text: str) -> tuple[str, float]:
-    name, separator, weight = text.rpartition("=")
-    if not separator:
-        return text, 1.0
-    try:
-        number = float(weight)
-    except ValueError:
-        number = 0.0
-    if not name or not 0.01 <= number <= 100:
-        raise click.UsageError(f"'{printable(text)}' should be ID=WEIGHT, with a weight from 0.01 to 100")
-    return name, number
+def _weighted(texts: Sequence[str]) -> dict[str, float]:
+    """Read nodes with their weights, each of which is named once."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, weight = text.rpartition("=") if "=" in text else (text, "", "1")
+        try:
+            number = float(weight)
+        except ValueError:
+            number = 0.0
+        if not name or not 0.01 <= number <= 100:
+            raise click.UsageError(f"'{printable(text)}' should be ID=WEIGHT, with a weight from 0.01 to 100")
+        if name in found:
+            raise click.UsageError(f"{printable(name)} is given twice")
+        found[name] = number
+    return found
 
 
 def _changed(
@@ -198,6 +204,9 @@ def _changed(
     for name in (*remove, *weights):
         if name not in nodes:
             raise click.UsageError(f"there is no node {printable(name)}; there are {_names(sorted(nodes)[:20])}")
+    for name in weights:
+        if name in remove:
+            raise click.UsageError(f"{printable(name)} leaves, so it has no weight: give one of --remove and --weight")
     for name in add:
         if name in nodes:
             raise click.UsageError(f"there is a node {printable(name)} already; --weight changes its share")

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from catena_core.dead_letters.replay import SUFFIX
 from catena_core.errors import CatenaError
+from catena_core.finite_range import FiniteRange
 from catena_core.kafka.watermarks import watermarks
 from catena_core.text import bounded
 from topology import consumer_groups
@@ -57,7 +58,7 @@ class Status(msgspec.Struct):
 @click.command("status")
 @url_option
 @click.option("--watch/--once", "watch", default=None, help="Go on until Ctrl-C.  [default: on a terminal]")
-@click.option("--interval", default=2.0, show_default=True, type=click.FloatRange(0.2), help="Seconds between looks.")
+@click.option("--interval", default=2.0, show_default=True, type=FiniteRange(0.2), help="Seconds between looks.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each look, for machines.")
 @kafka_options
 def status(

@@ -109,10 +109,16 @@ def create(
     specs = [TopicSpec(name, partitions, compacted) for name in names] or list(catalogue.SPECS)
     cluster = connection(kafka, properties)
     with kafka_errors():
-        before = cluster.metadata(AdminClient(cluster.client())).topics
+        metadata = cluster.metadata(AdminClient(cluster.client()))
         ensure(cluster.endpoint, specs, cluster.properties)
     for spec in specs:
-        click.echo(f"{spec.name} {'exists' if spec.name in before else 'made'}")
+        if spec.name not in metadata.topics:
+            click.echo(f"{spec.name} made")
+            continue
+        has = len(metadata.topics[spec.name].partitions)
+        # The embedded broker gives each topic that is named the same number.
+        is_right = has == spec.partitions or is_embedded(metadata)
+        click.echo(f"{spec.name} exists{'' if is_right else f', with {has} partitions, not {spec.partitions}'}")
 
 
 @topics.command()

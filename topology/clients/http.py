@@ -106,6 +106,9 @@ class WebClient:
                 data=body,
                 timeout=Deadline(seconds),  # type: ignore[arg-type]
             )
+        except requests.exceptions.ConnectTimeout as error:
+            doubt = "; does it speak TLS?" if url.startswith("https:") else ""
+            raise NoAnswerInTimeError(f"{shown_url(url)} cannot be reached: {redacted(str(error))}{doubt}") from error
         except requests.exceptions.Timeout as error:
             raise NoAnswerInTimeError(f"{shown_url(url)} does not answer within {seconds:g} s") from error
         except (ValueError, requests.exceptions.TooManyRedirects) as error:  # no address, or none in HTTP

@@ -44,6 +44,15 @@ def test_a_topic_comes_into_being_when_first_asked_for(broker: EmbeddedBroker) -
     assert partitions(broker, "asked-for") == 4
 
 
+def test_a_client_of_another_protocol_leaves_no_line(broker: EmbeddedBroker, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = broker.endpoint.split(":")
+    with socket.create_connection((host, int(port)), timeout=120) as client:
+        client.sendall(b"\0\0\0\x08\xef\xef\0\x05\0\0\0\0")  # the broker has no such request
+        assert client.recv(1) == b""
+
+    assert capfd.readouterr().err == ""
+
+
 def test_a_topic_is_made_once(broker: EmbeddedBroker) -> None:
     with pytest.raises(CatenaError, match="has a topic made already"):
         broker.create_topic("made", 3)

@@ -8,7 +8,9 @@ from typing import Any
 import click
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
+from catena_core.embedded import EmbeddedBroker
 from catena_core.errors import CatenaError
 from tests.helpers.kafka_clients import ProducerClient
 from tests.servers.process import free_port
@@ -56,14 +58,27 @@ class TestConnection:
         with pytest.raises(click.UsageError, match="-k HOST:PORT or KAFKA_ENDPOINT"):
             connection(None, ())
 
-    def test_no_broker_is_told_with_the_address(self) -> None:
+    def test_no_broker_is_told_once_with_the_address_and_the_reason(self, caplog: pytest.LogCaptureFixture) -> None:
         there = Connection(f"127.0.0.1:{free_port()}", {"socket.connection.setup.timeout.ms": "1000"})
         consumer = there.consumer()
         try:
-            with pytest.raises(CatenaError, match=f"no Kafka broker answers at {there.endpoint}"):
+            with pytest.raises(
+                CatenaError, match=rf"no Kafka broker answers at {there.endpoint} \(.*Connection refused\)"
+            ):
                 there.metadata(consumer)
         finally:
             consumer.close()
+        assert caplog.messages == []
+
+    def test_trouble_after_an_answer_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        with EmbeddedBroker() as broker:
+            there = Connection(broker.endpoint, {"socket.connection.setup.timeout.ms": "1000"})
+            admin = AdminClient(there.client())
+            there.metadata(admin)
+        while not caplog.messages:
+            admin.poll(1)
+
+        assert caplog.messages[0].startswith("Kafka: ")
 
 
 class TestErrors:

@@ -48,6 +48,17 @@ def test_help_of_all_commands_imports_none_of_them() -> None:
     assert done.stderr.split() == []
 
 
+@pytest.mark.parametrize("arguments", [("list",), ("show", "0:1"), ("replay", "0:1")], ids=" ".join)
+def test_dead_letters_are_sought_on_the_kafka_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_ENDPOINT", raising=False)
+    (tmp_path / ".env").write_text("KAFKA_ENDPOINT=no address\n")
+
+    assert "'no address' is no address of Kafka" in CliRunner().invoke(main, ["dead-letters", *arguments]).output
+
+
 def test_help_names_each_status() -> None:
     text = CliRunner().invoke(main, ["--help"]).output.partition("The status is")[2]
 

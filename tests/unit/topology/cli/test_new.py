@@ -64,8 +64,8 @@ def test_new_link_overwrites_nothing(folder: Path) -> None:
     assert (folder / "word_length.py").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["class", "Word", "a-b", "../x", "", "1st"])
-def test_new_link_takes_no_name_that_is_no_module(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["class", "Word", "a-b", "../x", "", "1st", "json", "click", "catena_core"])
+def test_new_link_takes_no_name_that_is_no_module_or_hides_one(tmp_path: Path, name: str) -> None:
     assert new_link(name, tmp_path / "new").exit_code == 2
     assert not (tmp_path / "new").exists()
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.helpers.explaining import QUERY, explain, form, problem
-from tests.helpers.odd_server import OddServer
+from tests.helpers.odd_server import OddServer, closed_port
 from topology.cli.gateway import Problem
 from topology.cli.main import main
 from topology.cli.query_text import problem_in_query, query_text
@@ -25,6 +25,10 @@ def test_the_query_is_read_from_a_file_or_from_stdin(gateway: OddServer, own_fol
     explain("-u", gateway.url, *way.replace("FILE", str(file)).split(), stdin=content)
 
     assert form(gateway)["query"] == ["# with a byte order mark\r\nASK { ?s ?p 'é' }\n"]
+
+
+def test_a_query_of_nothing_is_refused_before_a_gateway_is_asked() -> None:
+    assert "the query is empty" in explain("-u", f"http://127.0.0.1:{closed_port()}", " ", status=2)
 
 
 def test_a_syntax_error_is_shown_in_its_place(gateway: OddServer) -> None:

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from catena_core.embedded import EmbeddedBroker
 from tests.helpers.catena_up import catalogue_list
+from tests.helpers.odd_server import closed_port
 from topology import records, topics
 from topology.cli.main import main
 from topology.records import Node, Placement, Ring
@@ -83,12 +84,34 @@ def test_simulate_of_a_node_that_comes_moves_its_share_alone(nodes: str) -> None
         (("--remove", "node_9"), "there is no node node_9"),
         (("--add", "node_1"), "there is a node node_1 already"),
         (("--add", "x=heavy"), "should be ID=WEIGHT"),
+        (("--add", ""), "should be ID=WEIGHT"),
+        (("--add", "x", "--add", "x=2"), "x is given twice"),
+        (("--remove", "node_1", "--weight", "node_1=2"), "node_1 leaves"),
     ],
 )
 def test_simulate_of_a_mistake_says_what_is_wrong(nodes: str, given: tuple[str, ...], said: str) -> None:
     result = run("simulate", "--list", nodes, *given)
 
     assert (result.exit_code, said in result.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--replicas", "9"), "4 nodes hold 4 copies of each graph, not 9"),
+        (tuple(f"--remove=node_{number}" for number in (1, 2, 3, 4)), "0 nodes hold 0 copies of each graph, not 2"),
+    ],
+)
+def test_simulate_says_that_there_are_fewer_nodes_than_copies(nodes: str, given: tuple[str, ...], said: str) -> None:
+    assert said in run("simulate", "--list", nodes, *given).output
+
+
+def test_show_says_why_no_broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("topology.cli.kafka.TIMEOUT", 2.0)
+    result = run("show", "-k", f"127.0.0.1:{closed_port()}")
+
+    assert (result.exit_code, "Connection refused" in result.output) == (1, True)
+    assert "start one, or name the right address" in result.output
 
 
 def test_show_without_a_ring_says_what_publishes_one() -> None:

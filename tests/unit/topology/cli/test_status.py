@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -51,6 +52,11 @@ def test_status_shows_offerings_by_state_and_nodes(server: OddServer) -> None:
     assert "node_1 cannot be inspected: status 403" in result.output
     assert "node_2 cannot be used: it is the same store as node_1" in result.output
     assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize("interval", ["nan", "inf", "0"])
+def test_interval_that_is_no_time_is_refused(interval: str) -> None:
+    assert run("--interval", interval).exit_code == 2
 
 
 def test_status_in_json_has_everything(server: OddServer) -> None:

@@ -16,7 +16,7 @@ import pytest
 from catena_core.text import conceal
 from federation.transport import TransportAdapter
 from tests.helpers.odd_server import Handler, OddServer, closed_port, saying
-from topology.clients.http import Access, Response, UnsafeError, WebClient, WebError
+from topology.clients.http import Access, NoAnswerInTimeError, Response, UnsafeError, WebClient, WebError
 
 LIMIT = 100_000
 METADATA = "169.254.169.254"
@@ -238,11 +238,19 @@ class TestTime:
                 one.setblocking(False)
                 one.connect_ex(place)
             try:
-                with pytest.raises(WebError, match="does not answer"):
+                with pytest.raises(WebError, match="cannot be reached"):
                     get(WebClient(timeout=0.3), f"http://127.0.0.1:{place[1]}/")
             finally:
                 for one in filling:
                     one.close()
+
+    def test_a_server_without_tls_is_not_said_to_be_slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("federation.transport._CONNECT_TIMEOUT", 0.2)
+        with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NoAnswerInTimeError) as raised:
+            get(WebClient(timeout=60), f"https://127.0.0.1:{silent.getsockname()[1]}/")
+
+        assert "cannot be reached: Connection timed out" in str(raised.value)
+        assert "does it speak TLS?" in str(raised.value)
 
     def test_a_client_is_well_after_a_timeout(self, server: OddServer) -> None:
         server.answers["/hang"] = server.hang
