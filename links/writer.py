@@ -87,7 +87,6 @@ class Writer(CatalogueLink):
             former,
             lambda: acknowledged.catch_up(),
             lambda node: inspections.get(node),
-            lambda node: node not in self.ring.nodes,
         )
         inspections = self.table(
             topics.INSPECTIONS, decode=lambda _node, value: records.from_text(value, records.Inspection)

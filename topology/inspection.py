@@ -48,7 +48,6 @@ class NodeInspector:
         former: Tells which contents Catena once put there.
         catch_up: Waits until :meth:`placement_changed` knows all that Kafka has by now.
         last: Returns the last inspection of a node by any instance; ``None`` if there is none.
-        has_left: Tells whether a node is no longer on the ring.
     """
 
     def __init__(
@@ -61,11 +60,9 @@ class NodeInspector:
         former: FormerContents,
         catch_up: Callable[[], object],
         last: Callable[[str], Inspection | None] = lambda _: None,
-        has_left: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._interval = interval
         self._last = last
-        self._has_left = has_left
         self._former = former
         self._catch_up = catch_up
         self._read = read
@@ -163,20 +160,21 @@ class NodeInspector:
             return self._held.get(node, {}).copy()
 
     def _gone_from(self, node: str) -> dict[str, AcknowledgedGraph]:
-        """Return the graphs that Catena deleted from a node, and those of nodes that have left.
+        """Return the graphs that Catena deleted from a node, and those that other nodes acknowledged and this one did not.
 
-        A node that left may be back under another id, with all that it held.
+        An id may stand for another store than before: operators rename nodes, exchange addresses, and restore the backup of
+        one node on another.
         """
         with self._lock:
             held = self._held.get(node, {})
-            left = {
+            others = {
                 graph: row._replace(node=node)
                 for name, rows in self._held.items()
-                if name != node and self._has_left(name)
+                if name != node
                 for graph, row in rows.items()
                 if graph not in held
             }
-            return left | self._gone.get(node, {})
+            return others | self._gone.get(node, {})
 
     def _returned(self, node: Node, reader: GraphReader, findings: Findings) -> list[AcknowledgedGraph]:
         """Find returned graphs, where anything speaks for an old backup since the last look for them that did not fail."""
