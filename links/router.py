@@ -278,8 +278,11 @@ class Router(CatalogueLink):
         ]
         writes, triples = [], ""
         for node in lacking:
-            refused = node in held and held[node].refused == claim.digest
-            if ring.is_up(node) and not refused and not graph.is_under_way(node, claim.digest):
+            if (
+                ring.is_up(node)
+                and not (node in held and _is_refused(held[node], claim.digest, ring))
+                and not graph.is_under_way(node, claim.digest)
+            ):
                 graph.mark_sent(node, claim.digest)
                 triples = triples or zlib.decompress(claim.triples).decode()
                 writes.append(
@@ -293,7 +296,11 @@ class Router(CatalogueLink):
         writes = []
         for node in sorted(nodes):
             placement = graph.placements[node]
-            if placement.refused != REFUSED_DELETE and ring.is_up(node) and not graph.is_under_way(node, ""):
+            if (
+                ring.is_up(node)
+                and not _is_refused(placement, REFUSED_DELETE, ring)
+                and not graph.is_under_way(node, "")
+            ):
                 graph.mark_sent(node, "")
                 writes.append(Write("delete", node, iri, placement.address, graph.version, ring.epoch, number))
         return writes
@@ -304,6 +311,11 @@ class Router(CatalogueLink):
             self.ensure_topics(spec)
             self._node_topics[node] = spec.name
         return self._node_topics[node]
+
+
+def _is_refused(placement: Placement, digest: str, ring: RingView) -> bool:
+    """Tell whether a node on the ring has refused a write since it came up. After a restart it may have other settings."""
+    return placement.refused == digest and (placement.foreign or placement.epoch >= ring.nodes[placement.node].since)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ class NodeClient:
             self.write([GraphWrite(graph, None)])
             return
         response = self._web.request("DELETE", self._graph_url(graph))
-        if response.status != 404:
+        if response.status not in _NO_GRAPH:
             check_status(response)
 
     def write(self, writes: Sequence[GraphWrite]) -> None:
@@ -204,7 +204,7 @@ class NodeClient:
         else:
             query = f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH <{graph}> {{ ?s ?p ?o }} }}"
             response = self._web.request("GET", with_parameter(self._sparql, "query", query), headers=headers)
-        if response.status == 404:
+        if response.status in _NO_GRAPH:
             return None
         check_status(response)
         content_type = response.headers.get("content-type", _N_TRIPLES).split(";")[0].strip()
@@ -305,8 +305,10 @@ def with_parameter(url: str, name: str, value: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{name}={quote(value, safe='')}"
 
 
-# Others from 400 to 499 say how the server is: 401 and 403 that it lets no one in, 405 and 423 that it is read-only.
-_BLAMES_REQUEST = frozenset({400, 406, 409, 411, 412, 413, 414, 415, 416, 417, 422, 431})
+_NO_GRAPH = frozenset({404, 410})
+# Others from 400 to 499 say how the server is: 401 and 403 that it lets no one in, 405 and 423 that it is read-only, 409 that
+# another request is in the way.
+_BLAMES_REQUEST = frozenset({400, 406, 411, 412, 413, 414, 415, 416, 417, 422, 431})
 
 
 def check_status(response: Response) -> None:
@@ -324,6 +326,8 @@ def check_status(response: Response) -> None:
             f"it redirects to {shown_url(target)}; only reading follows that, so name that address in the list of nodes"
         )
     problem = f"{urlsplit(response.url).netloc} answers with status {response.status}: {said}"
+    if response.status in (401, 403):
+        problem += "; NODE_CREDENTIALS, or the list of nodes, should have a user and a password that it lets in"
     if response.status in _BLAMES_REQUEST:
         raise RefusedError(problem)
     raise FailedError(problem)

@@ -71,6 +71,29 @@ class TestRefused:
         assert routing.change(*THREE) == []
         assert kinds(routing.offer(content="new")) == puts(*routing.owners())
 
+    def test_it_is_sent_again_once_its_node_has_come_up_with_other_settings(self, routing: Routing) -> None:
+        writes = routing.offer()
+        routing.acknowledge(*writes, refused=True)
+        back = writes[0].node
+
+        sent = routing.change(*(node(one.id, since=2 if one.id == back else 0) for one in THREE))
+
+        assert kinds(sent) == puts(back)
+        assert routing.acknowledge(*sent, refused=True) == []
+
+    def test_a_graph_of_a_node_s_owner_is_not_asked_for_again_when_the_node_comes_up(self, routing: Routing) -> None:
+        for write in routing.offer():
+            routing.place(write.node, G, {"refused": write.digest, "foreign": True})
+
+        assert routing.change(*(node(one.id, since=2) for one in THREE)) == []
+
+    def test_a_refused_delete_is_sent_again_once_its_node_has_come_up(self, routing: Routing) -> None:
+        routing.stand()
+        deletes = routing.withdraw("0x0")
+        routing.acknowledge(*deletes, refused=True)
+
+        assert kinds(routing.change(*(node(one.id, since=2) for one in THREE))) == kinds(deletes)
+
     def test_a_copy_elsewhere_stays_while_an_owner_refuses(self, routing: Routing) -> None:
         (former,) = set("abc") - routing.owners()
         one, other = routing.offer()

@@ -126,7 +126,7 @@ class TestWriting:
 
 
 class TestMoods:
-    @pytest.mark.parametrize("status", [400, 406, 409, 413, 415, 422])
+    @pytest.mark.parametrize("status", [400, 406, 413, 415, 422])
     def test_a_request_at_fault_is_refused(self, server: OddServer, odd: NodeClient, status: int) -> None:
         answer_writes(server, status, b"this will never do")
 
@@ -149,7 +149,7 @@ class TestMoods:
         assert "secret" not in str(raised.value)
         assert "name that address in the list of nodes" in str(raised.value)
 
-    @pytest.mark.parametrize("status", [301, 307, 401, 403, 405, 408, 423, 429, 500, 502, 503, 507])
+    @pytest.mark.parametrize("status", [301, 307, 401, 403, 405, 408, 409, 423, 429, 500, 502, 503, 507])
     def test_trouble_of_the_node_s_own_may_pass(self, server: OddServer, odd: NodeClient, status: int) -> None:
         answer_writes(server, status)
 
@@ -157,6 +157,23 @@ class TestMoods:
             odd.put(described().graph, described().triples)
         with pytest.raises(FailedError):
             odd.delete(described().graph)
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_node_that_lets_no_one_in_is_told_with_the_setting_that_would_help(
+        self, server: OddServer, odd: NodeClient, status: int
+    ) -> None:
+        answer_writes(server, status)
+
+        with pytest.raises(FailedError, match="NODE_CREDENTIALS"):
+            odd.put(described().graph, described().triples)
+
+    def test_graph_that_is_gone_is_deleted(self, server: OddServer, odd: NodeClient) -> None:
+        for path in ("manager", "data"):
+            server.answers[f"/catalogue/{path}"] = saying(b"", 410)
+
+        odd.delete("urn:g")
+
+        assert odd.get("urn:g") is None
 
     def test_no_such_endpoint_is_a_failure_to_put(self, odd: NodeClient) -> None:
         with pytest.raises(FailedError, match="status 404"):
