@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin
 
 import msgspec
 
 from catena_core.text import bounded
 from topology.clients.http import Response, UnsafeError, WebClient, WebError, shown_url
-from topology.json_errors import NOT_JSON, reason_of
+from topology.json_errors import NOT_JSON
 
 _LONGEST_ADDRESS = 256
 _LONGEST_URI = 4096
@@ -20,8 +20,6 @@ _LONGEST_URI = 4096
 _LONGEST_NAME = 500
 _JSON = {"Accept": "application/json"}
 _EVM_ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.IGNORECASE)
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +120,9 @@ class Ledger:
             raise NotListedError(f"{url} is not known to the ledger")
         if (reason := _reason_of(response)) is not None:
             raise NotListedError(f"{url} is not known to the ledger, or the ledger does not answer: {reason}")
-        entry = _read(response, _Entry)
+        entry = _read_entry(response)
         # Browsers leave white space out, too (https://url.spec.whatwg.org/#url-parsing), and entries stay as they are.
-        given = entry.description_uri.strip()
+        given = _text(entry.description_uri).strip()
         if not given:  # relative to the booth's address, it would name the booth itself
             raise UnsafeError(f"{url} names no description")
         try:
@@ -150,7 +148,8 @@ def same_address(address: str) -> str:
 
 
 def _text(member: Any) -> str:
-    return member if isinstance(member, str) else ""
+    """Return a member that is a text, with ``?`` in the place of halves of characters, which no record can hold."""
+    return member.encode(errors="replace").decode() if isinstance(member, str) else ""
 
 
 def _is_address(entry: Any) -> bool:
@@ -161,20 +160,37 @@ def _is_address(entry: Any) -> bool:
 
 
 def _read_entries(response: Response) -> list[Any]:
-    """Read the entries of a listing.
+    """Read the entries of a listing."""
+    listing = _read_json(response)
+    found = listing.get("addresses") if isinstance(listing, dict) else None
+    if not isinstance(found, list):
+        raise WebError(
+            f"{response.url} answers with something else than expected, no array of addresses: {response.excerpt()}"
+        )
+    return found
 
-    The reader of the standard library takes texts and numbers that stricter ones refuse, so a bad entry costs itself alone.
+
+def _read_entry(response: Response) -> _Entry:
+    found = _read_json(response)
+    try:
+        return msgspec.convert(found, _Entry)
+    except msgspec.ValidationError as error:
+        raise WebError(f"{response.url} answers with something else than expected: {error}") from error
+
+
+def _read_json(response: Response) -> Any:
+    """Decode an answer.
+
+    The reader of the standard library takes texts and numbers that stricter ones refuse, so a bad member costs itself alone.
     """
-    _check_status(response)
+    if response.status != 200:
+        raise WebError(f"{response.url} answers with status {response.status}")
     try:
         text = response.body.decode("utf-8-sig", "replace")
-        # No number is an address, so none of them takes memory or time, however long.
-        found = json.loads(text, strict=False, parse_int=bool, parse_float=bool)["addresses"]
-        if not isinstance(found, list):
-            raise ValueError(f"its addresses are no array but {str(found)[:100]!r}")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise WebError(f"{response.url} answers with something else than expected: {error!r}") from error
-    return found
+        # No member that counts is a number, so none of them takes memory or time, however long.
+        return json.loads(text, strict=False, parse_int=bool, parse_float=bool)
+    except (ValueError, RecursionError) as error:
+        raise WebError(f"{response.url} answers with something else than expected: {error}") from error
 
 
 def _reason_of(response: Response) -> str | None:
@@ -188,17 +204,3 @@ def _reason_of(response: Response) -> str | None:
         return bounded(msgspec.json.decode(response.body, type=_Refusal).error, _LONGEST_NAME)
     except NOT_JSON:
         return None
-
-
-def _check_status(response: Response) -> None:
-    if response.status != 200:
-        raise WebError(f"{response.url} answers with status {response.status}")
-
-
-def _read(response: Response, kind: type[Answer]) -> Answer:
-    _check_status(response)
-    try:
-        return msgspec.json.decode(response.body, type=kind)
-    except NOT_JSON as error:
-        reason = reason_of(error, response.body)
-        raise WebError(f"{response.url} answers with something else than expected: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import threading
@@ -27,8 +28,10 @@ _CONTEXT_LINK = re.compile(
     r'<([^<>]*)>[^<>,]*;\s*rel="?[^",<>]*http://www\.w3\.org/ns/json-ld#context\b', re.IGNORECASE
 )
 
-# Clients of ledgers write hashes as hexadecimal numbers, or with the name of their function.
-_HASH_PREFIX = re.compile("^(?:sha-?256[:=-])?(?:0x)?")
+# Clients of ledgers write hashes as hexadecimal numbers or in Base64, or with the name of their function.
+_HASH_PREFIX = re.compile("^(?:sha-?256[:=-])?(?:0x)?", re.IGNORECASE)
+_NO_HASH = "0" * 64  # as contracts write it
+_STANDARD_BASE64 = str.maketrans("-_", "+/")
 
 
 class DescriptionReader:
@@ -73,9 +76,13 @@ class DescriptionReader:
 
     def compare_hash(self, entry: LedgerEntry, body: bytes) -> HashCheck:
         """Compare a description, as its provider serves it, with the SHA-256 that the ledger has of it."""
-        if not entry.description_hash or self._check == "off":
+        said = _HASH_PREFIX.sub("", entry.description_hash.strip())
+        if said in ("", _NO_HASH) or self._check == "off":
             return ""
-        return "same" if _sha256(body) == _HASH_PREFIX.sub("", entry.description_hash.strip().lower()) else "differs"
+        found = hashlib.sha256(body).digest()
+        in_base64 = base64.b64encode(found).decode().rstrip("=")
+        is_same = said.lower() == found.hex() or said.rstrip("=").translate(_STANDARD_BASE64) == in_base64
+        return "same" if is_same else "differs"
 
     def _complain_of_hash(self, address: str, entry: LedgerEntry, body: bytes) -> None:
         """Warn of a description that is another one than the ledger says.

@@ -74,6 +74,26 @@ def test_an_entry_that_stricter_readers_refuse_costs_itself_alone(
     assert ledger.addresses() == (["a", "b"], 1)
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'\xef\xbb\xbf{"descriptionUri": "https://p.example/d", "name": "N"}', "N"),
+        (rb'{"descriptionUri": "https://p.example/d", "name": "a\ud800b"}', "a?b"),
+        (b'{"descriptionUri": "https://p.example/d", "name": "a\x01\nb"}', "a\x01\nb"),
+        (b'{"descriptionUri": "https://p.example/d", "name": "a\xffb"}', "a\ufffdb"),
+        (b'{"descriptionUri": "https://p.example/d", "price": NaN}', ""),
+        (b'{"descriptionUri": "https://p.example/d", "price": 1e999}', ""),
+        (b'{"descriptionUri": "https://p.example/d", "price": -' + b"9" * 5000 + b"}", ""),
+    ],
+)
+def test_a_member_of_an_entry_that_stricter_readers_refuse_costs_itself_alone(
+    server: OddServer, ledger: Ledger, body: bytes, name: str
+) -> None:
+    server.answers["/api/offerings/0xa"] = saying(body)
+
+    assert ledger.entry("0xa") == LedgerEntry("https://p.example/d", name=name)
+
+
 def test_an_address_listed_in_other_letters_counts_once(server: OddServer, ledger: Ledger) -> None:
     first, other = "0x52908400098527886E0F7030069857D2E4169EE7", "0xde709f2102306220921060314715629080e2fb77"
     lists(server, {"addresses": [first, other, first.lower(), "Ab", "aB"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -160,7 +161,12 @@ SHA256 = hashlib.sha256(b"a description").hexdigest()
         (SHA256, "same"),
         (f" 0X{SHA256.upper()}\n", "same"),
         (SHA256[:-1], "differs"),
+        (base64.b64encode(bytes.fromhex(SHA256)).decode(), "same"),
+        (f"sha256-{base64.urlsafe_b64encode(bytes.fromhex(SHA256)).decode().rstrip('=')}", "same"),
+        (base64.b64encode(bytes(32)).decode(), "differs"),
         ("no hash at all", "differs"),
+        (f"0x{'0' * 64}", ""),
+        ("0x", ""),
         ("", ""),
     ],
 )
