@@ -128,11 +128,11 @@ class AddressGenerator(CatalogueLink):
             if partition not in self._complete:
                 continue
             last = self._known[partition].get(address)
-            if last is not None and last.at > asked_at:
+            if last is not None and _is_later(last, asked_at):
                 continue
             if last is None or last.kind == "delisted":
                 events.append((address, AddressEvent("listed", now, order=rank)))
-            elif now - last.at >= 1000 * self.settings.offering_refresh_interval:
+            elif abs(now - last.at) >= 1000 * self.settings.offering_refresh_interval:
                 events.append((address, AddressEvent("refresh", now, order=rank)))
         events += [(address, AddressEvent("delisted", now)) for address in self._gone(set(listed), asked_at)]
         for address, event in events:
@@ -171,7 +171,7 @@ class AddressGenerator(CatalogueLink):
             address
             for partition in self._complete
             for address, event in self._known[partition].items()
-            if event.kind != "delisted" and event.at <= asked_at
+            if event.kind != "delisted" and not _is_later(event, asked_at)
         }
         missing = standing - listed
         is_shrunk = 5 * len(listed) < 3 * self._listed_before
@@ -197,7 +197,7 @@ class AddressGenerator(CatalogueLink):
     def _count_looks(self, missing: set[str], asked_at: int) -> None:
         """Count the listings in a row that lack each address."""
         # After a slow answer the next look follows at once, and says nothing new.
-        is_look = asked_at - self._missed_at >= 500 * self.settings.offering_fetch_interval
+        is_look = abs(asked_at - self._missed_at) >= 500 * self.settings.offering_fetch_interval
         self._missed = {
             address: self._missed[address] + is_look if address in self._missed else 1 for address in missing
         }
@@ -210,6 +210,11 @@ class AddressGenerator(CatalogueLink):
     @property
     def _topic(self) -> str:
         return self.output_topics[0]
+
+
+def _is_later(event: AddressEvent, asked_at: int) -> bool:
+    """Tell whether an event came after a listing was asked for; one from the future comes from a clock that was wrong."""
+    return asked_at < event.at <= now_in_milliseconds()
 
 
 def _looks_to_believe(gone: int, before: int) -> int:

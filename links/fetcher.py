@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from catena_core import Electron
 from catena_core.errors import RejectedError, StoppedError
 from topology import records, topics
@@ -32,6 +34,8 @@ _ACCEPT = "application/ld+json, application/json;q=0.9"
 _LONGEST_RETRY_AFTER = 24 * 3600.0
 _TOO_MANY_REQUESTS_PAUSE = 60.0
 _REPLAY_PAUSE = 300.0
+# No setting puts a fetch off for longer than the greater one of these: seconds, and refresh intervals.
+_MOST_INTERVALS = 32
 
 
 class Fetcher(CatalogueLink):
@@ -101,7 +105,7 @@ class Fetcher(CatalogueLink):
         """Go on where the last owner of a partition stopped."""
         with self._lock:
             for address, event in self._replaying.pop(partition[1], {}).items():
-                status = self._statuses.get(address)
+                status = self._known_status(address)
                 if event.kind == "delisted":
                     self._withdraw_delisted(address)
                     continue
@@ -133,7 +137,7 @@ class Fetcher(CatalogueLink):
                 self._heed(address, partition, event)
 
     def _heed(self, address: str, partition: int, event: AddressEvent) -> None:
-        followed = self._followed.setdefault(address, Followed(partition, event, self._statuses.get(address)))
+        followed = self._followed.setdefault(address, Followed(partition, event, self._known_status(address)))
         status = followed.status
         # A replayed dead letter is older than the status, and wants a fetch at once.
         is_due = event.kind == "listed" or (status is not None and event.at <= status.event_at)
@@ -149,6 +153,20 @@ class Fetcher(CatalogueLink):
         fetch = Fetch(address, LEDGER_HOST, failures, timeouts, afresh)
         followed.fetch = fetch
         self._queue.put(fetch, due / 1000)
+
+    def _known_status(self, address: str) -> AddressStatus | None:
+        """Return the status that an instance has written; times far in the future come from a clock that was wrong."""
+        status: AddressStatus | None = self._statuses.get(address)
+        if status is None:
+            return None
+        now = self._now()
+        last = now + int(1000 * max(_LONGEST_RETRY_AFTER, _MOST_INTERVALS * self.settings.offering_refresh_interval))
+        return msgspec.structs.replace(
+            status,
+            since=min(status.since, now),
+            next_try=status.next_try if status.next_try <= last else now,
+            not_before=status.not_before if status.not_before <= last else 0,
+        )
 
     def _is_lost(self, address: str, status: AddressStatus) -> bool:
         return status.state in ("fetched", "stale") and self._emitted.known(address) is None

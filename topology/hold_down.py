@@ -25,7 +25,7 @@ class HoldDown:
         self._interval = interval
         self._up_since = now
         self._departures = 0
-        self._until = until
+        self._until = min(until, now + _MOST_INTERVALS * interval)  # that monitor's clock may be ahead
         self._failed_meanwhile = False
 
     @property

@@ -71,7 +71,7 @@ class EmittedOfferings:
         found = OfferingHead(
             graph=description.graph,
             digest=description.digest,
-            claimed_at=known.claimed_at if known and known.graph == description.graph else now_in_milliseconds(),
+            claimed_at=_claimed_at(known, description.graph),
             owner=entry.owner,
             name=entry.name,
             source=shown_url(entry.description_uri),
@@ -115,3 +115,10 @@ class EmittedOfferings:
         with self._lock:
             if address in self._newer and self._newer[address] == new:
                 del self._newer[address]
+
+
+def _claimed_at(known: OfferingHead | None, graph: str) -> int:
+    """Return when an address claimed a graph; later than its claim to another one, though the clock may have gone back."""
+    if known is not None and known.graph == graph:
+        return known.claimed_at
+    return max(now_in_milliseconds(), known.claimed_at + 1 if known else 0)

@@ -126,6 +126,24 @@ def test_what_is_gone_is_delisted_once(ledger: OddServer) -> None:
     assert instance.look() == {}
 
 
+class TestClockThatWasAhead:
+    """An instance whose clock was a year ahead has emitted events; the clock is right now."""
+
+    @pytest.fixture
+    def instance(self) -> Instance:
+        return Instance().replay(listed("a", "b", "c", seconds_ago=-365 * 86_400))
+
+    def test_its_addresses_are_refreshed(self, instance: Instance) -> None:
+        assert instance.look() == dict.fromkeys("abc", "refresh")
+        assert instance.look() == {}
+
+    def test_its_addresses_are_delisted_when_they_are_gone(self, instance: Instance, ledger: OddServer) -> None:
+        lists(ledger, "b", "c")
+
+        assert "a" not in instance.look()
+        assert instance.look() == {"a": "delisted"}
+
+
 def test_what_a_lagging_booth_lacks_now_and_then_is_not_delisted(ledger: OddServer) -> None:
     instance = Instance().replay(listed("a", "b", "c"))
     for _ in range(3):

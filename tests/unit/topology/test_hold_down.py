@@ -58,3 +58,11 @@ def test_hold_down_that_another_monitor_began_goes_on() -> None:
 
     assert not hold_down.may_return(49)
     assert hold_down.may_return(50)
+
+
+def test_end_that_another_monitor_gave_is_no_later_than_any_of_its_own() -> None:
+    """The clock of that monitor was a day ahead."""
+    hold_down = HoldDown(INTERVAL, 0, until=86_400)
+
+    assert not hold_down.may_return(479)
+    assert hold_down.may_return(480)

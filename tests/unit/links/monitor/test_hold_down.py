@@ -78,7 +78,10 @@ class TestFlapping:
         watching.until(lambda: watching.states == {"a": "down"})
         watching.until(lambda: watching.states == {"a": "up"})
 
-    def test_hold_down_outlives_the_monitor(self, started: Any, write_list: Any, server: OddServer) -> None:
+    def test_hold_down_outlives_the_monitor(
+        self, started: Any, write_list: Any, server: OddServer, environment: Environment
+    ) -> None:
+        environment(NODE_HEALTH_CHECK_INTERVAL="0.1")
         url = healthy(server)
         write_list(a=url)
         until = int((time.time() + 1) * 1000)

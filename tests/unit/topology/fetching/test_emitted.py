@@ -7,6 +7,7 @@ import pytest
 from catena_core.testing import LinkDriver
 from tests.helpers.fetcher import ONE, OTHER, PARTITIONS, Ledger, fetch, offerings, read_back
 from tests.helpers.records import document
+from topology.fetching import emitted
 from topology.topics import graph_partition
 
 
@@ -68,6 +69,20 @@ class TestGone:
         read_back(driver, fetch(driver))
         ledger.has("a", document(OTHER))
         read_back(driver, fetch(driver, kind="refresh")[::order])
+
+        assert fetch(driver, kind="refresh") == []
+        (gone,) = fetch(driver, kind="delisted")
+        assert gone.partition == graph_partition(OTHER, PARTITIONS)
+
+    def test_move_counts_though_the_clock_has_gone_back(
+        self, driver: LinkDriver, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ledger.has("a", document(ONE))
+        read_back(driver, fetch(driver))
+        ledger.has("a", document(OTHER))
+        monkeypatch.setattr(emitted, "now_in_milliseconds", lambda: 1)
+
+        read_back(driver, fetch(driver, kind="refresh")[::-1])
 
         assert fetch(driver, kind="refresh") == []
         (gone,) = fetch(driver, kind="delisted")

@@ -29,7 +29,7 @@ from tests.helpers.fetcher import (
 from tests.helpers.odd_server import Handler, closed_port, saying, saying_json
 from tests.helpers.records import document, offering
 from topology import records, topics
-from topology.records import AddressEvent
+from topology.records import AddressEvent, AddressStatus
 
 
 class TestAgain:
@@ -111,6 +111,27 @@ class TestAgain:
 
         assert other.sent == []
         assert len(self.later(other, 1.001)) == 1
+
+    def test_a_successor_goes_on_though_the_clock_of_its_predecessor_was_a_year_ahead(
+        self, driver: LinkDriver, ledger: Ledger
+    ) -> None:
+        ledger.has("a", document(ONE))
+        ahead = int(1000 * (driver._link.now() + 365 * 86_400))
+        failing = records.to_text(
+            AddressStatus(
+                state="failing", event_at=1, since=ahead, error="status 503", next_try=ahead, not_before=ahead
+            )
+        )
+        successor = Fetcher()
+        other = LinkDriver(
+            successor, tables={topics.STATUSES: {"a": failing}}, partitions=PARTITIONS, now=driver._link.now()
+        )
+        successor.assigned([(topics.ADDRESSES, 0)])
+        other.transform(Electron("a", records.to_text(AddressEvent("listed", 1))))
+        successor.replayed((topics.ADDRESSES, 0))
+        work(other)
+
+        assert [one.key for one in other.sent if one.topic == topics.OFFERINGS] == ["a"]
 
     def test_a_successor_fetches_what_its_predecessor_did_not_come_to(self, driver: LinkDriver, ledger: Ledger) -> None:
         link = driver._link
