@@ -9,6 +9,9 @@ import zlib
 from collections.abc import Iterator
 
 ACCEPTED = "gzip, deflate"
+# The registered codings of contents (https://www.iana.org/assignments/http-parameters). Some servers name a charset in their
+# place, or `aws-chunked`, and code nothing.
+_REGISTERED = frozenset(["aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "zstd"])
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _PART = 64 * 1024
 
@@ -28,8 +31,9 @@ class ContentDecoder:
     """
 
     def __init__(self, coding: str) -> None:
-        self._coding = coding.strip().lower().removeprefix("x-")
-        if self._coding not in ("", "identity", "gzip", "deflate"):
+        named = (name.strip().lower().removeprefix("x-") for name in coding.split(","))
+        self._coding = ", ".join(name for name in named if name in _REGISTERED)
+        if self._coding not in ("", "gzip", "deflate"):
             raise CodingError(f"its content comes in the coding {coding.strip()[:100]!r}, which is not read")
         self._stream: zlib._Decompress | None = None
 
@@ -44,7 +48,7 @@ class ContentDecoder:
         Raises:
             CodingError: The body is not compressed so.
         """
-        if self._coding in ("", "identity"):
+        if not self._coding:
             yield data
             return
         piece = b""

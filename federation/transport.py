@@ -7,12 +7,14 @@ libcurl, by pycurl: requests' own adapter, over urllib3, takes three times the p
 from __future__ import annotations
 
 import io
+import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -38,8 +40,15 @@ _CONNECT_TIMEOUT = 10.0
 _MAX_IDLE_CONNECTIONS = 512
 
 _URI_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
-_NO_ADDRESS = (pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT)
 _LONGEST_SHOWN = 300
+_TRUST = "SSL_CERT_FILE names a file of further certificates to trust"
+# Advice by a part of what OpenSSL says.
+_ADVICE_ON_TLS = {
+    "self-signed certificate": _TRUST,
+    "local issuer certificate": _TRUST,
+    "trust anchors": "SSL_CERT_FILE should name a file of certificates in PEM",
+    "wrong version number": "no TLS is spoken there; does its address begin with http://?",
+}
 
 
 class UnsafeError(CatenaError):
@@ -121,6 +130,17 @@ class Session(requests.Session):
         prepared.hooks = self.hooks
         prepared._cookies = self.cookies  # type: ignore[attr-defined]  # always empty
         return prepared
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """Return the adapter for an address.
+
+        Raises:
+            UnsafeError: It is no http or https address, as of a redirect to a file.
+        """
+        try:
+            return super().get_adapter(url)
+        except requests.exceptions.InvalidSchema as error:
+            raise UnsafeError(f"{shown_url(url)} is not an http or https address") from error
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Merge nothing: neither the environment nor this session has settings of its own."""
@@ -344,10 +364,18 @@ class _Exchange:
             return requests.exceptions.ConnectTimeout(message, request=self._request)
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return requests.exceptions.Timeout(message, request=self._request)
-        # An answer that is no HTTP counts as a protocol that is not supported, too; the server may be well again later.
-        if code in _NO_ADDRESS and "HTTP/" not in message and "HTTP version" not in message:
+        if code == pycurl.E_URL_MALFORMAT:
             return requests.exceptions.InvalidURL(message, request=self._request)
-        return requests.exceptions.ConnectionError(message, request=self._request)
+        return requests.exceptions.ConnectionError(message + _advice_on_tls(message), request=self._request)
+
+
+def _advice_on_tls(message: str) -> str:
+    """Return advice on an error of TLS, with what separates it from the error; empty if there is none."""
+    found = next((advice for part, advice in _ADVICE_ON_TLS.items() if part in message), "")
+    file = os.environ.get("SSL_CERT_FILE", "")
+    if found == _TRUST and file and not Path(file).is_file():
+        found = f"SSL_CERT_FILE={file} is no file"
+    return f"; {found}" if found else ""
 
 
 def to_uri(iri: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
@@ -78,6 +79,8 @@ def _until(date: str, now: float) -> float:
     if not date:
         return 0.0
     try:
-        return parsedate_to_datetime(date).timestamp() - now
+        found = parsedate_to_datetime(date)
+        # The oldest of the three forms names no zone, and means UTC (RFC 9110, section 5.6.7).
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp() - now
     except (ValueError, TypeError, IndexError, OverflowError):
         return 0.0

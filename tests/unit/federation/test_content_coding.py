@@ -18,6 +18,8 @@ PACKS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "raw deflate": ("deflate", lambda content: zlib.compress(content)[2:-4]),
     "identity": ("identity", bytes),
     "none": ("", bytes),
+    "a charset in its place": ("UTF-8", bytes),
+    "another of no content": ("gzip, aws-chunked", gzip.compress),
 }
 
 

@@ -65,6 +65,12 @@ class TestAddresses:
         with pytest.raises((ValueError, UnsafeError)):
             get(session, f"{server.url}/a")
 
+    def test_a_redirect_to_a_file_says_what_it_is(self, server: OddServer, session: Session) -> None:
+        server.answers["/a"] = saying(b"", 302, Location="file:///etc/passwd")
+
+        with pytest.raises(UnsafeError, match="file:///etc/passwd is not an http or https address"):
+            get(session, f"{server.url}/a")
+
     def test_the_allowed_address_of_a_name_is_asked(self, server: OddServer, session: Session) -> None:
         server.answers["/a"] = saying(b"ok")
         port = urlsplit(server.url).port

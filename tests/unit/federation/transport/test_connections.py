@@ -29,6 +29,7 @@ class TestAnswers:
             b"HTTP/1.1",
             b"HTTP/1.1 x\r\n\r\n",
             b"HTTP/9.9 200 OK\r\n\r\n",
+            b"HTTP/1.1 000 OK\r\n\r\n",
             bytes(range(256)) * 4,
             OK + b"Content-Length: 10\r\n\r\nhalf",
             OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nha",
@@ -161,6 +162,36 @@ class TestTLS:
             session.get(f"{encrypted.url}/a", timeout=60, verify=False)
 
         assert not encrypted.asked
+
+    @pytest.mark.parametrize(
+        ("setting", "advice"),
+        [
+            (None, "self-signed certificate.*; SSL_CERT_FILE names a file of further certificates to trust"),
+            ("no/such/file.pem", "self-signed certificate.*; SSL_CERT_FILE=no/such/file.pem is no file"),
+            ("none.pem", "trust anchors.*; SSL_CERT_FILE should name a file of certificates in PEM"),
+        ],
+    )
+    def test_an_unknown_certificate_is_refused_with_the_setting_that_would_help(
+        self,
+        encrypted: OddServer,
+        session: Session,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        setting: str | None,
+        advice: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "none.pem").touch()
+        monkeypatch.delenv("SSL_CERT_FILE")
+        if setting:
+            monkeypatch.setenv("SSL_CERT_FILE", setting)
+
+        with pytest.raises(requests.ConnectionError, match=advice):
+            get(session, f"{encrypted.url}/a")
+
+    def test_https_to_a_server_without_tls_says_so(self, server: OddServer, session: Session) -> None:
+        with pytest.raises(requests.ConnectionError, match="no TLS is spoken there"):
+            get(session, f"{server.url.replace('http:', 'https:')}/a")
 
     def test_so_is_that_of_another_host(self, encrypted: OddServer, session: Session) -> None:
         port = urlsplit(encrypted.url).port

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from topology.fetching.advice import entity_tag, fresh_for, modified_at, retry_after
@@ -78,3 +80,16 @@ def test_entity_tag_is_none_that_stands_for_any_content(tag: str, asked: str) ->
 )
 def test_modified_at_is_a_date_that_tells_changes_apart(headers: dict[str, str], is_used: bool) -> None:
     assert modified_at(headers, NOW) == (headers["last-modified"] if is_used else "")
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri Jan 15 08:01:00 2027", "Fri, 15 Jan 2027 08:01:00 -0000", "Fri, 15 Jan 2027 08:01:00"]
+)
+def test_date_without_a_zone_is_in_utc_wherever_the_fetcher_runs(monkeypatch: pytest.MonkeyPatch, date: str) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert retry_after({"retry-after": date}, NOW, 1000) == 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
