@@ -11,18 +11,25 @@ from pyoxigraph import NamedNode, Quad, RdfFormat, Store
 from federation.errors import UnreadableQuadsError
 from federation.fetching.terms import valid_iri
 
+# pyoxigraph reads no longer statement.
+_TOO_LONG = "buffer maximal size"
+
 
 def read_quads(document: bytes) -> Iterator[Quad]:
     """Read N-Quads; blank nodes keep their labels.
 
     Raises:
-        UnreadableQuadsError: The document is invalid.
+        UnreadableQuadsError: The document is invalid, or has a quad of more than 16 MiB.
     """
     parsed = pyoxigraph.parse(document, RdfFormat.N_QUADS, lenient=True, rename_blank_nodes=False)
     try:
         yield from parsed
     except SyntaxError as error:
         raise UnreadableQuadsError(str(error)) from error
+    except MemoryError as error:
+        if _TOO_LONG not in str(error):
+            raise
+        raise UnreadableQuadsError("a quad has more than 16 MiB") from error
 
 
 def add_graphs(store: Store, names: Iterable[str]) -> None:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import compress, count
 from typing import NamedTuple
 
-import pyoxigraph
-
 from federation.analysis.plan import PushedBGP
-from federation.errors import SourceFailedError, TooLargeError, UnreadableRowsError
+from federation.errors import SourceFailedError, TooLargeError, UnreadableQuadsError, UnreadableRowsError
+from federation.evaluation.quads import read_quads
 from federation.fetching.terms import in_full, iri, is_iri, is_name, is_plain, readable
 from federation.source_selection import Source
 
@@ -354,9 +353,9 @@ def _document(lines: list[bytes]) -> bytes:
 def _unreadable(lines: list[bytes]) -> str:
     """Return the first error in lines of N-Quads; empty when there is none."""
     try:
-        for _ in pyoxigraph.parse(_document(lines), pyoxigraph.RdfFormat.N_QUADS, lenient=True):
+        for _ in read_quads(_document(lines)):
             pass
-    except SyntaxError as error:
+    except UnreadableQuadsError as error:
         return str(error)
     return ""
 

@@ -1,16 +1,16 @@
 """SPARQL results in the formats that servers send, read without harm: nodes are not trusted.
 
-JSON is read by msgspec, whose recursion is bounded; pyoxigraph's reader ends the process at some thousand nested triple terms.
-XML is read by pyoxigraph, once its nesting is known to be small.
+JSON is read by msgspec, whose recursion is bounded, and XML by expat, which has none. pyoxigraph's readers end the process at
+some thousand nested triple terms, and the one of XML drops white space around literals.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from xml.parsers import expat
 
 import msgspec
-import pyoxigraph
 
 from federation.fetching.terms import is_plain
 
@@ -23,8 +23,19 @@ _XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
 _MOST_NESTING = 16
 # A term takes some hundred bytes of memory, however short it is in JSON.
 _MOST_OBJECTS = 12_000_000
-_TRIPLE_TAG = re.compile(rb"<(/?)(?:[\w.-]+:)?triple\b")
-_END_OF_XML = re.compile(rb"</(?:[\w.-]+:)?sparql\s*>\s*(?:<!--.*?-->\s*)*\Z", re.DOTALL)
+_NODES = ("uri", "bnode", "literal")
+_TERMS = frozenset({*_NODES, "triple"})
+_PARTS = ("subject", "predicate", "object")
+_ELEMENTS: Mapping[str, frozenset[str]] = {
+    "": frozenset({"sparql"}),
+    "sparql": frozenset({"head", "results"}),
+    "head": frozenset({"variable", "link"}),
+    "results": frozenset({"result"}),
+    "result": frozenset({"binding"}),
+    "binding": _TERMS | {"unbound"},
+    "triple": frozenset(_PARTS),
+    **dict.fromkeys(_PARTS, _TERMS),
+}
 _IN_LITERALS = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _NOT_IN_IRIS = re.compile(r'[<>"{}|^`\\\x00-\x20]')
 _NOT_IN_LABELS = re.compile(r"[^0-9A-Za-z]")
@@ -72,13 +83,16 @@ def read_table(media_type: str, body: bytes, columns: Iterable[str]) -> bytes:
         elif media_type in _XML:
             lines = _from_xml(body, columns)
         else:
-            raise UnreadableTableError(f"the answer comes as {media_type or 'no media type'}, not as SPARQL results")
+            raise UnreadableTableError(
+                "its TSV is no table with the columns that were asked for"
+                if media_type == TSV
+                else f"it comes as {media_type or 'no media type'}, not as SPARQL results"
+            )
         return "".join(f"{line}\n" for line in lines).encode()
     except RecursionError:
         raise UnreadableTableError("its terms are nested too deeply") from None
-    except (msgspec.MsgspecError, SyntaxError, ValueError) as error:
-        # Its traceback holds pyoxigraph's reader, which no other thread may free.
-        raise UnreadableTableError(str(error)) from error.with_traceback(None)
+    except (msgspec.MsgspecError, expat.ExpatError, ValueError) as error:
+        raise UnreadableTableError(str(error)) from error
 
 
 class _Triple(msgspec.Struct):
@@ -106,6 +120,9 @@ class _Results(msgspec.Struct):
 class _Document(msgspec.Struct):
     head: _Head
     results: _Results
+    # A table has neither of these.
+    boolean: object = None
+    error: object = None
 
 
 _DECODER = msgspec.json.Decoder(_Document)
@@ -115,6 +132,8 @@ def _from_json(body: bytes, columns: tuple[str, ...]) -> list[str]:
     if len(body) > _MOST_OBJECTS and max(map(body.count, (b"{", b"[", b'","'))) > _MOST_OBJECTS:
         raise UnreadableTableError(f"it has more than {_MOST_OBJECTS} objects")
     document = _DECODER.decode(body)
+    if document.boolean is not None or document.error is not None:
+        raise UnreadableTableError(f"it has more than a table: {str(document.error or document.boolean)[:100]!r}")
     _check_columns(document.head.vars, columns)
     known = frozenset(columns)
     return [_row(binding, columns, known) for binding in document.results.bindings]
@@ -161,26 +180,98 @@ def _literal(value: str, term: _Term) -> str:
 
 
 def _from_xml(body: bytes, columns: tuple[str, ...]) -> list[str]:
-    if not _END_OF_XML.search(body):  # pyoxigraph reads what there is
-        raise UnreadableTableError("it breaks off")
-    depth = 0
-    for tag in _TRIPLE_TAG.finditer(body):
-        depth += -1 if tag[1] else 1
-        if depth > _MOST_NESTING:
-            raise UnreadableTableError(f"triple terms are nested more than {_MOST_NESTING} deep")
-    solutions = pyoxigraph.parse_query_results(body, pyoxigraph.QueryResultsFormat.XML)
-    if not isinstance(solutions, pyoxigraph.QuerySolutions):
-        raise UnreadableTableError("it is true or false, not a table")
-    _check_columns([variable.value for variable in solutions.variables], columns)
-    return ["\t".join(map(_of_pyoxigraph, (row[column] for column in columns))) for row in solutions]
+    reader = _XMLReader()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = reader.refuse_document_type
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.take_text
+    parser.Parse(body.lstrip(), True)
+    if not reader.has_results:
+        raise UnreadableTableError("it has no results")
+    _check_columns(reader.variables, columns)
+    known = frozenset(columns)
+    return [_row(binding, columns, known) for binding in reader.bindings]
 
 
-def _of_pyoxigraph(term: object) -> str:
-    if isinstance(term, pyoxigraph.Triple):
-        return f"<<( {' '.join(map(_of_pyoxigraph, term))} )>>"
-    if isinstance(term, pyoxigraph.NamedNode):
-        return _iri(term.value)
-    return "" if term is None else str(term)
+class _XMLReader:
+    """Takes the elements of SPARQL Query Results XML, whatever their prefix.
+
+    Attributes:
+        variables: The names in the head.
+        bindings: The rows.
+        has_results: Whether there is a place for rows.
+    """
+
+    def __init__(self) -> None:
+        self.variables: list[str] = []
+        self.bindings: list[dict[str, _Term]] = []
+        self.has_results = False
+        self._open = [""]
+        self._attributes: dict[str, str] = {}
+        self._text: list[str] = []
+        self._column = ""
+        # The parts of each triple term that is open, and the last term that is whole and has no place yet.
+        self._triples: list[dict[str, _Term]] = []
+        self._term: _Term | None = None
+
+    def refuse_document_type(self, *_: object) -> None:
+        raise UnreadableTableError("it has a document type")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(":")[2]
+        if name not in _ELEMENTS.get(self._open[-1], ()):
+            raise UnreadableTableError(f"<{name[:100]}> stands within <{self._open[-1]}>")
+        self._open.append(name)
+        self._attributes, self._text = attributes, []
+        if name == "variable":
+            self.variables.append(self._attribute("name"))
+        elif name == "results":
+            self.has_results = True
+        elif name == "result":
+            self.bindings.append({})
+        elif name == "binding":
+            self._column = self._attribute("name")
+        elif name in _TERMS and self._term:
+            raise UnreadableTableError(f"{self._column[:100]} has several terms in one row")
+        elif name == "triple":
+            self._triples.append({})
+            if len(self._triples) > _MOST_NESTING:
+                raise UnreadableTableError(f"triple terms are nested more than {_MOST_NESTING} deep")
+
+    def take_text(self, text: str) -> None:
+        if self._open[-1] in _NODES:
+            self._text.append(text)
+        elif text.strip():
+            raise UnreadableTableError(f"there is text within <{self._open[-1]}>: {text.strip()[:100]!r}")
+
+    def end(self, _: str) -> None:
+        name = self._open.pop()
+        if name in _NODES:
+            text = "".join(self._text)
+            direction = next((v for k, v in self._attributes.items() if k.rpartition(":")[2] == "dir"), None)
+            self._term = _Term(
+                name,
+                text if name == "literal" else text.strip(),
+                self._attributes.get("datatype"),
+                self._attributes.get("xml:lang"),
+                direction,
+            )
+        elif name == "triple":
+            parts = self._triples.pop()
+            if len(parts) < len(_PARTS):
+                raise UnreadableTableError("a triple term lacks a part")
+            self._term = _Term(name, _Triple(**parts))
+        elif name in _PARTS and self._term:
+            self._triples[-1][name], self._term = self._term, None
+        elif name == "binding" and self._term:
+            self.bindings[-1][self._column], self._term = self._term, None
+
+    def _attribute(self, name: str) -> str:
+        if name not in self._attributes:
+            raise UnreadableTableError(f"<{self._open[-1]}> has no {name}")
+        return self._attributes[name]
 
 
 def _check_columns(found: list[str], columns: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ _FORBIDDEN = re.compile(r'[<>"{}|^`\\\x00-\x20]')
 _XSD = b"http://www.w3.org/2001/XMLSchema#"
 _SHORT_FORMS = (
     (re.compile(rb"[+-]?\d+"), b"integer"),
-    (re.compile(rb"[+-]?\d*\.\d*"), b"decimal"),
+    (re.compile(rb"[+-]?(?:\d+\.\d*|\.\d+)"), b"decimal"),
     (re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+"), b"double"),
     (re.compile(rb"true|false"), b"boolean"),
 )

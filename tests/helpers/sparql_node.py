@@ -29,11 +29,12 @@ class Node:
         url: Its query endpoint.
         queries: What it was asked.
         fault: How it fails: ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
-            ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"once"`` (closes the connection
-            once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), ``"limited"`` (says that rows are missing),
-            ``"bare"`` (TSV without question marks), ``"quoted"`` (TSV with every term between quotes, where TSV is
-            welcome), ``"latin"`` (no UTF-8), ``"repeated"`` (each row very often, except of counts), ``"empty group"`` (an
-            empty group within GRAPH has one solution, whatever graphs there are, as in RDF4J), or not at all.
+            ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"long"`` (a term of 17 MiB),
+            ``"once"`` (closes the connection once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), ``"limited"``
+            (says that rows are missing), ``"bare"`` (TSV without question marks), ``"quoted"`` (TSV with every term between
+            quotes, where TSV is welcome), ``"latin"`` (no UTF-8), ``"repeated"`` (each row very often, except of counts),
+            ``"empty group"`` (an empty group within GRAPH has one solution, whatever graphs there are, as in RDF4J), or not
+            at all.
         media_type: The only format that it speaks.
     """
 
@@ -110,6 +111,8 @@ class Node:
         assert body is not None
         if self.fault == "nonsense":
             body = body.replace(b"<urn:p>\t1\t", b'<urn:p>\t"\\q"\t')
+        if self.fault == "long":
+            body = body.replace(b"<urn:p>\t1\t", b'<urn:p>\t"%b"\t' % (b"x" * 17 * 2**20))
         media_type = self.media_type
         if self.fault == "repeated" and "COUNT" not in query:
             head, _, rows = body.partition(b"\n")

@@ -227,8 +227,9 @@ def test_nodes_that_hold_too_much_for_a_query_have_not_failed(nodes: list[Node])
         engine.close()
 
 
-def test_a_node_that_sends_what_is_no_rdf_is_replaced(nodes: list[Node], engine: Engine) -> None:
-    nodes[0].fault = "nonsense"
+@pytest.mark.parametrize("fault", ["nonsense", "long"])
+def test_a_node_that_sends_what_is_no_rdf_is_replaced(nodes: list[Node], engine: Engine, fault: str) -> None:
+    nodes[0].fault = fault
     answer = engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
     assert (value(answer.body), answer.missing) == ("12", ())
     with pytest.raises(SourceFailedError, match="no RDF") as caught:

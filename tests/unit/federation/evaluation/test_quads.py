@@ -27,6 +27,11 @@ def test_read_quads_of_what_is_none_is_an_error(document: bytes) -> None:
         list(read_quads(b"<urn:a> <urn:p> <urn:b> .\n" + document))
 
 
+def test_a_quad_that_is_too_long_to_read_is_no_lack_of_memory() -> None:
+    with pytest.raises(UnreadableQuadsError, match="16 MiB"):
+        list(read_quads(b'<urn:a> <urn:p> "%b" .\n' % (b"x" * 2**24)))
+
+
 def test_add_graphs_adds_empty_ones_and_skips_names_that_are_no_iris() -> None:
     store = Store()
     add_graphs(store, ["urn:a", "no iri", "", "urn:b"])

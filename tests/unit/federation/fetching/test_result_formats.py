@@ -105,6 +105,21 @@ URI = '{"type":"uri","value":"urn:o"}'
             b'<sparql xmlns="http://www.w3.org/2005/sparql-results#"><head/><boolean>true</boolean></sparql>',
             id="a boolean in XML",
         ),
+        pytest.param(XML, in_xml("<uri>urn:a</uri><uri>urn:b</uri>"), id="two terms in a cell of XML"),
+        pytest.param(XML, in_xml("<literal>a<b>c</b></literal>"), id="XML within a literal"),
+        pytest.param(XML, in_xml("text"), id="text in a cell of XML"),
+        pytest.param(XML, in_xml(XML_LEVEL + "<uri>urn:o</uri></object></triple>"[9:]), id="XML with other tags"),
+        pytest.param(
+            XML, in_xml("<triple><subject><uri>urn:s</uri></subject></triple>"), id="a part of a triple term in XML"
+        ),
+        pytest.param(XML, in_xml("<uri>urn:o</uri>").replace(b' name="s"', b""), id="XML without names"),
+        pytest.param(XML, b'<sparql><head><variable name="s"/></head></sparql>', id="XML without results"),
+        pytest.param(
+            XML, b'<!DOCTYPE sparql [<!ENTITY o "urn:o">]>' + in_xml("<uri>&o;</uri>"), id="XML with a document type"
+        ),
+        pytest.param(JSON, in_json(URI)[:-1] + b',"boolean":true}', id="a table and a boolean"),
+        pytest.param(JSON, in_json(URI)[:-1] + b',"error":"timed out"}', id="a table and an error"),
+        pytest.param("text/tab-separated-values", b"?t\n", id="TSV with other columns"),
         pytest.param("text/html", b"<html><body>Service temporarily unavailable</body></html>", id="HTML"),
         pytest.param("", in_json(URI), id="no media type"),
     ],
@@ -173,3 +188,25 @@ def test_xml_may_have_a_prefix_and_end_with_a_comment() -> None:
     name = b"http://www.w3.org/2005/sparql-results#"
     document = b'<r:sparql xmlns:r="%b"><r:head/><r:results/></r:sparql >\n<!-- 0 rows -->\n<!-- -->' % name
     assert read_table(XML, document, ()) == b""
+
+
+@pytest.mark.parametrize(
+    ("term", "cell"),
+    [
+        ("<literal>  a\n b </literal>", '"  a\\n b "'),
+        ("<literal>a<!-- - -->b<![CDATA[<c>]]>&amp;</literal>", '"ab<c>&"'),
+        ("<literal> </literal>", '" "'),
+        ("<literal/>", '""'),
+        ('<literal xml:lang="en"> a</literal>', '" a"@en'),
+        ('<literal xml:lang="ar" its:dir="rtl" xmlns:its="http://www.w3.org/2005/11/its">a</literal>', '"a"@ar--rtl'),
+        ('<literal datatype="urn:t">1 </literal>', '"1 "^^<urn:t>'),
+        ("<uri>\n urn:o\n</uri>", "<urn:o>"),
+        ("\n <bnode> b1 </bnode>\n ", "_:bb1"),
+        ("<unbound/>", ""),
+        ("", ""),
+        (XML_LEVEL + "<literal> </literal></object></triple>", '<<( <urn:s> <urn:p> " " )>>'),
+    ],
+)
+def test_the_text_of_xml_is_kept_as_it_is_in_literals(term: str, cell: str) -> None:
+    for document in (in_xml(term), b"\n " + in_xml(term), in_xml(term).decode().encode("utf-16")):
+        assert read_table(XML, document, ["s"]).decode() == f"{cell}\n"

@@ -46,6 +46,8 @@ def test_a_term_is_written_as_n_quads_does(term: bytes, written: bytes) -> None:
     [
         b"",
         b"x",
+        b".",
+        b"-.",
         b'"a',
         b'"a"b"',
         b'"a\\"',
