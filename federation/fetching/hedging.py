@@ -30,6 +30,7 @@ _MOST_WAIT_FOR_THE_ONLY_ONE = 3.0
 _TIMES_USUAL = 20
 # With more graphs, taking a snapshot without a node costs more time than it saves.
 _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
+_MOST_REASONS = 8
 
 
 class Reselected:
@@ -70,6 +71,7 @@ class HedgedRequests:
         self._heard: dict[tuple[Source, str], float] = {}
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
+        self._reasons: dict[str, None] = {}  # why they failed, in this order
         self._slow: frozenset[str] = frozenset()
         # Slow nodes that the query does not wait for although they alone have some graphs.
         self._given_up: frozenset[str] = frozenset()
@@ -94,7 +96,7 @@ class HedgedRequests:
                 raise
             if isinstance(error, UnreadableRowsError):
                 self._endpoints.avoid_tsv(error.sources)
-            self._exclude(error.sources, str(error))
+            self._exclude(error.sources, [str(error)])
 
     def snapshot(self) -> Snapshot:
         """Return the nodes to go on with: without those that failed, are slow or can be spared."""
@@ -203,29 +205,34 @@ class HedgedRequests:
         if len(errors) > len(failures):
             raise next(error for error in errors if not isinstance(error, SourceFailedError))
         failed = frozenset[str]().union(*(failure.sources for failure in failures))
-        self._exclude(failed, "; ".join(dict.fromkeys(map(str, failures))))
+        self._exclude(failed, list(dict.fromkeys(map(str, failures))))
         return True
 
-    def _exclude(self, failed: frozenset[str], reason: str) -> None:
+    def _exclude(self, failed: frozenset[str], reasons: list[str]) -> None:
         """Go on without nodes that failed, and with all others, slow ones included.
 
         Args:
             failed: Their ids.
-            reason: Their error.
+            reasons: Their errors.
 
         Raises:
             SourceFailedError: No other node is left.
         """
         if failed <= self._failed:
-            raise SourceFailedError(reason, failed)
-        self._endpoints.report(failed, reason)
+            raise SourceFailedError("; ".join(reasons), failed)
+        self._endpoints.report(failed, "; ".join(reasons))
         self._failed |= failed
+        self._reasons.update(dict.fromkeys(reasons))
         self._slow -= failed
         self._spared = frozenset()
         if self._slow and not self._can_spare(self._snapshot_for(self._failed), self._slow):
             self._slow = frozenset()
         if not self.snapshot().sources:
-            raise SourceFailedError(f"no catalogue node answers: {reason}", failed)
+            told = list(self._reasons)
+            others = f"; and {len(told) - _MOST_REASONS} more" if len(told) > _MOST_REASONS else ""
+            raise SourceFailedError(
+                f"no catalogue node answers as it should: {'; '.join(told[:_MOST_REASONS])}{others}", self._failed
+            )
 
     def _replace_slow(
         self, snapshot: Snapshot, waiting: dict[Future[bytes], Source], pending: set[Future[bytes]], text: str

@@ -84,8 +84,11 @@ def test_an_answer_from_graphs_that_are_there_is_complete(nodes: list[Node], eng
 def test_when_all_nodes_are_lost_there_is_no_answer(nodes: list[Node], engine: Engine) -> None:
     for node in nodes:
         node.fault = "error"
-    with pytest.raises(SourceFailedError, match="no catalogue node answers"):
+    with pytest.raises(SourceFailedError, match="no catalogue node answers") as caught:
         engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+    assert caught.value.sources == {"node0", "node1", "node2"}
+    for node in sorted(caught.value.sources):
+        assert f"node {node} answers with status 500" in str(caught.value)
 
 
 def test_where_no_node_is_known_to_live_it_is_told_which_are_missing(engine: Engine) -> None:
