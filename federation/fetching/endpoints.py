@@ -197,7 +197,7 @@ class Endpoints:
         small = Budget(_COUNT_SECONDS, Limits(max_fetched_bytes=_MOST_BYTES_OF_COUNT))
         deadline = Deadline(min(budget.deadline - time.monotonic(), _COUNT_SECONDS), on_data=small.charge)
         try:
-            media_type, body = self._post(source, counting, small, deadline, _OTHERS)
+            media_type, body, _ = self._post(source, counting, small, deadline, _OTHERS)
             table = body.partition(b"\n")[2] if media_type == TSV else read_table(media_type, body, ["n"])
         except (_SilentError, QueryTimeoutError):
             return sys.maxsize
@@ -238,16 +238,18 @@ class Endpoints:
         budget.charge(0)
         deadline = Deadline(min(budget.deadline - time.monotonic(), self._timeout), on_data=take)
         accepts = _OTHERS if source.id in self._without_tsv else _HEADERS["Accept"]
-        media_type, body = self._post(source, request, budget, deadline, accepts)
+        media_type, body, is_bounded = self._post(source, request, budget, deadline, accepts)
         try:
-            if media_type == TSV:
-                if (rows := _from_tsv(request.columns, body)) is not None:
-                    return rows
-                if accepts is not _OTHERS:
-                    media_type, body = self._post(source, request, budget, deadline, _OTHERS)
+            rows = _from_tsv(request.columns, body) if media_type == TSV else None
+            if media_type == TSV and accepts is not _OTHERS and (rows is None or not is_bounded):
+                media_type, body, _ = self._post(source, request, budget, deadline, _OTHERS)
+                if media_type != TSV:
                     rows = read_table(media_type, body, request.columns)
                     self._without_tsv.add(source.id)
                     return rows
+                rows = _from_tsv(request.columns, body)
+            if rows is not None:
+                return rows
             return read_table(media_type, body, request.columns)
         except UnreadableTableError as error:
             raise SourceFailedError(
@@ -256,8 +258,13 @@ class Endpoints:
 
     def _post(
         self, source: Source, request: Subquery, budget: Budget, deadline: Deadline, accepts: str
-    ) -> tuple[str, bytes]:
-        """Send a request; return the media type of the table in the answer, and the table."""
+    ) -> tuple[str, bytes, bool]:
+        """Send a request.
+
+        Returns:
+            The media type of the table in the answer, the table, and whether HTTP tells that all of it has come: where the
+            end of the connection ends it, TSV that breaks off after a row looks whole.
+        """
         try:
             answer = self._session.post(
                 source.sparql_url,
@@ -279,7 +286,8 @@ class Endpoints:
                 f"node {source.id} sends only a part of its rows: raise the limits that its server sets for answers",
                 [source.id],
             )
-        return opened(answer.headers.get("Content-Type", ""), answer.content)
+        is_bounded = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+        return *opened(answer.headers.get("Content-Type", ""), answer.content), is_bounded
 
 
 def _from_tsv(columns: Sequence[str], body: bytes) -> bytes | None:

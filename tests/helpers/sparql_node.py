@@ -29,6 +29,7 @@ class Node:
         url: Its query endpoint.
         queries: What it was asked.
         fault: How it fails: ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
+            ``"lengthless"`` (all but the last row of TSV, and whole JSON, which end where the connection does),
             ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"long"`` (a term of 17 MiB),
             ``"once"`` (closes the connection once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), ``"limited"``
             (says that rows are missing), ``"bare"`` (TSV without question marks), ``"quoted"`` (TSV with every term between
@@ -124,14 +125,19 @@ class Node:
             body = head.replace(b"?", b"") + b"\n" + rows
         elif self.fault == "quoted" and "tab-separated-values" in request.headers["Accept"]:
             body = body.replace(b"<", b'"').replace(b">", b'"').replace(b"?", b"")
-        elif self.fault == "quoted":
+        elif self.fault == "lengthless" and "tab-separated-values" in request.headers["Accept"]:
+            body = body[: body.rindex(b"\n", 0, -1) + 1]
+        elif self.fault in ("quoted", "lengthless"):
             media_type = "application/sparql-results+json"
             again = self.store.query(query)
             assert isinstance(again, pyoxigraph.QuerySolutions)
             body = again.serialize(format=_FORMATS[media_type]) or b""
         request.send_response(500 if self.fault == "error" else 200)
         request.send_header("Content-Type", "text/html" if self.fault == "wrong" else media_type)
-        request.send_header("Content-Length", str(len(body)))
+        if self.fault == "lengthless":
+            request.send_header("Connection", "close")
+        else:
+            request.send_header("Content-Length", str(len(body)))
         if self.fault == "limited":
             request.send_header("X-SPARQL-MaxRows", "1")
         request.end_headers()

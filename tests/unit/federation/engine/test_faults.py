@@ -87,8 +87,8 @@ def test_when_all_nodes_are_lost_there_is_no_answer(nodes: list[Node], engine: E
     with pytest.raises(SourceFailedError, match="no catalogue node answers") as caught:
         engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
     assert caught.value.sources == {"node0", "node1", "node2"}
-    for node in sorted(caught.value.sources):
-        assert f"node {node} answers with status 500" in str(caught.value)
+    for name in sorted(caught.value.sources):
+        assert f"node {name} answers with status 500" in str(caught.value)
 
 
 def test_where_no_node_is_known_to_live_it_is_told_which_are_missing(engine: Engine) -> None:

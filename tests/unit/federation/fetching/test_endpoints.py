@@ -84,6 +84,14 @@ def test_a_node_with_odd_tsv_is_asked_for_other_formats_from_then_on(node: Node,
         assert len(node.queries) == requests
 
 
+def test_tsv_that_only_the_end_of_the_connection_ends_is_not_taken_for_whole(node: Node, nodes: Endpoints) -> None:
+    node.fault = "lengthless"
+    for requests in (2, 3):
+        (row,) = nodes.ask(source(node), REQUEST, budget()).splitlines()
+        assert row.split(b"\t")[::3] == [b"<urn:s>", b"<urn:g>"]
+        assert len(node.queries) == requests
+
+
 def test_tsv_is_read_from_a_node_that_has_nothing_else(node: Node, nodes: Endpoints) -> None:
     nodes.avoid_tsv(["a"])
     (row,) = nodes.ask(source(node), REQUEST, budget()).splitlines()
