@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -23,6 +23,8 @@ _UNICODE_ESCAPE = re.compile(r"\\[uU]")
 # pyoxigraph ends the process at some ten thousand nested triple terms. A node's other formats are not read at all.
 _MOST_TRIPLE_TERMS = 1000
 _DEEPEST = 100
+# Jetty takes forms of 200,000 bytes; encoded in one, a byte takes up to three.
+_MOST_ENCODED = 150_000
 _NO_IRI_REFERENCE = re.compile(r'[\x00-\x20<>"{}|\\^`]')
 
 
@@ -229,13 +231,15 @@ class NodeClient:
     def holds(self, graphs: Iterable[str]) -> set[str]:
         """Return those of these graphs that the node holds, with at least one statement each.
 
-        Args:
-            graphs: Their IRIs; a few hundred at a time.
-
         Raises:
             WebError: The node does not answer as it should.
         """
-        return self._names(f"SELECT DISTINCT ?g {{ {_values(graphs)} FILTER EXISTS {{ GRAPH ?g {{ ?s ?p ?o }} }} }}")
+        found: set[str] = set()
+        for some in _in_parts(graphs):
+            found |= self._names(
+                f"SELECT DISTINCT ?g {{ {_values(some)} FILTER EXISTS {{ GRAPH ?g {{ ?s ?p ?o }} }} }}"
+            )
+        return found
 
     def digests(self, graphs: Iterable[str], by_value: bool = False) -> dict[str, str]:
         """Return the digests of those of these graphs that the node holds, as of canonical graphs.
@@ -361,6 +365,21 @@ class _Solutions(msgspec.Struct):
 
 def _values(graphs: Iterable[str]) -> str:
     return f"VALUES ?g {{ {' '.join(str(ox.NamedNode(graph)) for graph in graphs)} }}"
+
+
+def _in_parts(graphs: Iterable[str]) -> Iterator[list[str]]:
+    """Split IRIs into parts that fit into a request: strangers choose them, and may choose long ones."""
+    part: list[str] = []
+    encoded = 0
+    for graph in graphs:
+        size = 3 * len(graph.encode())
+        if part and encoded + size > _MOST_ENCODED:
+            yield part
+            part, encoded = [], 0
+        part.append(graph)
+        encoded += size
+    if part:
+        yield part
 
 
 def _is_listing(response: Response) -> bool:

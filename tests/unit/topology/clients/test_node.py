@@ -119,6 +119,25 @@ class TestWriting:
         assert catalogue.holds(asked) == {one.graph for one in described_ones[:3]}
         assert catalogue.digests(asked) == {one.graph: one.digest for one in described_ones[:3]}
 
+    def test_graphs_with_long_names_are_asked_for_in_forms_that_jetty_takes(self, server: OddServer) -> None:
+        graphs = [f"https://p.example/{number}/{'ü' * 900}" for number in range(100)]
+
+        def answer(request: Handler) -> None:
+            asked = server.asked[-1].body
+            if len(asked) > 200_000:
+                request.say(b"Form is larger than max length 200000", 413)
+                return
+            query = parse_qs(asked.decode())["query"][0]
+            held = [graph for graph in graphs[::2] if f"<{graph}>" in query]
+            bindings = [{"g": {"type": "uri", "value": graph}} for graph in held]
+            request.say_json({"head": {"vars": ["g"]}, "results": {"bindings": bindings}})
+
+        server.answers["/sparql"] = answer
+        node = NodeClient(server.url, WebClient(60), "graph-store")
+
+        assert node.holds(graphs) == set(graphs[::2])
+        assert node.holds([]) == set()
+
     def test_what_a_sandbox_refuses_is_refused(self, node: Sandbox, web: WebClient) -> None:
         """A SEDIMARK catalogue takes offerings only."""
         with pytest.raises(RefusedError, match="No offering found"):
