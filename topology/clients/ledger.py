@@ -29,8 +29,8 @@ class LedgerEntry:
     Attributes:
         description_uri: The absolute URI of its description.
         description_hash: The hash of the description at listing.
-        owner: The owner who listed it, cut to 500 characters.
-        name: The name that the owner gave it, cut to 500 characters.
+        owner: The owner who listed it, cut to 500 characters, those that are not shown escaped.
+        name: The name that the owner gave it, likewise.
     """
 
     description_uri: str
@@ -134,8 +134,8 @@ class Ledger:
         return LedgerEntry(
             uri,
             _text(entry.description_hash) or _text(entry.returned_hash),
-            _text(entry.owner)[:_LONGEST_NAME],
-            _text(entry.name)[:_LONGEST_NAME],
+            bounded(_text(entry.owner), _LONGEST_NAME),
+            bounded(_text(entry.name), _LONGEST_NAME),
         )
 
 

@@ -79,7 +79,8 @@ def test_an_entry_that_stricter_readers_refuse_costs_itself_alone(
     [
         (b'\xef\xbb\xbf{"descriptionUri": "https://p.example/d", "name": "N"}', "N"),
         (rb'{"descriptionUri": "https://p.example/d", "name": "a\ud800b"}', "a?b"),
-        (b'{"descriptionUri": "https://p.example/d", "name": "a\x01\nb"}', "a\x01\nb"),
+        (b'{"descriptionUri": "https://p.example/d", "name": "a\x01\nb"}', r"a\x01\nb"),
+        ('{"descriptionUri": "https://p.example/d", "name": "gpj\u202efdp.exe"}'.encode(), r"gpj\u202efdp.exe"),
         (b'{"descriptionUri": "https://p.example/d", "name": "a\xffb"}', "a\ufffdb"),
         (b'{"descriptionUri": "https://p.example/d", "price": NaN}', ""),
         (b'{"descriptionUri": "https://p.example/d", "price": 1e999}', ""),
