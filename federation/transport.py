@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import idna
 import pycurl
 import requests
 from requests.adapters import BaseAdapter
@@ -385,11 +386,25 @@ def to_uri(iri: str) -> str:
         UnsafeError: There is no such host name.
     """
     parts = urlsplit(iri)
+    host, colon, port = parts.netloc.partition(":")
+    if not host.isascii():
+        try:
+            parts = parts._replace(netloc=f"{_ascii_name(host)}{colon}{port}")
+        except UnicodeError as error:
+            raise UnsafeError(f"{shown_url(iri)!r} is not an address: {error}") from error
+    return quote(urlunsplit(parts), safe=_URI_CHARACTERS)
+
+
+def _ascii_name(host: str) -> str:
+    """Write a host name as resolvers know it: by IDNA 2008, which tells ß from ss, or by IDNA 2003 where it has no such name.
+
+    Raises:
+        UnicodeError: Neither has.
+    """
     try:
-        host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
-    except UnicodeError as error:
-        raise UnsafeError(f"{shown_url(iri)!r} is not an address: {error}") from error
-    return quote(urlunsplit(parts._replace(netloc=host)), safe=_URI_CHARACTERS)
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:  # symbols, for instance, and underscores
+        return host.encode("idna").decode()
 
 
 def shown_url(url: str) -> str:

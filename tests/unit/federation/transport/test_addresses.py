@@ -105,6 +105,10 @@ class TestAddresses:
         ("iri", "uri"),
         [
             ("http://exämple.org:80/ä", "http://xn--exmple-cua.org:80/%C3%A4"),
+            ("https://faß.example:8080/", "https://xn--fa-hia.example:8080/"),
+            ("http://Bücher.example", "http://xn--bcher-kva.example"),
+            ("http://☃.example/", "http://xn--n3h.example/"),
+            ("http://a_ü.example/", "http://xn--a_-yka.example/"),
             ("http://[::1]:80/a[b]?c=%41&d=+#e", "http://[::1]:80/a[b]?c=%41&d=+#e"),
             ('http://host/\\^`<>"', "http://host/%5C%5E%60%3C%3E%22"),
         ],
