@@ -9,6 +9,9 @@ from typing import Protocol
 
 Launch = Callable[[Callable[[], None]], threading.Thread]
 
+# The least seconds before code of a link that failed is called again: without a wait its error would fill the log.
+AFTER_ERROR = 1.0
+
 
 class Clock(Protocol):
     """Tells a link the time, and lets it wait."""
@@ -20,12 +23,12 @@ class Clock(Protocol):
         """Let time pass, but not beyond the moment when ``stop`` is set; return whether it is set."""
 
     def repeat(
-        self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
+        self, call: Callable[[], bool], interval: float, wait: bool, stop: threading.Event, launch: Launch
     ) -> threading.Thread:
         """Make a call every so many seconds until ``stop`` is set.
 
         Args:
-            call: The call; it must not raise.
+            call: The call, which returns whether it succeeded; it must not raise.
             interval: Seconds from the start of one call to that of the next.
             wait: Whether the first call comes only after the interval.
             stop: Set when it is to end.
@@ -45,7 +48,7 @@ class SystemClock:
         return stop.wait(seconds)
 
     def repeat(
-        self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
+        self, call: Callable[[], bool], interval: float, wait: bool, stop: threading.Event, launch: Launch
     ) -> threading.Thread:
         """Make the calls in a thread of their own."""
 
@@ -54,7 +57,7 @@ class SystemClock:
                 stop.wait(interval)
             while not stop.is_set():
                 began = time.monotonic()
-                call()
-                stop.wait(max(0.0, interval - (time.monotonic() - began)))
+                wanted = interval if call() else max(interval, AFTER_ERROR)
+                stop.wait(max(0.0, wanted - (time.monotonic() - began)))
 
         return launch(run)

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 
 from catena_core import children, interrupts, processes
 from catena_core.cli import command, environment_endpoint, environment_properties
-from catena_core.clock import Clock, SystemClock
+from catena_core.clock import AFTER_ERROR, Clock, SystemClock
 from catena_core.definition import LinkDefinition
 from catena_core.die_with_parent import on_parent_death
 from catena_core.errors import CatenaError, StoppedError, UsageError, described
@@ -39,9 +39,6 @@ from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 from catena_core.stores.link_stores import LinkStores
 from catena_core.transforming.results import positional
-
-# Seconds before a generator that raised is called again.
-_AFTER_ERROR = 1.0
 
 # A transform that waits learns within so many seconds that another instance has its partition.
 _WAIT_STEP = 0.1
@@ -77,6 +74,7 @@ class Lifecycle:
         self.registry = CollectorRegistry()
         self._setup_kwargs: Mapping[str, Any] = {}
         self._startup_text: str | None = None
+        self._is_started = False
         self._is_program = False  # else the process has work beside this link
         self._running = threading.Event()
         self._ended = threading.Event()
@@ -101,6 +99,7 @@ class Lifecycle:
         self, arguments: Sequence[str] | None, setup_kwargs: Mapping[str, Any] | None, startup_text: str | None = None
     ) -> None:
         """Read the command line, run until the link ends, and leave the process."""
+        self._check_unstarted()
         interrupts.end_at_once()
         self._setup_kwargs, self._startup_text = setup_kwargs or {}, startup_text
         definition = self.definition
@@ -125,8 +124,9 @@ class Lifecycle:
         """Run in a thread of a program that goes on; return when the link is set up and running.
 
         Raises:
-            CatenaError: It failed before that, as it would have ended the process.
+            CatenaError: It failed before that, as it would have ended the process; or it was started before.
         """
+        self._check_unstarted()
         self._setup_kwargs, self._startup_text = setup_kwargs or {}, startup_text
         options = self._link.options
         options = replace(
@@ -143,6 +143,16 @@ class Lifecycle:
             raise self.failure
         if self.failure is not None:
             raise CatenaError(f"the link ended: {described(self.failure)}") from self.failure
+
+    def _check_unstarted(self) -> None:
+        """Refuse a second start: it would do nothing at all after a stop, and all things twice before.
+
+        Raises:
+            UsageError: The link was started before.
+        """
+        if self._is_started:
+            raise UsageError(f"this {self.definition.name} was started before; make another one for each start")
+        self._is_started = True
 
     def wait_until_ready(self, timeout: float | None) -> bool:
         """Wait until the link does its work, or has ended; return whether it does its work."""
@@ -230,7 +240,7 @@ class Lifecycle:
                 return False
         return True
 
-    def launch(self, target: Callable[[], None], name: str, waited_for: bool = False) -> threading.Thread:
+    def launch(self, target: Callable[[], object], name: str, waited_for: bool = False) -> threading.Thread:
         """Run something in a thread of the link's.
 
         Args:
@@ -290,13 +300,14 @@ class Lifecycle:
 
         failures = FailuresInARow(f"loop {name}")
 
-        def call() -> None:
+        def call() -> bool:
             failures.began()
             if level is not None:
                 self._link.logger.log(f"new loop iteration ({name})", level=level)
             try:
                 run_plain(target, *positional(args), **(kwargs or {}))
                 failures.succeeded()
+                return True
             except StoppedError:
                 pass
             except (SystemExit, UsageError):
@@ -304,6 +315,7 @@ class Lifecycle:
             except BaseException as error:
                 failures.failed(error)
                 self._link.logger.log(f"{name} failed: {described(error)}", level="error")
+            return False
 
         if interval is None:
             return self.launch(call, name, waited_for)
@@ -450,7 +462,7 @@ class Lifecycle:
                     return
                 failures.failed(error)
                 self._link.logger.log(f"the generator failed: {described(error)}", level="error")
-                self.stop.wait(_AFTER_ERROR)
+                self.stop.wait(AFTER_ERROR)
 
     def _take_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():

@@ -372,7 +372,7 @@ class Link:
             target: The function; an error is logged and does not end the loop.
             args: Its positional arguments, or a single one that is neither list nor tuple.
             kwargs: Its keyword arguments.
-            interval: Seconds from the start of one call to that of the next; calls never overlap.
+            interval: Seconds from the start of one call to that of the next, after an error at least 1; calls never overlap.
             wait: Whether the first call comes only after the interval.
             safe_stop: Whether the link's end waits for a call under way, at most ``drain_timeout``.
             level: The level at which each call is logged; ``None``: it is not.
@@ -458,6 +458,7 @@ class Link:
 
         Raises:
             CatenaError: Embedded, it could not be started.
+            UsageError: It was started before.
         """
         if embedded:
             self._catena.start_embedded(setup_kwargs, startup_text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
 import numbers
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -82,9 +82,9 @@ def check_seconds(name: str, value: object) -> None:
         value: The value.
 
     Raises:
-        UsageError: It is no number, or negative, or not finite.
+        UsageError: It is no number, or negative, or longer than any timer runs.
     """
-    if not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
+    if not isinstance(value, numbers.Real) or not 0 <= value <= threading.TIMEOUT_MAX:
         raise UsageError(f"{name} is a number of seconds, at least 0, not {value!r}")
 
 

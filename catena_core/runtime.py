@@ -285,6 +285,7 @@ class KafkaRuntime:
     def close(self) -> None:
         """Close tables and the producer, after flushing its queue."""
         self._committer.close()
+        self._delivery.close()
         self._delivery.flush_and_commit((), time.monotonic() + self._link.drain_timeout)
         if self._concurrent is not None:
             self._concurrent.close()

@@ -70,6 +70,9 @@ class NoCommits:
     def flush_and_commit(self, assignments: Collection[Assignment], deadline: float) -> bool:
         return True
 
+    def close(self) -> None:
+        pass  # the producer refuses what comes after its own end
+
     def abandon(self) -> None:
         pass  # its client waits for no transaction when it closes
 

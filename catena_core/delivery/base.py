@@ -70,6 +70,9 @@ class Delivery(Protocol):
             Whether all of them are committed.
         """
 
+    def close(self) -> None:
+        """Take no further outputs that belong to no electron; those before can still be committed."""
+
     def abandon(self) -> None:
         """Leave the client as it is from now on: Kafka does not answer, and the link ends without waiting for it."""
 

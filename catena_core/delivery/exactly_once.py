@@ -24,7 +24,7 @@ from catena_core.consuming.assignment import Assignment, Output, size_of
 from catena_core.consuming.lanes import Batch
 from catena_core.consuming.starting_points import StartingPoints
 from catena_core.delivery.base import REBALANCE_ERRORS, Sink
-from catena_core.delivery.producer import MAX_MESSAGE_BYTES, MessageProducer
+from catena_core.delivery.producer import ENDED, MAX_MESSAGE_BYTES, MessageProducer
 from catena_core.errors import CodecError, DeliveryError, StoppedError
 from catena_core.kafka.in_time import StuckError, in_time
 from catena_core.monitoring.logs import LinkLogger
@@ -134,6 +134,7 @@ class ExactlyOnce:
 
     transactional = True
     _is_abandoned = False
+    _is_closed = False
 
     def __init__(
         self,
@@ -215,9 +216,11 @@ class ExactlyOnce:
         """Hold a message that belongs to no electron; wait while too much is held.
 
         Raises:
-            StoppedError: The link is to stop meanwhile.
+            StoppedError: The link is to stop meanwhile, or has ended: the sender has outlived it.
         """
         with self._lock:
+            if self._is_closed:
+                raise StoppedError(ENDED)
             while self._unbound_bytes > _MOST_HELD and threading.current_thread() not in self._committing:
                 if self._stop.is_set():
                     raise StoppedError
@@ -233,6 +236,11 @@ class ExactlyOnce:
         """Hold a call that belongs to no electron."""
         with self._lock:
             self._unbound_outputs.append(call)
+
+    def close(self) -> None:
+        """Take no further outputs: they would wait for a transaction that never comes."""
+        with self._lock:
+            self._is_closed = True
 
     def abandon(self) -> None:
         """Leave the client as it is: to close it would wait for Kafka to end its transaction."""
@@ -428,11 +436,17 @@ class ExactlyOnce:
         own_id = self._producer.transactional_id
         self._aborts += 1
         is_fenced = error.code() in _FENCED or "fenced" in error.str().lower() or "epoch" in error.str().lower()
-        if is_fenced and time.monotonic() - self._began > self._producer.transaction_timeout:
+        took_too_long = is_fenced and time.monotonic() - self._began > self._producer.transaction_timeout
+        if took_too_long and self._aborts <= _MOST_ABORTS:
             # Kafka fences its producer when it aborts a transaction, for instance after a silence. It has not committed it: for
             # that it would not need to.
             return self._replace_client(f"Kafka has aborted a transaction that took too long ({error.str()})")
-        if is_fenced:
+        if took_too_long:
+            reason = (
+                f"{self._aborts} transactions of {own_id} in a row took longer than Kafka allows them "
+                f"({self._producer.transaction_timeout:g} s); raise -X transaction.timeout.ms, or send less for one electron"
+            )
+        elif is_fenced:
             reason = (
                 f"another instance took the transactional id {own_id} ({error.str()}); give each instance an --instance-id, "
                 "or a host name, of its own"

@@ -20,6 +20,8 @@ from catena_core.wire.message import Message
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
+ENDED = "the link has ended, and sends nothing any more"
+
 # Seconds without a sign that messages arrive, after which the queue takes no new ones until it has run empty once.
 _DOUBTED_AFTER = 10.0
 
@@ -211,7 +213,7 @@ class MessageProducer:
             except RuntimeError as error:
                 if not self._closing:
                     raise
-                raise StoppedError from error  # its client is closed
+                raise StoppedError(ENDED) from error  # its client is closed
             except KafkaException as error:
                 code, reason = error.args[0].code(), error.args[0].str()
                 if code not in _REFUSED:

@@ -156,7 +156,10 @@ def to_wire(envelope: Envelope, content: Any = None) -> Wire:
     Raises:
         CodecError: The content cannot be sent, or it is too large.
     """
-    header = msgspec.json.encode(envelope)
+    try:
+        header = msgspec.json.encode(envelope)
+    except UnicodeEncodeError as error:
+        raise CodecError(f"a name is no Unicode: {error}") from error
     value, content_type = codec.encode(content)
     if len(header) > _MAX_ENVELOPE_BYTES or (value is not None and len(value) > MAX_VALUE_BYTES):
         raise CodecError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import numbers
 import queue
 import random
 import socket
@@ -131,14 +131,15 @@ class Peer:
             MethodNotFoundError: The callee has no such method.
             InvalidParamsError: The arguments do not fit the method, or cannot be sent.
             InternalError: The method raised an error, the callee has too much to do, or the result cannot be sent.
-            InvalidRequestError: It is addressed to all instances.
+            InvalidRequestError: It is addressed to all instances, or its receiver, method or timeout is none.
             RPCError: Remote calls do not work here; the reason is in the text.
             StoppedError: This instance stops meanwhile.
         """
+        _check_names(method, to)
         if to == BROADCAST:
             raise InvalidRequestError("a call has one result, so it cannot go to everybody; use rpc_notify for that")
-        if not (math.isfinite(timeout) and timeout > 0):
-            raise InvalidRequestError(f"a call needs a positive number of seconds as its timeout, not {timeout}")
+        if not (isinstance(timeout, numbers.Real) and 0 < timeout <= threading.TIMEOUT_MAX):
+            raise InvalidRequestError(f"a call needs a positive number of seconds as its timeout, not {timeout!r}")
         self._check_usable()
         content = _content(args, kwargs)
         expires = time.time() + timeout
@@ -167,8 +168,10 @@ class Peer:
 
         Raises:
             InvalidParamsError: The arguments cannot be sent.
+            InvalidRequestError: The receiver or the method is no name.
             RPCError: Remote calls do not work here; the reason is in the text.
         """
+        _check_names(method, to)
         content = _content(args, kwargs)
         self._check_usable()
         self._send_request(
@@ -387,4 +390,13 @@ def _content(args: Any, kwargs: Mapping[str, Any] | None) -> list[Any]:
         args = list(args)
     else:
         args = [args]
+    if not isinstance(kwargs, Mapping | None):
+        raise InvalidParamsError(f"the keyword arguments of a call are a dictionary, not {kwargs!r}")
     return [args, dict(kwargs or {})]
+
+
+def _check_names(method: object, to: object) -> None:
+    for role, name in (("method", method), ("receiver", to)):
+        if not (isinstance(name, str) and name):
+            hint = f"; write {name.__name__!r}" if callable(name) and hasattr(name, "__name__") else ""
+            raise InvalidRequestError(f"the {role} of a call is a name, not {name!r}{hint}")

@@ -45,7 +45,7 @@ class ManualClock:
         self._now = now
         self._until: float | None = None
         self._numbers = itertools.count()
-        self._due: list[tuple[float, int, float, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, float, Callable[[], bool]]] = []
 
     def now(self) -> float:
         """Give the time that it shows."""
@@ -69,7 +69,7 @@ class ManualClock:
             self._until = None
 
     def repeat(
-        self, call: Callable[[], None], interval: float, wait: bool, stop: threading.Event, launch: Launch
+        self, call: Callable[[], bool], interval: float, wait: bool, stop: threading.Event, launch: Launch
     ) -> threading.Thread:
         """Take a loop on; :meth:`advance` makes its calls."""
         heapq.heappush(self._due, (self._now + (interval if wait else 0), next(self._numbers), interval, call))

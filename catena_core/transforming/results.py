@@ -31,18 +31,28 @@ def read_result(returned: Any) -> Result:
 
     Args:
         returned: ``None`` (nothing), a value, an :class:`Electron`, a list of either, or a tuple
-            ``(any of these, callback)``, ``(…, callback, args)`` or ``(…, callback, kwargs)``. Any other tuple is a value.
+            ``(any of these, callback)``, ``(…, callback, args)`` or ``(…, callback, kwargs)``. Any other tuple is a value,
+            unless it begins with electrons, where the callback may be ``None`` or missing, as in Catenae.
             Arguments are a list, a tuple, or a single one that is neither, nor a dictionary.
     """
-    if isinstance(returned, tuple) and 2 <= len(returned) <= 3 and callable(returned[1]):
-        callback, given = returned[1], returned[2] if len(returned) == 3 else None
-        bound = (
-            functools.partial(callback, **given)
-            if isinstance(given, dict)
-            else functools.partial(callback, *positional(given))
-        )
-        return Result(to_electrons(returned[0]), bound)
+    if isinstance(returned, tuple) and 1 <= len(returned) <= 3:
+        content, callback, given = (*returned, None, None)[:3]
+        if callable(callback):
+            bound = (
+                functools.partial(callback, **given)
+                if isinstance(given, dict)
+                else functools.partial(callback, *positional(given))
+            )
+            return Result(to_electrons(content), bound)
+        if callback is None and _are_electrons(content):
+            return Result(to_electrons(content))
     return Result(to_electrons(returned))
+
+
+def _are_electrons(content: Any) -> bool:
+    return isinstance(content, Electron) or (
+        isinstance(content, list) and any(isinstance(e, Electron) for e in content)
+    )
 
 
 def read_results(returned: Any) -> Iterator[Result]:

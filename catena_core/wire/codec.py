@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from catena_core.electron import Electron
 from catena_core.errors import CodecError
 
 CONTENT_TYPE = "content-type"
@@ -36,6 +37,7 @@ _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
 
 _TWINS = "two of its keys become one text, and readers would lose a value; send other keys"
+_NESTED = "an Electron is no part of a value; return or send several as one list, neither a tuple nor lists in a list"
 
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 
@@ -261,6 +263,8 @@ def _simpler(value: Any) -> Any:
         return value.value
     if kind.__module__.partition(".")[0] == "numpy":
         return value.item() if getattr(value, "ndim", 1) == 0 else value
+    if isinstance(value, Electron):
+        raise ValueError(_NESTED)
     if isinstance(value, msgspec.Struct):
         return _simpler_struct(value)
     if callable(dump := getattr(kind, "model_dump", None)):  # pydantic's
@@ -354,10 +358,14 @@ def _parts(value: Any) -> Iterable[Any]:
         return value
     if isinstance(value, str | bytes):
         return ()
-    if dataclasses.is_dataclass(value):
+    if _is_record(value):
         return [getattr(value, item.name) for item in dataclasses.fields(value)]
     simpler = _simpler(value)
     return () if simpler is value else (simpler,)
+
+
+def _is_record(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def _has_odd_number(value: Any) -> bool:
@@ -385,8 +393,9 @@ def _pack(value: Any) -> Any:
     if kind in _CODE_OF:
         code, reduce = _CODE_OF[kind]
         return _extension(code, reduce(value))
-    if dataclasses.is_dataclass(value):
-        fields = {item.name: _pack(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if _is_record(value):
+        names = [item.name for item in dataclasses.fields(value)]
+        fields = {name: _pack(getattr(value, name)) for name in names if hasattr(value, name)}
         return _extension(_DATACLASS, [kind.__module__, kind.__qualname__, fields])
     if (simpler := _simpler(value)) is not value:
         return _pack(simpler)
@@ -412,15 +421,30 @@ def _unpack(code: int, data: memoryview) -> Any:
 
 
 def _rebuild(module: str, qualified_name: str, fields: dict[str, Any]) -> Any:
-    """Rebuild a dataclass, if the receiver has imported the class already: a message must not import code."""
-    kind: Any = sys.modules[module]
+    """Rebuild a dataclass, if the receiver has imported the class already: a message must not import code.
+
+    Its class may have other fields than the sender's, as while a new version takes over: those that were not sent get their
+    defaults.
+    """
+    kind: Any = sys.modules.get(module)
     for name in qualified_name.split("."):
-        kind = getattr(kind, name)
+        kind = getattr(kind, name, None)
+    if kind is None:
+        raise TypeError(
+            f"no {module}.{qualified_name} is imported here; import that dataclass where it is received, too"
+        )
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise TypeError(f"{module}.{qualified_name} is not a dataclass")
     result = object.__new__(kind)
     for item in dataclasses.fields(kind):
-        object.__setattr__(result, item.name, fields[item.name])
+        if item.name in fields:
+            object.__setattr__(result, item.name, fields[item.name])
+        elif item.default_factory is not dataclasses.MISSING:
+            object.__setattr__(result, item.name, item.default_factory())
+        elif item.default is not dataclasses.MISSING:
+            object.__setattr__(result, item.name, item.default)
+        elif item.init:
+            raise TypeError(f"it lacks the field {item.name} of {module}.{qualified_name}, which has no default")
     return result
 
 

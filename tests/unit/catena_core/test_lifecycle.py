@@ -156,6 +156,39 @@ def test_a_hosted_link_that_cannot_start_says_why_to_its_program():
         Reads(input_topics="in").start(embedded=True)
 
 
+def test_a_link_is_started_once_and_a_second_start_is_refused_and_harms_nothing():
+    ticks = Ticks(lambda link: link.wait(60))
+    ticks.start(embedded=True)
+    with pytest.raises(UsageError, match="this Ticks was started before; make another one"):
+        ticks.start(embedded=True)
+    assert ticks.failure is None and not ticks.stopping
+    ticks.stop()
+    assert ticks.join(120)
+    for start in (lambda: ticks.start(embedded=True), lambda: ticks.start(arguments=[])):
+        with pytest.raises(UsageError, match="was started before"):
+            start()
+    assert (ticks.calls, ticks.finished) == (1, 1)
+
+
+def test_a_loop_without_an_interval_that_fails_does_not_fill_the_log(run, capsys):
+    class Fails(Ticks):
+        def setup(self):
+            self.loop(self.fail)
+            self.loop(self.note)
+            self.noted = 0
+
+        def fail(self):
+            raise ValueError("again")
+
+        def note(self):
+            self.noted += 1
+
+    fails = run(Fails(lambda link: link.wait(60)))
+    eventually(lambda: getattr(fails, "noted", 0) > 10_000)
+    run.stop(fails)
+    assert capsys.readouterr().err.count("fail failed: ValueError('again')") < 1000
+
+
 def test_a_loop_is_called_at_its_interval_and_survives_its_errors(run, capsys):
     class Loops(Ticks):
         def setup(self):

@@ -181,6 +181,16 @@ def test_a_producer_that_kafka_fences_since_its_transaction_took_too_long_is_rep
     assert kafka.committed == [([b"0.0", b"0.1"], {("in", 0): 2})]
 
 
+def test_transactions_that_all_take_too_long_end_the_link(
+    delivery: ExactlyOnce, kafka: Kafka, failed: list[Exception]
+) -> None:
+    kafka.errors = {"commit": [FENCED] * 1000}
+    kafka.transaction_timeout = 0.0
+    commit(delivery, finished(delivery, 0, 1, [0]))
+    assert "took longer than Kafka allows" in str(failed[0]) and "transaction.timeout.ms" in str(failed[0])
+    assert kafka.replaced < 100
+
+
 AT_ITS_END = KafkaError(KafkaError.INVALID_TXN_STATE, "an invalid state", fatal=True)
 
 
@@ -219,6 +229,17 @@ def test_outputs_of_no_electron_go_into_the_next_transaction_once(delivery: Exac
     assert arrived == [None]
     commit(delivery)
     assert len(kafka.committed) == 1
+
+
+def test_what_is_sent_after_the_end_is_refused_and_what_came_before_goes_out(
+    delivery: ExactlyOnce, kafka: Kafka
+) -> None:
+    delivery.sink(None).send(Message("out", b"before"))
+    delivery.close()
+    with pytest.raises(StoppedError, match="the link has ended"):
+        delivery.sink(None).send(Message("out", b"after"))
+    commit(delivery)
+    assert kafka.committed == [([b"before"], {})]
 
 
 def test_an_output_that_is_too_large_fails_with_its_electron(delivery: ExactlyOnce) -> None:

@@ -122,10 +122,37 @@ def test_a_call_to_everybody_is_refused(parties):
         parties["d1"][1].call("broadcast", "echo", 1)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 1e300, None, "5"])
 def test_a_call_needs_a_timeout_that_ends(parties, timeout):
     with pytest.raises(errors.InvalidRequestError, match="positive number of seconds"):
         parties["d1"][1].call("s1", "echo", 1, timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("method", "to", "reason"),
+    [
+        (None, "s1", "the method of a call is a name, not None"),
+        ("", "s1", "the method of a call is a name, not ''"),
+        (Sensor.echo, "s1", "is a name, not <function .*; write 'echo'"),
+        ("echo", None, "the receiver of a call is a name, not None"),
+        ("echo", 7, "the receiver of a call is a name, not 7"),
+    ],
+)
+def test_names_that_are_none_are_refused_and_not_sent(parties, caplog, method, to, reason):
+    _, display = parties["d1"]
+    with pytest.raises(errors.InvalidRequestError, match=reason):
+        display.call(to, method, 1)
+    with pytest.raises(errors.InvalidRequestError, match=reason):
+        display.notify(method, 1, to=to)
+    assert not caplog.text, "other links get no message that they cannot read"
+
+
+def test_keyword_arguments_that_are_none_and_names_that_are_no_unicode_are_refused(parties):
+    _, display = parties["d1"]
+    with pytest.raises(errors.InvalidParamsError, match="a dictionary, not"):
+        display.call("s1", "echo", kwargs=["value"])
+    with pytest.raises(errors.InvalidParamsError, match="no Unicode"):
+        display.call("s1", "\ud800", 1)
 
 
 def test_a_call_to_nobody_says_whom_it_waited_for_and_is_a_timeout_of_python_too(parties):

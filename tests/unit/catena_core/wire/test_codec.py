@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catena_core import Electron
 from catena_core.errors import CodecError
 from catena_core.wire import codec
 
@@ -348,3 +349,68 @@ def test_text_that_is_no_unicode_and_a_value_without_an_end_are_refused(value: A
     for encode in (codec.encode, codec.encode_key):
         with pytest.raises(CodecError):
             encode(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Electron("k", 1),
+        (Electron("a"), Electron("b")),
+        [[Electron("a")]],
+        {"a": Electron("k")},
+        Point(1, (Electron(),)),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "write", [codec.encode, codec.encode_plain_json, codec.encode_key], ids=lambda write: write.__name__
+)
+def test_an_electron_within_a_value_is_refused(write, value):
+    with pytest.raises(
+        (CodecError, ValueError), match=r"an Electron is no part of a value|must be text, bytes or JSON"
+    ):
+        write(value)
+
+
+def test_a_class_is_no_value_of_it():
+    with pytest.raises(CodecError, match=r"a builtins\.type cannot be sent"):
+        codec.encode(Point)
+
+
+@dataclasses.dataclass
+class Shipment:
+    number: int
+    total: int = dataclasses.field(init=False)
+
+
+def test_a_dataclass_travels_though_not_all_of_its_fields_are_set():
+    back = codec.decode(*codec.encode(Shipment(7)))
+    assert back.number == 7 and not hasattr(back, "total")
+
+
+def test_a_dataclass_of_another_version_gets_the_defaults_of_fields_that_it_lacks(monkeypatch):
+    sent = codec.encode(Shipment(7))
+
+    @dataclasses.dataclass
+    class Newer:
+        number: int
+        currency: str = "EUR"
+        notes: list[str] = dataclasses.field(default_factory=list)
+
+    monkeypatch.setitem(globals(), "Shipment", Newer)
+    assert codec.decode(*sent) == Newer(7)
+
+
+def test_a_dataclass_that_cannot_be_rebuilt_says_why(monkeypatch):
+    sent = codec.encode(Shipment(7))
+
+    @dataclasses.dataclass
+    class Other:
+        customer: str
+
+    monkeypatch.setitem(globals(), "Shipment", Other)
+    with pytest.raises(CodecError, match=r"lacks the field customer of .*Shipment, which has no default"):
+        codec.decode(*sent)
+    monkeypatch.delitem(globals(), "Shipment")
+    with pytest.raises(CodecError, match=r"no .*Shipment is imported here; import that dataclass"):
+        codec.decode(*sent)
