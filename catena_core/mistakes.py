@@ -84,7 +84,7 @@ def check_seconds(name: str, value: object) -> None:
     Raises:
         UsageError: It is no number, or negative, or longer than any timer runs.
     """
-    if not isinstance(value, numbers.Real) or not 0 <= value <= threading.TIMEOUT_MAX:
+    if not isinstance(value, numbers.Real) or not 0 <= float(value) <= threading.TIMEOUT_MAX:
         raise UsageError(f"{name} is a number of seconds, at least 0, not {value!r}")
 
 

@@ -288,6 +288,10 @@ class Peer:
             self._logger.log(
                 f"the answer to {request.method}, called by {request.sender}, was lost: {reason}", "warning"
             )
+            if (
+                failure is None
+            ):  # the reason may be the result, too large for this broker: so the caller need not wait for it
+                self._answer_failure(request, InternalError(f"the result of {request.method} was lost: {reason}"))
 
         try:
             self._send(Reply(request.id, request.sender, failure), result, lost)

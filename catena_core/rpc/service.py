@@ -35,6 +35,8 @@ _WAIT_ON_EMBEDDED = "10"
 _ANNOUNCEMENT_TIMEOUT = 2.0
 # Seconds after which an instance that could not take part tries again.
 _AGAIN_AFTER = 10.0
+# Errors of a message after which Kafka takes no more of them: without the right to, or since the topic was deleted.
+_ENDED = REFUSED | {KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}
 _NOT_STARTED = "they have not been started"
 
 
@@ -114,8 +116,9 @@ class RpcService(Peer):
     def start(self) -> None:
         """Take part: from the return on, no call to this instance is missed.
 
-        Where the topic can be neither made nor read, the reason is logged, and calls raise :class:`RPCError` with it until
-        another try succeeds: a broker that was slow once must not leave this instance alone for ever.
+        Where the topic can be neither made nor read, or is deleted later, the reason is logged, and calls raise
+        :class:`RPCError` with it until another try succeeds: a broker that was slow once must not leave this instance alone for
+        ever.
         """
         joined = self._join()
         self._reader.start()
@@ -181,7 +184,7 @@ class RpcService(Peer):
         def delivered(error: Any, _message: Any) -> None:
             if error is None:
                 return
-            if error.code() in REFUSED:
+            if error.code() in _ENDED:
                 self._give_up(_text(error))
             on_failure(error.str())
 
@@ -192,6 +195,8 @@ class RpcService(Peer):
         except BufferError as error:
             raise RPCError("too many messages wait for Kafka, which is slow or away; call again later") from error
         except KafkaException as error:
+            if error.args[0].code() in _ENDED:
+                self._give_up(_reason(error))
             raise RPCError(f"Kafka does not take the message: {_reason(error)}") from error
 
     def _read(self) -> None:

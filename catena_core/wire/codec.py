@@ -359,13 +359,19 @@ def _parts(value: Any) -> Iterable[Any]:
     if isinstance(value, str | bytes):
         return ()
     if _is_record(value):
-        return [getattr(value, item.name) for item in dataclasses.fields(value)]
+        return list(_fields_of(value).values())
     simpler = _simpler(value)
     return () if simpler is value else (simpler,)
 
 
 def _is_record(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    """Give the fields of a dataclass that are set."""
+    names = [item.name for item in dataclasses.fields(record)]
+    return {name: getattr(record, name) for name in names if hasattr(record, name)}
 
 
 def _has_odd_number(value: Any) -> bool:
@@ -394,8 +400,7 @@ def _pack(value: Any) -> Any:
         code, reduce = _CODE_OF[kind]
         return _extension(code, reduce(value))
     if _is_record(value):
-        names = [item.name for item in dataclasses.fields(value)]
-        fields = {name: _pack(getattr(value, name)) for name in names if hasattr(value, name)}
+        fields = {name: _pack(item) for name, item in _fields_of(value).items()}
         return _extension(_DATACLASS, [kind.__module__, kind.__qualname__, fields])
     if (simpler := _simpler(value)) is not value:
         return _pack(simpler)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +25,7 @@ from confluent_kafka.admin import (
 from catena_core import Link, errors
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc import RpcService, rpc
+from catena_core.rpc import service as service_module
 from catena_core.topics import TopicSpec, ensure
 from tests.helpers.links import link
 from tests.helpers.waiting import eventually
@@ -386,3 +388,27 @@ def test_calls_go_on_when_the_broker_is_back():
         eventually(lambda: set(caller.instances.by_uid) == {"c", "w"})
         for member in party.members:
             member.close()
+
+
+@pytest.mark.kafka
+def test_calls_go_on_after_the_topic_was_deleted_where_brokers_make_none_by_themselves(kafka, monkeypatch, caplog):
+    monkeypatch.setattr(service_module, "_AGAIN_AFTER", 0.5)
+    quick = {"topic.metadata.propagation.max.ms": "1000", "topic.metadata.refresh.interval.ms": "500"}
+    party = Party(kafka.bootstrap, f"rpc-{uuid.uuid4().hex[:8]}", {**quick, "allow.auto.create.topics": "false"})
+    counter = party.join(Counter, "c", "counting", heartbeat=0.5)
+    watcher = party.join(Watcher, "w", "watching", heartbeat=0.5)
+    know_each_other(counter, watcher)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.delete_topics([party.topic])[party.topic].result(120)
+
+    def answers():
+        try:
+            return watcher.service.call("counting", "echo", "back", timeout=5) == "back"
+        except errors.RPCError:
+            return False
+
+    eventually(lambda: caplog.text.count("going on without remote calls") == 2)
+    eventually(answers)
+    eventually(lambda: set(watcher.service.instances.by_uid) == {"c", "w"})
+    for member in party.members:
+        member.close()

@@ -95,6 +95,19 @@ def test_a_request_that_is_delivered_twice_is_run_once(clerk):
     assert len(target.heard) == 2 and [reply.id for reply in sent()] == ["id-1", "id-2"]
 
 
+def test_a_caller_is_told_that_kafka_does_not_take_the_result(caplog):
+    sent = []
+    peer = Peer(Clerk(), uid="me", group="g", logger=logger("me"), send=lambda *given: sent.append(given), threads=0)
+    peer.take(request(1, "echo"))
+    _, lost = sent.pop()
+    lost("Message size too large")
+    wire, lost = sent.pop()
+    with pytest.raises(errors.InternalError, match="the result of echo was lost: Message size too large"):
+        raise read_envelope(wire).failure.error()
+    lost("Message size too large")
+    assert not sent and caplog.text.count("was lost") == 2, "a failure that is lost is no cause of another"
+
+
 def test_a_request_whose_caller_has_given_up_is_not_run(clerk, caplog):
     peer, target, sent = clerk
     peer.take(request(1, expires=-2.0))

@@ -351,6 +351,13 @@ def test_text_that_is_no_unicode_and_a_value_without_an_end_are_refused(value: A
             encode(value)
 
 
+@dataclasses.dataclass
+class Shipment:
+    number: int
+    parts: list[Any] = dataclasses.field(default_factory=list)
+    total: int = dataclasses.field(init=False, repr=False, compare=False)
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -358,7 +365,7 @@ def test_text_that_is_no_unicode_and_a_value_without_an_end_are_refused(value: A
         (Electron("a"), Electron("b")),
         [[Electron("a")]],
         {"a": Electron("k")},
-        Point(1, (Electron(),)),
+        {"a": Shipment(7, [Electron()])},
     ],
     ids=repr,
 )
@@ -375,12 +382,6 @@ def test_an_electron_within_a_value_is_refused(write, value):
 def test_a_class_is_no_value_of_it():
     with pytest.raises(CodecError, match=r"a builtins\.type cannot be sent"):
         codec.encode(Point)
-
-
-@dataclasses.dataclass
-class Shipment:
-    number: int
-    total: int = dataclasses.field(init=False)
 
 
 def test_a_dataclass_travels_though_not_all_of_its_fields_are_set():
