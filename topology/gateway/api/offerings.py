@@ -16,6 +16,7 @@ from federation.protocol.etag import revalidated, wants_fresh
 from federation.protocol.negotiation import GRAPHS, JSON_LD, choose_for_graph
 from federation.protocol.problems import problem
 from federation.protocol.sparql import response_with, with_completeness
+from topology.clients.ledger import same_address
 from topology.gateway.api.base_address import base_address
 from topology.gateway.api.catalogue import MOST_PAGE, dcat_writer
 from topology.gateway.api.json_responses import in_json
@@ -112,6 +113,9 @@ def offerings_blueprint(
         request = flask.request
         graph = view.graph_of(asked)
         if graph is None:
+            asked = _as_listed(asked, view)
+            graph = view.graph_of(asked)
+        if graph is None:
             return problem(HTTPStatus.NOT_FOUND, _unknown(asked, view))
         owner = view.owner_of(asked)
         if owner not in (None, asked):
@@ -162,6 +166,12 @@ def _names_graph(request: flask.Request) -> bool:
 
 def _is_called(one: ListedOffering, asked: str) -> bool:
     return bool(asked) and (asked == one.graph or asked.lower() == one.address.lower())
+
+
+def _as_listed(asked: str, view: CatalogueView) -> str:
+    """Return an address as the ledger writes it, though a client may write it in other letters."""
+    wanted = same_address(asked)
+    return next((one.address for one in view.ledger_listing() if same_address(one.address) == wanted), asked)
 
 
 def _unknown(asked: str, view: CatalogueView) -> str:

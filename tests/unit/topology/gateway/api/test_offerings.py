@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -54,6 +55,18 @@ class TestOfferings:
         assert answer.headers["Catena-Completeness"] == "complete"
         assert same_graph(answer.data, described(G))
         assert json.loads(answer.data)[0]["@id"] == G
+
+    @pytest.mark.parametrize("spell", [str.lower, lambda address: "0x" + address[2:].upper(), str])
+    def test_one_by_its_address_in_other_letters(self, serving: Serving, spell: Callable[[str], str]) -> None:
+        address = "0x52908400098527886E0F7030069857D2E4169Ee7"
+        description = described("https://p.example/2")
+        serving.place("a", description)
+        serving.list(address, description)
+
+        answer = serving.offering(spell(address))
+
+        assert answer.status_code == 200
+        assert same_graph(answer.data, description)
 
     def test_blank_nodes_are_blank_nodes_again(self, serving: Serving) -> None:
         description = described("https://p.example/2", [{"https://p.example/by": "somebody"}])
