@@ -75,6 +75,7 @@ class Credentials:
         self._refresh = refresh
         self._logger = logger
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._addresses: dict[str, frozenset[str]] = {}
         self._from_urls: dict[str, Headers] = {}
         self._from_file: dict[str, Headers] = {}
@@ -117,14 +118,10 @@ class Credentials:
     def headers(self, url: str) -> Headers:
         """Return the headers for a request to a URL."""
         if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + _LOOK_EVERY
-            self._refresh()
-            try:
-                if self._file:
-                    self._read(self._file)
-                self._last_error = ""
-            except UsageError as error:
-                self._warn(f"{error}; the credentials stay as they were")
+            # Other threads wait: a request that overtook the first look would go without its credentials.
+            with self._looking:
+                if time.monotonic() >= self._next_look:
+                    self._look()
         if not self._places:
             return {}
         try:
@@ -135,6 +132,17 @@ class Credentials:
             if path == place.path or path.startswith(f"{place.path}/"):
                 return place.headers
         return {}
+
+    def _look(self) -> None:
+        try:
+            self._refresh()
+            if self._file:
+                self._read(self._file)
+            self._last_error = ""
+        except UsageError as error:
+            self._warn(f"{error}; the credentials stay as they were")
+        finally:
+            self._next_look = time.monotonic() + _LOOK_EVERY
 
     def _read(self, file: Path) -> None:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +186,22 @@ def test_credentials_odd_basic_header_goes_as_it_is(file: Path) -> None:
     found = write(file, {"http://a": {"headers": {"Authorization": "Basic odd"}}})
 
     assert found.headers("http://a/") == {"Authorization": "Basic odd"}
+
+
+def test_credentials_no_request_overtakes_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_EVERY", 60.0)
+    reading, read = threading.Event(), threading.Event()
+
+    def refresh() -> None:
+        reading.set()
+        assert read.wait(60)
+        found.add("http://a/catalogue", "Basic secret")
+
+    found = Credentials(refresh=refresh)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(found.headers, "http://a/catalogue")
+        assert reading.wait(60)
+        second = pool.submit(found.headers, "http://a/catalogue")
+        assert wait([second], timeout=0.2).not_done
+        read.set()
+        assert first.result(60) == second.result(60) == {"Authorization": "Basic secret"}
