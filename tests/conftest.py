@@ -30,6 +30,7 @@ from tests.servers import (
     mongodb_server,
 )
 from tests.servers import redis_server as run_redis_server
+from tests.servers.lending import Lender, lent_kafka
 
 MARKER_OF_FIXTURE = {"kafka": "kafka", "redis_server": "redis", "mongodb": "mongodb", "fuseki": "fuseki"}
 NEEDS = "needs "
@@ -53,8 +54,9 @@ settings.load_profile("catena")
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Kafka]:
-    """Apache Kafka, one for the session: take names from `topic_name`; to hurt one, run `kafka_server(own=True)`."""
-    with kafka_server() as server:
+    """Apache Kafka, one for all workers: take names from `topic_name`; to hurt one, run `kafka_server(own=True)`."""
+    lent = lent_kafka()
+    with Kafka(lent, engine=None) if lent else kafka_server() as server:
         yield server
 
 
@@ -180,10 +182,12 @@ def _left_out_without_servers() -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Show on the terminal what is being fetched, since that may take a while."""
+    """Show on the terminal what is being fetched, since that may take a while; have what workers share at hand."""
     logger = logging.getLogger("tests.servers")
     logger.setLevel(logging.INFO)
     logger.addHandler(_Terminal(config))
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.add_cleanup(Lender().close)
 
 
 class _Terminal(logging.Handler):

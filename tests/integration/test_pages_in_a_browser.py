@@ -133,7 +133,10 @@ def test_offerings_are_shown_by_their_names_with_iris_as_titles(site: Site) -> N
 
     before = len(browser.requested)
     browser.run("document.querySelector('#offerings a').click()")
-    browser.wait_until("document.querySelector('#description')?.textContent.includes('a sedimark:Offering')")
+    own_page = f"location.pathname === '/offerings/{shown.address}'"
+    browser.wait_until(
+        f"{own_page} && document.querySelector('#description')?.textContent.includes('a sedimark:Offering')"
+    )
     facts = "[...document.querySelectorAll('#facts dt')].map((one) => [one.textContent, one.nextSibling.textContent])"
     told = dict(browser.run(facts))
     assert "://" not in told["Themes"] + told["Licence"] + told["Places"] + told["Provider"], told

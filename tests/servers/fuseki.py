@@ -12,7 +12,7 @@ import requests
 
 from tests.servers.cache import cached
 from tests.servers.container import Container
-from tests.servers.java import fetch_jars, java, java_program
+from tests.servers.java import archived_classes, fetch_jars, java, java_program
 from tests.servers.process import Process, free_port
 from tests.servers.server import Engine, Server, ServerFailedError, first_to_start
 
@@ -93,11 +93,23 @@ def _container(port: int) -> Engine:
 
 
 def _process(port: int) -> Engine:
-    jars = fuseki_jars()
+    return _server(port, archived_classes(fuseki_jars(), NAME, _run_once))
+
+
+def _run_once(option: str) -> None:
+    port = free_port()
+    engine = _server(port, [option])
+    engine.start()
+    with Fuseki(f"http://127.0.0.1:{port}{DATASET}", engine) as server:
+        server.clear()
+        server.empty()
+        server.stop()
+
+
+def _server(port: int, options: list[str]) -> Engine:
     # FusekiMainCmd keeps nothing on disk; the jar's own main class adds administration, which does.
-    return Process(
-        java(jars, "org.apache.jena.fuseki.main.cmds.FusekiMainCmd", "--localhost", *_options(port), heap=HEAP)
-    )
+    main_class = "org.apache.jena.fuseki.main.cmds.FusekiMainCmd"
+    return Process(java(fuseki_jars(), main_class, "--localhost", *_options(port), heap=HEAP, options=options))
 
 
 def fuseki_jars() -> Path:

@@ -6,14 +6,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tests.servers.cache import cached
 from tests.servers.server import ServerUnavailable
 
 MINIMUM = 17
+_ARCHIVE = "classes.jsa"
 FETCH_TIMEOUT = 1200  # seconds
 
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -69,6 +71,23 @@ def java(
         main_class,
         *arguments,
     ]
+
+
+def archived_classes(jars: Path, name: str, run: Callable[[str], None]) -> list[str]:
+    """Return the options by which a server reads its classes from an archive, which takes it half the time to start.
+
+    Args:
+        jars: Its folder of jars.
+        name: What people call it.
+        run: Runs the server once with a further option and ends it in good order, which is when Java writes the archive. It
+            is called where this machine has no archive yet.
+    """
+
+    def fill(folder: Path) -> None:
+        run(f"-XX:ArchiveClassesAtExit={folder / _ARCHIVE}")
+
+    archive = cached(f"{jars.name}-classes", f"an archive of the classes of {name}", fill) / _ARCHIVE
+    return [f"-XX:SharedArchiveFile={archive}"]
 
 
 @cache

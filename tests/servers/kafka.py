@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.servers.cache import cached
 from tests.servers.container import Container
-from tests.servers.java import fetch_jars, java, java_program
+from tests.servers.java import archived_classes, fetch_jars, java, java_program
 from tests.servers.kafka_security import Security, make_security
 from tests.servers.process import Process, free_port
 from tests.servers.server import START_TIMEOUT, Engine, Server, ServerFailedError, first_to_start
@@ -163,21 +162,30 @@ def run_node(chosen: dict[str, str], folder: Path, data: Path) -> Engine:
         folder: Where it runs and logs.
         data: Where it keeps its topics.
     """
-    java_program()  # without Java there is no need to fetch what runs on it
+    return _node(chosen, folder, data, archived_classes(kafka_jars(), NAME, _run_once))
+
+
+def _run_once(option: str) -> None:
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="catena-kafka-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary)
+        engine = _node(settings_of_node("127.0.0.1", port, free_port()), folder, folder / "data", [], option)
+        engine.start()
+        with Kafka(f"127.0.0.1:{port}", engine) as kafka:
+            kafka.stop()
+
+
+def _node(chosen: dict[str, str], folder: Path, data: Path, options: list[str], *of_the_server: str) -> Engine:
     jars = kafka_jars()
     lines = chosen | {"log.dirs": str(data.resolve())}
     settings = folder / "server.properties"
     settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-    logging = {"org.apache.logging.log4j.level": "WARN"}
-    classes, made = jars / "classes.jsa", folder / "classes.jsa"
-    shared = [f"-XX:SharedArchiveFile={classes}"] if classes.exists() else []
+    run = partial(java, jars, heap=HEAP, properties={"org.apache.logging.log4j.level": "WARN"})
     if not (data / "meta.properties").exists():
         data.mkdir(parents=True, exist_ok=True)
         format_it = ["format", "--cluster-id", CLUSTER_ID, "--config", str(settings)]
-        # The first node on a machine leaves the classes that it has read for the others, which need a third less to start.
-        options = shared or [f"-XX:ArchiveClassesAtExit={made}"]
         result = subprocess.run(
-            java(jars, "kafka.tools.StorageTool", *format_it, heap=HEAP, properties=logging, options=options),
+            run("kafka.tools.StorageTool", *format_it, options=options),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -186,15 +194,16 @@ def run_node(chosen: dict[str, str], folder: Path, data: Path) -> Engine:
         )
         if result.returncode:
             raise ServerFailedError(f"{NAME} could not format {data}:\n{result.stdout}")
-        if made.exists():
-            with suppress(OSError):  # a cache that may only be read does without
-                whole = Path(shutil.copyfile(made, f"{classes}.{os.getpid()}"))
-                whole.replace(classes)
-    return Process(java(jars, "kafka.Kafka", str(settings), heap=HEAP, properties=logging, options=shared), folder)
+    return Process(run("kafka.Kafka", str(settings), options=[*options, *of_the_server]), folder)
 
 
 def kafka_jars() -> Path:
-    """Return the folder of Kafka's jars, which are fetched once."""
+    """Return the folder of Kafka's jars, which are fetched once.
+
+    Raises:
+        ServerUnavailable: There is no Java, or no Maven to fetch them with.
+    """
+    java_program()  # without Java there is no need to fetch what runs on it
     return cached(f"kafka-{VERSION}", f"{NAME} {VERSION} (43 MB)", _fetch)
 
 
