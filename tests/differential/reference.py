@@ -68,10 +68,14 @@ class Reference:
         return _result(store, text, default_graph=[DefaultGraph()], named_graphs=[NamedNode(graph) for graph in named])
 
 
+_plan = lru_cache(analyse)
+"""Plan a query once for the several stores that are asked it: parsing takes most of the time."""
+
+
 def _result(store: Store, text: str, **dataset: Any) -> Result:
     """Answer as the specification has it where pyoxigraph does not: `test_second_truth` holds these corrections to Fuseki."""
     store.query(text, **dataset)  # a SyntaxError for what is no query
-    plan = analyse(text)
+    plan = _plan(text)
     if plan.columns:
         text = QueryText(text).with_columns(plan.columns)
     if plan.graph_by_graph:
