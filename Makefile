@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check
-# Most tests wait for something: three side by side took two processors to about half of what they can.
+# Most tests wait for something: four side by side took two processors to about two thirds of what they can.
 # A failed test runs again, twice at most, and the end tells of each with its traceback: see CONTRIBUTING.md.
-PYTEST_ARGS ?= --numprocesses 4 --reruns 2 --max-suite-reruns 5 --rerun-show-tracebacks --cov --cov-report term:skip-covered
+PYTEST_ARGS ?= --numprocesses 6 --reruns 2 --max-suite-reruns 5 --rerun-show-tracebacks --cov --cov-report term:skip-covered
 # From Python 3.12 on, coverage costs a tenth of the time of tests instead of a third.
 export COVERAGE_CORE ?= $(shell $(PYTHON) -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")' 2>/dev/null)
 BENCH_ARGS ?=
