@@ -107,15 +107,15 @@ class _LinkCommand(Program):
         )
 
 
-def environment_properties(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment_properties(environment: Mapping[str, str] | None = None, *, warns: bool = True) -> dict[str, str]:
     """Read the librdkafka properties that ``KAFKA_*`` variables set: ``KAFKA_SASL_USERNAME`` is ``sasl.username``.
 
     A secret may be in a file, as containers get them: ``KAFKA_SASL_PASSWORD_FILE`` names it. Variables that name no property
-    are ignored: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, … Of this process's own, those that are nearly
-    the name of a property cause a warning.
+    are ignored: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, …
 
     Args:
         environment: The variables; ``None``: those of this process.
+        warns: Whether to warn of variables that are nearly the name of a property.
 
     Raises:
         UsageError: The file of a secret cannot be read.
@@ -130,7 +130,7 @@ def environment_properties(environment: Mapping[str, str] | None = None) -> dict
             found[in_file] = _content(variable, value)
         elif _is_property(name, value):
             found[name] = value
-        elif environment is None and (meant := meant_by(in_file)):
+        elif warns and (meant := meant_by(in_file)):
             suffix = _FILE_SUFFIX if in_file != name else ""
             click.echo(f"Warning: {variable} sets nothing; did you mean {variable_name(meant)}{suffix}?", err=True)
     return found

@@ -10,6 +10,7 @@ from catena_core.errors import CatenaError, StoppedError, UsageError
 from catena_core.topics import TopicSpec, check_whole, ensure
 from topology import records, settings, topics
 from topology.access import LinkAccess
+from topology.kafka_properties import kafka_properties
 from topology.records import Ring
 from topology.ring import RingView
 
@@ -26,10 +27,10 @@ class CatalogueLink(Link):
 
     def __init__(self, **given: Any) -> None:
         try:
-            endpoint = settings.kafka_endpoint()
+            endpoint, properties = settings.kafka_endpoint(), kafka_properties()
         except UsageError as error:  # .env cannot be read; a program that makes a link learns of it only here
             raise SystemExit(f"Error: {error}") from error
-        super().__init__(**{"kafka_endpoint": endpoint, "num_rpc_threads": 0, **given})
+        super().__init__(**{"kafka_endpoint": endpoint, "properties": properties, "num_rpc_threads": 0, **given})
         self._settings: settings.Settings | None = None
         self._access: LinkAccess | None = None
 

@@ -27,6 +27,7 @@ FILE = "CATENA_ENV_FILE"
 _ALIKE = 0.85
 _NAME_OF_A_SECRET = re.compile(r"[^\s=:]*(?:passw|secret|token|key|credential|mnemonic)[^\s=:]*", re.IGNORECASE)
 _LONGEST_SHOWN = 80
+_REFERENCE = re.compile(r"\$\{([^}:]*)\}")
 
 # mistakes() names the file and the line, which this logger does not.
 logging.getLogger("dotenv.main").setLevel(logging.ERROR)
@@ -94,12 +95,21 @@ def mistakes(path: str | Path, known: Collection[str]) -> list[str]:
         elif binding.key in known and binding.value is None and binding.key not in os.environ:
             # A bare name stands for the variable of the environment, as in files for containers.
             found.append(f"{path}, line {line}: {binding.key} has no value, here or in the environment; it is left out")
+        elif binding.key in known and (unset := _unset(binding.value or "", lines)):
+            found.append(
+                f"{path}, line {line}: {binding.key} refers to ${{{unset}}}, which is not set: nothing stands in its place"
+            )
         elif binding.key in known and binding.key in lines:
             found.append(
                 f"{path}, line {line}: {binding.key} stands in line {lines[binding.key]}, too; this line counts"
             )
         lines[binding.key or ""] = line
     return found
+
+
+def _unset(value: str, before: Collection[str]) -> str:
+    """Return the first variable to which a value refers, without a default, that no line before and no environment sets."""
+    return next((name for name in _REFERENCE.findall(value) if name not in before and name not in os.environ), "")
 
 
 def misspelt(name: str, known: Collection[str]) -> str:

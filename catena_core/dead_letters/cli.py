@@ -284,7 +284,9 @@ class _Session:
     def __enter__(self) -> _Session:
         try:
             check_brokers(self._kafka)
-            self.client = DeadLetters(self._kafka, {**environment_properties(), **split_properties(self._properties)})
+            # A program that has settings of its own brings a function that reads the properties there.
+            own = (click.get_current_context().obj or environment_properties)()
+            self.client = DeadLetters(self._kafka, {**own, **split_properties(self._properties)})
             self.topics = self.client.topics(self._topic)
             self.letters, self.replayed = self.client.read(self.topics)
         except CatenaError as error:

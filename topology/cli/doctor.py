@@ -14,7 +14,6 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from catena_core.cli import environment_properties
 from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.broker_errors import BrokerErrors
 from catena_core.kafka.client import check_properties
@@ -24,6 +23,7 @@ from catena_core.topics import dropped, is_embedded
 from topology import env_file, settings, topics
 from topology.access import LinkAccess
 from topology.cli.gateway import own_url
+from topology.cli.kafka import properties_of_settings
 from topology.clients.http import UnsafeError, WebClient, WebError
 from topology.clients.ledger import Ledger
 from topology.clients.node import NodeClient
@@ -77,7 +77,7 @@ def doctor(kafka: str | None, properties: tuple[str, ...], as_json: bool) -> Non
     """
     failed = False
     try:
-        extra = {**environment_properties(), **split_properties(properties)}
+        extra = {**properties_of_settings(), **split_properties(properties)}
     except CatenaError as error:
         raise click.ClickException(str(error)) from error
     for finding in _findings(kafka or settings.kafka_endpoint(), extra):

@@ -119,7 +119,20 @@ def connection(kafka: str | None, properties: tuple[str, ...]) -> Connection:
         )
     with kafka_errors():
         check_brokers(endpoint)
-        return Connection(endpoint, {**environment_properties(), **split_properties(properties)})
+        return Connection(endpoint, {**properties_of_settings(), **split_properties(properties)})
+
+
+def properties_of_settings() -> dict[str, str]:
+    """Return the librdkafka properties that the environment or ``.env`` sets.
+
+    Raises:
+        UsageError: The file, or that of a secret, cannot be read.
+    """
+    try:
+        from topology.kafka_properties import kafka_properties
+    except (ImportError, UsageError):  # without the extra [catalogue] nothing reads .env
+        return environment_properties()
+    return {**kafka_properties(), **environment_properties()}
 
 
 def endpoint_of_settings() -> str | None:

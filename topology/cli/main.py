@@ -33,13 +33,24 @@ def _kafka_of_settings() -> str | None:
     return endpoint_of_settings()
 
 
+def _properties_of_settings() -> dict[str, str]:
+    from topology.cli.kafka import properties_of_settings
+
+    return properties_of_settings()
+
+
 # The commands of the library read no .env themselves.
 _DEFAULTS = {"dead-letters": {name: {"kafka": _kafka_of_settings} for name in ("list", "show", "replay")}}
 
 
 @click.group(
     cls=_Catena,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "default_map": _DEFAULTS},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+        "default_map": _DEFAULTS,
+        "obj": _properties_of_settings,
+    },
 )
 @click.version_option(__version__)
 def main() -> None:

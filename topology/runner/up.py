@@ -123,7 +123,7 @@ class Runner:
             if self._kafka:
                 endpoint = self._kafka
                 # Links read those of the environment themselves.
-                own = {**environment_properties(self._environment), **properties}
+                own = {**environment_properties(self._environment, warns=False), **properties}
                 ensure(endpoint, topics.SPECS, own, patience=10)
             self._start_sandbox(Path(folder))
             if not self._kafka:

@@ -33,6 +33,17 @@ def test_a_link_ends_with_the_reason_once_the_broker_has_dropped_messages(monkey
     assert "has lost its beginning" in str(link.failure)
 
 
+def test_a_link_takes_kafka_and_its_properties_from_the_file_of_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("KAFKA_ENDPOINT=k:9093\nKAFKA_SECURITY_PROTOCOL=SSL\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_ENDPOINT", raising=False)
+
+    options = CatalogueLink().options
+    assert (options.kafka_endpoint, options.properties) == ("k:9093", {"security.protocol": "SSL"})
+
+
 def test_file_of_settings_that_cannot_be_read_ends_with_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,15 @@ def test_mistakes_show_no_secret(tmp_path, line):
     assert line[:12] in found and "pw-1" not in found
 
 
+def test_mistakes_reference_to_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THERE", "1")
+    file = tmp_path / ".env"
+    file.write_text("A=b\nHOST_PORT=${A}${THERE}${GONE:-3}\nREDIS_HOST=pa${gone}ss\n")
+
+    (told,) = mistakes(file, {"HOST_PORT", "REDIS_HOST"})
+    assert "line 3: REDIS_HOST refers to ${gone}, which is not set" in told
+
+
 def test_mistakes_setting_that_stands_twice_is_told(tmp_path: Path) -> None:
     assert found(tmp_path, "HOST_PORT=1\n\nOTHER=1\nOTHER=2\nHOST_PORT=2\n") == [
         "line 5: HOST_PORT stands in line 1, too; this line counts"

@@ -65,7 +65,7 @@ def offerings_blueprint(
         if asked is not None:
             listed = [one for one in listed if _is_called(one, asked)]
         answer = None
-        if words := given.get("q", "").strip():
+        if words := " ".join(given.getlist("q")).strip():
             request = flask.request
             gone = request.environ.get("waitress.client_disconnected")
             try:

@@ -48,10 +48,11 @@ def pages_blueprint() -> flask.Blueprint:
     def explain_error(response: flask.Response) -> flask.Response:
         """Put an error into a page for a browser; status and headers stay, but for those of the content."""
         problem = response.get_json(silent=True) if response.mimetype == CONTENT_TYPE else None
-        is_browser = (
-            flask.request.method == "GET" and "application/xhtml+xml" in flask.request.accept_mimetypes.values()
-        )
-        if not isinstance(problem, dict) or not is_browser or not is_for_people(flask.request):
+        if (
+            not isinstance(problem, dict)
+            or flask.request.method not in ("GET", "HEAD")
+            or not is_for_people(flask.request)
+        ):
             return response
         shown = page("problem", title=str(problem.get("title", "")), detail=str(problem.get("detail", "")))
         response.data = shown.data

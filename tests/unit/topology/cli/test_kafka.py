@@ -50,6 +50,15 @@ class TestConnection:
         assert connection("k:9092", ()).properties["security.protocol"] == "SSL"
         assert connection("k:9092", ("security.protocol=plaintext",)).properties["security.protocol"] == "plaintext"
 
+    def test_properties_in_the_file_count_unless_the_environment_has_them(
+        self, own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (own_folder / ".env").write_text("KAFKA_SECURITY_PROTOCOL=SSL\nKAFKA_CLIENT_ID=mine\nKAFKA_SASL_PASWORD=x\n")
+        monkeypatch.setenv("KAFKA_CLIENT_ID", "theirs")
+
+        assert connection("k:9092", ()).properties == {"security.protocol": "SSL", "client.id": "theirs"}
+        assert "KAFKA_SASL_PASWORD sets nothing; did you mean KAFKA_SASL_PASSWORD?" in capsys.readouterr().err
+
     def test_without_an_address_it_says_where_to_name_one(
         self, own_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

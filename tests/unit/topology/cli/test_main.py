@@ -55,8 +55,10 @@ def test_dead_letters_are_sought_on_the_kafka_of_the_settings(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAFKA_ENDPOINT", raising=False)
     (tmp_path / ".env").write_text("KAFKA_ENDPOINT=no address\n")
-
     assert "'no address' is no address of Kafka" in CliRunner().invoke(main, ["dead-letters", *arguments]).output
+
+    (tmp_path / ".env").write_text("KAFKA_ENDPOINT=127.0.0.1:1\nKAFKA_SECURITY_PROTOCOL=nonsense\n")
+    assert '"nonsense" for configuration property' in CliRunner().invoke(main, ["dead-letters", *arguments]).output
 
 
 def test_help_names_each_status() -> None:

@@ -43,9 +43,9 @@ function draw(circle, ids) {
   byId("ring").toggleAttribute("hidden", !circle.length);
 }
 
-function row(node, most, dot) {
-  const bar = make("meter", { min: 0, max: Math.max(most, 1), value: node.graphs_placed });
-  bar.setAttribute("aria-label", `graphs on ${node.id}`);
+function row(node, copies, dot) {
+  const bar = make("meter", { min: 0, max: Math.max(copies, 1), value: node.graphs_placed });
+  bar.setAttribute("aria-label", `share of ${node.id} in all copies`);
   return make(
     "tr",
     {},

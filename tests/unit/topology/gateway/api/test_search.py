@@ -35,3 +35,6 @@ class TestSearch:
             (following,) = re.findall(r'<(\?[^>]*)>; rel="next"', response.headers["Link"])
             again = harvested.client.get(f"/offerings{following}").get_json()
             assert (again["total"], again["offset"]) == (found, 1)
+
+    def test_search_for_several_texts_finds_offerings_with_the_words_of_all(self, harvested: Serving) -> None:
+        assert harvested.client.get("/offerings?q=bordeaux&q=waste").get_json()["total"] == 1

@@ -87,6 +87,12 @@ def test_form_that_a_browser_posts_gets_the_result(client: FlaskClient) -> None:
     assert response.json == {"head": {}, "boolean": True}
 
 
+def test_error_is_a_page_for_a_client_that_accepts_html_alone(client: FlaskClient) -> None:
+    shown = client.get("/nope", headers={"Accept": "text/html"})
+
+    assert (shown.status_code, shown.content_type) == (404, "text/html; charset=utf-8")
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [("/nope", 404), ("/nope/<script>alert(1)</script>", 404), ("/data", 400)],
@@ -95,6 +101,7 @@ def test_error_is_a_page_for_a_browser(client: FlaskClient, path: str, status: i
     assert client.get(path, headers={"Accept": "*/*"}).content_type == "application/problem+json"
     shown = client.get(path, headers={"Accept": BROWSER})
 
+    assert client.head(path, headers={"Accept": BROWSER}).content_type == shown.content_type
     assert (shown.status_code, shown.content_type) == (status, "text/html; charset=utf-8")
     assert int(shown.headers["Content-Length"]) == len(shown.data)
     assert "<script" not in shown.text
