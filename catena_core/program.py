@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -16,11 +17,14 @@ _CANNOT_WRITE = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, er
 
 
 class Program(click.Command):
-    """Ends with status 1, and without a traceback, once its output cannot be written."""
+    """Ends with status 1, and without a traceback, once its output cannot be written; escapes what its encoding lacks."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run with streams that can be used: see :meth:`click.Command.main`."""
         _open_closed_streams()
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            # Strangers write in all scripts, and the terminal or the locale may know fewer characters.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             try:
                 return super().main(*args, **extra)

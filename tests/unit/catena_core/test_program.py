@@ -59,3 +59,17 @@ def test_closed_streams_read_and_write_nothing(closed: str) -> None:
 
 def test_closed_standard_error_is_no_error() -> None:
     assert run("</dev/null 2>&-") == (0, "")
+
+
+def test_characters_that_the_output_does_not_know_are_escaped() -> None:
+    program = PROGRAM.replace("text", "M\\u00e1laga \\u2026")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, b"M\\xe1laga \\u2026\n")
