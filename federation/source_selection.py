@@ -88,10 +88,5 @@ class Snapshot:
         return node in self._live
 
     @cached_property
-    def last_removal(self) -> int:
-        """The highest number in ``removed_at``; 0 when there is none."""
-        return max(self.removed_at.values(), default=0)
-
-    @cached_property
     def _live(self) -> frozenset[str]:
         return frozenset(source.id for source in self.sources)

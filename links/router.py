@@ -124,7 +124,6 @@ class Router(CatalogueLink):
         super().setup()
         self._partitions: dict[int, PartitionState] = {}
         self._node_topics: dict[str, str] = {}
-        self._epoch_routed = 0
         self.follow_ring(on_change=lambda ring: self.submit(self._reroute, ring))
         self.loop(lambda: self.submit(self._sweep), interval=_SWEEP_INTERVAL)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from federation.source_selection import Snapshot
 from topology.gateway.replicas.ranking import Replica
+from topology.gateway.replicas.selector import ReplicaSelector
 from topology.records import (
     Node,
     NodeState,
@@ -31,3 +33,15 @@ def copies(graph: str = G, **digests: str) -> dict[str, Replica]:
 
 
 THREE = ring(a="up", b="up", c="up")
+
+
+def take_snapshot(
+    ring: RingView,
+    claims: dict[str, OfferingHead],
+    replicas: dict[str, Replica],
+    avoid: frozenset[str] = frozenset(),
+) -> Snapshot:
+    """Take one snapshot of the given claims and replicas."""
+    selector = ReplicaSelector(lambda: ring)
+    selector.claims, selector.replicas = claims, replicas
+    return selector.snapshot(avoid)

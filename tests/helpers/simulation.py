@@ -21,12 +21,12 @@ from links import writer as writer_module
 from links.router import Router
 from links.writer import Writer
 from tests.helpers.records import offering
+from tests.helpers.replicas import take_snapshot
 from topology import inspection as inspection_module
 from topology import records, topics
 from topology.clients.http import WebError
 from topology.clients.node import FailedError, GraphWrite, RefusedError
 from topology.gateway.replicas.ranking import decode_replica
-from topology.gateway.replicas.selector import take_snapshot
 from topology.records import RING_KEY, Node, NodeState, Offering, Ring, Write
 from topology.ring import RingView
 

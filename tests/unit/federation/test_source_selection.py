@@ -41,15 +41,10 @@ def test_nodes_without_an_id_are_no_live_node() -> None:
     assert [SNAPSHOT.is_live(node) for node in ("a", "b", "c", "")] == [True, True, False, False]
 
 
-def test_the_last_removal_is_the_highest_revision() -> None:
-    assert Snapshot((A,), removed_at={"urn:g": 3, "urn:h": 7, "urn:i": 5}).last_removal == 7
-    assert Snapshot((A,)).last_removal == 0
-
-
 def test_snapshots_that_read_alike_are_equal_though_one_is_later() -> None:
     """Answers are kept from one to the next."""
     earlier, later = Snapshot((A,), {"urn:g": "a"}, revision=1), Snapshot((A,), {"urn:g": "a"}, revision=2)
-    assert earlier.last_removal == 0 and earlier.is_live("a")  # what is computed once does not tell them apart
+    assert earlier.is_live("a")  # what is computed once does not tell them apart
     assert earlier == later
     assert earlier != Snapshot((A,), {"urn:g": "b"}, revision=1)
     assert earlier != Snapshot((A,), {"urn:g": "a"}, fingerprints={"urn:g": 1})

@@ -446,18 +446,6 @@ class ReplicaSelector:
         return any(graph not in shown for graph in self._unmanaged.of(node.id))
 
 
-def take_snapshot(
-    ring: RingView,
-    claims: dict[str, OfferingHead],
-    replicas: dict[str, Replica],
-    avoid: frozenset[str] = frozenset(),
-) -> Snapshot:
-    """Take one snapshot of the given claims and replicas."""
-    selector = ReplicaSelector(lambda: ring)
-    selector.claims, selector.replicas = claims, replicas
-    return selector.snapshot(avoid)
-
-
 def _decompressed(claim: OfferingHead) -> str | None:
     return claim.triples() if isinstance(claim, CompressedOffering) else None
 

@@ -9,10 +9,10 @@ import pytest
 
 from catena_core.table import TableContent
 from federation.source_selection import Source
-from tests.helpers.replicas import THREE, G, claim, copies, ring
+from tests.helpers.replicas import THREE, G, claim, copies, ring, take_snapshot
 from topology import records
 from topology.gateway.replicas.ranking import Replica, decode_replica
-from topology.gateway.replicas.selector import ReplicaSelector, take_snapshot
+from topology.gateway.replicas.selector import ReplicaSelector
 from topology.records import (
     Node,
     NodeState,

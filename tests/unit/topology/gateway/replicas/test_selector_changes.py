@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers.replicas import THREE, G, claim, copies
+from tests.helpers.replicas import THREE, G, claim, copies, take_snapshot
 from topology.gateway.replicas.inventory import NodeGraphs
 from topology.gateway.replicas.ranking import Replica
-from topology.gateway.replicas.selector import ReplicaSelector, take_snapshot
+from topology.gateway.replicas.selector import ReplicaSelector
 from topology.records import (
     Node,
     NodeState,
