@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import click
 from click.shell_completion import get_completion_class
 
 _SHELLS = ("bash", "zsh", "fish")
+
+
+def one_of(values: Iterable[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a function by which shells complete an option that takes one of some values."""
+    known = sorted(values)
+    return lambda _context, _parameter, begun: [value for value in known if value.startswith(begun)]
 
 
 @click.command("completion")

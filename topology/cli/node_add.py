@@ -28,7 +28,13 @@ _TIMEOUT = 10.0
 @click.argument("node", metavar="ID")
 @click.argument("url")
 @click.option("--weight", type=FiniteRange(0.01, 100), default=1.0, show_default=True, help="Its share of graphs.")
-@click.option("--list", "path", metavar="FILE", help="The list of nodes, made if need be.  [default: CATALOGUE_LIST]")
+@click.option(
+    "--list",
+    "path",
+    type=click.Path(),
+    metavar="FILE",
+    help="The list of nodes, made if need be.  [default: CATALOGUE_LIST]",
+)
 @click.option("--no-check", is_flag=True, help="Add it even if it does not answer yet.")
 def add_node(node: str, url: str, weight: float, path: str | None, no_check: bool) -> None:
     """Put a node into CATALOGUE_LIST, once it answers as a catalogue node.

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from catena_core.text import bounded, printable
 from topology import records, topics
+from topology.cli.completion import one_of
 from topology.cli.gateway import Gateway, errors_in_words, problem_of, url_option
 from topology.cli.grid import console
 from topology.cli.kafka import Sender, connection, kafka_errors, kafka_options
@@ -50,6 +51,7 @@ def offerings() -> None:
 @click.option(
     "--state",
     metavar="STATES",
+    shell_complete=one_of({*STATES, "all"}),
     help=f"Only these, with commas between them: {', '.join(sorted(STATES))}, or all.  [default: those that stand]",
 )
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="The most offerings to list.")

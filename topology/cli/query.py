@@ -18,6 +18,7 @@ from catena_core.text import printable
 from federation.analysis.plan import Form
 from federation.protocol.negotiation import GRAPH_NAMES, SOLUTION_NAMES, media_type_named
 from federation.protocol.sparql import COMPLETENESS
+from topology.cli.completion import one_of
 from topology.cli.gateway import Gateway, errors_in_words, problem_of, url_option
 from topology.cli.grid import console
 from topology.cli.query_text import problem_in_query, query_argument, query_text
@@ -25,6 +26,7 @@ from topology.cli.query_text import problem_in_query, query_argument, query_text
 _RESULTS = "application/sparql-results+json"
 _MOST_ROWS = 1000
 _PARTIAL_STATUS = 3
+_NAMES = sorted({*SOLUTION_NAMES, *GRAPH_NAMES})
 
 
 class _Head(msgspec.Struct):
@@ -51,6 +53,7 @@ class _Results(msgspec.Struct):
     "--format",
     "name",
     metavar="NAME",
+    shell_complete=one_of(_NAMES),
     help="csv, tsv, json, xml, turtle, ntriples, … as the gateway knows them.  [default: a table on a terminal, else csv; "
     "turtle for CONSTRUCT and DESCRIBE]",
 )
@@ -113,10 +116,9 @@ def _formats(name: str) -> set[str]:
     forms: tuple[Form, Form] = ("SELECT", "CONSTRUCT")
     if found := {media_type_named(form, [name]) for form in forms} - {""}:
         return found
-    names = sorted({*SOLUTION_NAMES, *GRAPH_NAMES})
-    meant = difflib.get_close_matches(name.lower(), names, n=1)
+    meant = difflib.get_close_matches(name.lower(), _NAMES, n=1)
     raise click.UsageError(
-        f"there is no format '{name}'; " + (f"did you mean {meant[0]}?" if meant else f"there are {', '.join(names)}")
+        f"there is no format '{name}'; " + (f"did you mean {meant[0]}?" if meant else f"there are {', '.join(_NAMES)}")
     )
 
 

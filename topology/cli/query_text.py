@@ -44,6 +44,8 @@ def query_text(query: str | None, file: BinaryIO | None) -> str:
             raise click.UsageError(
                 f"{printable(query)} is a file; to read the query from it, say -f {printable(query)}"
             )
+        if "{" not in query and query.lower().endswith((".rq", ".sparql")):
+            raise click.UsageError(f"there is no file {printable(query)}")
         return _filled(query)
     stream = sys.stdin.buffer if file is None else file
     content = stream.read(_MOST_BYTES + 1)

@@ -22,7 +22,11 @@ from topology.ring import RingView
 _MADE_UP = 10_000
 _SAMPLES = 20_000
 _list_option = click.option(
-    "--list", "node_list", metavar="FILE", help="Take the nodes from a file like CATALOGUE_LIST, without Kafka."
+    "--list",
+    "node_list",
+    type=click.Path(),
+    metavar="FILE",
+    help="Take the nodes from a file like CATALOGUE_LIST, without Kafka.",
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 

@@ -6,12 +6,13 @@ import sys
 
 import click
 
-from catena_core.cli import environment_properties
 from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.client import check_properties
 from catena_core.monitoring import logs
 from catena_core.options import check_brokers, split_properties
 from topology import settings
+from topology.cli.completion import one_of
+from topology.cli.kafka import properties_of_settings
 from topology.runner.up import LINKS, Runner
 
 
@@ -41,6 +42,7 @@ def _read_scale(_context: click.Context, _parameter: click.Parameter, values: tu
     multiple=True,
     metavar="LINK=N",
     callback=_read_scale,
+    shell_complete=one_of(f"{link}=" for link in LINKS),
     help=f"Run N processes of a link; may be repeated. Links: {', '.join(LINKS)}.",
 )
 @click.option(
@@ -67,7 +69,7 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
     logs.configure("warning")
     try:
         given = split_properties(properties)
-        check_properties({**environment_properties(), **given})
+        check_properties({**properties_of_settings(), **given})
         if kafka == "":
             raise UsageError(
                 "-k is empty: name Kafka as HOST:PORT, or leave -k out for an embedded broker, whose memory ends with it"

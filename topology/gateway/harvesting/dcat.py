@@ -27,6 +27,7 @@ from topology.gateway.harvesting.datasets import (
 
 _FOAF = "http://xmlns.com/foaf/0.1/"
 _HYDRA = "http://www.w3.org/ns/hydra/core#"
+_RDFS = RDFS_LABEL.removesuffix("label")
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 _MEDIA_TYPES = "https://www.iana.org/assignments/media-types/"
@@ -36,7 +37,7 @@ _PREFIXES = {
     "foaf": _FOAF,
     "hydra": _HYDRA,
     "odrl": ODRL,
-    "rdfs": RDFS_LABEL[:-5],
+    "rdfs": _RDFS,
     "skos": _SKOS,
 }
 
@@ -92,6 +93,8 @@ def _catalogue(page: Page, datasets: Iterable[Dataset]) -> Iterator[Triple]:
     yield _triple(catalogue, f"{DCAT}service", service)
     yield from _about(service, f"{DCAT}DataService", _text(DCT, "title", "SPARQL over all offerings"))
     yield _triple(service, f"{DCAT}endpointURL", service)
+    # The shapes of DCAT-AP 3 want this class, which everything has, to be said.
+    yield _triple(service, RDF_TYPE, NamedNode(f"{_RDFS}Resource"))
     for number, dataset in enumerate(datasets):
         yield _triple(catalogue, f"{DCAT}dataset", NamedNode(dataset.iri))
         # Labels of their own keep the page, and so its entity tag, the same as long as its data is.
@@ -118,9 +121,7 @@ def _dataset(base: str, dataset: Dataset, label: str) -> Iterator[Triple]:
         yield from _about(NamedNode(theme), f"{_SKOS}Concept", _text(_SKOS, "prefLabel", _last(theme)))
     for place, name in dataset.places:
         yield _triple(subject, f"{DCT}spatial", NamedNode(place))
-        yield from _about(
-            NamedNode(place), f"{DCT}Location", *([_text(RDFS_LABEL[:-5], "label", name)] if name else [])
-        )
+        yield from _about(NamedNode(place), f"{DCT}Location", *([_text(_RDFS, "label", name)] if name else []))
     if dataset.issued:
         kind = "dateTime" if "T" in dataset.issued else "date"
         yield _triple(subject, f"{DCT}issued", Literal(dataset.issued, datatype=NamedNode(f"{_XSD}{kind}")))

@@ -23,6 +23,26 @@ def test_completion_knows_commands_and_options() -> None:
     assert [item.value for item in completer.get_completions(["ring", "simulate"], "--rem")] == ["--remove"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "begun", "found"),
+    [
+        (["query", "-F"], "n-t", ["n-triples"]),
+        (["offerings", "list", "--state"], "fa", ["failing"]),
+        (["up", "--scale"], "fe", ["fetcher="]),
+    ],
+)
+def test_completion_knows_values(arguments: list[str], begun: str, found: list[str]) -> None:
+    completer = get_completion_class("bash")(main, {}, "catena", "_CATENA_COMPLETE")
+
+    assert [item.value for item in completer.get_completions(arguments, begun)] == found
+
+
+def test_completion_of_a_list_of_nodes_is_that_of_files() -> None:
+    completer = get_completion_class("bash")(main, {}, "catena", "_CATENA_COMPLETE")
+
+    assert [item.type for item in completer.get_completions(["ring", "show", "--list"], "no")] == ["file"]
+
+
 def test_completion_of_commands_tells_the_purpose_of_each() -> None:
     completer = get_completion_class("zsh")(main, {}, "catena", "_CATENA_COMPLETE")
 

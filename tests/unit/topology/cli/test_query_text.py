@@ -27,6 +27,10 @@ def test_the_query_is_read_from_a_file_or_from_stdin(gateway: OddServer, own_fol
     assert form(gateway)["query"] == ["# with a byte order mark\r\nASK { ?s ?p 'é' }\n"]
 
 
+def test_a_file_that_is_not_there_is_no_query() -> None:
+    assert "there is no file search.rq" in explain("search.rq", status=2)
+
+
 def test_a_query_of_nothing_is_refused_before_a_gateway_is_asked() -> None:
     assert "the query is empty" in explain("-u", f"http://127.0.0.1:{closed_port()}", " ", status=2)
 

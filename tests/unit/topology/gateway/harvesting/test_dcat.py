@@ -38,6 +38,7 @@ class TestDcat:
         for distribution in graph.subjects(RDF.type, DCAT.Distribution):
             assert isinstance(one(graph, distribution, DCAT.accessURL), rdflib.URIRef)
         assert one(graph, one(graph, root, DCAT.service), DCAT.endpointURL) == rdflib.URIRef("http://localhost/sparql")
+        assert (rdflib.URIRef("http://localhost/sparql"), rdflib.RDF.type, rdflib.RDFS.Resource) in graph
 
     def test_offering_with_assets_is_a_dataset_with_its_words_and_ways(self, harvested: Serving) -> None:
         graph = read(harvested, "/catalog")
