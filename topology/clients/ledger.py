@@ -172,6 +172,8 @@ def _read_entries(response: Response) -> list[Any]:
 
 def _read_entry(response: Response) -> _Entry:
     found = _read_json(response)
+    if isinstance(found, dict):  # msgspec cannot compare all names that JSON may have
+        found = {name: found[name] for name in _Entry.__struct_encode_fields__ if name in found}
     try:
         return msgspec.convert(found, _Entry)
     except msgspec.ValidationError as error:

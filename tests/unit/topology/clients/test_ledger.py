@@ -79,6 +79,7 @@ def test_an_entry_that_stricter_readers_refuse_costs_itself_alone(
     [
         (b'\xef\xbb\xbf{"descriptionUri": "https://p.example/d", "name": "N"}', "N"),
         (rb'{"descriptionUri": "https://p.example/d", "name": "a\ud800b"}', "a?b"),
+        (rb'{"descriptionUri": "https://p.example/d", "name": "a", "\ud800": 1}', "a"),
         (b'{"descriptionUri": "https://p.example/d", "name": "a\x01\nb"}', r"a\x01\nb"),
         ('{"descriptionUri": "https://p.example/d", "name": "gpj\u202efdp.exe"}'.encode(), r"gpj\u202efdp.exe"),
         (b'{"descriptionUri": "https://p.example/d", "name": "a\xffb"}', "a\ufffdb"),
