@@ -15,6 +15,8 @@ from topology.cli.completion import one_of
 from topology.cli.kafka import properties_of_settings
 from topology.runner.up import LINKS, Runner
 
+_PLAIN = "plaintext"
+
 
 def _read_scale(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     scale = {}
@@ -69,7 +71,8 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
     logs.configure("warning")
     try:
         given = split_properties(properties)
-        check_properties({**properties_of_settings(), **given})
+        of_kafka = {**properties_of_settings(), **given}
+        check_properties(of_kafka)
         if kafka == "":
             raise UsageError(
                 "-k is empty: name Kafka as HOST:PORT, or leave -k out for an embedded broker, whose memory ends with it"
@@ -77,6 +80,11 @@ def up(kafka: str | None, scale: dict[str, int], properties: tuple[str, ...], ve
         endpoint = kafka or settings.kafka_endpoint()
         if endpoint:
             check_brokers(endpoint)
+        elif (protocol := of_kafka.get("security.protocol", _PLAIN)).lower() != _PLAIN:
+            raise UsageError(
+                f"the embedded broker knows neither TLS nor passwords, so it cannot be reached by {protocol}: name your Kafka "
+                "with -k HOST:PORT or KAFKA_ENDPOINT, or leave security.protocol out (-X, or KAFKA_SECURITY_PROTOCOL)"
+            )
         clean = Runner(endpoint, scale, given, verbose).run()
     except CatenaError as error:
         raise click.ClickException(str(error))

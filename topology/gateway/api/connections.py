@@ -20,6 +20,12 @@ from federation.errors import FederationError, QueryCancelledError, TooBusyError
 # Bytes that a client takes in a second, at least; a modem of 1998 took a third of it.
 _LEAST_RATE = 16 * 1024
 _CHECK_EVERY = 0.1
+# A record of a handshake, in any version of TLS (RFC 8446, section 5.1); no method of HTTP begins so.
+_TLS_HANDSHAKE = b"\x16\x03"
+_NO_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"this port speaks HTTP without TLS: use http://, or put a proxy in front of it\n"
+)
 
 
 class Patience(NamedTuple):
@@ -91,6 +97,14 @@ class Connection(HTTPChannel):
         self._since = 0.0
         self._taken = 0
         super().__init__(*args, **further)
+
+    def received(self, data: bytes) -> bool:
+        """Take what a client sends; answer one that speaks TLS at once, since it waits for a handshake."""
+        if self.request is None and data.startswith(_TLS_HANDSHAKE):
+            self.write_soon(_NO_TLS)
+            self.close_when_flushed = True
+            return False
+        return bool(super().received(data))
 
     def write_soon(self, data: Any) -> int:
         """Take a part of an answer, which waits until the client takes it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -46,6 +48,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         ("-X linger.msec=5", 1, "linger.ms"),
         ("-X linger.ms", 1, "linger.ms"),
         ("-k kafka:99999", 1, "99999"),
+        ("-X security.protocol=ssl", 1, "the embedded broker knows neither TLS nor passwords"),
     ],
 )
 def test_mistake_in_an_option_starts_nothing(
@@ -55,6 +58,20 @@ def test_mistake_in_an_option_starts_nothing(
 
     assert (result.exit_code, said in result.output) == (status, True), result.output
     assert asked == []
+
+
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_tls_without_a_kafka_of_ones_own_starts_nothing(
+    asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    if place == ".env":
+        Path(place).write_text("KAFKA_SECURITY_PROTOCOL=SSL\n")
+    else:
+        monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+
+    result = CliRunner().invoke(main, ["up"])
+    assert (result.exit_code, "name your Kafka with -k" in result.output, asked) == (1, True, [])
+    assert CliRunner().invoke(main, ["up", "-k", "kafka:9093"]).exit_code == 0
 
 
 def test_options_reach_the_runner(asked: list[tuple[object, ...]]) -> None:

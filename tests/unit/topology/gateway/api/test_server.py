@@ -328,6 +328,14 @@ class TestOddRequests:
         for encoding in ("utf-8", "latin-1"):
             assert served.get("/sparql?query=ASK{?s+?p+'é'}".encode(encoding).decode("latin-1"))[0] == 400
 
+    def test_a_client_that_speaks_tls_is_answered_at_once(self, served: Served) -> None:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=120) as client:
+            client.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(508))
+            answer = b"".join(iter(lambda: client.recv(4096), b""))
+
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"without TLS" in answer
+
     def test_many_requests_on_one_connection(self, served: Served) -> None:
         with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)) as connection:
             for path, status in (("/health", 200), ("/sparql?query=x", 400), ("/x", 404), ("/nodes", 200)):
