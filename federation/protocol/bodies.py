@@ -22,4 +22,12 @@ def read_body(request: flask.Request, most_bytes: int) -> bytes:
             body += part
         if len(body) <= most_bytes:
             return bytes(body)
-    raise RequestTooLargeError(f"the request has more than the {most_bytes} bytes that are read")
+    raise RequestTooLargeError(too_large(most_bytes))
+
+
+def too_large(most_bytes: int) -> str:
+    """Return what to say where the body of a request is larger than allowed."""
+    return (
+        f"the body of the request has more than the {most_bytes} bytes that are read; send a shorter query, for instance "
+        "several with a part of its values each"
+    )

@@ -17,9 +17,12 @@ _DATA_ALONE = "default-src 'none'; frame-ancestors 'none'"
 def keep_browsers_safe(app: flask.Flask) -> None:
     """Let browsers take every response of an application for what its type says; pages bring a policy of their own."""
 
-    @app.after_request
-    def protect(response: flask.Response) -> flask.Response:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        if response.mimetype != "text/html":
-            response.headers.setdefault("Content-Security-Policy", _DATA_ALONE)
-        return response
+    app.after_request(keep_browser_safe)
+
+
+def keep_browser_safe(response: flask.Response) -> flask.Response:
+    """Add the headers to one response."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if response.mimetype != "text/html":
+        response.headers.setdefault("Content-Security-Policy", _DATA_ALONE)
+    return response

@@ -9,13 +9,19 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.task import WSGITask
+from waitress.task import ErrorTask, WSGITask
 
 from catena_core.text import printable
 from federation.errors import FederationError, QueryCancelledError, TooBusyError
+from federation.protocol.bodies import too_large
+from federation.protocol.problems import problem
+from topology.gateway.api.app import MAX_REQUEST_BYTES
+from topology.gateway.api.browsers import keep_browser_safe
+from topology.gateway.api.cors import let_pages_read
 
 # Bytes that a client takes in a second, at least; a modem of 1998 took a third of it.
 _LEAST_RATE = 16 * 1024
@@ -81,6 +87,33 @@ class AnswerTask(WSGITask):
         super().finish()
 
 
+class RefusalTask(ErrorTask):
+    """A request that the server refuses before the application sees it: the client gets the same kind of error."""
+
+    channel: Connection
+
+    def execute(self) -> None:
+        """Send the error, and end the connection."""
+        error: Any = self.request.error  # type: ignore[attr-defined]  # the stubs confuse the two
+        status = HTTPStatus(error.code)
+        if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            detail = too_large(MAX_REQUEST_BYTES)
+        elif status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            most = self.channel.adj.max_request_header_size
+            detail = (
+                f"the address and the headers have more than the {most} bytes that are read; send the query with POST"
+            )
+        else:
+            detail = f"this is no request in HTTP/1.1 that can be answered: {printable(str(error.body))}"
+        response = keep_browser_safe(let_pages_read(problem(status, detail)))
+        body = response.get_data()
+        self.status = response.status
+        self.response_headers = response.headers.to_wsgi_list()
+        self.content_length = len(body)
+        self.set_close_on_finish()
+        self.write(body)
+
+
 class Connection(HTTPChannel):
     """A connection to a client.
 
@@ -91,6 +124,7 @@ class Connection(HTTPChannel):
     """
 
     task_class = AnswerTask
+    error_task_class = RefusalTask
 
     def __init__(self, *args: Any, patience: Patience, **further: Any) -> None:
         self.patience = patience

@@ -67,8 +67,7 @@ def make_server(
         channel_timeout=idle_seconds,
         cleanup_interval=max(idle_seconds // 2, 1),
         max_request_header_size=_MOST_HEADER_BYTES,
-        max_request_body_size=2
-        * MAX_REQUEST_BYTES,  # the application refuses smaller ones already, with a problem document
+        max_request_body_size=2 * MAX_REQUEST_BYTES,  # the application refuses smaller ones already
         # Waitress notices that a client has gone only while it reads from the connection.
         channel_request_lookahead=1,
         clear_untrusted_proxy_headers=False,  # the guard knows which proxies to trust

@@ -263,7 +263,10 @@ class TestLargeRequests:
 
     def test_one_that_is_much_too_large_is_not_read(self, served: Served) -> None:
         head = f"{POST}Content-Type: application/sparql-query\r\nContent-Length: 99999999999\r\n\r\n"
-        assert served.send(head.encode())[0] == 413
+        status, headers, body = served.send(head.encode())
+        assert (status, headers["content-type"]) == (413, "application/problem+json")
+        assert f"more than the {MAX_REQUEST_BYTES} bytes" in json.loads(body)["detail"]
+        assert headers["access-control-allow-origin"] == "*"
 
     def test_nor_is_an_endless_one(self, served: Served) -> None:
         with served.connect() as connection, pytest.raises(OSError):
@@ -279,10 +282,29 @@ class TestLargeRequests:
 
     def test_one_that_is_too_long_does_not(self, served: Served) -> None:
         assert served.get("/sparql?query=" + quote(COUNT + "#" + "x" * 200_000))[0] in (414, 431)
-        assert served.get("/health", X="x" * 200_000)[0] == 431
+        status, headers, body = served.get("/health", X="x" * 200_000)
+        assert (status, headers["content-type"]) == (431, "application/problem+json")
+        assert "POST" in json.loads(body)["detail"]
 
 
 class TestOddRequests:
+    @pytest.mark.parametrize(
+        ("request_head", "status"),
+        [
+            ("GET /\xff HTTP/1.1\r\n\r\n", 400),
+            ("\x00\r\n\r\n", 400),
+            (f"{POST}Content-Length: many\r\n\r\n", 400),
+            (f"{POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+            (f"{POST}Transfer-Encoding: gzip\r\n\r\n", 501),
+        ],
+    )
+    def test_one_that_is_no_request_gets_an_error_like_all_others(
+        self, served: Served, request_head: str, status: int
+    ) -> None:
+        found, headers, body = served.send(request_head.encode("latin-1"))
+        assert (found, headers["content-type"]) == (status, "application/problem+json")
+        assert json.loads(body)["status"] == status
+
     def test_an_old_version_of_http(self, served: Served) -> None:
         status, _, body = served.send(f"GET /sparql?query={quote('ASK {}')} HTTP/1.0\r\n\r\n".encode())
         assert (status, json.loads(body)["boolean"]) == (200, True)
