@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import keyword
 import re
@@ -177,8 +178,12 @@ def new_link(name: str, into: Path | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():
             path.write_text(text, encoding="utf-8")
-            click.echo(f"wrote {path}")
     except OSError as error:
+        for path in files:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         raise click.ClickException(f"{folder} cannot be written: {error.strerror}") from error
+    for path in files:
+        click.echo(f"wrote {path}")
     needed = "" if importlib.util.find_spec("pytest") else "python -m pip install pytest && "
     click.echo(f"try it: cd {folder} && {needed}python -m pytest && python {name}.py --help")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import stat
 from collections.abc import Mapping
@@ -53,7 +54,8 @@ def add_node(node: str, url: str, weight: float, path: str | None, no_check: boo
         variables = settings.variables_in_force()
         file = Path(path or variables.get("CATALOGUE_LIST") or settings.Settings().catalogue_list)
         try:
-            entries = read_json_object(file.read_bytes()) if file.exists() else {}
+            before = file.read_bytes() if file.exists() else None
+            entries = {} if before is None else read_json_object(before)
         except (OSError, ValueError, RecursionError) as error:
             raise MembershipError(f"{file} is not a list of nodes: {error}") from error
         if node in entries or node in {entry.get("id") for entry in entries.values() if isinstance(entry, dict)}:
@@ -71,11 +73,21 @@ def add_node(node: str, url: str, weight: float, path: str | None, no_check: boo
             file.write_bytes(content)
             is_shown = has_password and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         except OSError as error:
+            _put_back(file, before)
             raise UsageError(f"{file} cannot be written: {error.strerror}") from error
     if is_shown:
         said = f"{file} has a password, and other users of this machine can read it; chmod 600 changes that"
         click.echo(f"Warning: {said}", err=True)
     click.echo(f"{printable(node)} is in {file}: the monitor takes it up with its next look")
+
+
+def _put_back(file: Path, content: bytes | None) -> None:
+    """Give a file of which only a part could be written its former content, for which there was room."""
+    with contextlib.suppress(OSError):
+        if content is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_bytes(content)
 
 
 def _access(variables: Mapping[str, str]) -> LinkAccess:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,20 @@ def test_new_link_overwrites_nothing(folder: Path) -> None:
     result = new_link("word_length", folder)
     assert (result.exit_code, "exists already" in result.output) == (1, True)
     assert (folder / "word_length.py").read_text() == "mine"
+
+
+def test_new_link_on_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_text
+
+    def write_a_part(file: Path, text: str, **how: str) -> int:
+        write(file, text[:10], **how)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_a_part)
+    result = new_link("shout", tmp_path / "shout")
+
+    assert (result.exit_code, "No space left on device" in result.output) == (1, True)
+    assert list((tmp_path / "shout").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["class", "Word", "a-b", "../x", "", "1st", "json", "click", "catena_core"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -49,6 +50,29 @@ def test_add_of_a_wrong_node_leaves_the_list_as_it_is(tmp_path: Path, node: str,
 
     assert (status, said in output) == (1, True)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_add_on_a_full_disk_leaves_the_list_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    path = tmp_path / "nodes.json"
+    if not is_new:
+        add("node_1", "http://n1:3030/catalogue", "--no-check", "--list", str(path))
+    before = None if is_new else path.read_bytes()
+    write = Path.write_bytes
+
+    def write_a_part(file: Path, content: bytes) -> int:
+        if b"node_2" not in content:
+            return write(file, content)
+        write(file, content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_a_part)
+    status, output = add("node_2", "http://n2:3030/catalogue", "--no-check", "--list", str(path))
+
+    assert (status, "No space left on device" in output) == (1, True)
+    assert (path.read_bytes() if path.exists() else None) == before
 
 
 def test_add_of_a_node_that_does_not_answer_says_how_to_add_it_all_the_same(tmp_path: Path) -> None:
