@@ -77,6 +77,8 @@ def test_pages_load_nothing_from_elsewhere_fail_nowhere_and_name_all_controls(si
             browser.resize(width, 800, dark=width == 360)
             assert browser.run("document.documentElement.scrollWidth <= innerWidth"), (path, width)
             assert browser.run(BROKEN_WORDS) == [], (path, width)
+            browser.run("document.querySelector('h1').textContent = 'W'.repeat(10000)")
+            assert browser.run("document.documentElement.scrollWidth <= innerWidth"), (path, width, "a long title")
 
     assert not browser.errors, json.dumps(browser.errors)
     assert {url for url in browser.requested if not url.startswith((site.url, "about:"))} == set()

@@ -9,6 +9,7 @@ from http import HTTPStatus
 import flask
 import msgspec
 
+from catena_core.text import bounded
 from federation.engine import Engine
 from federation.errors import FederationError
 from federation.protocol.bodies import read_body
@@ -29,6 +30,7 @@ from topology.gateway.harvesting.schema_org import as_dataset
 from topology.gateway.offering_list import ListedOffering
 from topology.gateway.web.pages import is_for_people, page
 from topology.json_errors import NOT_JSON
+from topology.rdf.title import MOST_CHARACTERS
 
 _DESCRIPTION = "CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH <{graph}> {{ ?s ?p ?o }} }}"
 
@@ -151,7 +153,12 @@ def offerings_blueprint(
         if not found:
             return page("offerings", offering=identifier)
         structured = as_dataset(found[0], base_address(url))
-        return page("offerings", title=str(structured["name"]), offering=identifier, structured=structured)
+        return page(
+            "offerings",
+            title=bounded(str(structured["name"]), MOST_CHARACTERS),
+            offering=identifier,
+            structured=structured,
+        )
 
     return blueprint
 

@@ -13,7 +13,7 @@ import rdflib.compare
 
 from sandbox.made_up_offerings import generate
 from tests.helpers.gateway import G, Serving
-from topology.gateway.api import catalogue
+from topology.gateway.api import catalogue, offerings
 
 
 class TestOffering:
@@ -45,6 +45,16 @@ class TestOffering:
         assert "javascript:" not in page
         reflected = harvested.client.get("/offerings/%22%3E%3Cscript%3E", headers={"Accept": "text/html"}).text
         assert "<script>" not in reflected
+
+    def test_page_of_an_offering_cuts_its_title_and_escapes_what_turns_text_around(
+        self, harvested: Serving, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(offerings, "as_dataset", lambda *_: {"name": "\u202eevil " + "W" * 10000})
+        page = harvested.client.get("/offerings/0xb", headers={"Accept": "text/html"}).text
+
+        (title,) = re.findall("<h1>(.*?)</h1>", page)
+        assert len(title) < 300
+        assert title.startswith("\\u202eevil WWW")
 
 
 class TestSitemap:
