@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
-from catena_core.kafka.properties import meant_by
+from catena_core.kafka.properties import SET_BY_LINKS, meant_by
 from catena_core.options import OTHERS, LinkOptions, split_properties
 from catena_core.program import Program
 from catena_core.text import is_secret, redacted
@@ -27,6 +27,7 @@ ENDPOINT = "KAFKA_ENDPOINT"
 
 _PREFIX = "KAFKA_"
 _FILE_SUFFIX = "_FILE"
+_TOPICS = ("input_topics", "output_topics")
 _EXAMPLES = (
     "-k localhost:9092 -i in -o out",
     "-k localhost:9092 -i urgent,later --input-mode exp -o out --main-threads 8",
@@ -54,6 +55,8 @@ def command(
     def callback(arguments: tuple[str, ...], **given: Any) -> None:
         try:
             extra = split_properties(given.pop("properties"))
+            for name in _TOPICS:
+                given[name] = ",".join(given[name]) if given[name] else None
             given["properties"] = {**environment_properties(), **defaults.properties, **extra}
             if given["consumer_group"] is not None and given["uid_consumer_group"] is None:
                 given["uid_consumer_group"] = False  # who names a group means it
@@ -111,11 +114,12 @@ def environment_properties(environment: Mapping[str, str] | None = None, *, warn
     """Read the librdkafka properties that ``KAFKA_*`` variables set: ``KAFKA_SASL_USERNAME`` is ``sasl.username``.
 
     A secret may be in a file, as containers get them: ``KAFKA_SASL_PASSWORD_FILE`` names it. Variables that name no property
-    are ignored: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, …
+    are ignored: ``KAFKA_HOME``, those of Kubernetes for a service called kafka, … So are those of properties that links set
+    themselves, such as ``KAFKA_BOOTSTRAP_SERVERS``.
 
     Args:
         environment: The variables; ``None``: those of this process.
-        warns: Whether to warn of variables that are nearly the name of a property.
+        warns: Whether to warn of those that links set themselves, and of variables that are nearly the name of a property.
 
     Raises:
         UsageError: The file of a secret cannot be read.
@@ -126,7 +130,10 @@ def environment_properties(environment: Mapping[str, str] | None = None, *, warn
             continue
         name = property_name(variable)
         in_file = property_name(variable.removesuffix(_FILE_SUFFIX))
-        if variable.endswith(_FILE_SUFFIX) and is_secret(in_file) and _is_property(in_file, "any"):
+        if name in SET_BY_LINKS:
+            if warns:
+                click.echo(f"Warning: {variable} sets nothing; {SET_BY_LINKS[name]}", err=True)
+        elif variable.endswith(_FILE_SUFFIX) and is_secret(in_file) and _is_property(in_file, "any"):
             found[in_file] = _content(variable, value)
         elif _is_property(name, value):
             found[name] = value
@@ -176,7 +183,7 @@ def _parameter(item: Any, default: Any) -> click.Parameter:
     choices: Sequence[str] = described.get("choices") or ()
     return click.Option(
         [*described["flags"], item.name],
-        multiple=item.name == "properties",
+        multiple=item.name in ("properties", *_TOPICS),
         type=click.Choice(choices, case_sensitive=False) if choices else str,
         envvar=described.get("environment"),
         show_envvar=True,

@@ -34,6 +34,7 @@ from catena_core.monitoring.failures import FailuresInARow
 from catena_core.monitoring.freeze_guard import FreezeGuard
 from catena_core.monitoring.health import Health
 from catena_core.monitoring.monitoring import Monitoring
+from catena_core.monitoring.setup_watch import SetupWatch
 from catena_core.options import LinkOptions
 from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
@@ -82,6 +83,7 @@ class Lifecycle:
         self._runtime: Runtime | None = None
         self._repeated: list[FailuresInARow] = []
         self._processes: list[BaseProcess] = []
+        self._is_setting_up = self._is_interrupting_setup = False
         self._has_told_of_value = False  # which the generator returned
 
     @property
@@ -389,7 +391,7 @@ class Lifecycle:
         elif wait_for_broker(options.kafka_endpoint, options.properties, link.logger, self.stop):
             runtime = KafkaRuntime(definition, options, self.stop, self.ready, self.failed, monitoring)
             ending.callback(runtime.close)
-            if not self._set_up(runtime):
+            if not self._set_up(runtime, monitoring.health):
                 return
             if definition.reads and not link.input_topics and not link.dynamic_inputs:
                 raise UsageError(f"{definition.name} has nothing to read; name topics with -i TOPIC")
@@ -400,16 +402,31 @@ class Lifecycle:
                 runtime.run(lambda: self._start_running(monitoring.health))
         monitoring.health.ready = False
 
-    def _set_up(self, runtime: Runtime) -> bool:
+    def _set_up(self, runtime: Runtime, health: Health) -> bool:
         """Set the link up; return whether it may run, and was not stopped meanwhile."""
-        self.attach(runtime)
+        link = self._link
+        timeout = link.options.consumer_timeout
+        with SetupWatch(link.logger, timeout, self.stop, link.drain_timeout, self._interrupt_setup) as watch:
+            health.ask(watch.problems)
+            self._is_setting_up = True
+            try:
+                self.attach(runtime)
+            finally:
+                self._is_setting_up = False
         return not self.stop.is_set()
+
+    def _interrupt_setup(self) -> None:
+        """Have the handler of signals end the setup, where it runs in the main thread; elsewhere it cannot be interrupted."""
+        main = threading.main_thread().ident
+        if self._is_program and main is not None and hasattr(signal, "pthread_kill"):
+            self._is_interrupting_setup = True
+            signal.pthread_kill(main, signal.SIGTERM)
 
     def _run_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
         definition = self.definition
         if definition.reads and (definition.subscription.topics or not definition.generates):
             raise UsageError("no Kafka endpoint; name one with -k HOST:PORT or KAFKA_ENDPOINT")
-        if not self._set_up(NoRuntime()):
+        if not self._set_up(NoRuntime(), monitoring.health):
             return
         self._serve_calls(ending)
         monitoring.health.ready = True
@@ -481,8 +498,17 @@ class Lifecycle:
 
         threading.Thread(target=heed, name="signals", daemon=True).start()
         numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
+
+        def take(number: int, _frame: Any) -> None:
+            if self._is_interrupting_setup:
+                self._is_interrupting_setup = False
+                if self._is_setting_up:
+                    raise SystemExit
+                return
+            taken.put(number)
+
         for number in numbers:
-            signal.signal(number, lambda number, _frame: taken.put(number))
+            signal.signal(number, take)
         children.signals_taken(numbers)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from catena_core.errors import UsageError
+from catena_core.kafka.properties import SET_BY_LINKS
 from catena_core.mistakes import suggestion
 from catena_core.monitoring.logs import LEVELS
 from catena_core.text import conceal, is_secret, password_of, redacted
@@ -62,7 +63,8 @@ class LinkOptions:
     input_topics: tuple[str, ...] = _option(
         TOPICS,
         (),
-        "Topics to read, by comma. One that begins with ^ is a regular expression; topics made later count, too.",
+        "Topics to read, by comma, or the option repeated. One that begins with ^ is a regular expression; topics made later "
+        "count, too.",
         "-i",
         "--input",
         metavar="TOPICS",
@@ -70,7 +72,7 @@ class LinkOptions:
     output_topics: tuple[str, ...] = _option(
         TOPICS,
         (),
-        "Topics to write, by comma. What is sent without a topic goes to the first.",
+        "Topics to write, by comma, or the option repeated. What is sent without a topic goes to the first.",
         "-o",
         "--output",
         metavar="TOPICS",
@@ -238,7 +240,7 @@ def split_properties(pairs: Sequence[str]) -> dict[str, str]:
     """Read librdkafka properties from ``name=value`` texts.
 
     Raises:
-        UsageError: One of them has no ``=``.
+        UsageError: One of them has no ``=``, or is one that links set themselves.
     """
     properties = {}
     for pair in pairs:
@@ -246,7 +248,14 @@ def split_properties(pairs: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise UsageError(f"-X {pair} should be name=value, for instance -X security.protocol=SSL")
         properties[name.strip()] = value.strip()
+    _check_not_set_by_links(properties)
     return properties
+
+
+def _check_not_set_by_links(properties: Mapping[str, str]) -> None:
+    for name in properties:
+        if name in SET_BY_LINKS:
+            raise UsageError(f"the property {name} (-X {name}) cannot be set: {SET_BY_LINKS[name]}")
 
 
 # The least and the most that a number may be.
@@ -278,6 +287,9 @@ def _read(name: str, value: Any) -> Any:
         topics = tuple(dict.fromkeys(names))
         check_topics(topics, patterns=name == "input_topics")
         return topics
+    if name == "properties":
+        _check_not_set_by_links(value)
+        return value
     if name in _CHOICES:
         value = {"warn": "warning"}.get(str(value).lower(), str(value).lower())
         if value not in _CHOICES[name]:

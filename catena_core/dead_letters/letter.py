@@ -110,7 +110,8 @@ def from_electron(topic: str, message: Any, error: BaseException, link: str, att
     """
     timestamp = message.timestamp()[1]
     reason = _reason(error, link, attempts, message.topic(), message.partition(), message.offset(), timestamp)
-    return Message(topic, message.value(), message.key(), _with_reason(_own(headers_of(message)), reason))
+    own = _without_letter_of(headers_of(message), message.topic())
+    return Message(topic, message.value(), message.key(), _with_reason(own, reason))
 
 
 def from_output(topic: str, output: Message, error: BaseException, link: str) -> Message:
@@ -123,7 +124,8 @@ def from_output(topic: str, output: Message, error: BaseException, link: str) ->
         link: The class of the link.
     """
     reason = _reason(error, link, 1, output.topic, output.partition, None, output.timestamp)
-    return Message(topic, output.value, output.key, _with_reason(_own(output.headers or []), reason))
+    own = _without_letter_of(output.headers or [], output.topic)
+    return Message(topic, output.value, output.key, _with_reason(own, reason))
 
 
 def without_value(letter: Message) -> Message:
@@ -181,8 +183,17 @@ def replayed_headers(letter: DeadLetter, message: Any) -> list[tuple[str, bytes 
     return [*own, (REPLAYED, count)]
 
 
+def _without_letter_of(headers: Headers, topic: str) -> Headers:
+    """Leave out the headers of an earlier dead letter of a message that is back in the topic where it failed.
+
+    Elsewhere they are part of the message: a link that reads dead letters may fail, too, and a replay gives the letter back.
+    """
+    origins = [data for name, data in headers if name == PREFIX + ORIGINAL_TOPIC]
+    return _own(headers) if origins and origins[-1] == topic.encode() else list(headers)
+
+
 def _own(headers: Headers) -> Headers:
-    """Leave out the headers of an earlier dead letter, but for the count of replays.
+    """Leave out the headers of the last dead letter, but for the count of replays.
 
     They follow the message's own, so of each name only the last one is left out.
     """
@@ -200,8 +211,8 @@ def _own(headers: Headers) -> Headers:
 
 
 def _with_reason(own: Headers, reason: Mapping[str, str]) -> Headers:
-    """Add the headers of a reason to a message's own."""
-    taken = {name for name, _data in own}
+    """Add the headers of a reason to a message's own, among which may be those of an earlier letter."""
+    taken = {name for name, _data in _own(own)}
     encoded = {name: text.encode("utf-8", "replace") for name, text in reason.items()}
     plain = [(name, data) for name, data in encoded.items() if name not in taken]
     names = ",".join(name for name, _data in plain).encode()

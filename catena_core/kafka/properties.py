@@ -1,4 +1,4 @@
-"""The names of librdkafka's properties, to say which one a misspelt name means."""
+"""The names of librdkafka's properties: those that links set themselves, and the ones that misspelt names mean."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ from confluent_kafka import KafkaException
 
 _UNKNOWN = re.compile(r'No such configuration property: "(.+)"')
 _ALIKE = 0.85
+
+_ENDPOINT = "use -k HOST:PORT or KAFKA_ENDPOINT"
+_BY_THEMSELVES = "links set it by themselves, since they commit what is done and know what has arrived"
+
+SET_BY_LINKS = {
+    "bootstrap.servers": _ENDPOINT,
+    "metadata.broker.list": _ENDPOINT,
+    "group.id": "use -g NAME",
+    "group.instance.id": "use --instance-id NAME",
+    "transactional.id": "use --delivery exactly_once",
+    "enable.auto.commit": _BY_THEMSELVES,
+    "enable.auto.offset.store": _BY_THEMSELVES,
+    "enable.partition.eof": _BY_THEMSELVES,
+    "delivery.report.only.error": _BY_THEMSELVES,
+}
+"""The properties that a link would not heed, or work wrongly with; each with the remedy."""
 
 
 def refused(error: KafkaException | TypeError | ValueError) -> str:

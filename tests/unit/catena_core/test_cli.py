@@ -1,5 +1,6 @@
 """The command line of a link: what it takes, and how variables and files add to it."""
 
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -9,7 +10,8 @@ from click.testing import CliRunner
 
 from catena_core.cli import command, environment_properties, property_name, variable_name
 from catena_core.errors import UsageError
-from catena_core.options import LinkOptions
+from catena_core.kafka.properties import SET_BY_LINKS
+from catena_core.options import LinkOptions, split_properties
 from catena_core.text import redacted
 from catena_core.version import __version__
 from tests.helpers.command_lines import Copies, read, refusal
@@ -192,3 +194,24 @@ def test_misspelt_variable_of_a_property_is_told(variable, meant, monkeypatch, c
     monkeypatch.setenv("KAFKA_HEAP_OPTS", "-Xmx1G")
     assert environment_properties() == {}
     assert capsys.readouterr().err == f"Warning: {variable} sets nothing; did you mean {meant}?\n"
+
+
+@pytest.mark.parametrize("name", SET_BY_LINKS)
+def test_a_property_that_links_set_themselves_is_refused_with_what_to_do(name):
+    for make in (lambda: Copies(properties={name: "x"}), lambda: split_properties([f"{name}=x"])):
+        with pytest.raises(UsageError, match=f"the property {re.escape(name)} .* cannot be set: {SET_BY_LINKS[name]}"):
+            make()
+
+
+def test_a_variable_of_a_property_that_links_set_themselves_sets_nothing_and_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "elsewhere:9092")
+    assert environment_properties() == {}
+    expected = "Warning: KAFKA_BOOTSTRAP_SERVERS sets nothing; use -k HOST:PORT or KAFKA_ENDPOINT\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_topics_may_be_named_by_comma_or_by_the_option_repeated():
+    options, _ = read(["-i", "a,b", "-i", "c", "-o", "d", "--output", "e"])
+    assert (options.input_topics, options.output_topics) == (("a", "b", "c"), ("d", "e"))
+    options, _ = read(["-i", ""], input_topics="a")
+    assert options.input_topics == ()

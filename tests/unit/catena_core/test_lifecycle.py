@@ -281,6 +281,46 @@ def test_a_signal_that_interrupts_a_wait_for_the_stop_ends_the_link(tmp_path):
     assert subprocess.run([sys.executable, str(program)], timeout=120, stderr=subprocess.DEVNULL).returncode == 0
 
 
+HANGS = """
+import socket, time
+from catena_core import Link
+
+class Hangs(Link):
+    drain_timeout = 0.2
+
+    def setup(self):
+        print("hangs", flush=True)
+        while True:
+            try:
+                {waits}
+            except Exception as error:
+                print(error, flush=True)
+
+    def generator(self):
+        print("never", flush=True)
+
+    def finish(self):
+        print("finished", flush=True)
+
+Hangs().start()
+"""
+
+
+@pytest.mark.parametrize(
+    "waits", ["time.sleep(3600)", "socket.create_server(('127.0.0.1', 0)).accept()", "sum(range(1000))"]
+)
+def test_a_signal_ends_a_link_whose_setup_hangs(tmp_path, waits):
+    (tmp_path / "link.py").write_text(HANGS.format(waits=waits))
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "link.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"hangs\n"
+        process.terminate()
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (0, b"finished\n")
+    assert b"setup goes on though the link is to stop; interrupting it" in err
+
+
 def test_the_end_waits_for_what_was_sent_only_as_long_as_for_electrons():
     class Short(Ticks):
         drain_timeout = 0.05

@@ -116,6 +116,26 @@ def test_a_dead_letter_that_a_link_reads_and_fails_at_has_the_new_reason():
     assert dict(second.headers or ())["error-type"] == b"TypeError"
 
 
+def test_a_replay_of_a_dead_letter_of_a_dead_letter_gives_the_first_one_back():
+    first = from_electron("first", Message(OWN, topic="orders"), ValueError("one"), "Sorter", 4)
+    second = from_electron("second", Message(first.headers, topic="first"), TypeError("two"), "Undertaker", 1)
+    letter = parse(Message(second.headers, topic="second"))
+    assert (letter.original_topic, letter.error) == ("first", "two")
+    back = replayed_headers(letter, Message(second.headers))
+    assert back == [*(first.headers or ()), (f"{PREFIX}replayed", b"1")]
+    again = parse(Message(back))
+    assert (again.original_topic, again.original_offset, again.error, again.link) == ("orders", 42, "one", "Sorter")
+    assert replayed_headers(again, Message(back)) == [*OWN, (f"{PREFIX}replayed", b"2")]
+
+
+def test_a_message_that_a_link_brings_back_where_it_failed_has_one_letter_only():
+    headers = OWN
+    for number in range(3):
+        dead = from_electron("dead", Message(headers), ValueError(f"no {number}"), "Sorter", 4)
+        headers = dead.headers or []
+    assert [data for name, data in headers if name == f"{PREFIX}error" and data != b"of another system"] == [b"no 2"]
+
+
 def test_an_error_that_cannot_be_printed_is_told():
     class OddError(Exception):
         def __str__(self):
