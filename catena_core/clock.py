@@ -9,8 +9,8 @@ from typing import Protocol
 
 Launch = Callable[[Callable[[], None]], threading.Thread]
 
-# The least seconds before code of a link that failed is called again: without a wait its error would fill the log.
-AFTER_ERROR = 1.0
+# A call that is repeated; it returns the least seconds until the next one, where they may be more than the interval.
+Repeated = Callable[[], float | None]
 
 
 class Clock(Protocol):
@@ -23,12 +23,12 @@ class Clock(Protocol):
         """Let time pass, but not beyond the moment when ``stop`` is set; return whether it is set."""
 
     def repeat(
-        self, call: Callable[[], bool], interval: float, wait: bool, stop: threading.Event, launch: Launch
+        self, call: Repeated, interval: float, wait: bool, stop: threading.Event, launch: Launch
     ) -> threading.Thread:
         """Make a call every so many seconds until ``stop`` is set.
 
         Args:
-            call: The call, which returns whether it succeeded; it must not raise.
+            call: The call; it must not raise.
             interval: Seconds from the start of one call to that of the next.
             wait: Whether the first call comes only after the interval.
             stop: Set when it is to end.
@@ -48,7 +48,7 @@ class SystemClock:
         return stop.wait(seconds)
 
     def repeat(
-        self, call: Callable[[], bool], interval: float, wait: bool, stop: threading.Event, launch: Launch
+        self, call: Repeated, interval: float, wait: bool, stop: threading.Event, launch: Launch
     ) -> threading.Thread:
         """Make the calls in a thread of their own."""
 
@@ -57,7 +57,7 @@ class SystemClock:
                 stop.wait(interval)
             while not stop.is_set():
                 began = time.monotonic()
-                wanted = interval if call() else max(interval, AFTER_ERROR)
-                stop.wait(max(0.0, wanted - (time.monotonic() - began)))
+                seconds = max(interval, call() or 0.0)
+                stop.wait(max(0.0, seconds - (time.monotonic() - began)))
 
         return launch(run)

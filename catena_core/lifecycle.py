@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 
 from catena_core import children, interrupts, processes
 from catena_core.cli import command, environment_endpoint, environment_properties
-from catena_core.clock import AFTER_ERROR, Clock, SystemClock
+from catena_core.clock import Clock, SystemClock
 from catena_core.definition import LinkDefinition
 from catena_core.die_with_parent import on_parent_death
 from catena_core.errors import CatenaError, StoppedError, UsageError, described
@@ -40,6 +40,9 @@ from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
 from catena_core.stores.link_stores import LinkStores
 from catena_core.transforming.results import positional
+
+# The least seconds before a generator or loop that raised is called again: without a wait its errors would fill the log.
+_AFTER_ERROR = 1.0
 
 # A transform that waits learns within so many seconds that another instance has its partition.
 _WAIT_STEP = 0.1
@@ -302,14 +305,14 @@ class Lifecycle:
 
         failures = FailuresInARow(f"loop {name}")
 
-        def call() -> bool:
+        def call() -> float:
             failures.began()
             if level is not None:
                 self._link.logger.log(f"new loop iteration ({name})", level=level)
             try:
                 run_plain(target, *positional(args), **(kwargs or {}))
                 failures.succeeded()
-                return True
+                return 0.0
             except StoppedError:
                 pass
             except (SystemExit, UsageError):
@@ -317,7 +320,7 @@ class Lifecycle:
             except BaseException as error:
                 failures.failed(error)
                 self._link.logger.log(f"{name} failed: {described(error)}", level="error")
-            return False
+            return _AFTER_ERROR
 
         if interval is None:
             return self.launch(call, name, waited_for)
@@ -479,7 +482,7 @@ class Lifecycle:
                     return
                 failures.failed(error)
                 self._link.logger.log(f"the generator failed: {described(error)}", level="error")
-                self.stop.wait(AFTER_ERROR)
+                self.stop.wait(_AFTER_ERROR)
 
     def _take_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():

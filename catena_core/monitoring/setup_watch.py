@@ -59,8 +59,11 @@ class SetupWatch:
             now = time.monotonic()
             if not self._is_stuck and now - self._began > self._timeout:
                 self._is_stuck = True
-                told = f"setup has not returned for {self._timeout:g} s. All threads:\n{stacks()}"
-                self._logger.log(told, level="error", several_lines=True)
+                self._logger.log(
+                    f"setup has not returned for {self._timeout:g} s. All threads: {stacks()}",
+                    level="error",
+                    several_lines=True,
+                )
             if not self._stop.is_set():
                 continue
             if interrupt_at is not None and now > interrupt_at:

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
 from typing import Any
 
 from catena_core.errors import (
@@ -49,9 +50,29 @@ _MOST_CALLS_UNDER_WAY = 10_000
 _REMEMBERED_REQUESTS = 10_000
 _CLOSING_TIMEOUT = 2.0
 
+# Seconds for which an answer may come after its instance is gone.
+_LAST_ANSWERS = _CLOSING_TIMEOUT + 1
+
 # Called with the reason when a message turns out to be undeliverable.
 OnFailure = Callable[[str], None]
 Send = Callable[[Wire, OnFailure], None]
+
+
+@dataclass
+class _Call:
+    """A call that waits for its answer.
+
+    Attributes:
+        to: The uid of the instance that is to answer.
+        method: The method's name.
+        future: Gets the answer.
+        gone_since: When that instance was found gone, by the monotonic clock; ``None``: it is alive.
+    """
+
+    to: str
+    method: str
+    future: Future[tuple[Reply, Wire]] = field(default_factory=Future)
+    gone_since: float | None = None
 
 
 class Peer:
@@ -92,7 +113,7 @@ class Peer:
         self._since = time.time()
         self._closing = False
         self._logged_namesake = False
-        self._calls: dict[str, Future[tuple[Reply, Wire]]] = {}
+        self._calls: dict[str, _Call] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._requests = RequestQueue()
         self._workers = [
@@ -127,7 +148,7 @@ class Peer:
             The result of the method.
 
         Raises:
-            RPCTimeoutError: No instance answered in time.
+            RPCTimeoutError: No instance answered in time, or the one that was called has ended.
             MethodNotFoundError: The callee has no such method.
             InvalidParamsError: The arguments do not fit the method, or cannot be sent.
             InternalError: The method raised an error, the callee has too much to do, or the result cannot be sent.
@@ -204,9 +225,11 @@ class Peer:
         elif isinstance(envelope, Reply):
             call = self._calls.pop(envelope.id, None) if envelope.to == self.uid else None
             if call is not None:
-                call.set_result((envelope, wire))
+                call.future.set_result((envelope, wire))
         elif isinstance(envelope, Alive):
             self.instances.saw(envelope)
+            if envelope.uid == self.uid:
+                self._end_calls_to_the_gone()
             self._compare_names(envelope)
             if envelope.asks and envelope.uid != self.uid:
                 self.announce()
@@ -223,13 +246,23 @@ class Peer:
         for call_id in list(self._calls):
             call = self._calls.pop(call_id, None)
             if call is not None:
-                call.set_exception(StoppedError("the link is stopping"))
+                call.future.set_exception(StoppedError("the link is stopping"))
         self._refuse_waiting_requests()
         for _worker in self._workers:
             self._requests.put(None)
         deadline = time.monotonic() + _CLOSING_TIMEOUT
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+
+    def _end_calls_to_the_gone(self) -> None:
+        """End calls whose instance has been gone for a while, so that its last answers would have come."""
+        now, alive = time.monotonic(), self.instances.by_uid
+        for call_id, call in list(self._calls.items()):
+            call.gone_since = None if call.to in alive else call.gone_since or now
+            if call.gone_since is None or now - call.gone_since < _LAST_ANSWERS:
+                continue
+            if self._calls.pop(call_id, None) is not None:
+                call.future.set_exception(RPCTimeoutError(f"{call.to} has ended without an answer to {call.method}"))
 
     def _compare_names(self, alive: Alive) -> None:
         if alive.uid == self.uid and alive.since != self._since and not self._logged_namesake:
@@ -253,17 +286,20 @@ class Peer:
     def _ask(self, request: Request, content: Any, deadline: float, whom: str, timeout: float) -> tuple[Reply, Wire]:
         if len(self._calls) >= _MOST_CALLS_UNDER_WAY:
             raise InternalError(f"{len(self._calls)} calls wait for an answer already; call less at a time")
-        future: Future[tuple[Reply, Wire]] = Future()
-        self._calls[request.id] = future
+        call = self._calls[request.id] = _Call(request.to, request.method)
 
         def undeliverable(reason: str) -> None:
             if self._calls.pop(request.id, None) is not None:
-                future.set_exception(RPCError(f"the call of {request.method} to {whom} was not delivered: {reason}"))
+                call.future.set_exception(
+                    RPCError(f"the call of {request.method} to {whom} was not delivered: {reason}")
+                )
 
         try:
             self._check_usable()  # after the call is in the table that close() goes through
             self._send_request(request, content, undeliverable)
-            return future.result(max(0.0, deadline - time.monotonic()))
+            return call.future.result(max(0.0, deadline - time.monotonic()))
+        except RPCTimeoutError:
+            raise  # it is a timeout of Python, too
         except FutureTimeoutError:
             raise RPCTimeoutError(f"{whom} did not answer {request.method} within {timeout:g} s") from None
         finally:

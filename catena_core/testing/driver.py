@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from catena_core.clock import Launch
+from catena_core.clock import Launch, Repeated
 from catena_core.consuming.assignment import Assignment
+from catena_core.delivery.producer import MAX_MESSAGE_BYTES
 from catena_core.electron import Electron
-from catena_core.errors import StoppedError, UsageError
+from catena_core.errors import CodecError, StoppedError, UsageError
 from catena_core.link import Link
 from catena_core.mistakes import run_plain
 from catena_core.monitoring import tracing
@@ -45,7 +46,7 @@ class ManualClock:
         self._now = now
         self._until: float | None = None
         self._numbers = itertools.count()
-        self._due: list[tuple[float, int, float, Callable[[], bool]]] = []
+        self._due: list[tuple[float, int, float, Repeated]] = []
 
     def now(self) -> float:
         """Give the time that it shows."""
@@ -69,7 +70,7 @@ class ManualClock:
             self._until = None
 
     def repeat(
-        self, call: Callable[[], bool], interval: float, wait: bool, stop: threading.Event, launch: Launch
+        self, call: Repeated, interval: float, wait: bool, stop: threading.Event, launch: Launch
     ) -> threading.Thread:
         """Take a loop on; :meth:`advance` makes its calls."""
         heapq.heappush(self._due, (self._now + (interval if wait else 0), next(self._numbers), interval, call))
@@ -262,6 +263,8 @@ class LinkDriver:
     def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
         """Record electrons that the link sends."""
         for message in [self._context.complete(self._write(electron)) for electron in electrons]:
+            if message.size > MAX_MESSAGE_BYTES:
+                raise CodecError(f"{message.size} bytes are too many for one message of Kafka")
             arrived = self._read_output(_Arrived(message, message.timestamp or 0), message.topic, 0, 0)
             sent = arrived.replace(
                 topic=message.topic,

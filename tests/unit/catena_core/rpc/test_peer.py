@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from catena_core import errors
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc import LocalRpc, request_queue, rpc
 from catena_core.rpc import instances as instances_module
+from catena_core.rpc import peer as peer_module
 from catena_core.rpc.instances import Instances
 from catena_core.rpc.messages import Alive, Gone, Request, Wire, read_envelope, to_wire
 from catena_core.rpc.peer import Peer
@@ -232,6 +234,27 @@ def test_arguments_that_cannot_be_read_are_refused(clerk):
     peer.take(Wire([good.headers[0], (codec.CONTENT_TYPE, codec.MESSAGE_PACK.encode())], b"\xc1"))
     until(sent)
     assert "cannot be read" in sent()[0].failure.message
+
+
+@pytest.mark.parametrize("farewell", [True, False])
+def test_a_call_ends_when_its_instance_has_ended_without_an_answer(clerk, monkeypatch, farewell):
+    monkeypatch.setattr(peer_module, "_LAST_ANSWERS", 0.05)
+    peer, _, sent = clerk
+    monkeypatch.setattr(peer.instances, "_heartbeat", 0.0)
+    peer.take(to_wire(sign("callee")))
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(peer.call, "callee", "hear", "x", timeout=600)
+        until(sent)
+        if farewell:
+            peer.take(to_wire(Gone("callee", 0.0)))
+
+        def ends():
+            peer.take(to_wire(sign("me")))
+            return call.done()
+
+        until(ends)
+        with pytest.raises(errors.RPCTimeoutError, match="callee has ended without an answer to hear"):
+            call.result()
 
 
 # Who is alive

@@ -347,3 +347,16 @@ def test_a_value_that_a_generator_returns_is_told(caplog):
     driver = LinkDriver(Returns(output_topics="out"))
     assert driver.generate() == [] == driver.generate()
     assert [record.levelname for record in caplog.records if "which is not sent" in record.getMessage()] == ["WARNING"]
+
+
+def test_an_output_that_is_too_large_is_refused_as_by_kafka():
+    class Fills(Link):
+        inputs, outputs = ("in",), ("out",)
+
+        def transform(self, electron):
+            return bytes(electron.value)
+
+    driver = LinkDriver(Fills())
+    assert len(driver.transform(1_000_000)) == 1
+    with pytest.raises(CodecError, match="bytes are too many for one message of Kafka"):
+        driver.transform(17 * 1024 * 1024)
