@@ -10,7 +10,7 @@ from tests.helpers.waiting import eventually
 
 
 def test_taken_down_and_described_twice():
-    up = Up(REDIS_HOST="", OFFERING_REFRESH_INTERVAL="3", OFFERING_GONE_AFTER="8", SANDBOX_OFFERINGS="12")
+    up = Up(REDIS_HOST="", OFFERING_REFRESH_INTERVAL="3", OFFERING_GONE_AFTER="15", SANDBOX_OFFERINGS="12")
     try:
         up.found("all 12 offerings stand on 2 nodes each")
         booth = up.found("^sandbox ledger: (.*)/offerings")
