@@ -46,7 +46,7 @@ class Fetcher(CatalogueLink):
     result to the compacted topic. A delisted address gets a tombstone, and so does one whose provider has taken it down.
 
     Whatever fails is tried again after a pause that grows; the topic of statuses says when and why. An unreadable description,
-    and one that failed four times in a row, go to the dead letters with the reason.
+    and one that failed four times in a row while the booth works, go to the dead letters with the reason.
 
     Settings: DLT_BASE_URL, OFFERING_DESC_TIMEOUT (60 s), OFFERING_MAX_BYTES, OFFERING_GONE_AFTER (21600 s), OFFERING_OWN_HOSTS,
     OFFERING_REFRESH_INTERVAL (3600 s), VERIFY_DESCRIPTION_HASH (warn), WORKER_POOL_SIZE (10 at a time), JSONLD_CONTEXTS.

@@ -68,7 +68,11 @@ class _Refusal(msgspec.Struct):
     error: str
 
 
-class NotListedError(WebError):
+class EntryError(WebError):
+    """The booth answers, but not with an entry of the address. Its other failures say nothing of any address."""
+
+
+class NotListedError(EntryError):
     """The ledger does not know the address."""
 
 
@@ -111,6 +115,7 @@ class Ledger:
 
         Raises:
             NotListedError: The ledger does not know the address.
+            EntryError: The booth answers with something else than an entry.
             WebError: The booth does not answer as it should.
             UnsafeError: The answer is too large, or its description URI is unusable.
         """
@@ -171,17 +176,17 @@ def _read_entries(response: Response) -> list[Any]:
 
 
 def _read_entry(response: Response) -> _Entry:
-    found = _read_json(response)
+    found = _read_json(response, EntryError)
     if isinstance(found, dict):  # msgspec cannot compare all names that JSON may have
         found = {name: found[name] for name in _Entry.__struct_encode_fields__ if name in found}
     try:
         return msgspec.convert(found, _Entry)
     except msgspec.ValidationError as error:
-        raise WebError(f"{response.url} answers with something else than expected: {error}") from error
+        raise EntryError(f"{response.url} answers with something else than expected: {error}") from error
 
 
-def _read_json(response: Response) -> Any:
-    """Decode an answer.
+def _read_json(response: Response, failure: type[WebError] = WebError) -> Any:
+    """Decode an answer, or raise the failure where it is no JSON.
 
     The reader of the standard library takes texts and numbers that stricter ones refuse, so a bad member costs itself alone.
     """
@@ -192,7 +197,7 @@ def _read_json(response: Response) -> Any:
         # No member that counts is a number, so none of them takes memory or time, however long.
         return json.loads(text, strict=False, parse_int=bool, parse_float=bool)
     except (ValueError, RecursionError) as error:
-        raise WebError(f"{response.url} answers with something else than expected: {error}") from error
+        raise failure(f"{response.url} answers with something else than expected: {error}") from error
 
 
 def _reason_of(response: Response) -> str | None:

@@ -15,7 +15,8 @@ from catena_core.text import printable
 from catena_core.wire.message import Message
 from topology import records
 from topology.catalogue_link import CatalogueLink
-from topology.clients.http import Response, UnsafeError, shown_url
+from topology.clients.http import Response, UnsafeError, WebError, shown_url
+from topology.clients.ledger import EntryError
 from topology.fetching.advice import entity_tag, fresh_for, modified_at
 from topology.fetching.emitted import LONGEST_VALIDATOR, EmittedOfferings
 from topology.fetching.followed import Followed, FollowedAddresses
@@ -188,7 +189,11 @@ class Outcomes:
                 fetch, followed, error, pause, gone, failures=fetch.failures + 1, next_try=next_try, **kept
             )
             self._plan(fetch.address, followed, status.next_try)
-            if status.failures == _FAILURES_BEFORE_LETTER:
+            # While the booth itself does not work, each address fails, and comes again by itself.
+            is_booth_down = (
+                fetch.host == LEDGER_HOST and isinstance(error, WebError) and not isinstance(error, EntryError)
+            )
+            if status.failures == _FAILURES_BEFORE_LETTER and not is_booth_down:
                 self._bury(fetch, followed, error, status.failures)
 
     def _growing_pause(self, failures: int) -> int:

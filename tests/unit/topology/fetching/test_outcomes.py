@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -79,6 +80,27 @@ class TestAgain:
         status = status_of(driver)
         assert status is not None
         assert (status.state, status.error, status.failures, status.next_try) == ("fetched", "", 0, 0)
+
+    @pytest.mark.parametrize(
+        ("answer", "count"),
+        [
+            (saying(b"", 503), 0),
+            (saying(b"", 401), 0),
+            (saying(b"<html>"), 1),
+            (saying(b'{"error": "no such offering"}', 500, **{"Content-Type": "text/html"}), 1),
+        ],
+        ids=["the booth fails", "the booth wants a password", "no entry", "the ledger does not know it"],
+    )
+    def test_failures_of_the_booth_itself_are_no_dead_letters_of_addresses(
+        self, driver: LinkDriver, ledger: Ledger, answer: Callable[[Handler], object], count: int
+    ) -> None:
+        ledger.server.answers["/api/offerings/a"] = answer
+        fetch(driver)
+        for _ in range(6):
+            self.later(driver, self.pause(driver) + 0.001)
+
+        assert failure_of(driver).failures == 7
+        assert len(letters(driver)) == count
 
     def test_the_fourth_failure_in_a_row_is_a_dead_letter_with_address_and_url(
         self, driver: LinkDriver, ledger: Ledger
