@@ -59,6 +59,7 @@ def analyse(text: str, bounded: Callable[[], AbstractContextManager[object]] = n
     """
     query = QueryText(text)
     called, variables = _check(query)
+    query = QueryText(query.with_outer_graphs())
     default, named = query.dataset()
     plan = Plan(
         form=next(form for form in FORMS if form == query.form),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 # The lexer finds no prefix longer than 64 characters, so that it reads a long text without a colon in linear time.
@@ -75,6 +76,7 @@ class GraphBlock(NamedTuple):
         is_select: Whether there is nothing but a sub-select between the braces.
         by_itself: Whether its text alone tells that it has to be evaluated in each graph by itself.
         has_values: Whether VALUES stands in it.
+        has_first_triple: Whether it begins with a triple, so that it has solutions in graphs alone.
     """
 
     name: Token
@@ -84,6 +86,7 @@ class GraphBlock(NamedTuple):
     is_select: bool
     by_itself: bool
     has_values: bool
+    has_first_triple: bool
 
 
 class QueryText:
@@ -136,10 +139,25 @@ class QueryText:
                 is_select = inner[0].keyword == "SELECT"
                 by_itself = any(part.keyword == "SELECT" for part in inner) or self._has_idle_minus(n + 3, inner, name)
                 has_values = any(part.keyword == "VALUES" for part in inner)
+                has_triple = not inner[0].keyword and inner[0].text not in "{}"
+                end = inner[-1].start
                 blocks.append(
-                    GraphBlock(name, token.start, brace.end, inner[-1].start, is_select, by_itself, has_values)
+                    GraphBlock(name, token.start, brace.end, end, is_select, by_itself, has_values, has_triple)
                 )
         return blocks
+
+    def with_outer_graphs(self) -> str:
+        """Write ``GRAPH name {}`` before each ``GRAPH name { … }`` with another GRAPH in it, unless a triple comes first.
+
+        Without it the evaluator does not look whether the outer graph exists, nor which ones there are.
+        """
+        blocks = self.graph_blocks()
+        parts, done = [], 0
+        for block, inner in pairwise(blocks):
+            if inner.start < block.end and not block.has_first_triple:
+                parts += [self.text[done : block.start], f"GRAPH {block.name.text} {{}} "]
+                done = block.start
+        return "".join([*parts, self.text[done:]])
 
     def _within_braces(self, first: int) -> list[Token]:
         """Return the tokens after an opening brace, the closing one included; none where that is missing."""

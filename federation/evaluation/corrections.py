@@ -2,6 +2,7 @@
 
 It evaluates sub-selects and VALUES within ``GRAPH ?g`` once for all graphs, not in each graph by itself (section 18.6). There
 it counts the graph's name among the variables that the sides of MINUS share.
+It leaves the name of a graph unbound around another GRAPH (``QueryText.with_outer_graphs``).
 It finds no path of length zero from a constant that is not in the graph (section 18.4; oxigraph/oxigraph#1815).
 """
 

@@ -132,7 +132,7 @@ def _loaded(quads: bytes, graphs: Iterable[str]) -> pyoxigraph.Store:
 
 def _evaluate(job: Evaluate, store: pyoxigraph.Store, send: Callable[[bytes], None]) -> bytes:
     """Evaluate a query over a store, serialise its result, send all parts of a large one but the last, and return the rest."""
-    text = job.text
+    text = QueryText(job.text).with_outer_graphs()
     if job.graph_by_graph:
         text = graph_by_graph(text, [g.value for g in store.named_graphs() if isinstance(g, pyoxigraph.NamedNode)])
     if job.columns:

@@ -164,6 +164,8 @@ QUERIES = {
     "MINUS of a star": "SELECT * { ?o a :Offering MINUS { ?o :theme :t1 ; :rank ?r FILTER(?r > 0) } }",
     "nested GRAPH with a filter": "SELECT * { GRAPH ?g { ?x :about ?o GRAPH <graph/0> { ?o :title ?t } } "
     "FILTER(LANG(?t) = '') }",
+    "nested GRAPH alone": "SELECT * { GRAPH ?h { GRAPH <graph/one> { ?s :about ?o } } }",
+    "nested GRAPH in a graph that does not exist": "SELECT * { GRAPH <graph/none> { GRAPH ?g { ?s :about ?o } } }",
     "sub-select that is joined": "SELECT * { { SELECT ?o { ?o :theme :t1 } ORDER BY ?o LIMIT 2 } ?o :asset ?a . ?a :label ?l }",
     "chain through a provider's blank node": "SELECT * { :own :list ?l . ?l rdf:first ?f ; rdf:rest ?r . ?r rdf:first ?s }",
     "chain through blank nodes of both kinds": "SELECT * { ?o :list ?l . ?l rdf:first ?f FILTER(?o IN (:o1, :own)) }",

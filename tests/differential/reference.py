@@ -76,6 +76,7 @@ def _result(store: Store, text: str, **dataset: Any) -> Result:
     """Answer as the specification has it where pyoxigraph does not: `test_second_truth` holds these corrections to Fuseki."""
     store.query(text, **dataset)  # a SyntaxError for what is no query
     plan = _plan(text)
+    text = QueryText(text).with_outer_graphs()
     if plan.columns:
         text = QueryText(text).with_columns(plan.columns)
     if plan.graph_by_graph:

@@ -37,6 +37,18 @@ QUERIES = [
     "SELECT ?g ?o { GRAPH ?g { ?g :size ?o } }",
     "SELECT ?g ?t { GRAPH ?g { VALUES (?g ?t) { (UNDEF 'foo') (:g1 'bar') } } }",
     "SELECT ?g ?s { GRAPH ?g { ?s :age 5 MINUS { ?x :age ?o } } }",
+    "SELECT ?h ?s ?o { GRAPH ?h { GRAPH :g3 { ?s :age ?o } } }",
+    "SELECT ?h ?g ?s { GRAPH ?h { GRAPH ?g { ?s :age ?o } } }",
+    "SELECT ?h ?g ?s { GRAPH ?h { GRAPH ?g { ?s :age ?o } ?s :in ?x } }",
+    "SELECT ?h ?s { GRAPH ?h { { GRAPH :g3 { ?s :age ?o } } UNION { ?s :size ?o } } }",
+    "SELECT ?h ?g { GRAPH ?h { OPTIONAL { GRAPH ?g { :d :age 5 } } } }",
+    "SELECT ?h { GRAPH ?h { GRAPH :g3 { GRAPH :g1 { :a :knows :b } } } }",
+    "SELECT ?s { GRAPH :nowhere { GRAPH :g3 { ?s :age ?o } } }",
+    "SELECT ?s { GRAPH :nowhere { GRAPH ?g { ?s :age ?o } } }",
+    "SELECT ?s { GRAPH :g1 { GRAPH :g3 { ?s :age ?o } } }",
+    "SELECT ?h { GRAPH :g1 { GRAPH ?h {} } }",
+    "SELECT ?g ?h { ?x :in ?g OPTIONAL { GRAPH ?g { GRAPH ?h { :d :age 5 } } } }",
+    "SELECT ?h ?n { GRAPH ?h { SELECT (COUNT(*) AS ?n) { GRAPH :g3 { ?s :age ?o } } } }",
     *(
         query.replace("MARK", mark)
         for mark in "*?"

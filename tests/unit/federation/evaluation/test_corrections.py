@@ -6,6 +6,7 @@ import pyoxigraph
 import pytest
 
 from federation.analysis.analyse import analyse
+from federation.analysis.lexer import QueryText
 from federation.errors import TooLargeError
 from federation.evaluation.corrections import graph_by_graph, path_ends
 
@@ -27,6 +28,7 @@ def store() -> pyoxigraph.Store:
 
 def rows(store: pyoxigraph.Store, text: str) -> list[str]:
     plan = analyse(text)
+    text = QueryText(text).with_outer_graphs()
     if plan.graph_by_graph:
         text = graph_by_graph(text, list(GRAPHS))
     with path_ends(store, plan.path_ends, text):
@@ -158,3 +160,23 @@ def test_only_queries_with_graph_change_named_graphs(store: pyoxigraph.Store) ->
 )
 def test_no_query_sees_the_triples_that_let_constants_be_nodes(store: pyoxigraph.Store, rest: str) -> None:
     assert analyse(f"SELECT * {{ <urn:none> <urn:knows>* ?o . {rest} }}").path_ends == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("SELECT ?h ?s { GRAPH ?h { GRAPH <urn:g3> { ?s <urn:p> ?o } } }", ["g1,d", "g2,d", "g3,d"]),
+        ("SELECT ?h ?g { GRAPH ?h { GRAPH ?g { <urn:d> <urn:p> ?o } } }", ["g1,g3", "g2,g3", "g3,g3"]),
+        ("SELECT ?h ?s { graph ?h { { GRAPH <urn:g3> { ?s <urn:p> ?o } } UNION { ?s <urn:p> 1 } } }", None),
+        ("SELECT ?s { GRAPH <urn:none> { GRAPH <urn:g3> { ?s <urn:p> ?o } } }", []),
+        ("SELECT ?s { GRAPH <urn:g1> { GRAPH <urn:g3> { ?s <urn:p> ?o } } }", ["d"]),
+        ("SELECT ?h ?s { GRAPH ?h { ?s <urn:p> 5 GRAPH <urn:g1> { <urn:a> <urn:knows> ?o } } }", ["g3,d"]),
+        (
+            "SELECT ?h ?n { GRAPH ?h { SELECT (COUNT(*) AS ?n) { GRAPH <urn:g3> { ?s ?p ?o } } } }",
+            ["g1,1", "g2,1", "g3,1"],
+        ),
+        ("SELECT (COUNT(*) AS ?n) { GRAPH ?h { GRAPH ?g { GRAPH <urn:g3> { ?s ?p ?o } } } }", ["9"]),
+    ],
+)
+def test_a_graph_around_another_one_is_looked_for(store: pyoxigraph.Store, text: str, found: list[str] | None) -> None:
+    assert rows(store, text) == (["g1,d", "g2,a", "g2,d", "g3,d"] if found is None else found)
