@@ -21,7 +21,7 @@ from federation.errors import (
     TooBusyError,
     TooLargeError,
 )
-from federation.fetching.result_formats import TSV, UnreadableTableError, opened, read_table
+from federation.fetching.result_formats import TSV, UnreadableTableError, is_bounded, opened, read_table
 from federation.fetching.subquery import Subquery, quoted
 from federation.source_selection import Source
 from federation.transport import Access, Deadline, Session, UnsafeError
@@ -238,10 +238,10 @@ class Endpoints:
         budget.charge(0)
         deadline = Deadline(min(budget.deadline - time.monotonic(), self._timeout), on_data=take)
         accepts = _OTHERS if source.id in self._without_tsv else _HEADERS["Accept"]
-        media_type, body, is_bounded = self._post(source, request, budget, deadline, accepts)
+        media_type, body, is_whole = self._post(source, request, budget, deadline, accepts)
         try:
             rows = _from_tsv(request.columns, body) if media_type == TSV else None
-            if media_type == TSV and accepts is not _OTHERS and (rows is None or not is_bounded):
+            if media_type == TSV and accepts is not _OTHERS and (rows is None or not is_whole):
                 media_type, body, _ = self._post(source, request, budget, deadline, _OTHERS)
                 if media_type != TSV:
                     rows = read_table(media_type, body, request.columns)
@@ -262,8 +262,7 @@ class Endpoints:
         """Send a request.
 
         Returns:
-            The media type of the table in the answer, the table, and whether HTTP tells that all of it has come: where the
-            end of the connection ends it, TSV that breaks off after a row looks whole.
+            The media type of the table in the answer, the table, and whether HTTP tells that all of it has come.
         """
         try:
             answer = self._session.post(
@@ -286,8 +285,8 @@ class Endpoints:
                 f"node {source.id} sends only a part of its rows: raise the limits that its server sets for answers",
                 [source.id],
             )
-        is_bounded = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
-        return *opened(answer.headers.get("Content-Type", ""), answer.content), is_bounded
+        table = opened(answer.headers.get("Content-Type", ""), answer.content)
+        return *table, is_bounded(answer.headers)
 
 
 def _from_tsv(columns: Sequence[str], body: bytes) -> bytes | None:

@@ -62,6 +62,17 @@ def opened(content_type: str, body: bytes) -> tuple[str, bytes]:
     return media_type, body
 
 
+def is_bounded(headers: Mapping[str, str]) -> bool:
+    """Return whether HTTP tells that all of an answer has come.
+
+    Where the end of the connection ends it, TSV that breaks off after a row looks whole.
+
+    Args:
+        headers: Those of the answer, by name in any case.
+    """
+    return "Content-Length" in headers or "Transfer-Encoding" in headers
+
+
 def read_table(media_type: str, body: bytes, columns: Iterable[str]) -> bytes:
     """Read a table in SPARQL 1.1 Results JSON or XML.
 

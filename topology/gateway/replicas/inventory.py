@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.text import bounded, redacted
-from federation.fetching.result_formats import TSV, opened, read_table
+from federation.fetching.result_formats import TSV, is_bounded, opened, read_table
 from federation.fetching.terms import iri, is_name, readable
 from topology.clients.http import Access, UnsafeError, WebClient, WebError, shown_url
 from topology.clients.node import FailedError, with_parameter
@@ -273,7 +273,15 @@ class _PolledNode:
             raise WebError(str(error).replace(shown_url(url), shown_url(self.sparql_url))) from error
         if response.status != 200:
             raise FailedError(f"status {response.status}: {response.excerpt()}")
-        return response.headers.get("content-type", ""), response.body
+        content_type = response.headers.get("content-type", "")
+        if (
+            self._accept != _OTHERS
+            and not is_bounded(response.headers)
+            and opened(content_type, response.body)[0] == TSV
+        ):
+            self._accept = _OTHERS
+            return self._query(query)
+        return content_type, response.body
 
 
 def pause_after(took: float, shortest: float) -> float:

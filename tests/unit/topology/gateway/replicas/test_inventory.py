@@ -354,6 +354,24 @@ def test_a_node_with_odd_tsv_is_listed_in_another_format(
     eventually(lambda: listed(holdings) == {"a": {"urn:a"}})
 
 
+def test_a_list_in_tsv_that_only_the_end_of_the_connection_ends_is_not_taken_for_whole(
+    make: Callable[..., GraphInventory], server: OddServer
+) -> None:
+    def answer(request: Handler) -> None:
+        if TSV in request.headers["Accept"]:
+            request.close_connection = True
+            request.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Type: {TSV}\r\n\r\n?g\n<urn:a>\n".encode())
+        else:
+            bindings = [{"g": {"type": "uri", "value": name}} for name in ("urn:a", "urn:b")]
+            request.say_json({"head": {"vars": ["g"]}, "results": {"bindings": bindings}})
+
+    server.answers["/c/sparql"] = answer
+    holdings = make()
+    holdings.follow(ring(a=f"{server.url}/c"))
+    eventually(lambda: current(holdings))
+    assert listed(holdings) == {"a": {"urn:a", "urn:b"}}
+
+
 def test_a_listing_that_takes_long_comes_seldom() -> None:
     assert pause_after(0.01, shortest=5) == 5
     assert pause_after(3, shortest=5) == 60
