@@ -16,6 +16,7 @@ import msgspec
 
 from catena_core import Electron
 from catena_core.errors import CatenaError
+from catena_core.text import bounded, redacted
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.clients.http import WebClient
@@ -29,6 +30,7 @@ from topology.settings import Mode
 
 _MOST_AT_ONCE = 64
 _STATES = ("up", "suspect", "down")
+_LONGEST_REASON = 500
 
 
 # Seconds until a monitor that could not publish takes over once more. One that was relieved knows it by then.
@@ -273,7 +275,11 @@ class Monitor(CatalogueLink):
             protocol=watch.health.protocol or node.protocol,
             endpoints=watch.health.endpoints if watch.health.is_healthy else node.endpoints,
             problem=problem,
+            # The first reason stays: each change is an epoch of the ring.
+            silence="" if node.state == "up" or is_new else node.silence,
         )
+        if not (is_healthy or node.silence):
+            node = msgspec.structs.replace(node, silence=bounded(redacted(watch.health.silence), _LONGEST_REASON))
         if is_new:
             return msgspec.structs.replace(node, state="up", since=epoch) if is_healthy else node
         return self._judge(watch, node, epoch, is_healthy)
@@ -300,7 +306,7 @@ class Monitor(CatalogueLink):
             return node
         if is_healthy and hold_down.may_return(now):
             watch.silent_since = None
-            return msgspec.structs.replace(node, state="up", since=epoch, held_down_until=0)
+            return msgspec.structs.replace(node, state="up", since=epoch, held_down_until=0, silence="")
         if is_healthy and hold_down.until != watch.shown_until:
             watch.shown_until = hold_down.until
             until = int((time.time() + hold_down.until - now) * 1000)

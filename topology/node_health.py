@@ -28,6 +28,7 @@ class NodeHealth:
         protocol: How the node is written to, once known.
         endpoints: The node's endpoints, once found. They are looked for again after each silence.
         problem: The reason why the node cannot be used although it answers; empty if there is none.
+        silence: The reason of the last check that got no answer; empty if the last one got one.
         is_abandoned: Set it to discard the result of a check under way.
     """
 
@@ -39,6 +40,7 @@ class NodeHealth:
         self.protocol: NodeProtocol | None = None if protocol == "auto" else protocol
         self.endpoints = member.endpoints
         self.problem = ""
+        self.silence = ""
         self.is_abandoned = False
         self._wanted = protocol
         self._member = member
@@ -70,6 +72,7 @@ class NodeHealth:
         elif is_healthy and self.is_healthy is False:
             self._logger.log(f"{self._id} answers again")
         self.is_healthy, self.problem = is_healthy, undetected
+        self.silence = "" if is_healthy or undetected else problem
         if is_healthy:
             self.last_answer = time.monotonic()
         else:

@@ -236,6 +236,7 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
             went repeatedly; 0: it is not held down.
         endpoints: Its endpoints, as far as they were found.
         problem: The reason why it cannot be used although it answers; empty if there is none.
+        silence: What its first failed check found, since it was last up; empty where it has not failed.
     """
 
     id: str
@@ -248,6 +249,7 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     held_down_until: int = 0
     endpoints: Endpoints = Endpoints()
     problem: str = ""
+    silence: str = ""
 
     @property
     def condition(self) -> NodeCondition:

@@ -111,7 +111,7 @@ class State:
                 inspection=_shown(self._inspections.get(node.id)),
                 conflicts=len(conflicts.get(node.id, ())),
                 conflicting_graphs=list(conflicts.get(node.id, ()))[:_MOST_NAMES],
-                problem=redacted(node.problem or problems.get(node.id, "")),
+                problem=redacted(node.problem or node.silence or problems.get(node.id, "")),
             )
             for _, node in sorted(now.nodes.items())
         ]

@@ -63,7 +63,8 @@ class NodeStatus(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
         inspection: The last comparison of its graphs with those that it acknowledged; left out before the first one.
         conflicts: The number of graphs of its owner that keep offerings of their names out; left out if there are none.
         conflicting_graphs: The first of their names, at most 100; left out if there are none.
-        problem: The reason why it cannot be used although it answers, or does not take graphs; left out if there is none.
+        problem: The reason why it does not answer, cannot be used although it does, or does not take graphs; left out if there
+            is none.
     """
 
     id: str

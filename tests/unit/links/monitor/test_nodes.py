@@ -52,6 +52,7 @@ class TestFirstRing:
         watching.until(lambda: watching.rings)
 
         assert watching.states == {"a": "down"}
+        assert "Failed to connect" in watching.rings[-1].nodes[0].silence
 
     @pytest.mark.parametrize("configured", ["sedimark", "graph-store"])
     def test_how_nodes_are_written_to_may_be_configured(
@@ -118,6 +119,8 @@ class TestChanges:
         assert [one.epoch for one in watching.rings] == [1, 2, 3, 4]
         assert [one.nodes[0].since for one in watching.rings] == [1, 1, 1, 4]
         assert [one.previous for one in watching.rings] == [(), *(one.nodes for one in watching.rings[:-1])]
+        silence = "it says that it is not well"
+        assert [one.nodes[0].silence for one in watching.rings] == ["", silence, silence, ""]
 
     def test_a_short_silence_is_forgiven_but_the_node_is_looked_at(
         self, started: Any, write_list: Any, server: OddServer
