@@ -168,7 +168,7 @@ class ExactlyOnce:
         self._aborts = 0
         self._began = 0.0  # when the last transaction did
         self._suspected: set[_Identity] = set()
-        self._refused: set[_Identity] = set()
+        self._refused: dict[_Identity, Message] = {}  # with their dead letters, so that another try has the same
         self._alone: _Identity | None = None
 
     @property
@@ -258,7 +258,11 @@ class ExactlyOnce:
         ones that Kafka will never take, and the transaction is tried with their dead letters.
         """
         identity = _identity(message)
-        (self._refused if identity == self._alone else self._suspected).add(identity)
+        if identity != self._alone:
+            self._suspected.add(identity)
+        elif identity not in self._refused:
+            self._refused[identity] = self._replace(message, reason)
+            self._aborts = 0  # for there is progress
 
     def maybe_commit(self, assignments: Collection[Assignment]) -> None:
         """Commit finished electrons if it is time."""
@@ -363,7 +367,7 @@ class ExactlyOnce:
         if message.topic in INTERNAL_TOPICS:  # of those, transactions only tell that they may not
             message = self._replace(message, "clients may not write to a topic of Kafka's own")
         while (identity := _identity(message)) in self._refused:
-            message = self._replace(message, "too large, or not valid there")
+            message = self._refused[identity]
         if identity not in self._suspected:
             self._send_or_replace(message)
             return

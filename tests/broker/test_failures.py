@@ -98,6 +98,32 @@ def test_outputs_without_a_key_for_a_compacted_topic_are_dead_letters_and_the_re
 
 @on_apache
 @both_deliveries
+def test_many_outputs_that_their_topic_refuses_are_dead_letters_though_those_are_too_large_as_well(
+    broker, run, delivery
+):
+    """More of them in one transaction than times that it may fail for one reason."""
+    source, target, dead = broker.topic("in", 1), small_topic(broker, "out", 2000), small_topic(broker, "dead", 2000)
+
+    class Blowing(Link):
+        dead_letter_topic = dead
+
+        def transform(self, electron):
+            return Electron(electron.value, secrets.token_hex(5000 if int(electron.value) % 2 else 16))
+
+    broker.produce(source, ((None, str(n)) for n in range(24)))
+    blowing = run(quick(Blowing, broker, source, target, delivery=delivery))
+    eventually(lambda: committed(broker, broker.group(), source) == [24] or blowing.failure)
+    assert blowing.failure is None
+    letters = read_committed(broker, dead)
+    assert sorted(int(letter.key()) for letter in letters) == list(range(1, 24, 2))
+    assert {letter.value() for letter in letters} == {None}
+    assert sorted(int(message.key()) for message in read_committed(broker, target)) == list(range(0, 24, 2))
+    run.stop(blowing)
+    assert blowing.status == 0
+
+
+@on_apache
+@both_deliveries
 def test_an_output_to_a_topic_of_kafkas_own_becomes_a_dead_letter(broker, run, delivery):
     source, target, dead = broker.topic("in", partitions=1), broker.topic("out"), broker.topic("dead")
 

@@ -465,3 +465,49 @@ def test_a_message_that_is_like_a_refused_one_but_for_its_time_arrives(failed: l
     ((outputs, _),) = kafka.committed
     assert [(message.topic, message.timestamp) for message in outputs] == [("dead", None), ("out", 2)]
     assert not failed
+
+
+@pytest.mark.parametrize("are_bad", ["some", "all", "none but a batch of several"])
+def test_any_number_of_refused_outputs_become_dead_letters_though_letters_are_refused_too(
+    failed: list[Exception], are_bad: str
+) -> None:
+    class Refusing(Kafka):
+        """Refuses a batch, which is all between two flushes, for one bad message in it, and tells not which one."""
+
+        def begin_transaction(self) -> None:
+            super().begin_transaction()
+            self.batch: list[Message] = []
+            self.refused: list[Message] = []
+
+        def send_now(self, message: Message) -> None:
+            self.batch.append(message)
+
+        def flush(self, timeout: float) -> bool:
+            is_large = are_bad.startswith("none") and len(self.batch) > 1
+            takes = not is_large and all(message.value in (b"good", None) for message in self.batch)
+            (self.open if takes else self.refused).extend(self.batch)
+            self.batch = []
+            return True
+
+        def report_refused(self) -> bool:
+            for message in self.refused:
+                sending.refused("bad", message)
+            return bool(self.refused)
+
+    def letter(message: Message, reason: str) -> Message:
+        letters.append(message)
+        at = [("failed-at", str(len(letters)).encode())]
+        return message.replace(topic="dead", headers=at, value=None if message.topic == "dead" else message.value)
+
+    letters: list[Message] = []
+    kafka: Any = Refusing()
+    sending: ExactlyOnce = ExactlyOnce(kafka, letter, failed.append, LinkLogger("Sorter"), Metrics(), threading.Event())
+    bad = {"some": 30, "all": 60}.get(are_bad, 0)
+    for number in range(60):
+        sending.send(Message("out", b"bad" if number < bad else b"good", b"%d" % number))
+    commit(sending)
+    ((outputs, _),) = kafka.committed
+    assert [message.key for message in outputs] == [b"%d" % number for number in range(60)], "in their order"
+    assert [message.topic for message in outputs] == ["dead"] * bad + ["out"] * (60 - bad)
+    assert not failed
+    assert len(letters) == 2 * bad, "each letter is made once, and once more without its value"
