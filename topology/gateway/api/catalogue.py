@@ -17,6 +17,7 @@ from federation.protocol.problems import problem
 from federation.protocol.sparql import with_charset, with_completeness
 from topology.gateway.api.base_address import base_address
 from topology.gateway.api.paging import Paging, link_header, read_paging
+from topology.gateway.api.search import FACETS
 from topology.gateway.catalogue_view import CatalogueView
 from topology.gateway.harvesting.datasets import read_datasets
 from topology.gateway.harvesting.dcat import Page, catalogue_page
@@ -89,7 +90,9 @@ def dcat_writer(
     def write(listed: Sequence[ListedOffering], paging: Paging, chosen: Format) -> flask.Response:
         request = flask.request
         limit, offset = paging
-        kept = [(name, value) for name in ("state", "id", "q", "format") for value in request.args.getlist(name)]
+        kept = [
+            (name, value) for name in ("state", "id", "q", *FACETS, "format") for value in request.args.getlist(name)
+        ]
         links = paging.links(len(listed), kept)
         read = read_datasets(
             engine,

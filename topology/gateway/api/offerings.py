@@ -23,7 +23,7 @@ from topology.gateway.api.catalogue import MOST_PAGE, dcat_writer
 from topology.gateway.api.json_responses import in_json
 from topology.gateway.api.paging import link_header, read_paging
 from topology.gateway.api.schemas import DEFAULT_LIMIT, MOST_LIMIT, STATES, OfferingPage, OfferingRequest
-from topology.gateway.api.search import search
+from topology.gateway.api.search import FACETS, search
 from topology.gateway.catalogue_view import CatalogueView
 from topology.gateway.harvesting.datasets import read_datasets
 from topology.gateway.harvesting.schema_org import as_dataset
@@ -67,18 +67,20 @@ def offerings_blueprint(
         if asked is not None:
             listed = [one for one in listed if _is_called(one, asked)]
         answer = None
-        if words := " ".join(given.getlist("q")).strip():
+        words = " ".join(given.getlist("q")).strip()
+        facets = [(name, value) for name in FACETS for value in given.getlist(name) if value.strip()]
+        if words or facets:
             request = flask.request
             gone = request.environ.get("waitress.client_disconnected")
             try:
-                listed, answer = search(engine, view, listed, words, fresh=wants_fresh(request), cancelled=gone)
+                listed, answer = search(engine, view, listed, words, facets, fresh=wants_fresh(request), cancelled=gone)
             except ValueError as error:
                 return problem(HTTPStatus.BAD_REQUEST, str(error))
         if wants_graph:
             return in_dcat(listed, paging, choose_for_graph(flask.request.headers.get("Accept", "")))
         limit, offset = paging
         response = in_json(OfferingPage(len(listed), limit, offset, list(listed[offset : offset + limit])))
-        kept = [(name, value) for name in ("state", "id", "q") for value in given.getlist(name)]
+        kept = [(name, value) for name in ("state", "id", "q", *FACETS) for value in given.getlist(name)]
         response.headers["Link"] = link_header(paging.links(len(listed), kept))
         response.headers["Vary"] = "Accept"
         return with_completeness(answer, response) if answer else revalidated(response, flask.request)

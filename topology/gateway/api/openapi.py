@@ -31,6 +31,7 @@ from topology.gateway.api.schemas import (
     Overview,
     Problem,
 )
+from topology.gateway.api.search import FACETS
 from topology.gateway.offering_list import ListedOffering
 
 Json = dict[str, Any]
@@ -207,7 +208,7 @@ def _list_offerings() -> Json:
     answer = operation["responses"]["200"]
     answer["headers"][COMPLETENESS] = _referred("headers", COMPLETENESS)[COMPLETENESS]
     answer["content"] |= _text_in(kind for kind in _GRAPH_MEDIA_TYPES if kind != _JSON)
-    operation["parameters"] = list(_referred("parameters", "q", "state", "id", "limit", "offset").values())
+    operation["parameters"] = list(_referred("parameters", "q", *FACETS, "state", "id", "limit", "offset").values())
     operation["responses"] |= _problems(400, 422, 503, 504)
     return operation
 
@@ -388,6 +389,10 @@ def _parameters() -> Json:
             {"type": "string", "enum": ["text", "json", "1", "true", "yes", "0", "false", "no", ""]},
         ),
         "q": ("Words, all of which stand in a description, an IRI or an address, in upper or lower case.", _STRING),
+        **{
+            name: (f"The {name} of the offerings to list: an IRI, the last part of one, a label, or a text.", _STRING)
+            for name in FACETS
+        },
         "state": (
             "The states of the offerings to list, with commas between them, or all. Without it, those that stand: placed, "
             "stale, and waiting for a node.",

@@ -22,8 +22,8 @@ DCT = "http://purl.org/dc/terms/"
 DCAT = "http://www.w3.org/ns/dcat#"
 ODRL = "http://www.w3.org/ns/odrl/2/"
 SEDIMARK = "https://w3id.org/sedimark/ontology#"
-_SCHEMA = "https://schema.org/"
-_PREFERRED_LABEL = "http://www.w3.org/2004/02/skos/core#prefLabel"
+SCHEMA = "https://schema.org/"
+PREFERRED_LABEL = "http://www.w3.org/2004/02/skos/core#prefLabel"
 
 _QUERY = "SELECT ?g ?s ?p ?o WHERE {{ VALUES ?g {{ {graphs} }} GRAPH ?g {{ ?s ?p ?o }} }}"
 _URL_IN_TEXT = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
@@ -272,7 +272,7 @@ def _publisher_name(graph: Graph, offering: Term) -> str:
     names = [one.text for one in graph.values(offering, f"{DCT}creator") if one.type == "literal"]
     for listing in graph.values(offering, f"{SEDIMARK}isListedBy"):
         for participant in graph.values(listing, f"{SEDIMARK}belongsTo"):
-            names += [one.text for one in graph.values(participant, f"{_SCHEMA}alternateName", f"{_SCHEMA}name")]
+            names += [one.text for one in graph.values(participant, f"{SCHEMA}alternateName", f"{SCHEMA}name")]
     return next(filter(None, map(str.strip, names)), "")
 
 
@@ -282,7 +282,7 @@ def _url_in(text: str) -> str:
 
 
 def _label(graph: Graph, iri: str) -> str:
-    labels = graph.values(Term("uri", iri), RDFS_LABEL, _PREFERRED_LABEL)
+    labels = graph.values(Term("uri", iri), RDFS_LABEL, PREFERRED_LABEL)
     return preferred(labels).text if labels else ""
 
 
