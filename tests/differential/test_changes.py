@@ -119,8 +119,12 @@ def test_answers_are_those_of_the_graphs_as_they_are_by_now(
                 for answer in asked_again(engine, step, lambda failed: catalogue.snapshot(avoided | failed)):
                     told.append(f"ask {step.text}")
                     missing = avoided | frozenset(answer.missing)
-                    if before is None or not same(answer, before.reference(missing), step):
-                        compare(answer, catalogue.reference(missing), step, told)
+                    if before is not None and same(answer, before.reference(missing), step):
+                        continue
+                    # The thread that follows all nodes may have added their graphs to the view since this query chose it.
+                    if answer.tier == "view" and same(answer, catalogue.reference(), step):
+                        continue
+                    compare(answer, catalogue.reference(missing), step, told)
                 continue
             told.append(" ".join(step))
             kind, name, turtle = step
