@@ -1,4 +1,4 @@
-"""The watch over a link's setup: one that hangs is told, and does not keep a link that is to stop."""
+"""The watch over a link's setup: it tells of one that hangs, and lets a link stop all the same."""
 
 from __future__ import annotations
 
