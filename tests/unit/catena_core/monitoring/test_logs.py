@@ -93,7 +93,7 @@ def test_json_is_one_object_a_line_with_the_links_fields(lines):
 
 def test_other_libraries_lines_and_warnings_are_json_as_well(lines):
     with warnings.catch_warnings():
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)  # not of what other tests have left to the garbage collector
         configure("info", "json")
         logging.getLogger("some.library").warning("%s of %s", 1, 2)
         warnings.warn("old-fashioned", stacklevel=1)
