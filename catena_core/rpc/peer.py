@@ -324,9 +324,8 @@ class Peer:
             self._logger.log(
                 f"the answer to {request.method}, called by {request.sender}, was lost: {reason}", "warning"
             )
-            if (
-                failure is None
-            ):  # the reason may be the result, too large for this broker: so the caller need not wait for it
+            # The reason may be the result, too large for this broker: so the caller need not wait for it.
+            if failure is None:
                 self._answer_failure(request, InternalError(f"the result of {request.method} was lost: {reason}"))
 
         try:
