@@ -11,6 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from catena_core.errors import CatenaError
 
 _MOST = 3
+# Seconds after which brokers that have all refused are given up; one that is silent may only be slow.
+_REFUSED_AFTER = 3.0
 _WHERE = re.compile(r"^(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state (?P<state>\w+).*\))?$")
 
 
@@ -53,19 +55,29 @@ class BrokerErrors:
         )
         return f"no Kafka broker answers at {endpoint} ({said})"
 
-    def metadata(self, client: Any, endpoint: str, seconds: float) -> Any:
+    def metadata(
+        self, client: Any, endpoint: str, seconds: float, on_wait: Callable[[str], None] = lambda said: None
+    ) -> Any:
         """Ask for the brokers and topics.
 
         Args:
             client: A client of Kafka, which has this as its ``error_cb``.
             endpoint: The brokers that it asks.
-            seconds: The longest wait.
+            seconds: The longest wait. It ends soon where each broker refuses the connection.
+            on_wait: Called with a line for the user once the answer takes long.
 
         Raises:
             CatenaError: No broker answers; the message says why, and what to do.
         """
         try:
-            found = client.list_topics(timeout=seconds)
+            try:
+                found = client.list_topics(timeout=min(seconds, _REFUSED_AFTER))
+            except KafkaException:
+                client.poll(0)
+                if len(self._reasons) >= len(endpoint.split(",")) or seconds <= _REFUSED_AFTER:
+                    raise
+                on_wait(f"waiting for Kafka at {endpoint}, for {seconds - _REFUSED_AFTER:.0f} s more …")
+                found = client.list_topics(timeout=seconds - _REFUSED_AFTER)
         except KafkaException as error:
             client.poll(0)
             raise CatenaError(

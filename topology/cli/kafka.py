@@ -102,7 +102,9 @@ class Connection:
         Raises:
             CatenaError: No broker answers.
         """
-        found: ClusterMetadata = self._errors.metadata(admin, self.endpoint, TIMEOUT)
+        found: ClusterMetadata = self._errors.metadata(
+            admin, self.endpoint, TIMEOUT, lambda said: click.echo(said, err=True)
+        )
         return found
 
 

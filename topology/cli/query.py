@@ -91,7 +91,11 @@ def query(
         raise click.ClickException(problem_in_query(problem_of(answer), text))
     content_type = answer.headers.get("content-type", "").partition(";")[0]
     if formats and content_type not in formats:
-        click.echo(f"-F {name} is no format of such an answer, which is {printable(content_type)}", err=True)
+        names = SOLUTION_NAMES if content_type in SOLUTION_NAMES.values() else GRAPH_NAMES
+        raise click.UsageError(
+            f"-F {name} is no format of this query's answer, which comes as {printable(content_type)}; take one of "
+            f"{', '.join(names)}"
+        )
     if as_table and answer.headers.get("content-type", "").startswith(_RESULTS):
         _show(answer.body)
     elif _is_terminal():

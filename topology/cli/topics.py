@@ -350,6 +350,9 @@ def send(
     with kafka_errors():
         if topic not in cluster.metadata(AdminClient(cluster.client())).topics:
             raise CatenaError(f"there is no topic {topic}; 'catena topics create {topic}' makes it")
+        # The embedded broker would take them, and no link could read them.
+        if key is None and any(spec.name == topic and spec.compacted for spec in catalogue.SPECS):
+            raise CatenaError(f"{topic} is compacted, so it takes no message without a key; name one with --key")
         sender = Sender(cluster)
         try:
             for line in lines:

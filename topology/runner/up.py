@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
@@ -25,6 +26,7 @@ from catena_core.cli import environment_properties, variable_name
 from catena_core.embedded import CLIENT_PROPERTIES, EmbeddedBroker
 from catena_core.errors import CatenaError, UsageError
 from catena_core.interrupts import STATUS
+from catena_core.kafka.broker_errors import BrokerErrors
 from catena_core.options import LinkOptions
 from catena_core.text import bounded, is_secret
 from catena_core.topics import ensure
@@ -43,6 +45,7 @@ SANDBOX_NODES = 3
 
 _STOP_WITHIN = 8.0
 _START_WITHIN = 30.0
+_ANSWER_WITHIN = 10.0
 _LINE_EVERY = 2.0
 _LOOK_EVERY = 0.5
 _LONGEST_FAILURE = 200
@@ -60,6 +63,12 @@ PREFIX dcterms: <http://purl.org/dc/terms/>
 SELECT ?offering ?title WHERE {
   ?offering a sedimark:Offering ; dcterms:title ?title .
 } ORDER BY ?title LIMIT 5"""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise the error: rich raises ``SystemExit``, as Ctrl-C during the start does."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Runner:
@@ -87,7 +96,7 @@ class Runner:
         self._scale = {link: scale.get(link, 1) for link in LINKS}
         self._properties = properties or {}
         self._verbose = verbose
-        self._console = Console(stderr=False, highlight=False, soft_wrap=True)
+        self._console = _Console(stderr=False, highlight=False, soft_wrap=True)
         self._stop = threading.Event()
         self._failure: CatenaError | OSError | None = None
         self._starting = True
@@ -124,7 +133,10 @@ class Runner:
                 endpoint = self._kafka
                 # Links read those of the environment themselves.
                 own = {**environment_properties(self._environment, warns=False), **properties}
-                ensure(endpoint, topics.SPECS, own, patience=10)
+                errors = BrokerErrors()
+                admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 2, "error_cb": errors, **own})
+                errors.metadata(admin, endpoint, _ANSWER_WITHIN, self._say)
+                ensure(endpoint, topics.SPECS, own)
             self._start_sandbox(Path(folder))
             if not self._kafka:
                 endpoint = stack.enter_context(EmbeddedBroker(topics.SPECS)).endpoint
@@ -177,9 +189,10 @@ class Runner:
         self._ports = _free_ports("HOST_PORT", host, self._settings.host_port, gateways)
         self._admin_ports = _free_ports("GATEWAY_ADMIN_PORT", host, self._settings.gateway_admin_port, gateways)
         if metrics_port := variables.pop("METRICS_PORT", "").strip():
-            options = LinkOptions().overridden_by({"metrics_port": metrics_port})
+            if not metrics_port.isdecimal():
+                raise UsageError(f"METRICS_PORT is a port from 0 to 65535, not {metrics_port!r}")
             self._metrics_ports = _free_ports(
-                "METRICS_PORT", options.host, options.metrics_port, sum(self._scale.values())
+                "METRICS_PORT", LinkOptions().host, int(metrics_port), sum(self._scale.values())
             )
 
     def _start_sandbox(self, folder: Path) -> None:
@@ -323,8 +336,6 @@ class Runner:
             self._console.print(text, markup=False)
         except OSError as error:
             self._fail(error)
-        except SystemExit:  # rich's answer to a pipe without a reader
-            self._fail(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
 
     # Stopping
 

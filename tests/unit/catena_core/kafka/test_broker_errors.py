@@ -83,6 +83,37 @@ def test_no_answer_of_a_broker_without_tls_names_the_property() -> None:
     assert "security.protocol" in said
 
 
+class Silent:
+    """A client whose calls all time out, and which says why, where it knows."""
+
+    def __init__(self, reasons: dict[str, str], tell: BrokerErrors) -> None:
+        self.waits: list[float] = []
+        self._reasons, self._tell = reasons, tell
+
+    def list_topics(self, timeout: float) -> None:
+        self.waits.append(timeout)
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    def poll(self, _timeout: float) -> None:
+        for broker, reason in self._reasons.items():
+            self._tell(KafkaError(KafkaError._TRANSPORT, f"{broker}/bootstrap: {reason} (after 0ms in state CONNECT)"))
+
+
+def test_brokers_that_all_refuse_are_given_up_soon_and_silent_ones_get_their_time() -> None:
+    refused = "Connect to ipv4#127.0.0.1:1 failed: Connection refused"
+    waits: dict[int, list[float]] = {}
+    for known in (0, 1, 2):
+        errors = BrokerErrors()
+        client = Silent({f"broker_{number}:1": refused for number in range(known)}, errors)
+        told: list[str] = []
+        with pytest.raises(CatenaError, match="no Kafka broker answers"):
+            errors.metadata(client, "broker_0:1,broker_1:1", 15, told.append)
+        waits[known] = client.waits
+        assert told == ([] if known == 2 else ["waiting for Kafka at broker_0:1,broker_1:1, for 12 s more …"])
+
+    assert waits == {0: [3, 12], 1: [3, 12], 2: [3]}
+
+
 def test_ensure_names_the_reason() -> None:
     with pytest.raises(CatenaError, match=r"Connection refused.*-k HOST:PORT"):
         ensure(f"127.0.0.1:{closed_port()}", [TopicSpec("words")], patience=0)

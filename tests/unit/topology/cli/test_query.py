@@ -156,16 +156,21 @@ def test_unknown_format_is_refused(server: OddServer, name: str, said: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "warned"),
+    ("name", "kind", "others"),
     [
-        ("csv", "text/csv; charset=utf-8", False),
-        ("json", JSON, False),
-        ("json", "application/ld+json", False),
-        ("application/json", "application/json", False),
-        ("csv", "text/turtle", True),
+        ("csv", "text/csv; charset=utf-8", ""),
+        ("json", JSON, ""),
+        ("json", "application/ld+json", ""),
+        ("application/json", "application/json", ""),
+        ("csv", "text/turtle", "turtle, ttl, ntriples"),
+        ("turtle", "text/csv", "json, xml, csv"),
     ],
 )
-def test_format_that_does_not_fit_the_query_is_told(server: OddServer, name: str, kind: str, warned: bool) -> None:
+def test_format_that_does_not_fit_the_query_is_refused(server: OddServer, name: str, kind: str, others: str) -> None:
     result = ask(server, "-F", name, QUERY, kind=kind)
 
-    assert (result.exit_code, "is no format of such an answer" in result.stderr) == (0, warned)
+    assert result.exit_code == (2 if others else 0), result.output
+    if others:
+        assert f"-F {name} is no format of this query's answer" in result.stderr
+        assert others in " ".join(result.stderr.split())
+        assert result.stdout == ""

@@ -55,6 +55,15 @@ def test_last_messages_are_found_behind_the_marks_of_transactions(kafka: str) ->
     assert len(values("marked", kafka, "--last", "500")) == 20
 
 
+def test_send_without_a_key_to_a_topic_of_the_catalogue_is_refused_as_kafka_does(kafka: str) -> None:
+    result = run("send", topics.RING, "junk", "-k", kafka)
+
+    assert result.exit_code == 1
+    assert f"{topics.RING} is compacted, so it takes no message without a key; name one with --key" in result.output
+    assert values(topics.RING, kafka) == []
+    assert run("send", topics.DEAD_LETTERS, "junk", "-k", kafka).exit_code == 0
+
+
 def test_send_refuses_values_that_are_no_json(kafka: str) -> None:
     result = run("send", "lines", "{", "--json", "-k", kafka)
 

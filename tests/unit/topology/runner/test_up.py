@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from catena_core.errors import UsageError
+from catena_core.errors import CatenaError, UsageError
+from tests.helpers.odd_server import closed_port
 from topology.runner import up
 from topology.runner.failing import FILE, read_failing
 from topology.runner.managed_process import ManagedProcess
@@ -79,6 +80,20 @@ def test_run_with_a_port_past_the_last_one_says_so() -> None:
         Runner(None, {"gateway": 2}, environment={"HOST_ADDRESS": "127.0.0.1", "HOST_PORT": "65535"}).run()
 
 
+@pytest.mark.parametrize("port", ["x", "-1", "1.5"])
+def test_run_with_a_metrics_port_that_is_none_names_the_variable(port: str) -> None:
+    with pytest.raises(UsageError, match=f"METRICS_PORT is a port from 0 to 65535, not '{port}'"):
+        Runner(None, {}, environment={"HOST_PORT": "0", "METRICS_PORT": port}).run()
+
+
+def test_run_with_a_kafka_that_refuses_the_connection_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorded.made = []
+    monkeypatch.setattr(up, "ManagedProcess", Recorded)
+    with pytest.raises(CatenaError, match=r"no Kafka broker answers at .*Connection refused"):
+        Runner(f"127.0.0.1:{closed_port()}", {}, environment={"HOST_PORT": "0", "DLT_BASE_URL": "http://a"}).run()
+    assert not Recorded.made
+
+
 def test_each_link_gets_a_metrics_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     Recorded.made = []
     monkeypatch.setattr(up, "ManagedProcess", Recorded)
@@ -122,6 +137,21 @@ def test_failing_processes_are_written_for_the_gateways(tmp_path: Path, monkeypa
     process._deaths = 0
     runner._tell_failing()
     assert read_failing() == {}
+
+
+def test_signal_while_a_line_is_written_ends_the_start() -> None:
+    runner = Runner(None, {}, environment={})
+
+    class Interrupted(io.StringIO):
+        def write(self, _text: str) -> int:
+            runner._on_signal(signal.SIGINT, None)
+            return 0
+
+    runner._console.file = Interrupted()
+    with pytest.raises(SystemExit) as ended:
+        runner._say("6 links started")
+    assert ended.value.code == 130
+    assert runner._failure is None
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
