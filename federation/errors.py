@@ -87,5 +87,13 @@ class SourceFailedError(FederationError):
         self.sources = frozenset(sources)
 
 
-class UnreadableRowsError(SourceFailedError):
+class BadAnswerError(SourceFailedError):
+    """Nodes with a part of the answer sent something else, and there is no other reason."""
+
+
+class SilentSourceError(SourceFailedError):
+    """Nodes with a part of the answer took too long, and there is no other reason."""
+
+
+class UnreadableRowsError(BadAnswerError):
     """A node sent rows that are no quads; in another format they may be."""

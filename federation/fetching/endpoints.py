@@ -14,9 +14,11 @@ import requests
 from catena_core.text import bounded, redacted
 from federation.budget import Budget, Limits
 from federation.errors import (
+    BadAnswerError,
     FederationError,
     QueryCancelledError,
     QueryTimeoutError,
+    SilentSourceError,
     SourceFailedError,
     TooBusyError,
     TooLargeError,
@@ -39,6 +41,9 @@ _HEADERS = {
 # Virtuoso sends these with status 200 where it has cut an answer off, by number of rows or by time.
 _OF_PARTS = ("X-SPARQL-MaxRows", "X-SQL-State")
 
+# Statuses by which a node says that it is busy or away for a while.
+_MAY_PASS = (408, 429, 503)
+
 # A node counts as slow after twice what nine of ten answers took, but within these bounds, in seconds.
 _TIMES_USUAL = 2.0
 _LEAST_PATIENCE = 0.03
@@ -58,10 +63,6 @@ _COUNT_SECONDS = 5.0
 _MOST_BYTES_OF_COUNT = 64 * 1024
 # Seconds between two reports of one node's failures.
 _QUIET = 60.0
-
-
-class _SilentError(SourceFailedError):
-    """A node that took too long."""
 
 
 class _ResponseTimes:
@@ -153,7 +154,7 @@ class Endpoints:
 
         try:
             rows = self._ask(source, request, budget, take)
-        except (_SilentError, QueryCancelledError, QueryTimeoutError):
+        except (SilentSourceError, QueryCancelledError, QueryTimeoutError):
             now = time.monotonic()
             if start in times.overdue(now):  # also when the query went on without it, or ended
                 times.shunned_until = now + _SHUNNED
@@ -178,7 +179,7 @@ class Endpoints:
             error: The error of the query that this explains.
 
         Raises:
-            SourceFailedError: By its own count of the rows it has sent too much.
+            BadAnswerError: By its own count of the rows it has sent too much.
         """
         sent = budget.sent(source.id)
         if sent <= _MORE_ROWS * _MOST_BYTES_OF_ROW:
@@ -187,7 +188,7 @@ class Endpoints:
             return
         budget.refund(source.id)
         self._times[source.id].shunned_until = time.monotonic() + _SHUNNED
-        raise SourceFailedError(
+        raise BadAnswerError(
             f"node {source.id} sends more than all the rows that it has for a query", [source.id]
         ) from error
 
@@ -199,7 +200,7 @@ class Endpoints:
         try:
             media_type, body, _ = self._post(source, counting, small, deadline, _OTHERS)
             table = body.partition(b"\n")[2] if media_type == TSV else read_table(media_type, body, ["n"])
-        except (_SilentError, QueryTimeoutError):
+        except (SilentSourceError, QueryTimeoutError):
             return sys.maxsize
         except (FederationError, UnreadableTableError):
             return 0
@@ -252,7 +253,7 @@ class Endpoints:
                 return rows
             return read_table(media_type, body, request.columns)
         except UnreadableTableError as error:
-            raise SourceFailedError(
+            raise BadAnswerError(
                 f"node {source.id} does not answer with a whole table of SPARQL results: {error}", [source.id]
             ) from error
 
@@ -274,14 +275,17 @@ class Endpoints:
         except requests.exceptions.Timeout:
             if time.monotonic() >= budget.deadline:
                 raise QueryTimeoutError(f"waited for node {source.id}") from None
-            raise _SilentError(f"node {source.id} did not answer within {self._timeout:g} s", [source.id]) from None
+            raise SilentSourceError(
+                f"node {source.id} did not answer within {self._timeout:g} s", [source.id]
+            ) from None
         except (requests.RequestException, ValueError, UnsafeError) as error:
             raise SourceFailedError(f"node {source.id} does not answer: {redacted(str(error))}", [source.id]) from error
         if answer.status_code != 200:
             said = bounded(redacted(answer.content[:1000].decode(errors="replace")), 200)
-            raise SourceFailedError(f"node {source.id} answers with status {answer.status_code}: {said}", [source.id])
+            kind = SourceFailedError if answer.status_code in _MAY_PASS else BadAnswerError
+            raise kind(f"node {source.id} answers with status {answer.status_code}: {said}", [source.id])
         if any(header in answer.headers for header in _OF_PARTS):
-            raise SourceFailedError(
+            raise BadAnswerError(
                 f"node {source.id} sends only a part of its rows: raise the limits that its server sets for answers",
                 [source.id],
             )

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from federation.budget import Budget
-from federation.errors import QueryTimeoutError, SourceFailedError, UnreadableRowsError
+from federation.errors import (
+    BadAnswerError,
+    QueryTimeoutError,
+    SilentSourceError,
+    SourceFailedError,
+    UnreadableRowsError,
+)
 from federation.fetching import staleness
 from federation.fetching.endpoints import Endpoints
 from federation.fetching.subquery import Subquery
@@ -71,7 +77,7 @@ class HedgedRequests:
         self._heard: dict[tuple[Source, str], float] = {}
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
-        self._reasons: dict[str, None] = {}  # why they failed, in this order
+        self._errors: list[SourceFailedError] = []
         self._slow: frozenset[str] = frozenset()
         # Slow nodes that the query does not wait for although they alone have some graphs.
         self._given_up: frozenset[str] = frozenset()
@@ -96,7 +102,7 @@ class HedgedRequests:
                 raise
             if isinstance(error, UnreadableRowsError):
                 self._endpoints.avoid_tsv(error.sources)
-            self._exclude(error.sources, [str(error)])
+            self._exclude([error])
 
     def snapshot(self) -> Snapshot:
         """Return the nodes to go on with: without those that failed, are slow or can be spared."""
@@ -204,33 +210,34 @@ class HedgedRequests:
         failures = [error for error in errors if isinstance(error, SourceFailedError)]
         if len(errors) > len(failures):
             raise next(error for error in errors if not isinstance(error, SourceFailedError))
-        failed = frozenset[str]().union(*(failure.sources for failure in failures))
-        self._exclude(failed, list(dict.fromkeys(map(str, failures))))
+        self._exclude(failures)
         return True
 
-    def _exclude(self, failed: frozenset[str], reasons: list[str]) -> None:
+    def _exclude(self, failures: Sequence[SourceFailedError]) -> None:
         """Go on without nodes that failed, and with all others, slow ones included.
 
         Args:
-            failed: Their ids.
-            reasons: Their errors.
+            failures: Their errors.
 
         Raises:
             SourceFailedError: No other node is left.
         """
+        failed = frozenset[str]().union(*(failure.sources for failure in failures))
+        reasons = "; ".join(dict.fromkeys(map(str, failures)))
         if failed <= self._failed:
-            raise SourceFailedError("; ".join(reasons), failed)
-        self._endpoints.report(failed, "; ".join(reasons))
+            raise _kind_of(failures)(reasons, failed)
+        self._endpoints.report(failed, reasons)
         self._failed |= failed
-        self._reasons.update(dict.fromkeys(reasons))
+        self._errors += failures
         self._slow -= failed
         self._spared = frozenset()
         if self._slow and not self._can_spare(self._snapshot_for(self._failed), self._slow):
             self._slow = frozenset()
         if not self.snapshot().sources:
-            told = list(self._reasons)
+            told = list(dict.fromkeys(map(str, self._errors)))
             others = f"; and {len(told) - _MOST_REASONS} more" if len(told) > _MOST_REASONS else ""
-            raise SourceFailedError(
+            were_all_up = not self._snapshot_for(frozenset()).unavailable
+            raise (_kind_of(self._errors) if were_all_up else SourceFailedError)(
                 f"no catalogue node answers as it should: {'; '.join(told[:_MOST_REASONS])}{others}", self._failed
             )
 
@@ -303,6 +310,14 @@ class HedgedRequests:
     def _can_spare(self, whole: Snapshot, nodes: frozenset[str]) -> bool:
         others = self._snapshot_for(self._failed | nodes)
         return bool(others.sources) and set(others.unavailable) <= set(whole.unavailable)
+
+
+def _kind_of(failures: Iterable[SourceFailedError]) -> type[SourceFailedError]:
+    """Return the class of an error that stands for several; asking again may help where they differ."""
+    for kind in (BadAnswerError, SilentSourceError):
+        if all(isinstance(failure, kind) for failure in failures):
+            return kind
+    return SourceFailedError
 
 
 def _answered(waiting: dict[Future[bytes], Source]) -> set[Future[bytes]]:

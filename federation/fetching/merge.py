@@ -13,7 +13,7 @@ from itertools import compress, count
 from typing import NamedTuple
 
 from federation.analysis.plan import PushedBGP
-from federation.errors import SourceFailedError, TooLargeError, UnreadableQuadsError, UnreadableRowsError
+from federation.errors import BadAnswerError, TooLargeError, UnreadableQuadsError, UnreadableRowsError
 from federation.evaluation.quads import read_quads
 from federation.fetching.terms import in_full, iri, is_iri, is_name, is_plain, readable
 from federation.source_selection import Source
@@ -227,13 +227,13 @@ class MergedQuads:
         """Find the node that sends invalid RDF.
 
         Raises:
-            SourceFailedError: There is one.
+            BadAnswerError: There is one.
         """
         starts = (0, 0)
         for source, *ends in self._origins:
             for lines, start, end in zip((self.default, self.named), starts, ends, strict=True):
                 if problem := _unreadable(lines[start:end]):
-                    raise SourceFailedError(f"node {source.id} sends what is no RDF: {problem}", [source.id])
+                    raise BadAnswerError(f"node {source.id} sends what is no RDF: {problem}", [source.id])
             starts = (ends[0], ends[1])
 
     def blank_objects(self) -> Iterator[str]:

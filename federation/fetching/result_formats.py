@@ -16,7 +16,7 @@ from federation.fetching.terms import is_plain
 
 TSV = "text/tab-separated-values"
 
-_JSON = frozenset({"application/sparql-results+json", "application/json"})
+_JSON = frozenset({"application/sparql-results+json", "application/json", "text/json"})
 _XML = frozenset({"application/sparql-results+xml", "application/xml", "text/xml"})
 _UNSAID = frozenset({"", "text/plain", "application/octet-stream"})
 _XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"

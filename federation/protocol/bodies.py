@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flask
 
-from federation.protocol.problems import RequestTooLargeError, UnsupportedMediaTypeError
+from federation.protocol.problems import RequestTooLargeError, UnsupportedCodingError
 
 
 def read_body(request: flask.Request, most_bytes: int) -> bytes:
@@ -12,10 +12,10 @@ def read_body(request: flask.Request, most_bytes: int) -> bytes:
 
     Raises:
         RequestTooLargeError: It is larger than allowed.
-        UnsupportedMediaTypeError: It is compressed.
+        UnsupportedCodingError: It is compressed.
     """
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
+        raise UnsupportedCodingError("send the body as it is, without a Content-Encoding")
     body = bytearray()
     if (request.content_length or 0) <= most_bytes:
         while len(body) <= most_bytes and (part := request.stream.read(most_bytes + 1 - len(body))):

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from catena_core.text import redacted
 from federation.errors import (
+    BadAnswerError,
     FederationError,
     NotAcceptableError,
     QueryCancelledError,
@@ -19,6 +20,7 @@ from federation.errors import (
     QueryTimeoutError,
     ServerStoppingError,
     ServiceFailedError,
+    SilentSourceError,
     SourceFailedError,
     TooBusyError,
     TooLargeError,
@@ -39,15 +41,22 @@ class UnsupportedMediaTypeError(FederationError):
     """The body of the request is of a kind that the protocol does not know."""
 
 
+class UnsupportedCodingError(FederationError):
+    """The body of the request is compressed."""
+
+
 # The first class counts of which an error is an instance.
 _STATUSES = (
     (QuerySyntaxError, HTTPStatus.BAD_REQUEST),
     (UpdateRefusedError, HTTPStatus.BAD_REQUEST),
     (RequestTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (UnsupportedCodingError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (TooLargeError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (QueryRefusedError, HTTPStatus.FORBIDDEN),
     (NotAcceptableError, HTTPStatus.NOT_ACCEPTABLE),
+    (BadAnswerError, HTTPStatus.BAD_GATEWAY),
+    (SilentSourceError, HTTPStatus.GATEWAY_TIMEOUT),
     (SourceFailedError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ServerStoppingError, HTTPStatus.SERVICE_UNAVAILABLE),
     (TooBusyError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -88,6 +97,8 @@ def of_error(error: FederationError) -> flask.Response:
     response = problem(status, detail, **members)
     if isinstance(error, UnsupportedMediaTypeError):
         response.headers["Accept"] = _READ_MEDIA_TYPES
+    if isinstance(error, UnsupportedCodingError):
+        response.headers["Accept-Encoding"] = "identity"
     return response
 
 

@@ -28,8 +28,8 @@ class Node:
         store: What it holds.
         url: Its query endpoint.
         queries: What it was asked.
-        fault: How it fails: ``"error"`` (status 500), ``"hang"`` (no answer), ``"cut"`` (half of an answer), ``"trickle"``,
-            ``"lengthless"`` (all but the last row of TSV, and whole JSON, which end where the connection does),
+        fault: How it fails: ``"error"`` (status 500), ``"busy"`` (503), ``"hang"`` (no answer), ``"cut"`` (half of an answer),
+            ``"trickle"``, ``"lengthless"`` (all but the last row of TSV, and whole JSON, which end where the connection does),
             ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"long"`` (a term of 17 MiB),
             ``"once"`` (closes the connection once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), ``"limited"``
             (says that rows are missing), ``"bare"`` (TSV without question marks), ``"quoted"`` (TSV with every term between
@@ -132,7 +132,7 @@ class Node:
             again = self.store.query(query)
             assert isinstance(again, pyoxigraph.QuerySolutions)
             body = again.serialize(format=_FORMATS[media_type]) or b""
-        request.send_response(500 if self.fault == "error" else 200)
+        request.send_response({"error": 500, "busy": 503}.get(self.fault, 200))
         request.send_header("Content-Type", "text/html" if self.fault == "wrong" else media_type)
         if self.fault == "lengthless":
             request.send_header("Connection", "close")

@@ -31,7 +31,9 @@ def test_error_of_nodes_names_each_of_them_once(kind: type[SourceFailedError]) -
         ("FederationError", CatenaError),
         ("UpdateRefusedError", errors.QueryRefusedError),
         ("TooLargeError", errors.QueryRefusedError),
-        ("UnreadableRowsError", errors.SourceFailedError),
+        ("BadAnswerError", errors.SourceFailedError),
+        ("SilentSourceError", errors.SourceFailedError),
+        ("UnreadableRowsError", errors.BadAnswerError),
     ],
 )
 def test_special_error_is_caught_with_the_general_one(special: str, general: type[Exception]) -> None:

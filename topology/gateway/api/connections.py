@@ -26,6 +26,9 @@ from topology.gateway.api.cors import let_pages_read
 # Bytes that a client takes in a second, at least; a modem of 1998 took a third of it.
 _LEAST_RATE = 16 * 1024
 _CHECK_EVERY = 0.1
+# Seconds for which a client may go on with a request that is refused. The system resets a connection that is closed before all
+# of its bytes were read, and the client then loses the refusal.
+_LINGER_SECONDS = 30.0
 # A record of a handshake, in any version of TLS (RFC 8446, section 5.1); no method of HTTP begins so.
 _TLS_HANDSHAKE = b"\x16\x03"
 _NO_TLS = (
@@ -113,6 +116,13 @@ class RefusalTask(ErrorTask):
         self.set_close_on_finish()
         self.write(body)
 
+    def finish(self) -> None:
+        """Let the client end the connection, unless it has sent all of its request and the application failed."""
+        super().finish()
+        if self.channel.requests[0].error:
+            self.channel.linger()
+            self.close_on_finish = False
+
 
 class Connection(HTTPChannel):
     """A connection to a client.
@@ -130,15 +140,30 @@ class Connection(HTTPChannel):
         self.patience = patience
         self._since = 0.0
         self._taken = 0
+        self._lingers_until = 0.0
         super().__init__(*args, **further)
 
     def received(self, data: bytes) -> bool:
         """Take what a client sends; answer one that speaks TLS at once, since it waits for a handshake."""
+        if self._lingers_until or any(request.error for request in list(self.requests)):
+            return False  # the rest of a request that is refused
         if self.request is None and data.startswith(_TLS_HANDSHAKE):
             self.write_soon(_NO_TLS)
             self.close_when_flushed = True
             return False
         return bool(super().received(data))
+
+    def linger(self) -> None:
+        """Read on for a while after a refusal: a client may send all of its request before it reads the answer."""
+        self._lingers_until = time.monotonic() + _LINGER_SECONDS
+
+    def readable(self) -> bool:
+        """Return whether to read from the client; end the connection to one that goes on with a refused request."""
+        if self._lingers_until and not self.total_outbufs_len and self.socket:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+            self.will_close |= time.monotonic() > self._lingers_until
+        return bool(super().readable())
 
     def write_soon(self, data: Any) -> int:
         """Take a part of an answer, which waits until the client takes it."""

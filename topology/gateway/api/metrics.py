@@ -31,7 +31,7 @@ _WAYS = {PUSH_DOWN: "push_down", PULL: "pull", VIEW: "view"}
 _OUTCOMES = {
     HTTPStatus.BAD_REQUEST: "invalid",
     HTTPStatus.UNPROCESSABLE_ENTITY: "too_large",
-    HTTPStatus.BAD_GATEWAY: "service_failed",
+    HTTPStatus.BAD_GATEWAY: "bad_answer",
     HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "timed_out",
 }

@@ -194,7 +194,7 @@ def _read_graph(path: str) -> Json:
                 "content": _text_in(_GRAPH_MEDIA_TYPES),
             },
             "304": _not_modified(COMPLETENESS),
-            **_problems(400, 404, 405, 406, 412, 422, 500, 503, 504),
+            **_problems(400, 404, 405, 406, 412, 422, 500, 502, 503, 504),
         },
     }
 
@@ -209,7 +209,7 @@ def _list_offerings() -> Json:
     answer["headers"][COMPLETENESS] = _referred("headers", COMPLETENESS)[COMPLETENESS]
     answer["content"] |= _text_in(kind for kind in _GRAPH_MEDIA_TYPES if kind != _JSON)
     operation["parameters"] = list(_referred("parameters", "q", *FACETS, "state", "id", "limit", "offset").values())
-    operation["responses"] |= _problems(400, 422, 503, 504)
+    operation["responses"] |= _problems(400, 422, 502, 503, 504)
     return operation
 
 
@@ -224,7 +224,7 @@ def _one_offering() -> Json:
     answer["headers"][COMPLETENESS] = _referred("headers", COMPLETENESS)[COMPLETENESS]
     answer["content"] |= _text_in(kind for kind in _GRAPH_MEDIA_TYPES if kind != _JSON)
     answer["content"] |= _text_in(["text/html"])
-    operation["responses"] |= _problems(404, 406, 409, 422, 503, 504)
+    operation["responses"] |= _problems(404, 406, 409, 422, 502, 503, 504)
     return operation
 
 
@@ -242,7 +242,7 @@ def _catalogue() -> Json:
                 "content": _text_in(_GRAPH_MEDIA_TYPES),
             },
             "304": _not_modified(COMPLETENESS, "Link"),
-            **_problems(400, 405, 406, 412, 422, 500, 503, 504),
+            **_problems(400, 405, 406, 412, 422, 500, 502, 503, 504),
         },
     }
 
@@ -276,7 +276,7 @@ def _dataspace(name: str, summary: str, *headers: str) -> Json:
                 "headers": _referred("headers", COMPLETENESS, "Cache-Control", *headers),
                 "content": message,
             },
-            **{str(status): failed for status in (400, 404, 413, 422, 504)},
+            **{str(status): failed for status in (400, 404, 413, 415, 422, 502, 504)},
             "503": busy,
             **_problems(405, 500),
         },
@@ -308,7 +308,7 @@ def _read_offering() -> Json:
                 "headers": _referred("headers", COMPLETENESS, "Cache-Control"),
                 "content": _text_in(_GRAPH_MEDIA_TYPES),
             },
-            **_problems(400, 404, 405, 406, 409, 413, 422, 500, 503, 504),
+            **_problems(400, 404, 405, 406, 409, 413, 415, 422, 500, 502, 503, 504),
         },
     }
 
@@ -425,6 +425,7 @@ def _headers() -> Json:
         "WWW-Authenticate": "The ways to send a key.",
         "Allow": "The methods that there are.",
         "Accept": "The media types that are read.",
+        "Accept-Encoding": "The codings of bodies that are read.",
         "X-Content-Type-Options": "nosniff: the content is of the type that is named, whatever it looks like.",
         "Content-Security-Policy": "What a browser may load for it: nothing, where it is data.",
     }
@@ -443,18 +444,18 @@ def _responses() -> Json:
         409: "Another address, which stands first in the ledger's listing, owns the graph.",
         412: "This is not what If-Match names.",
         413: "The body is larger than is read.",
-        415: "The body is of a media type that is not read.",
+        415: "The body is of a media type, or in a coding, that is not read.",
         422: "Answering takes more data, memory or depth than one query may use.",
         429: "This client sends too many requests.",
         500: "Something is wrong with the gateway.",
-        502: "Another server, which the query calls by SERVICE, failed.",
+        502: "Nodes answer with something else than they were asked for, or a server that the query calls by SERVICE failed.",
         503: "Nodes that hold a part of the answer do not give it; try again.",
         504: "It took too long; the detail says what was waited for.",
     }
     headers = {
         401: ["WWW-Authenticate"],
         405: ["Allow"],
-        415: ["Accept"],
+        415: ["Accept", "Accept-Encoding"],
         429: ["Retry-After"],
         503: ["Retry-After"],
     }

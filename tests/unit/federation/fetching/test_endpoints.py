@@ -9,7 +9,15 @@ import pytest
 
 from federation.analysis.plan import Dataset, Pattern
 from federation.budget import Budget, Limits
-from federation.errors import FederationError, QueryCancelledError, QueryTimeoutError, SourceFailedError, TooLargeError
+from federation.errors import (
+    BadAnswerError,
+    FederationError,
+    QueryCancelledError,
+    QueryTimeoutError,
+    SilentSourceError,
+    SourceFailedError,
+    TooLargeError,
+)
 from federation.fetching.endpoints import Endpoints, _ResponseTimes
 from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Source
@@ -150,7 +158,7 @@ def test_a_node_that_does_not_listen_has_failed_and_does_not_seem_to_hang(node: 
 
 def test_a_node_that_was_silent_too_long_is_suspected_until_it_answers(node: Node, nodes: Endpoints) -> None:
     node.fault = "hang"
-    with pytest.raises(SourceFailedError, match=r"within 1\.5 s"):
+    with pytest.raises(SilentSourceError, match=r"within 1\.5 s"):
         nodes.ask(source(node), REQUEST, budget())
     assert nodes.suspects(["a", "b"]) == {"a"}
     node.fault = ""
@@ -234,6 +242,17 @@ def test_addresses_that_must_not_be_called_are_not_called(nodes: Endpoints, addr
     with pytest.raises(SourceFailedError):
         nodes.ask(Source("a", address), REQUEST, budget())
     assert not nodes.suspects(["a"])
+
+
+@pytest.mark.parametrize("fault", ["error", "wrong", "limited"])
+def test_a_bad_answer_is_another_failure_than_a_busy_node(node: Node, nodes: Endpoints, fault: str) -> None:
+    node.fault = fault
+    with pytest.raises(BadAnswerError):
+        nodes.ask(source(node), REQUEST, budget())
+    node.fault = "busy"
+    with pytest.raises(SourceFailedError, match="status 503") as caught:
+        nodes.ask(source(node), REQUEST, budget())
+    assert not isinstance(caught.value, BadAnswerError)
 
 
 def test_a_redirect_is_not_followed(node: Node, nodes: Endpoints) -> None:

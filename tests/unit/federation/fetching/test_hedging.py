@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from federation.budget import Budget, Limits
-from federation.errors import QueryCancelledError, QueryTimeoutError, SourceFailedError, UnreadableRowsError
+from federation.errors import (
+    BadAnswerError,
+    QueryCancelledError,
+    QueryTimeoutError,
+    SilentSourceError,
+    SourceFailedError,
+    UnreadableRowsError,
+)
 from federation.fetching.hedging import HedgedRequests, Reselected
 from federation.fetching.subquery import Subquery
 from federation.source_selection import Snapshot, Source
@@ -269,6 +276,24 @@ def test_when_all_fail_the_reasons_are_told(requests: HedgedRequests, nodes: Nod
     nodes.errors.update({name: SourceFailedError(f"{name} is down", [name]) for name in "abc"})
     with pytest.raises(SourceFailedError, match="no catalogue node answers"):
         answers(requests)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kind"),
+    [
+        ((BadAnswerError, UnreadableRowsError, BadAnswerError), BadAnswerError),
+        ((SilentSourceError, SilentSourceError, SilentSourceError), SilentSourceError),
+        ((BadAnswerError, SilentSourceError, BadAnswerError), SourceFailedError),
+        ((BadAnswerError, SourceFailedError, BadAnswerError), SourceFailedError),
+    ],
+)
+def test_when_all_fail_the_error_tells_whether_asking_again_may_help(
+    requests: HedgedRequests, nodes: Nodes, kinds: list[type[SourceFailedError]], kind: type[SourceFailedError]
+) -> None:
+    nodes.errors.update({name: one(f"{name} fails", [name]) for name, one in zip("abc", kinds, strict=True)})
+    with pytest.raises(SourceFailedError) as caught:
+        answers(requests)
+    assert type(caught.value) is kind
 
 
 def test_a_directory_that_cannot_do_without_a_node_ends_it(nodes: Nodes, threads: ThreadPoolExecutor) -> None:

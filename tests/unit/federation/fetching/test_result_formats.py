@@ -34,6 +34,7 @@ def table(format_: pyoxigraph.QueryResultsFormat) -> bytes:
     [
         (JSON, pyoxigraph.QueryResultsFormat.JSON),
         ("application/json", pyoxigraph.QueryResultsFormat.JSON),
+        ("text/json", pyoxigraph.QueryResultsFormat.JSON),
         (XML, pyoxigraph.QueryResultsFormat.XML),
         ("application/xml", pyoxigraph.QueryResultsFormat.XML),
         ("text/xml", pyoxigraph.QueryResultsFormat.XML),

@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from federation.protocol.bodies import read_body
-from federation.protocol.problems import RequestTooLargeError, UnsupportedMediaTypeError
+from federation.protocol.problems import RequestTooLargeError, UnsupportedCodingError
 
 
 class Stream(io.RawIOBase):
@@ -60,7 +60,7 @@ def test_read_body_reads_no_more_of_an_endless_one_than_shows_its_length() -> No
 @pytest.mark.parametrize("coding", ["gzip", "br", " GZIP ", "identity, gzip"])
 def test_read_body_refuses_a_compressed_one_unread(coding: str) -> None:
     stream = Stream(10)
-    with pytest.raises(UnsupportedMediaTypeError):
+    with pytest.raises(UnsupportedCodingError):
         read_body(request(stream, 10, **{"Content-Encoding": coding}), 100)
     assert stream.given == 0
 

@@ -10,7 +10,14 @@ from flask.testing import FlaskClient
 
 from federation import errors
 from federation.errors import FederationError
-from federation.protocol.problems import RequestTooLargeError, UnsupportedMediaTypeError, of_error, problem, register
+from federation.protocol.problems import (
+    RequestTooLargeError,
+    UnsupportedCodingError,
+    UnsupportedMediaTypeError,
+    of_error,
+    problem,
+    register,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,10 +27,14 @@ from federation.protocol.problems import RequestTooLargeError, UnsupportedMediaT
         (errors.UpdateRefusedError("no"), 400),
         (RequestTooLargeError("no"), 413),
         (UnsupportedMediaTypeError("no"), 415),
+        (UnsupportedCodingError("no"), 415),
         (errors.TooLargeError("no"), 422),
         (errors.QueryRefusedError("no"), 403),
         (errors.NotAcceptableError("no"), 406),
         (errors.SourceFailedError("no", {"b", "a"}), 503),
+        (errors.BadAnswerError("no", {"b", "a"}), 502),
+        (errors.UnreadableRowsError("no", {"b", "a"}), 502),
+        (errors.SilentSourceError("no", {"b", "a"}), 504),
         (errors.ServerStoppingError("no"), 503),
         (errors.TooBusyError("no"), 503),
         (errors.ServiceFailedError("no"), 502),
@@ -51,6 +62,13 @@ def test_of_error_tells_programs_the_place_of_a_syntax_error_and_the_nodes_that_
 
 def test_of_error_for_another_media_type_names_those_that_are_read() -> None:
     assert "application/sparql-query" in of_error(UnsupportedMediaTypeError("no")).headers["Accept"]
+
+
+def test_of_error_for_a_compressed_body_names_the_coding_that_is_read() -> None:
+    headers = of_error(UnsupportedCodingError("no")).headers
+
+    assert headers["Accept-Encoding"] == "identity"
+    assert "Accept" not in headers
 
 
 def test_problem_shows_no_password_of_an_address() -> None:

@@ -148,10 +148,20 @@ def test_partial_answers_say_so(client: FlaskClient, nodes: list[Node], engine: 
     assert response.headers["Retry-After"]
 
 
-def test_no_nodes(client: FlaskClient, nodes: list[Node]) -> None:
+def test_nodes_that_all_answer_with_errors(client: FlaskClient, nodes: list[Node]) -> None:
     for node in nodes:
         node.fault = "error"
-    problem(client.get("/sparql", query_string={"query": SELECT}), 503)
+    response = client.get("/sparql", query_string={"query": SELECT})
+    assert problem(response, 502)["nodes"] == ["node 0", "node 1"]
+    assert "Retry-After" not in response.headers
+
+
+def test_nodes_that_are_all_busy(client: FlaskClient, nodes: list[Node]) -> None:
+    for node in nodes:
+        node.fault = "busy"
+    response = client.get("/sparql", query_string={"query": SELECT})
+    assert problem(response, 503)["nodes"] == ["node 0", "node 1"]
+    assert response.headers["Retry-After"]
 
 
 def test_head(client: FlaskClient) -> None:

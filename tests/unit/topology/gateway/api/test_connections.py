@@ -109,6 +109,30 @@ def test_head_has_no_chunk() -> None:
         assert received.count(b"\r\n\r\n") == 1
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 33554432", "Transfer-Encoding: chunked"])
+def test_a_client_that_sends_all_of_a_refused_request_gets_the_refusal(length: str) -> None:
+    with serving() as server, socket.create_connection(("127.0.0.1", server.port), timeout=240) as connection:
+        connection.sendall(f"POST /1/whole HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+        size = f"{len(PART):x}\r\n".encode() if "chunked" in length else b""
+        for _ in range(32):
+            connection.sendall(size + PART + (b"\r\n" if size else b""))
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, response.headers["Connection"]) == (413, "close")
+        assert "bytes that are read" in response.read().decode()
+        assert connection.recv(1) == b""
+        connection.close()
+        eventually(lambda: not server.waitress.active_channels)
+
+
+def test_a_refused_request_without_an_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("topology.gateway.api.connections._LINGER_SECONDS", 0.5)
+    with serving() as server, socket.create_connection(("127.0.0.1", server.port), timeout=240) as connection:
+        connection.sendall(b"POST /1/whole HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+        eventually(lambda: not server.waitress.active_channels)
+        assert connection.recv(12) == b"HTTP/1.1 413"
+
+
 def test_a_client_that_does_not_read_holds_no_thread() -> None:
     """The parts wait in a file."""
     with serving(threads=1) as server, server.asked("/100/whole") as stuck:
