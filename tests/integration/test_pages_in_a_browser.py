@@ -124,6 +124,67 @@ def test_offerings_are_searched_and_each_has_a_page(site: Site) -> None:
     assert browser.run("document.querySelector('#facts').textContent.includes('placed')")
 
 
+def test_offerings_are_filtered_by_what_an_offering_says(site: Site) -> None:
+    browser = site.browser
+    browser.open(f"{site.url}/offerings")
+    browser.wait_until("document.querySelector('#count').textContent.includes('offerings')")
+    assert not browser.run("document.querySelector('#facets').open")
+    browser.open(f"{site.url}/offerings/{OFFERINGS[1].address}")
+    for name in ("Keywords", "Provider"):
+        term = f"[...document.querySelectorAll('#facts dt')].find((one) => one.textContent === '{name}')"
+        link = f"{term}.nextSibling.querySelector('a')"
+        browser.wait_until(f"{term} && {link}")
+        word = browser.run(f"{link}.textContent")
+        facet = {"Keywords": "keyword", "Provider": "provider"}[name]
+        browser.run(f"{link}.click()")
+        browser.wait_until("document.querySelectorAll('#offerings a').length")
+
+        assert browser.run("document.querySelector('#facets').open")
+        assert browser.run(f"document.querySelector('[name={facet}]').value") == word
+        addresses = browser.run("[...document.querySelectorAll('#offerings a')].map((one) => one.href)")
+        assert f"{site.url}/offerings/{OFFERINGS[1].address}" in addresses
+        browser.run("history.back()")
+    browser.open(f"{site.url}/offerings")
+    for facet in ("provider", "theme", "keyword", "licence"):
+        browser.run(f"document.querySelector('[name={facet}]').value = 'a & b + \"c\" # 100 %'")
+    browser.run("document.querySelector('#filter').requestSubmit()")
+    browser.wait_until("document.querySelector('#empty a')")
+    assert browser.run("new URLSearchParams(location.search).get('licence')") == 'a & b + "c" # 100 %'
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "link"),
+    [
+        ("q=nowhere-at-all&theme=x", "Nothing matches this filter: show all offerings", "/offerings"),
+        ("state=gone", "Nothing matches this filter: show all offerings", "/offerings"),
+        (
+            "state=placed&offset=5000",
+            "This page lies beyond the last offering: show the first page",
+            "/offerings?state=placed",
+        ),
+    ],
+)
+def test_empty_page_of_offerings_says_why_and_leads_on(site: Site, query: str, said: str, link: str) -> None:
+    site.browser.open(f"{site.url}/offerings?{query}")
+    site.browser.wait_until("document.querySelector('#empty')?.textContent")
+
+    assert site.browser.run("document.querySelector('#empty').textContent") == said
+    assert site.browser.run("document.querySelector('#empty a').href") == site.url + link
+    assert not site.browser.run("document.querySelector('#list').checkVisibility()")
+
+
+def test_catalogue_without_offerings_says_where_to_look(site: Site) -> None:
+    listed = [number for number, one in enumerate(OFFERINGS) if one.address in site.serving._claims]
+    for number in listed:
+        site.serving.withdraw(OFFERINGS[number].address)
+    while "address" in site.serving.client.get("/offerings").text:  # a list is reused for a moment
+        pass
+    site.browser.open(f"{site.url}/offerings")
+    site.browser.wait_until("document.querySelector('#empty')?.textContent.includes('catena doctor')")
+    for number in listed:
+        site.add(number)
+
+
 def test_offerings_are_shown_by_their_names_with_iris_as_titles(site: Site) -> None:
     browser, shown = site.browser, OFFERINGS[0]
     browser.open(f"{site.url}/offerings?id={shown.address}")
@@ -142,7 +203,7 @@ def test_offerings_are_shown_by_their_names_with_iris_as_titles(site: Site) -> N
     facts = "[...document.querySelectorAll('#facts dt')].map((one) => [one.textContent, one.nextSibling.textContent])"
     told = dict(browser.run(facts))
     assert "://" not in told["Themes"] + told["Licence"] + told["Places"] + told["Provider"], told
-    assert browser.run("document.querySelector('#facts a').title.startsWith('https://')")
+    assert browser.run("document.querySelector('#facts a[title]').title.startsWith('https://')")
     assert [url for url in browser.requested[before:] if "/sparql" in url or "offset" in url] == []
 
 

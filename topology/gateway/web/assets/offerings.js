@@ -12,7 +12,10 @@ const HASHES = { same: "the ledger's", differs: "another one than the ledger's" 
 
 const given = new URLSearchParams(location.search);
 const only = document.body.dataset.offering;
-const parameters = { state: given.get("state"), id: given.get("id"), q: given.get("q"), offset: given.get("offset") };
+const FACETS = ["provider", "theme", "keyword", "licence"];
+const FILTERS = ["q", "state", "id", ...FACETS];
+const filters = Object.fromEntries(FILTERS.map((name) => [name, given.get(name)]));
+const parameters = { ...filters, offset: given.get("offset") };
 const pageOf = (one) => address(`offerings/${encodeURIComponent(one.address || one.graph)}`);
 
 const state = (text) => make("span", { class: `state ${KINDS[text] || ""}` }, text || "listed");
@@ -58,12 +61,13 @@ function licenceName(url) {
 function described() {
   const said = JSON.parse(document.querySelector("script[type='application/ld+json']")?.textContent || "{}");
   const named = ({ "@id": iri, name }) => link(iri, name === iri ? lastPart(iri) : name);
-  const found = (word) => make("a", { href: address("offerings", { q: word }) }, word);
+  const others = (facet) => (value) => make("a", { href: address("offerings", { [facet]: value }) }, value);
+  const provider = (name) => (name === "unknown" ? name : others("provider")(name));
   return [
     ["Description", said.description && said.description !== said.name ? [said.description] : []],
-    ["Provider", said.creator ? [said.creator.name] : []],
+    ["Provider", said.creator ? [provider(said.creator.name)] : []],
     ["Themes", (said.about || []).map(named)],
-    ["Keywords", (said.keywords || []).map(found)],
+    ["Keywords", (said.keywords || []).map(others("keyword"))],
     ["Licence", said.license ? [link(said.license, licenceName(said.license))] : []],
     ["Issued", said.datePublished ? [said.datePublished] : []],
     ["Places", (said.spatialCoverage || []).map(named)],
@@ -93,13 +97,30 @@ async function showOne(one) {
   }
 }
 
+/** Say why a page of the list is empty, and where to look. */
+async function emptiness(total) {
+  const to = (text, query) => make("a", { href: address("offerings", query) }, text);
+  if (total) return ["This page lies beyond the last offering: ", to("show the first page", filters)];
+  if (FILTERS.some((name) => filters[name])) return ["Nothing matches this filter: ", to("show all offerings", {})];
+  const { states } = await askJson("overview");
+  const others = Object.entries(states).filter(([, number]) => number);
+  if (others.length) {
+    return ["None stands yet; the ledger lists others: ", ...listed(others.map(([state, number]) => to(`${number.toLocaleString("en")} ${state}`, { state })))];
+  }
+  return ["The ledger lists nothing yet, or its booth cannot be reached: catena doctor tells which, and so does the log of the monitor."];
+}
+
 async function showList() {
   const filter = byId("filter");
-  for (const name of ["q", "state", "id"]) filter.elements[name].value = parameters[name] || "";
+  for (const name of FILTERS) filter.elements[name].value = filters[name] || "";
+  byId("facets").open = FACETS.some((name) => filters[name]);
   const found = await askJson("offerings", { ...parameters, limit: String(LIMIT) });
   byId("count").textContent = `${found.total.toLocaleString("en")} ${found.total === 1 ? "offering" : "offerings"}`;
   byId("offerings").replaceChildren(...found.offerings.map(row));
   byId("pages").replaceChildren(...pages(found.total, found.offset));
+  byId("list").hidden = !found.offerings.length;
+  if (!found.offerings.length) byId("empty").replaceChildren(...(await emptiness(found.total)));
+  byId("empty").hidden = Boolean(found.offerings.length);
   if (parameters.id && found.offerings.length) await showOne(found.offerings[0]);
 }
 
