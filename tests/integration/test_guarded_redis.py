@@ -62,16 +62,16 @@ def test_cache_with_password_and_certificate_is_shared(guarded: Redis, folder: P
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "hint"),
     [
-        {"REDIS_PASSWORD": "another-password"},
-        {"REDIS_PASSWORD": ""},
-        {"REDIS_TLS": "0", "REDIS_CA_FILE": ""},
-        {"REDIS_CA_FILE": ""},
+        ({"REDIS_PASSWORD": "another-password"}, "correct REDIS_USER and REDIS_PASSWORD"),
+        ({"REDIS_PASSWORD": ""}, "correct REDIS_USER and REDIS_PASSWORD"),
+        ({"REDIS_TLS": "0", "REDIS_CA_FILE": ""}, "set REDIS_TLS=1 where it speaks TLS"),
+        ({"REDIS_CA_FILE": ""}, "correct REDIS_TLS and REDIS_CA_FILE"),
     ],
 )
 def test_cache_that_redis_does_not_let_in_is_the_process_s_own_and_says_so(
-    guarded: Redis, folder: Path, caplog: pytest.LogCaptureFixture, wrong: dict[str, str]
+    guarded: Redis, folder: Path, caplog: pytest.LogCaptureFixture, wrong: dict[str, str], hint: str
 ) -> None:
     one = cache(settings(guarded, folder, **wrong))
 
@@ -79,4 +79,5 @@ def test_cache_that_redis_does_not_let_in_is_the_process_s_own_and_says_so(
 
     assert one.get("key") == "text"
     assert "no Redis, so this process keeps its own cache" in caplog.text
+    assert hint in caplog.text
     assert PASSWORD not in caplog.text and "another-password" not in caplog.text

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from catena_core.errors import CatenaError, UsageError
 from catena_core.kafka.broker_errors import BrokerErrors
 from catena_core.kafka.client import check_properties
+from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import check_brokers, split_properties
 from catena_core.text import printable, redacted
 from catena_core.topics import dropped, is_embedded
@@ -28,7 +29,7 @@ from topology.clients.http import UnsafeError, WebClient, WebError
 from topology.clients.ledger import Ledger
 from topology.clients.node import NodeClient
 from topology.clients.node_discovery import discover
-from topology.clients.redis_cache import connect
+from topology.clients.redis_cache import advice, connect
 from topology.gateway.api.schemas import Health
 from topology.json_errors import NOT_JSON
 from topology.membership import CatalogueList, Member, MembershipError
@@ -112,6 +113,7 @@ def _findings(kafka: str | None, properties: dict[str, str]) -> Iterator[Finding
         return
     yield Finding("settings", "ok", f"{chosen.mode.value}; {chosen.replicas} copies of each offering")
     yield from _redis(chosen)
+    yield from _issuer(chosen)
     named = "DLT_BASE_URL" in {**env_file.read_env_file(file), **os.environ}
     yield from _ledger(chosen, access, named=named)
     yield from _nodes(chosen, access)
@@ -176,8 +178,25 @@ def _redis(chosen: Settings) -> Iterator[Finding]:
         yield Finding(
             "Redis",
             "warning",
-            f"does not answer at {place}: {redacted(str(error))}",
-            'each process goes on with a cache of its own; correct REDIS_HOST and REDIS_PORT, or say REDIS_HOST=""',
+            f"cannot be used at {place}: {redacted(str(error))}",
+            f'each process goes on with a cache of its own; {advice(error, chosen.redis_security)}, or say REDIS_HOST=""',
+        )
+
+
+def _issuer(chosen: Settings) -> Iterator[Finding]:
+    if not chosen.gateway_oidc_issuer:
+        return
+    from topology.gateway.guarding.bearer_tokens import BearerTokens  # check_files() has found its library
+
+    try:
+        tokens = BearerTokens(chosen.gateway_oidc_issuer, chosen.gateway_oidc_audience, LinkLogger("doctor"))
+        yield Finding("OIDC issuer", "ok", f"{tokens.check()} keys at {chosen.gateway_oidc_issuer}")
+    except UsageError as error:
+        yield Finding(
+            "OIDC issuer",
+            "failed",
+            str(error),
+            "no token counts until then; correct GATEWAY_OIDC_ISSUER: it ends where /.well-known/openid-configuration begins",
         )
 
 

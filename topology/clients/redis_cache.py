@@ -50,6 +50,24 @@ def connect(
     return client
 
 
+def advice(error: Exception, security: RedisSecurity) -> str:
+    """Name the settings that may be wrong where Redis does not let a client in.
+
+    Args:
+        error: The error of the client.
+        security: The way past its door that was tried.
+    """
+    said = str(error)
+    if type(error).__name__ in ("AuthenticationError", "NoPermissionError"):
+        return "correct REDIS_USER and REDIS_PASSWORD"
+    if "SSL" in said or "certificate" in said:
+        return "correct REDIS_TLS and REDIS_CA_FILE"
+    if any(word in said for word in ("closed", "reset", "Protocol Error")):
+        way = "0 where it speaks no TLS" if security.uses_tls else "1 where it speaks TLS"
+        return f"set REDIS_TLS={way}"
+    return "correct REDIS_HOST and REDIS_PORT"
+
+
 class Cache:
     """Caches texts by key, each for a limited time.
 
@@ -77,6 +95,7 @@ class Cache:
         self._lock = threading.Lock()
         self._away_until = 0.0
         self._has_warned = False
+        self._security = security
         self._redis: redis.Redis[bytes] | None = None
         if host:
             try:
@@ -133,7 +152,8 @@ class Cache:
         if not self._has_warned:
             self._has_warned = True
             self._logger.log(
-                f"no Redis, so this process keeps its own cache until it is back: {error}", level="warning"
+                f"no Redis, so this process keeps its own cache until it is back: {error}; {advice(error, self._security)}",
+                level="warning",
             )
 
     def _back(self) -> None:

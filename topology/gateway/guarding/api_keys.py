@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import stat
 import threading
 import time
@@ -19,6 +20,7 @@ from topology.gateway.guarding.clients import Client
 from topology.json_file import read_entries
 
 _LOOK_EVERY = 1.0
+_IN_A_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _SHAPE = '{"dashboard": {"key": "<16 characters or more>"}, "operator": {"sha256": "<64 hex digits>", "admin": true}}'
 
 
@@ -50,6 +52,8 @@ class ApiKeys:
         self._last_error = ""
         self._read()
         self._next_look = time.monotonic() + _LOOK_EVERY
+        if not self._clients:
+            logger.log(f"GATEWAY_API_KEYS_FILE={file} names no client, so no key opens anything", level="warning")
         if self._file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             logger.log(
                 f"GATEWAY_API_KEYS_FILE={file} can be read by other users of this machine; chmod 600 changes that",
@@ -112,6 +116,11 @@ def read_api_keys(content: bytes, name: str) -> dict[bytes, Client]:
                 f"GATEWAY_API_KEYS_FILE={name}: {client!r} should have either key or sha256, as in {_SHAPE}"
             )
         conceal(entry.key)
+        if entry.key and not _IN_A_HEADER.fullmatch(entry.key):
+            raise UsageError(
+                f"GATEWAY_API_KEYS_FILE={name}: no header can carry the key of {client!r}: it is of printable ASCII, without "
+                "blanks and line ends around it"
+            )
         digest = _digest(entry.key) if entry.key else bytes.fromhex(entry.sha256)
         if digest in clients:
             raise UsageError(f"GATEWAY_API_KEYS_FILE={name}: {client!r} has the key of {clients[digest].name!r}")

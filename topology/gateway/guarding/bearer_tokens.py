@@ -10,10 +10,11 @@ from typing import Any
 import jwt
 import msgspec
 
+from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.text import redacted
 from topology.clients.http import WebClient, WebError
-from topology.gateway.guarding.clients import Client
+from topology.gateway.guarding.clients import Client, TokenRefusedError
 
 ADMIN_SCOPE = "catena:admin"
 """The scope of tokens that open the admin part."""
@@ -28,6 +29,7 @@ _MOST_BYTES = 1024 * 1024
 # Seconds until the issuer is asked for its keys again. Anyone can name an unknown key, so that alone does not count sooner.
 _KEYS_FOR = 3600.0
 _ASK_AGAIN_AFTER = 60.0
+_TROUBLE = (WebError, jwt.PyJWTError, ValueError, TypeError)
 
 
 class BearerTokens:
@@ -53,7 +55,11 @@ class BearerTokens:
         self._asked_at = float("-inf")
 
     def known_by(self, secret: str) -> Client | None:
-        """Return the client whose token this is; ``None`` if it is not the issuer's, or no longer valid."""
+        """Return the client whose token this is; ``None`` if the issuer did not sign it.
+
+        Raises:
+            TokenRefusedError: The issuer did, and it does not count here or now; or the issuer's keys cannot be had.
+        """
         try:
             key = self._key(str(jwt.get_unverified_header(secret).get("kid", "")))
             if key is None:
@@ -67,6 +73,16 @@ class BearerTokens:
                 leeway=_LEEWAY,
                 options={"require": ["exp", "iss", "aud"]},
             )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenRefusedError("this token has expired") from error
+        except jwt.ImmatureSignatureError as error:
+            raise TokenRefusedError("this token is not valid yet; compare the clocks of issuer and gateway") from error
+        except jwt.InvalidAudienceError as error:
+            raise TokenRefusedError(f"this token is for another audience than {self._audience}") from error
+        except jwt.InvalidIssuerError as error:
+            raise TokenRefusedError(f"this token names another issuer than {self._issuer}") from error
+        except jwt.MissingRequiredClaimError as error:
+            raise TokenRefusedError(f"this token has no {error.claim}") from error
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None
         name = claims.get("azp") or claims.get("client_id") or claims.get("sub") or "token"
@@ -81,20 +97,37 @@ class BearerTokens:
                 if age > (_KEYS_FOR if name in self._keys else _ASK_AGAIN_AFTER):
                     self._asked_at = time.monotonic()
                     self._keys = self._issuers_keys()
-            except (WebError, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
-                self._logger.log(
-                    f"the keys of GATEWAY_OIDC_ISSUER={self._issuer} cannot be had: {redacted(str(error))}",
-                    level="error",
-                )
+            except UsageError as error:
+                self._logger.log(str(error), level="error")
             finally:
                 self._lock.release()
+        if not self._keys:
+            raise TokenRefusedError("the gateway has no keys of the issuer to check this token with; its log says why")
         return self._keys.get(name)
 
+    def check(self) -> int:
+        """Ask the issuer for its keys.
+
+        Returns:
+            Their number.
+
+        Raises:
+            UsageError: They cannot be had; the message names the setting and the reason.
+        """
+        return len(self._issuers_keys())
+
     def _issuers_keys(self) -> dict[str, jwt.PyJWK]:
-        configuration = _json(self._fetch(f"{self._issuer}/.well-known/openid-configuration"))
-        if str(configuration["issuer"]).rstrip("/") != self._issuer:
-            raise ValueError(f"its configuration names another issuer: {configuration['issuer']}")
-        keys = jwt.PyJWKSet.from_dict(_json(self._fetch(str(configuration["jwks_uri"]))))
+        try:
+            configuration = _json(self._fetch(f"{self._issuer}/.well-known/openid-configuration"))
+            if missing := [name for name in ("issuer", "jwks_uri") if name not in configuration]:
+                raise ValueError(f"its configuration has no {missing[0]}")
+            if str(configuration["issuer"]).rstrip("/") != self._issuer:
+                raise ValueError(f"its configuration names another issuer: {configuration['issuer']}")
+            keys = jwt.PyJWKSet.from_dict(_json(self._fetch(str(configuration["jwks_uri"]))))
+        except _TROUBLE as error:
+            raise UsageError(
+                f"the keys of GATEWAY_OIDC_ISSUER={self._issuer} cannot be had: {redacted(str(error))}"
+            ) from error
         return {str(key.key_id or ""): key for key in keys.keys if key.public_key_use != "enc"}
 
     def _get(self, url: str) -> bytes:

@@ -20,7 +20,7 @@ from catena_core.text import bounded
 from federation.networks import Network
 from federation.protocol.problems import problem
 from topology.gateway.guarding.client_address import client_address, site
-from topology.gateway.guarding.clients import Client, Clients
+from topology.gateway.guarding.clients import Client, Clients, TokenRefusedError
 from topology.gateway.guarding.rate_limit import RateLimit
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _HEALTH = "nodes.health"
 _ADMIN = {"nodes.nodes"}
 _KEYED = {"offerings.description"}
 _ALWAYS_OPEN = {None, "index", "openapi", _HEALTH, "pages.static", "catalogue.robots", "dataspace.versions"}
-_CHALLENGE = 'Bearer realm="catena", Basic realm="catena", charset="UTF-8"'
+_CHALLENGES = ('Bearer realm="catena"', 'Basic realm="catena", charset="UTF-8"')
 _LINES_PER_MINUTE = 60
 _LONGEST = 200
 
@@ -83,7 +83,12 @@ class Guard:
         request = flask.request
         forwarded_for = ",".join(request.headers.getlist("X-Forwarded-For"))
         flask.g.client_address = client_address(request.remote_addr or "", forwarded_for, self._proxies)
-        client = flask.g.client = self._client(request)
+        refused = ""
+        try:
+            client = self._client(request)
+        except TokenRefusedError as error:
+            client, refused = None, str(error)
+        flask.g.client, flask.g.refused = client, refused
         # Balancers look at the health as often as they need to.
         if self._limit and request.endpoint != _HEALTH and not request.environ.get(_ON_ADMIN_PORT):
             wait = self._limit.wait(f"client {client.name}" if client else site(flask.g.client_address))
@@ -104,13 +109,7 @@ class Guard:
             return None
         flask.g.audited = True
         if client is None:
-            response = problem(
-                HTTPStatus.UNAUTHORIZED,
-                "this needs a key: as a bearer token, in the header X-API-Key, or as the password of any user; in an address "
-                "it does not count, since addresses are logged",
-            )
-            response.headers["WWW-Authenticate"] = _CHALLENGE
-            return response
+            return _unauthorised(refused, has_secret=bool(_secret(request)))
         if endpoint in _ADMIN and not client.is_admin:
             return problem(HTTPStatus.FORBIDDEN, f"this key does not open {request.path}; one with admin does")
         return None
@@ -131,8 +130,24 @@ class Guard:
             name = bounded(client.name, _LONGEST) if client else "unknown client"
             request = flask.request
             path = bounded(request.path, _LONGEST)
-            self._logger.log(f"audit: {name} at {address}: {request.method} {path} {response.status_code}")
+            refused = flask.g.get("refused", "")
+            why = f" ({bounded(refused, _LONGEST)})" if refused else ""
+            self._logger.log(f"audit: {name} at {address}: {request.method} {path} {response.status_code}{why}")
         return response
+
+
+def _unauthorised(refused: str, *, has_secret: bool) -> flask.Response:
+    """Say that a request needs a key, or why the one that it has does not count."""
+    said = refused or ("the gateway does not know this key or token" if has_secret else "this needs a key")
+    response = problem(
+        HTTPStatus.UNAUTHORIZED,
+        f"{said}; send one as a bearer token, in the header X-API-Key, or as the password of any user. In an address it "
+        "does not count, since addresses are logged",
+    )
+    bearer, basic = _CHALLENGES
+    why = ', error="invalid_token"' if refused else ""  # RFC 6750, section 3.1
+    response.headers["WWW-Authenticate"] = f"{bearer}{why}, {basic}"
+    return response
 
 
 def _secret(request: flask.Request) -> str:

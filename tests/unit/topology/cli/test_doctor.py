@@ -125,6 +125,24 @@ def test_doctor_nothing_answers_each_part_says_what_to_do(find: Any, tmp_path: P
     assert all(found[part][0]["advice"] for part in ("Kafka", "Redis", "DLT-Booth", "a", "nodes"))
 
 
+@pytest.mark.parametrize(
+    ("answer", "state", "said"),
+    [
+        ({}, "failed", "its configuration has no issuer"),
+        ({"issuer": "https://other.example", "jwks_uri": "x"}, "failed", "names another issuer: https://other.example"),
+        (None, "failed", "status 404"),
+    ],
+)
+def test_doctor_asks_the_issuer_for_its_keys(find: Any, server: OddServer, answer: Any, state: str, said: str) -> None:
+    if answer is not None:
+        server.answers["GET /.well-known/openid-configuration"] = saying_json(answer)
+    status, found = find(GATEWAY_OIDC_ISSUER=server.url, GATEWAY_OIDC_AUDIENCE="catena")
+
+    assert (status, found["OIDC issuer"][0]["state"]) == (1, state)
+    assert f"GATEWAY_OIDC_ISSUER={server.url} cannot be had" in found["OIDC issuer"][0]["said"]
+    assert said in found["OIDC issuer"][0]["said"]
+
+
 def test_doctor_nothing_is_set_warns_and_fails_nothing(find: Any) -> None:
     status, found = find()
 

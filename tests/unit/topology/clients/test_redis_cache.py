@@ -13,7 +13,8 @@ import redis
 
 from catena_core.monitoring.logs import LinkLogger
 from tests.helpers.odd_server import closed_port
-from topology.clients.redis_cache import Cache
+from topology.clients.redis_cache import Cache, advice
+from topology.settings import RedisSecurity
 
 
 class Log(LinkLogger):
@@ -118,6 +119,29 @@ def test_many_threads_may_use_it(log: Log) -> None:
         thread.join()
 
     assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("error", "tls", "said"),
+    [
+        (redis.AuthenticationError("invalid username-password pair or user is disabled."), False, "REDIS_PASSWORD"),
+        (redis.exceptions.NoPermissionError("this user has no permissions"), False, "REDIS_USER"),
+        (
+            redis.ConnectionError("Error 1 connecting. [SSL: WRONG_VERSION_NUMBER] wrong version number"),
+            True,
+            "REDIS_TLS",
+        ),
+        (redis.ConnectionError("Connection closed by server."), False, "REDIS_TLS=1 where it speaks TLS"),
+        (redis.ConnectionError("Error 104 while writing. Connection reset by peer."), True, "REDIS_TLS=0"),
+        (
+            redis.ConnectionError("Error 111 connecting to r:6379. Connection refused."),
+            True,
+            "REDIS_HOST and REDIS_PORT",
+        ),
+    ],
+)
+def test_advice_names_the_settings_that_an_error_is_about(error: Exception, tls: bool, said: str) -> None:
+    assert said in advice(error, RedisSecurity(uses_tls=tls))
 
 
 def test_a_redis_that_is_not_there_is_told_once_and_tried_seldom(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

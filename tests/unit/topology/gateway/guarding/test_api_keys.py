@@ -41,6 +41,9 @@ def test_read_api_keys_knows_keys_and_digests_of_keys() -> None:
         ({"a": {"key": KEY, "sha256": DIGEST}}, "either key or sha256"),
         ({"a": {"sha256": "0" * 63}}, "regex"),
         ({"a": {"key": KEY, "role": "admin"}}, "unknown field"),
+        ({"a": {"key": f"{KEY}\n"}}, "no header can carry the key of 'a'"),
+        ({"a": {"key": f" {KEY}"}}, "no header can carry the key of 'a'"),
+        ({"a": {"key": f"{KEY}ü"}}, "no header can carry the key of 'a'"),
         ({"a": {"sha256": DIGEST}, "b": {"key": OTHER}}, "'b' has the key of 'a'"),
     ],
 )
@@ -51,6 +54,14 @@ def test_read_api_keys_says_what_is_wrong_and_shows_no_key(entries: Any, told: s
     assert told in str(refusal.value)
     assert KEY not in str(refusal.value)
     assert OTHER not in str(refusal.value)
+
+
+def test_api_keys_file_without_clients_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text("{}")
+
+    assert ApiKeys(str(file), LinkLogger("Gateway")).known_by(KEY) is None
+    assert "names no client, so no key opens anything" in caplog.text
 
 
 def test_api_keys_changed_file_is_read_again_and_a_broken_one_leaves_the_keys(

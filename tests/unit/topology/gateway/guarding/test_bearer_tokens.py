@@ -13,11 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from topology.clients.http import WebError
 from topology.gateway.guarding import bearer_tokens
 from topology.gateway.guarding.bearer_tokens import BearerTokens
-from topology.gateway.guarding.clients import Client
+from topology.gateway.guarding.clients import Client, TokenRefusedError
 
 ISSUER = "https://login.example/realms/data"
 SECRET, STRANGERS = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -60,12 +61,8 @@ def test_bearer_tokens_of_the_issuer_name_the_client() -> None:
     "forged",
     [
         token(STRANGERS),
-        token(aud="other"),
-        token(aud=None),
-        token(iss="https://other.example"),
-        token(exp=time.time() - 3600),
-        token(exp=None),
-        token(nbf=time.time() + 36000),
+        token(STRANGERS, exp=time.time() - 3600),
+        token(STRANGERS, aud="other"),
         token(kid="two"),
         token(None, algorithm="none"),
         token("a shared secret of thirty-two bytes", algorithm="HS256"),
@@ -75,8 +72,28 @@ def test_bearer_tokens_of_the_issuer_name_the_client() -> None:
         "",
     ],
 )
-def test_bearer_tokens_of_others_or_of_another_time_count_for_nothing(forged: str) -> None:
+def test_bearer_tokens_of_others_count_for_nothing(forged: str) -> None:
     assert tokens(Issuer()).known_by(forged) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"aud": "other"}, "this token is for another audience than catena"),
+        ({"aud": None}, "this token has no aud"),
+        ({"iss": "https://other.example"}, f"this token names another issuer than {ISSUER}"),
+        ({"iss": None}, "this token has no iss"),
+        ({"exp": time.time() - 3600}, "this token has expired"),
+        ({"exp": None}, "this token has no exp"),
+        ({"nbf": time.time() + 36000}, "this token is not valid yet; compare the clocks of issuer and gateway"),
+        ({"iat": time.time() + 36000}, "this token is not valid yet; compare the clocks of issuer and gateway"),
+    ],
+)
+def test_bearer_tokens_for_another_place_or_time_are_refused_with_the_reason(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(TokenRefusedError, match=f"^{reason}$"):
+        tokens(Issuer()).known_by(token(**changes))
 
 
 def test_bearer_tokens_with_unknown_keys_do_not_make_the_gateway_ask_each_time() -> None:
@@ -119,7 +136,8 @@ def test_bearer_tokens_of_an_issuer_in_trouble_are_refused_and_the_log_says_why(
     issuer = Issuer()
     issuer.configuration = configuration
 
-    assert tokens(issuer).known_by(token()) is None
+    with pytest.raises(TokenRefusedError, match="the gateway has no keys of the issuer"):
+        tokens(issuer).known_by(token())
     assert f"the keys of GATEWAY_OIDC_ISSUER={ISSUER} cannot be had" in caplog.text
 
 
@@ -127,4 +145,11 @@ def test_bearer_tokens_of_a_silent_issuer_are_refused() -> None:
     def silent(url: str) -> bytes:
         raise WebError(f"{url} does not answer")
 
-    assert tokens(silent).known_by(token()) is None
+    with pytest.raises(TokenRefusedError, match="the gateway has no keys of the issuer"):
+        tokens(silent).known_by(token())
+    with pytest.raises(UsageError, match=f"the keys of GATEWAY_OIDC_ISSUER={ISSUER} cannot be had: .*does not answer"):
+        tokens(silent).check()
+
+
+def test_bearer_tokens_check_counts_the_keys_of_the_issuer() -> None:
+    assert tokens(Issuer()).check() == 1

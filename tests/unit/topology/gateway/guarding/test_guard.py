@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from catena_core.monitoring.logs import LinkLogger
 from federation.engine import Engine
 from tests.helpers.gateway import Serving
-from topology.gateway.guarding.clients import Client
+from topology.gateway.guarding.clients import Client, TokenRefusedError
 from topology.gateway.guarding.guard import Guard, on_admin_port
 
 ASK = "/sparql?query=ASK%7B%7D"
@@ -110,6 +110,22 @@ def test_guard_answers_other_keys_with_how_to_send_one(engine: Engine, header: d
     assert response.headers["WWW-Authenticate"].startswith('Bearer realm="catena", Basic')
     assert "as a bearer token, in the header X-API-Key" in response.get_json(force=True)["detail"]
     assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_guard_says_why_a_token_does_not_count(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    class Late:
+        def known_by(self, _secret: str) -> Client | None:
+            raise TokenRefusedError("this token has expired")
+
+    caplog.set_level(logging.INFO)
+    serving = guarded(engine, (Late(),))
+    response = lookup(serving, Authorization="Bearer x")
+
+    assert response.status_code == 401
+    assert response.get_json(force=True)["detail"].startswith("this token has expired; send one as a bearer token")
+    assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+    assert "POST /offerings 401 (this token has expired)" in caplog.text
+    assert statuses(serving, "x", "/offerings") == [200], "reading is open"
 
 
 def test_guard_key_in_an_address_counts_for_nothing_and_is_not_logged(
