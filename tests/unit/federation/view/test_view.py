@@ -125,6 +125,21 @@ def halt(view: View) -> None:
     view._stop.clear()
 
 
+class Compared(dict[str, str]):
+    """Contents that count how often they are compared."""
+
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        self.times += 1
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def kill_evaluator(view: View) -> None:
     view._all[0].kill()
     eventually(lambda: not view._all[0].is_alive(), timeout=SECONDS)
@@ -365,3 +380,20 @@ def test_what_comes_while_a_view_is_built_for_long_does_not_wait_for_a_query(
         eventually(lambda: view.progress.state == "complete", timeout=SECONDS)
     finally:
         view.close()
+
+
+def test_queries_compare_contents_once_where_only_places_of_graphs_have_changed(
+    view: View, catalogue: Catalogue
+) -> None:
+    catalogue.placed = {f"urn:g{n}": TRIPLES[n] for n in range(2)}
+    view.follow(catalogue.snapshot)
+    in_the_end(view, catalogue)
+    halt(view)
+    contents = Compared(catalogue.placed)
+    later = replace(catalogue.snapshot(), contents=contents)
+    for _ in range(5):
+        assert rows(view, later) == said(catalogue.placed)
+    assert contents.times == 1
+    catalogue.placed["urn:g2"] = TRIPLES[2]
+    assert rows(view, catalogue.snapshot()) == said(catalogue.placed)
+    assert rows(view, later) == said(catalogue.placed | {"urn:g2": ""})
