@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyoxigraph as ox
 import pytest
 
+from catena_core.monitoring.logs import LinkLogger
 from federation.engine import Engine
 from sandbox.made_up_offerings import generate
 from tests.helpers.gateway import Serving
@@ -17,6 +19,8 @@ from tests.servers.chromium import Browser, chromium
 from tests.servers.server import ServerUnavailable
 from topology.consumer_groups import LinkStatus
 from topology.gateway.api.server import make_server, port_of
+from topology.gateway.guarding.clients import Client
+from topology.gateway.guarding.guard import Guard
 from topology.rdf.offering_graph import canonical_text, read_description
 from topology.rdf.title import title_of
 
@@ -29,13 +33,21 @@ BROKEN_WORDS = """[...document.querySelectorAll("th, .state")].filter((element) 
 }).map((element) => element.textContent)"""
 
 
+class NoClients:
+    """Knows no key."""
+
+    def known_by(self, _secret: str) -> Client | None:
+        return None
+
+
 class Site:
     """A gateway with six offerings on a node, and a browser."""
 
-    def __init__(self, browser: Browser, serving: Serving, url: str) -> None:
+    def __init__(self, browser: Browser, serving: Serving, url: str, engine: Engine) -> None:
         self.browser = browser
         self.serving = serving
         self.url = url
+        self.engine = engine
 
     def add(self, number: int) -> None:
         """Add one of the offerings."""
@@ -45,6 +57,16 @@ class Site:
         self.serving.list(one.address, description)
 
 
+@contextmanager
+def served(serving: Serving) -> Iterator[str]:
+    """Serve a gateway; give its address."""
+    server = make_server(serving.app, "127.0.0.1", 0)
+    threading.Thread(target=server.run, daemon=True).start()
+    yield f"http://127.0.0.1:{port_of(server)}"
+    server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
+    server.close()
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     try:
@@ -52,15 +74,11 @@ def site() -> Iterator[Site]:
             engine = Engine(timeout=120, source_timeout=120, workers=1)
             serving = Serving(engine)
             serving.has("node", node.url)
-            server = make_server(serving.app, "127.0.0.1", 0)
-            thread = threading.Thread(target=server.run, daemon=True)
-            thread.start()
-            site = Site(browser, serving, f"http://127.0.0.1:{port_of(server)}")
-            for number in range(5):
-                site.add(number)
-            yield site
-            server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
-            server.close()
+            with served(serving) as url:
+                site = Site(browser, serving, url, engine)
+                for number in range(5):
+                    site.add(number)
+                yield site
             engine.close()
     except ServerUnavailable as error:
         pytest.skip(f"no browser: {error}")  # the pages' parts have tests of their own
@@ -107,6 +125,21 @@ def test_overview_follows_the_catalogue(site: Site) -> None:
     assert not site.browser.run("document.querySelector('#untold-links').hidden")
     assert site.browser.run("document.querySelector('#ring').getAttribute('aria-label')") == "The hash ring: node 100 %"
     assert site.browser.run("document.querySelector('#ring path').getBoundingClientRect().width > 100")
+
+
+def test_overview_asks_for_a_key_once_where_reading_is_closed(site: Site) -> None:
+    site.browser.open("about:blank")
+    before = len(site.browser.errors), len(site.browser.requested)
+    closed = Serving(site.engine)
+    Guard(LinkLogger("Gateway"), [NoClients()], open_reading=False).protect(closed.app)
+    with served(closed) as url:
+        site.browser.open(f"{url}/")
+        site.browser.wait_until("document.querySelector('#problem')?.textContent.startsWith('this needs a key')")
+        site.browser.run("new Promise((go) => setTimeout(go, 6000))")  # longer than the pause between two requests
+    asked = [one for one in site.browser.requested[before[1] :] if one.endswith("/overview")]
+    del site.browser.errors[before[0] :]  # the browser counts each 401
+
+    assert len(asked) == 2, "the stream, and one that says why there is none"
 
 
 def test_offerings_are_searched_and_each_has_a_page(site: Site) -> None:

@@ -89,7 +89,9 @@ def create_app(
         offerings_blueprint(engine, view, MAX_REQUEST_BYTES, url=url, partial_answers=partial_answers)
     )
     app.register_blueprint(catalogue_blueprint(engine, view, url=url, partial_answers=partial_answers))
-    app.register_blueprint(dataspace_blueprint(engine, view, MAX_REQUEST_BYTES, url=url))
+    app.register_blueprint(
+        dataspace_blueprint(engine, view, MAX_REQUEST_BYTES, url=url, partial_answers=partial_answers)
+    )
     app.register_blueprint(nodes_blueprint(State(engine, view, ring, inspections, links, failing, unlisted)))
 
     @app.get("/")

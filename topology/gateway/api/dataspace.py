@@ -30,7 +30,7 @@ class _CatalogueRequest(msgspec.Struct, rename={"context": "@context", "type": "
 
 
 def dataspace_blueprint(
-    engine: Engine, view: CatalogueView, max_request_bytes: int, *, url: str = ""
+    engine: Engine, view: CatalogueView, max_request_bytes: int, *, url: str = "", partial_answers: bool = True
 ) -> flask.Blueprint:
     """Make the routes ``POST /catalog/request``, ``GET /catalog/datasets/<id>`` and ``GET /.well-known/dspace-version``.
 
@@ -39,6 +39,7 @@ def dataspace_blueprint(
         view: Finds the offerings, and the node to read each from.
         max_request_bytes: The largest request body, in bytes.
         url: The gateway's public address; empty: the one that clients use.
+        partial_answers: Whether to answer with a catalogue when offerings may be missing; if not, the status is 503.
     """
     blueprint = flask.Blueprint("dataspace", __name__)
 
@@ -58,6 +59,11 @@ def dataspace_blueprint(
         listed = view.offerings()
         some = [one for one in listed[paging.offset : paging.offset + paging.limit] if one.graph]
         read = read_datasets(engine, view.snapshot, some)
+        if read.answer.missing and not partial_answers:
+            return _failed(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"offerings may be missing: no answer from {', '.join(read.answer.missing)}",
+            )
         response = in_json(dsp.catalogue_message(base_address(url), read.found))
         # The protocol calls the page before by another name than RFC 8288.
         links = {name: at for name, at in paging.links(len(listed)).items() if name in ("next", "prev")}
@@ -70,10 +76,22 @@ def dataspace_blueprint(
         """Answer with one dataset, by its IRI or its address on the ledger."""
         graph = view.graph_of(identifier)
         listed = [one for one in view.offerings() if graph and one.graph == graph]
-        read = read_datasets(engine, view.snapshot, listed[:1]) if listed else None
-        message = dsp.dataset_message(read.found[0]) if read and read.found else None
-        if read is None or message is None:
-            return _failed(HTTPStatus.NOT_FOUND, f"there is no dataset {identifier[:300]}")
+        asked = identifier[:300]
+        if not listed:
+            return _failed(HTTPStatus.NOT_FOUND, f"there is no dataset {asked}")
+        read = read_datasets(engine, view.snapshot, listed[:1])
+        # A connector takes 404 for withdrawn.
+        if read.answer.missing:
+            silent = ", ".join(read.answer.missing)
+            return _failed(HTTPStatus.SERVICE_UNAVAILABLE, f"no node that holds {asked} answers: {silent}")
+        if view.snapshot().source_of.get(graph or "") is None:
+            return _failed(HTTPStatus.SERVICE_UNAVAILABLE, f"no node holds {asked} yet; ask again soon")
+        message = dsp.dataset_message(read.found[0]) if read.found else None
+        if message is None:
+            return _failed(
+                HTTPStatus.NOT_FOUND,
+                f"{asked} has no contract that this protocol can express, or no way to its data; GET /catalog has it in DCAT",
+            )
         return with_completeness(read.answer, in_json({"@context": [dsp.CONTEXT], **message}))
 
     @blueprint.get("/.well-known/dspace-version")

@@ -102,23 +102,27 @@ function show(overview) {
   tell(null);
 }
 
+/** Ask once. Return whether to ask again: a browser asks its user for a key each time that one is missing. */
 async function poll() {
-  if (document.hidden) return;
+  if (document.hidden) return true;
   try {
     show(await askJson("overview"));
   } catch (error) {
     tell(error);
+    return error.status !== 401;
   }
+  return true;
 }
 
 /** Follow the gateway's events; where it has no room for another client, or a proxy keeps them back, ask again and again. */
 function follow() {
   let timer;
+  const ask = async () => (await poll()) || clearInterval(timer);
   const events = new EventSource(address("overview"));
   events.onmessage = (event) => show(JSON.parse(event.data));
   events.onerror = () => {
-    if (events.readyState === EventSource.CLOSED) timer ??= setInterval(poll, EVERY);
-    poll();
+    if (events.readyState === EventSource.CLOSED) timer ??= setInterval(ask, EVERY);
+    ask();
   };
   return () => (events.close(), clearInterval(timer));
 }

@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
+from federation.engine import Engine
 from sandbox.made_up_offerings import generate
 from tests.helpers.catalogue import REQUEST
-from tests.helpers.gateway import Serving
+from tests.helpers.gateway import G, Serving
+from tests.helpers.odd_server import closed_port
+from tests.helpers.records import described
 from topology.gateway.harvesting import dsp
 
 
@@ -61,6 +64,32 @@ class TestDataspace:
             assert (message["@id"], message["@context"]) == (made_up.iri, [dsp.CONTEXT])
         missing = harvested.client.get("/catalog/datasets/0xb")
         assert (missing.status_code, missing.get_json()["@type"]) == (404, "CatalogError")
+
+    def test_dataset_that_cannot_be_read_now_is_not_told_to_be_gone(self, serving: Serving, many: Serving) -> None:
+        for site, identifier, reason in (
+            (serving, "0xb", "no node holds 0xb yet"),
+            (serving, "https://p.example/2", "no node holds https://p.example/2 yet"),
+            (many, "0x01", "no node holds 0x01 yet"),
+        ):
+            response = site.client.get(f"/catalog/datasets/{identifier}")
+            assert (response.status_code, response.get_json()["@type"]) == (503, "CatalogError")
+            assert response.get_json()["reason"][0].startswith(reason)
+
+    def test_dataset_of_a_silent_node_is_not_told_to_be_gone(self, engine: Engine) -> None:
+        serving = Serving(engine)
+        serving.has("a", f"http://127.0.0.1:{closed_port()}/catalogue")
+        serving.note("a", described(G))
+        serving.list("0xa", described(G))
+        response = serving.client.get("/catalog/datasets/0xa")
+
+        assert response.status_code == 503
+        assert response.get_json()["reason"][0].startswith("no node that holds 0xa answers: a")
+
+    def test_dataset_that_the_protocol_has_no_words_for_says_so(self, serving: Serving) -> None:
+        response = serving.client.get("/catalog/datasets/0xa")
+
+        assert response.status_code == 404
+        assert "no contract that this protocol can express" in response.get_json()["reason"][0]
 
     def test_versions_are_told(self, harvested: Serving) -> None:
         (version,) = harvested.client.get("/.well-known/dspace-version").get_json()["protocolVersions"]
