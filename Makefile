@@ -15,7 +15,7 @@ CHAOS_ARGS ?=
 COMPOSE_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up check test lint audit docs web wheel install bench bench-links bench-ingest bench-federation soak chaos test-compose clean
+.PHONY: help up check test lint audit docs web wheel sbom install bench bench-links bench-ingest bench-federation soak chaos test-compose clean
 
 help:  ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ wheel: $(VENV)/.running  ## build the wheel into dist/
 	rm -rf build dist
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	rm -rf build
+
+sbom: install  ## write dist/catena-links.cdx.json: the packages of a release, as installed in .venv, and the JavaScript of its pages
+	@mkdir -p dist
+	$(BIN)/python -m tests.sbom dist/catena-links.cdx.json
 
 install: $(VENV)/.testing  ## create .venv with all that the tests need
 
