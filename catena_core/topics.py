@@ -90,7 +90,7 @@ def ensure(
         for spec in missing:
             admin.list_topics(spec.name, timeout=5)
     elif missing:
-        _create(admin, missing)
+        _create(admin, missing, errors)
 
 
 def check_whole(endpoint: str, names: Iterable[str], properties: Mapping[str, str] | None = None) -> bool:
@@ -161,7 +161,7 @@ def is_embedded(cluster: ClusterMetadata) -> bool:
     return (cluster.cluster_id or "").startswith(_EMBEDDED_CLUSTER)
 
 
-def _create(admin: AdminClient, specs: list[TopicSpec]) -> None:
+def _create(admin: AdminClient, specs: list[TopicSpec], errors: BrokerErrors) -> None:
     wanted = [NewTopic(spec.name, spec.partitions, -1, config=spec.configuration) for spec in specs]
     for name, future in admin.create_topics(wanted, request_timeout=30).items():
         # Not by `result()`: a raised error holds this frame and the client in it. The client's own thread may release the error
@@ -169,6 +169,10 @@ def _create(admin: AdminClient, specs: list[TopicSpec]) -> None:
         error = future.exception()
         if isinstance(error, KafkaException):
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise CatenaError(f"Kafka refused to make the topic {name}: {error.args[0].str()}") from error
+                admin.poll(0)
+                reasons = errors.reasons()
+                raise CatenaError(
+                    f"Kafka refused to make the topic {name}: {error.args[0].str()}{f' ({reasons})' if reasons else ''}"
+                ) from error
         elif error is not None:
             raise error

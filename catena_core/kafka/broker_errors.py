@@ -13,7 +13,21 @@ from catena_core.errors import CatenaError
 _MOST = 3
 # Seconds after which brokers that have all refused are given up; one that is silent may only be slow.
 _REFUSED_AFTER = 3.0
-_WHERE = re.compile(r"^(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state (?P<state>\w+).*\))?$")
+_WHERE = re.compile(r"^(?:\w+://)?(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state (?P<state>\w+).*\))?$")
+
+# A broker that clients know by its number has told its address itself.
+_ADVERTISED = re.compile(r"^(?:\w+://)?(?P<address>[^/ ]+)/\d+: Failed to resolve")
+
+
+def explained(error: str) -> str:
+    """Return an error of a connection with what it means, where its own words do not say it.
+
+    Args:
+        error: The error, as librdkafka writes it.
+    """
+    if found := _ADVERTISED.match(error):
+        return f"{error}; the broker tells clients to ask {found['address']}: look at its advertised.listeners"
+    return error
 
 
 class BrokerErrors:
@@ -39,7 +53,11 @@ class BrokerErrors:
                 found["state"] == "SSL_HANDSHAKE" and found["reason"].startswith("Disconnected")
             )
             hint = ": it speaks no TLS, or takes none of this client; look at security.protocol" if shook else ""
-            self._reasons[found["broker"]] = found["reason"] + hint
+            self._reasons[found["broker"]] = found["reason"] + hint + explained(error.str())[len(error.str()) :]
+
+    def reasons(self) -> str:
+        """Return the reasons so far, each once; empty if none was told."""
+        return "; ".join(list(dict.fromkeys(self._reasons.values()))[:_MOST])
 
     def no_answer(self, endpoint: str, error: KafkaException) -> str:
         """Say that no broker answers, and why.
@@ -48,9 +66,8 @@ class BrokerErrors:
             endpoint: The brokers that were asked.
             error: The error of the call.
         """
-        reasons = list(dict.fromkeys(self._reasons.values()))[:_MOST]
         said = (
-            "; ".join(reasons)
+            self.reasons()
             or f"{error.args[0].str()}: a slow one, another server, or one that wants -X security.protocol=…"
         )
         return f"no Kafka broker answers at {endpoint} ({said})"

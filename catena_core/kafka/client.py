@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
+from catena_core.kafka.broker_errors import explained
 from catena_core.kafka.properties import refused
 from catena_core.monitoring.logs import LinkLogger
 
@@ -44,7 +45,7 @@ def error_log(logger: LinkLogger) -> Callable[[Any], None]:
 
     def log(error: Any) -> None:
         if throttle.passes(error):
-            logger.log(f"Kafka: {error.str()}", level="error" if error.fatal() else "warning")
+            logger.log(f"Kafka: {explained(error.str())}", level="error" if error.fatal() else "warning")
 
     return log
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -147,6 +148,14 @@ def _kafka(endpoint: str | None, properties: dict[str, str]) -> Iterator[Finding
     kind = ", the embedded one" if is_embedded(cluster) else ""
     number = len(cluster.brokers)
     yield Finding("Kafka", "ok", f"{number} {'broker' if number == 1 else 'brokers'} at {endpoint}{kind}")
+    for broker in cluster.brokers.values():
+        if problem := _unreachable(broker.host, broker.port):
+            yield Finding(
+                "Kafka",
+                "failed",
+                f"the broker tells clients to ask {broker.host}:{broker.port}, which cannot be reached from here: {problem}",
+                "correct advertised.listeners of the broker, or run Catena where that address leads to it",
+            )
     missing = [spec.name for spec in topics.SPECS if spec.name not in cluster.topics]
     if missing:
         yield Finding("topics", "warning", f"{', '.join(missing)} do not exist yet", "the first link makes them")
@@ -164,6 +173,15 @@ def _kafka(endpoint: str | None, properties: dict[str, str]) -> Iterator[Finding
             yield Finding(
                 "topics", "failed", f"{topic} has lost {count} messages", "use Apache Kafka for so many offerings"
             )
+
+
+def _unreachable(host: str, port: int) -> str:
+    """Return the reason for which nothing answers at an address; empty if something does."""
+    try:
+        socket.create_connection((host, port), _TIMEOUT).close()
+        return ""
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
 
 
 def _redis(chosen: Settings) -> Iterator[Finding]:

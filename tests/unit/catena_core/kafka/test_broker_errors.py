@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import CatenaError
-from catena_core.kafka.broker_errors import BrokerErrors
+from catena_core.kafka.broker_errors import BrokerErrors, explained
 from catena_core.topics import TopicSpec, ensure
 from tests.helpers.odd_server import closed_port
 
@@ -83,6 +83,21 @@ def test_no_answer_of_a_broker_without_tls_names_the_property() -> None:
     assert "security.protocol" in said
 
 
+@pytest.mark.parametrize(
+    ("broker", "misled"), [("kafka:9092/1", True), ("ssl://kafka:9093/12", True), ("kafka:9092/bootstrap", False)]
+)
+def test_an_address_that_the_broker_itself_tells_and_that_is_unknown_names_its_setting(
+    broker: str, misled: bool
+) -> None:
+    said = f"{broker}: Failed to resolve 'kafka:9092': Name or service not known (after 5ms in state CONNECT)"
+    errors = BrokerErrors()
+    errors(KafkaError(KafkaError._RESOLVE, said))
+
+    for text in (explained(said), errors.reasons()):
+        assert ("; the broker tells clients to ask kafka:909" in text) is misled
+        assert text.endswith("look at its advertised.listeners") is misled
+
+
 class Silent:
     """A client whose calls all time out, and which says why, where it knows."""
 
@@ -104,7 +119,7 @@ def test_brokers_that_all_refuse_are_given_up_soon_and_silent_ones_get_their_tim
     waits: dict[int, list[float]] = {}
     for known in (0, 1, 2):
         errors = BrokerErrors()
-        client = Silent({f"broker_{number}:1": refused for number in range(known)}, errors)
+        client = Silent({f"ssl://broker_{number}:1": refused for number in range(known)}, errors)
         told: list[str] = []
         with pytest.raises(CatenaError, match="no Kafka broker answers"):
             errors.metadata(client, "broker_0:1,broker_1:1", 15, told.append)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from confluent_kafka.admin import AdminClient
 
 from catena_core.embedded import EmbeddedBroker
 from tests.helpers.odd_server import OddServer, closed_port, saying_json
@@ -123,6 +124,26 @@ def test_doctor_nothing_answers_each_part_says_what_to_do(find: Any, tmp_path: P
     ]
     assert "cannot hold 2 copies" in found["nodes"][0]["said"]
     assert all(found[part][0]["advice"] for part in ("Kafka", "Redis", "DLT-Booth", "a", "nodes"))
+
+
+def test_doctor_tells_of_a_broker_that_names_an_address_which_leads_nowhere(
+    find: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = AdminClient.list_topics
+
+    def misled(client: AdminClient, *arguments: Any, **more: Any) -> Any:
+        cluster = ask(client, *arguments, **more)
+        for broker in cluster.brokers.values():
+            broker.host = "kafka.invalid"
+        return cluster
+
+    monkeypatch.setattr(AdminClient, "list_topics", misled)
+    with EmbeddedBroker(topics.SPECS) as broker:
+        status, found = find("-k", broker.endpoint)
+
+    assert (status, found["Kafka"][-1]["state"]) == (1, "failed")
+    assert "the broker tells clients to ask kafka.invalid:" in found["Kafka"][-1]["said"]
+    assert "advertised.listeners" in found["Kafka"][-1]["advice"]
 
 
 @pytest.mark.parametrize(
