@@ -102,7 +102,12 @@ class DeadLetters:
         except KafkaException as error:
             raise UsageError(f"a librdkafka property is wrong: {refused(error)}; see -X") from error
         try:
-            metadata = errors.metadata(self._consumer, endpoint, _ANSWER_TIMEOUT)
+            metadata = errors.metadata(
+                self._consumer,
+                endpoint,
+                _ANSWER_TIMEOUT,
+                lambda _: logger.log(f"waiting for Kafka at {endpoint}", level="warning"),
+            )
         except CatenaError:
             self._consumer.close()
             raise

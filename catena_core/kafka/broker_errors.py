@@ -13,7 +13,9 @@ from catena_core.errors import CatenaError
 _MOST = 3
 # Seconds after which brokers that have all refused are given up; one that is silent may only be slow.
 _REFUSED_AFTER = 3.0
-_WHERE = re.compile(r"^(?:\w+://)?(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state (?P<state>\w+).*\))?$")
+_WHERE = re.compile(
+    r"^(?:\w+://)?(?P<broker>[^/ ]+)/\S+: (?P<reason>.*?)(?: \(after \d+ms in state (?P<state>\w+).*\))?$"
+)
 
 # A broker that clients know by its number has told its address itself.
 _ADVERTISED = re.compile(r"^(?:\w+://)?(?P<address>[^/ ]+)/\d+: Failed to resolve")

@@ -11,7 +11,7 @@ from federation.engine import Engine
 from federation.errors import FederationError
 from federation.protocol.bodies import read_body
 from federation.protocol.etag import revalidated
-from federation.protocol.problems import of_error
+from federation.protocol.problems import of_error, problem
 from federation.protocol.sparql import with_completeness
 from topology.gateway.api.base_address import base_address
 from topology.gateway.api.catalogue import DEFAULT_PAGE, MOST_PAGE
@@ -60,10 +60,7 @@ def dataspace_blueprint(
         some = [one for one in listed[paging.offset : paging.offset + paging.limit] if one.graph]
         read = read_datasets(engine, view.snapshot, some)
         if read.answer.missing and not partial_answers:
-            return _failed(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"offerings may be missing: no answer from {', '.join(read.answer.missing)}",
-            )
+            return _unavailable(f"offerings may be missing: no answer from {', '.join(read.answer.missing)}")
         response = in_json(dsp.catalogue_message(base_address(url), read.found))
         # The protocol calls the page before by another name than RFC 8288.
         links = {name: at for name, at in paging.links(len(listed)).items() if name in ("next", "prev")}
@@ -83,9 +80,9 @@ def dataspace_blueprint(
         # A connector takes 404 for withdrawn.
         if read.answer.missing:
             silent = ", ".join(read.answer.missing)
-            return _failed(HTTPStatus.SERVICE_UNAVAILABLE, f"no node that holds {asked} answers: {silent}")
+            return _unavailable(f"no node that holds {asked} answers: {silent}")
         if view.snapshot().source_of.get(graph or "") is None:
-            return _failed(HTTPStatus.SERVICE_UNAVAILABLE, f"no node holds {asked} yet; ask again soon")
+            return _unavailable(f"no node holds {asked} yet; ask again soon")
         message = dsp.dataset_message(read.found[0]) if read.found else None
         if message is None:
             return _failed(
@@ -106,6 +103,10 @@ def dataspace_blueprint(
     return blueprint
 
 
+def _unavailable(reason: str) -> flask.Response:
+    return _as_error(problem(HTTPStatus.SERVICE_UNAVAILABLE, reason))
+
+
 def _failed(status: HTTPStatus, reason: str) -> flask.Response:
     response = in_json(dsp.error_message(status, reason))
     response.status_code = status
@@ -113,10 +114,10 @@ def _failed(status: HTTPStatus, reason: str) -> flask.Response:
     return response
 
 
-def _as_error(problem: flask.Response) -> flask.Response:
+def _as_error(document: flask.Response) -> flask.Response:
     """Say in the words of the protocol what a problem document says."""
-    told = msgspec.json.decode(problem.get_data())
-    response = _failed(HTTPStatus(problem.status_code), told["detail"])
-    if "Retry-After" in problem.headers:
-        response.headers["Retry-After"] = problem.headers["Retry-After"]
+    told = msgspec.json.decode(document.get_data())
+    response = _failed(HTTPStatus(document.status_code), told["detail"])
+    if "Retry-After" in document.headers:
+        response.headers["Retry-After"] = document.headers["Retry-After"]
     return response

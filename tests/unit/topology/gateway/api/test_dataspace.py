@@ -10,9 +10,8 @@ import pytest
 from federation.engine import Engine
 from sandbox.made_up_offerings import generate
 from tests.helpers.catalogue import REQUEST
-from tests.helpers.gateway import G, Serving
-from tests.helpers.odd_server import closed_port
-from tests.helpers.records import described
+from tests.helpers.gateway import Serving
+from topology.gateway.api.app import create_app
 from topology.gateway.harvesting import dsp
 
 
@@ -67,23 +66,22 @@ class TestDataspace:
 
     def test_dataset_that_cannot_be_read_now_is_not_told_to_be_gone(self, serving: Serving, many: Serving) -> None:
         for site, identifier, reason in (
-            (serving, "0xb", "no node holds 0xb yet"),
-            (serving, "https://p.example/2", "no node holds https://p.example/2 yet"),
+            (serving, "0xb", "no node that holds 0xb answers: c"),
+            (serving, "https://p.example/2", "no node that holds https://p.example/2 answers: c"),
             (many, "0x01", "no node holds 0x01 yet"),
         ):
             response = site.client.get(f"/catalog/datasets/{identifier}")
             assert (response.status_code, response.get_json()["@type"]) == (503, "CatalogError")
             assert response.get_json()["reason"][0].startswith(reason)
+            assert response.headers["Retry-After"]
 
-    def test_dataset_of_a_silent_node_is_not_told_to_be_gone(self, engine: Engine) -> None:
-        serving = Serving(engine)
-        serving.has("a", f"http://127.0.0.1:{closed_port()}/catalogue")
-        serving.note("a", described(G))
-        serving.list("0xa", described(G))
-        response = serving.client.get("/catalog/datasets/0xa")
+    @pytest.mark.parametrize(("partial_answers", "status"), [(True, 200), (False, 503)])
+    def test_request_while_offerings_may_be_missing_is_answered_as_the_operator_says(
+        self, engine: Engine, serving: Serving, partial_answers: bool, status: int
+    ) -> None:
+        app = create_app(engine, serving.directory, lambda: serving.view, partial_answers=partial_answers)
 
-        assert response.status_code == 503
-        assert response.get_json()["reason"][0].startswith("no node that holds 0xa answers: a")
+        assert app.test_client().post("/catalog/request", json=REQUEST).status_code == status
 
     def test_dataset_that_the_protocol_has_no_words_for_says_so(self, serving: Serving) -> None:
         response = serving.client.get("/catalog/datasets/0xa")
