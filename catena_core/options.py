@@ -276,6 +276,7 @@ KUBERNETES = (
 )
 """A hint for the value ``tcp://…`` of a variable."""
 _FLAGS = {item.name: item.metadata["flags"][-1].partition("/")[0] for item in fields(LinkOptions)}
+_VARIABLES = {item.name: item.metadata.get("environment") for item in fields(LinkOptions)}
 _CHOICES = {item.name: item.metadata["choices"] for item in fields(LinkOptions) if item.metadata.get("choices")}
 
 
@@ -311,8 +312,8 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _called(name: str) -> str:
-    """Name an option as its constructor and its command line do."""
-    return f"{name} ({_FLAGS[name]})"
+    """Name an option as its constructor, its command line and the environment do."""
+    return f"{name} ({' or '.join(filter(None, (_FLAGS[name], _VARIABLES[name])))})"
 
 
 def check_brokers(endpoint: str) -> None:

@@ -91,7 +91,7 @@ def test_numbers_may_be_given_as_text():
         ("consumer_timeout", float("nan"), "is at least 1, not nan"),
         ("exp_window_size", [], "is a number, not []"),
         ("consumer_timeout", float("inf"), "is at most 1000000000, not inf"),
-        ("metrics_port", 70000, "metrics_port (--metrics-port) is at most 65535, not 70000"),
+        ("metrics_port", 70000, "metrics_port (--metrics-port or METRICS_PORT) is at most 65535, not 70000"),
         ("rpc_port", "65536", "rpc_port (--rpc-port) is at most 65535, not 65536"),
         ("metrics_port", "tcp://10.0.0.1:9100", "not 'tcp://10.0.0.1:9100'; Kubernetes sets such variables"),
         ("input_mode", "random", "input_mode (--input-mode) is one of parity, exp, not random"),
