@@ -68,8 +68,8 @@ class Finding:
 def doctor(kafka: str | None, properties: tuple[str, ...], as_json: bool) -> None:
     """Check the settings and every server that they name, and say what to do.
 
-    Checked are .env and the environment, Kafka and its topics, Redis, the DLT-Booth, one provider, each catalogue node, and
-    this machine's gateway. Nothing is changed. The status is 1 if anything has failed.
+    Checked are .env and the environment, Kafka and its topics, Redis, the OpenID Connect issuer, the DLT-Booth, one
+    provider, each catalogue node, and this machine's gateway. Nothing is changed. The status is 1 if anything has failed.
 
     \b
     Examples:
