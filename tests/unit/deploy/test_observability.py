@@ -92,6 +92,13 @@ def test_alert_is_whole_and_has_its_paragraph(rule: dict[str, Any]) -> None:
     assert f"\n**{rule['alert']}.** " in (ROOT / "docs/operating.md").read_text()
 
 
+def test_alert_rounds_what_is_no_count() -> None:
+    for rule in RULES:
+        is_count = not re.search(r"\brate\(|seconds|bytes", rule["expr"])
+        value = re.search(r"\{\{ \$value( \| humanize\w*)? \}\}", rule["annotations"]["summary"])
+        assert value is None or is_count or value[1], rule["alert"]
+
+
 def test_no_paragraph_tells_of_an_alert_that_there_is_not() -> None:
     told = re.findall(r"^\*\*(Catena\w+)\.\*\*", (ROOT / "docs/operating.md").read_text(), re.MULTILINE)
 
