@@ -218,9 +218,15 @@ class Endpoints:
             node for node in nodes if self._times[node].shunned_until > now or self._times[node].overdue(now)
         )
 
-    def avoid_tsv(self, nodes: Iterable[str]) -> None:
-        """Ask some nodes for other formats from now on: their TSV cannot be read."""
-        self._without_tsv.update(nodes)
+    def avoid_tsv(self, nodes: Iterable[str]) -> bool:
+        """Ask some nodes for other formats from now on: their TSV cannot be read.
+
+        Returns:
+            Whether one of them was asked for TSV before.
+        """
+        new = set(nodes) - self._without_tsv
+        self._without_tsv |= new
+        return bool(new)
 
     def report(self, nodes: Iterable[str], reason: str) -> None:
         """Report that a query goes on without some nodes."""

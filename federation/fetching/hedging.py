@@ -90,7 +90,7 @@ class HedgedRequests:
 
     @contextmanager
     def failover(self) -> Iterator[Snapshot]:
-        """Yield the nodes for one attempt, and exclude those whose failure ends it.
+        """Yield the nodes for one attempt, and exclude those whose failure ends it, unless another format may mend it.
 
         Raises:
             SourceFailedError: No other node can replace them.
@@ -100,9 +100,10 @@ class HedgedRequests:
         except SourceFailedError as error:
             if not error.sources or not self.snapshot().sources:
                 raise
-            if isinstance(error, UnreadableRowsError):
-                self._endpoints.avoid_tsv(error.sources)
-            self._exclude([error])
+            if isinstance(error, UnreadableRowsError) and self._endpoints.avoid_tsv(error.sources):
+                self._answers = {key: answer for key, answer in self._answers.items() if key[0].id not in error.sources}
+            else:
+                self._exclude([error])
 
     def snapshot(self) -> Snapshot:
         """Return the nodes to go on with: without those that failed, are slow or can be spared."""

@@ -33,7 +33,8 @@ class Node:
             ``"wrong"`` (no table of results), ``"nonsense"`` (a table of what is no RDF), ``"long"`` (a term of 17 MiB),
             ``"once"`` (closes the connection once), ``"redirect URL"``, ``"endless"`` (row after row, in JSON), ``"limited"``
             (says that rows are missing), ``"bare"`` (TSV without question marks), ``"quoted"`` (TSV with every term between
-            quotes, where TSV is welcome), ``"latin"`` (no UTF-8), ``"repeated"`` (each row very often, except of counts),
+            quotes, where TSV is welcome), ``"unmarked"`` (the same without brackets around a predicate),
+            ``"latin"`` (no UTF-8), ``"repeated"`` (each row very often, except of counts),
             ``"empty group"`` (an empty group within GRAPH has one solution, whatever graphs there are, as in RDF4J), or not
             at all.
         media_type: The only format that it speaks.
@@ -127,7 +128,9 @@ class Node:
             body = body.replace(b"<", b'"').replace(b">", b'"').replace(b"?", b"")
         elif self.fault == "lengthless" and "tab-separated-values" in request.headers["Accept"]:
             body = body[: body.rindex(b"\n", 0, -1) + 1]
-        elif self.fault in ("quoted", "lengthless"):
+        elif self.fault == "unmarked" and "tab-separated-values" in request.headers["Accept"]:
+            body = body.replace(b"<urn:p>", b"urn:p")
+        elif self.fault in ("quoted", "lengthless", "unmarked"):
             media_type = "application/sparql-results+json"
             again = self.store.query(query)
             assert isinstance(again, pyoxigraph.QuerySolutions)

@@ -230,6 +230,17 @@ def test_nodes_that_hold_too_much_for_a_query_have_not_failed(nodes: list[Node])
         engine.close()
 
 
+def test_nodes_whose_tsv_cannot_be_read_are_asked_for_another_format(nodes: list[Node]) -> None:
+    engine = Engine(timeout=300, source_timeout=120, workers=1)
+    try:
+        for node in nodes:
+            node.fault = "unmarked"
+        answer = engine.query_with_failover(COUNT, lambda avoided: snapshot(nodes, avoided))
+        assert (value(answer.body), answer.missing) == ("12", ())
+    finally:
+        engine.close()
+
+
 @pytest.mark.parametrize("fault", ["nonsense", "long"])
 def test_a_node_that_sends_what_is_no_rdf_is_replaced(nodes: list[Node], engine: Engine, fault: str) -> None:
     nodes[0].fault = fault

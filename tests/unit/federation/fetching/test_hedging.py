@@ -63,8 +63,10 @@ class Nodes:
     def report(self, nodes: Iterable[str], reason: str) -> None:
         self.reported += [(node, reason) for node in nodes]
 
-    def avoid_tsv(self, nodes: Iterable[str]) -> None:
-        self.reported += [(node, "TSV") for node in nodes]
+    def avoid_tsv(self, nodes: Iterable[str]) -> bool:
+        new = [(node, "TSV") for node in nodes if (node, "TSV") not in self.reported]
+        self.reported += new
+        return bool(new)
 
     def patience(self, node: str) -> float:
         return 0.03
@@ -258,7 +260,15 @@ def test_a_node_that_queries_go_on_without_is_reported(nodes: Nodes, threads: Th
     assert nodes.reported == [("b", "b is down"), ("a", "it is too slow, and no other node has all of its graphs")]
 
 
-def test_a_node_whose_rows_cannot_be_read_is_asked_for_no_tsv_again(requests: HedgedRequests, nodes: Nodes) -> None:
+def test_a_node_whose_tsv_cannot_be_read_is_asked_for_another_format_and_then_left_out(
+    requests: HedgedRequests, nodes: Nodes
+) -> None:
+    assert answers(requests) == ("abc", ())
+    with requests.failover():
+        raise UnreadableRowsError("b sends rows that are no quads", ["b"])
+    assert nodes.reported == [("b", "TSV")]
+    assert answers(requests) == ("abc", ())
+    assert sorted(name for name, _ in nodes.asked) == ["a", "b", "b", "c"]
     with requests.failover():
         raise UnreadableRowsError("b sends rows that are no quads", ["b"])
     assert nodes.reported == [("b", "TSV"), ("b", "b sends rows that are no quads")]
