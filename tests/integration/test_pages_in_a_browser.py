@@ -26,6 +26,9 @@ from topology.rdf.title import title_of
 
 EDITOR = "document.querySelector('#query').nextSibling.shadowRoot"
 OFFERINGS = generate(6)
+DOWNLOADS = (
+    "[...document.querySelectorAll('[data-format]')].filter((one) => !one.hidden).map((one) => one.dataset.format)"
+)
 BROKEN_WORDS = """[...document.querySelectorAll("th, .state")].filter((element) => {
   const range = document.createRange();
   range.selectNodeContents(element);
@@ -261,6 +264,7 @@ def test_statements_are_shown_as_text_and_drawn_as_a_graph(site: Site) -> None:
     )
     browser.wait_until("!document.querySelector('#draw').hidden")
     assert "sedimark" in str(browser.run("document.querySelector('#text').textContent"))
+    assert browser.run(DOWNLOADS) == ["json", "turtle"]
 
     browser.run("document.querySelector('#draw').click()")
 
@@ -290,6 +294,7 @@ def test_query_is_completed_run_shared_and_explained(site: Site) -> None:
     browser.press("Enter", 13, control=True)
     browser.wait_until("document.querySelectorAll('#table tbody tr').length === 6")
     assert "complete" in browser.run("document.querySelector('#status').textContent")
+    assert browser.run(DOWNLOADS) == ["csv", "json"]
 
     browser.open(browser.run("document.querySelector('#link').href"))
     browser.wait_until("document.querySelectorAll('#table tbody tr').length === 6")

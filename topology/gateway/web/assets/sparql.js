@@ -77,8 +77,14 @@ function showText(text) {
   byId("text").hidden = false;
 }
 
+/** Offer the formats that suit the answer: a graph is no table, and the other way round. */
+function offer(isGraph) {
+  for (const one of document.querySelectorAll("[data-format]")) one.hidden = one.dataset.format === (isGraph ? "csv" : "turtle");
+}
+
 async function show(response) {
   const kind = response.headers.get("Content-Type") || "";
+  if (!kind.startsWith("text/plain")) offer(!kind.startsWith(TABLE)); // a plan is no answer
   if (kind.startsWith(STATEMENTS)) {
     const { draw } = await import("./statements.js");
     byId("drawing").hidden = false;
