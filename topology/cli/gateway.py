@@ -102,7 +102,8 @@ def problem_of(answer: Response) -> Problem:
         return Problem(
             f"{printable(answer.url)} answers with status {answer.status}: {printable(said) or 'nothing more'}"
         )
-    return Problem(f"{printable(problem.detail)} (status {answer.status})", problem.line, problem.column)
+    key = "; this command sends the key in GATEWAY_KEY, if there is one" if answer.status == 401 else ""
+    return Problem(f"{printable(problem.detail)} (status {answer.status}){key}", problem.line, problem.column)
 
 
 def own_url(chosen: settings.Settings) -> str:

@@ -121,6 +121,14 @@ def test_problem_of_an_answer_is_in_words_for_a_terminal(
     assert (found.line, found.column) == place
 
 
+def test_problem_of_a_refused_key_names_the_setting() -> None:
+    body = b'{"detail": "the gateway does not know this key or token"}'
+
+    assert problem_of(Response(401, {}, body, "http://g.example/nodes")).detail == (
+        "the gateway does not know this key or token (status 401); this command sends the key in GATEWAY_KEY, if there is one"
+    )
+
+
 def test_request_sends_the_key_of_the_settings_and_the_headers_of_the_command(server: OddServer) -> None:
     server.answers["GET /nodes"] = saying_json({})
 
