@@ -40,6 +40,8 @@ _OF_ALL = frozenset(
     {"GROUP", "HAVING", "ORDER", "SERVICE", "LATERAL", "COUNT", "SUM", "MIN", "MAX", "AVG", "SAMPLE", "GROUP_CONCAT"}
 )
 _AGAINST_OTHERS = frozenset({"OPTIONAL", "MINUS", "NOT", "EXISTS"})
+# Their groups bind no variable for sure.
+_BINDING_NOTHING = frozenset({"OPTIONAL", "MINUS", "EXISTS", "VALUES", "SERVICE"})
 _NUMBER = re.compile(r"\s*(\d{1,9})(?![\w.])")
 _AFTER_RESOURCES = frozenset({"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "VALUES"})
 
@@ -146,7 +148,8 @@ class QueryText:
             inner = self._within_braces(n + 2)
             if inner:
                 is_select = inner[0].keyword == "SELECT"
-                by_itself = any(part.keyword == "SELECT" for part in inner) or self._has_idle_minus(n + 3, inner, name)
+                is_counted = any(part.keyword == "SELECT" for part in inner)
+                by_itself = is_counted or self._has_idle_minus(n + 3, n + 2 + len(inner), name)
                 has_values = any(part.keyword == "VALUES" for part in inner)
                 has_triple = not inner[0].keyword and inner[0].text not in "{}"
                 end = inner[-1].start
@@ -179,17 +182,54 @@ class QueryText:
                 return self.tokens[first + 1 : n + 1]
         return []
 
-    def _has_idle_minus(self, start: int, inner: list[Token], name: Token) -> bool:
-        """Return whether some MINUS shares no variable with the rest of a group, but for the name of the graph."""
-        for n, token in enumerate(inner):
-            if token.keyword == "MINUS" and (part := self._within_braces(start + n + 1)):
-                rest = inner[:n] + inner[n + 1 + len(part) :]
-                shared = {t.text[1:] for t in part if t.kind == "variable"} & {
-                    t.text[1:] for t in rest if t.kind == "variable"
-                }
-                if shared <= {name.text[1:]}:
+    def _has_idle_minus(self, start: int, end: int, name: Token) -> bool:
+        """Return whether the sides of some MINUS between two tokens may share no variable but the name of the graph."""
+        begins = [start]
+        for n in range(start, end):
+            token = self.tokens[n]
+            if token.text == "{":
+                begins.append(n + 1)
+            elif token.text == "}":
+                begins.pop()
+            elif token.keyword == "MINUS":
+                inner = n + 2
+                left = self._surely_bound(begins[-1], n)
+                if left & self._surely_bound(inner, self._closing(inner - 1)) <= {name.text[1:]}:
                     return True
         return False
+
+    def _surely_bound(self, start: int, end: int) -> set[str]:
+        """Return variables that each solution of the part of a group between two tokens binds."""
+        bound: set[str] = set()
+        n = start
+        while n < end:
+            token = self.tokens[n]
+            if token.keyword in _BINDING_NOTHING:
+                n = next((m for m in range(n, end) if self.tokens[m].text == "{"), n)
+                n = self._closing(n) if self.tokens[n].text == "{" else n
+            elif token.text == "{":
+                close = self._closing(n)
+                choices = self._surely_bound(n + 1, close)
+                while close + 2 < end and self.tokens[close + 1].keyword == "UNION":
+                    n, close = close + 2, self._closing(close + 2)
+                    choices &= self._surely_bound(n + 1, close)
+                bound |= choices
+                n = close
+            elif token.text == "(":
+                n = self._closing(n)
+            elif token.kind == "variable":
+                bound.add(token.text[1:])
+            n += 1
+        return bound
+
+    def _closing(self, first: int) -> int:
+        """Return the number of the token that closes a brace or parenthesis; the last one where none does."""
+        depth = 0
+        for n in range(first, len(self.tokens)):
+            depth += {"{": 1, "(": 1, "}": -1, ")": -1}.get(self.tokens[n].text, 0)
+            if depth == 0:
+                return n
+        return len(self.tokens) - 1
 
     def modifier(self, keyword: str) -> int | None:
         """Return the number in the LIMIT or OFFSET of the whole query; ``None`` when there is none."""

@@ -78,6 +78,12 @@ def rows(store: pyoxigraph.Store, text: str) -> list[str]:
         ("SELECT ?g ?a { GRAPH ?g { ?a <urn:p> 5 MINUS { ?b <urn:p> ?o } } }", ["g3,d"]),
         ("SELECT ?g ?a { GRAPH ?g { ?a <urn:p> 5 MINUS { ?a <urn:p> ?o } } }", []),
         ("SELECT ?g ?a { GRAPH ?g { ?a <urn:p> 5 MINUS { ?g <urn:p> ?o } } }", ["g3,d"]),
+        ("SELECT ?g ?a { GRAPH ?g { MINUS { ?a <urn:p> ?o } ?a <urn:p> 5 } }", ["g3,d"]),
+        ("SELECT ?g ?a { GRAPH ?g { OPTIONAL { ?a <urn:p> 9 } MINUS { ?a <urn:p> 5 } } }", ["g1,", "g2,", "g3,"]),
+        ("SELECT ?g ?a { GRAPH ?g { OPTIONAL { ?a <urn:p> 5 } MINUS { ?a <urn:p> 5 } } }", ["g1,", "g2,"]),
+        ("SELECT ?g ?a { GRAPH ?g { ?a <urn:p> 5 MINUS { ?b <urn:p> 5 OPTIONAL { ?a <urn:knows> ?c } } } }", ["g3,d"]),
+        ("SELECT ?g ?a { GRAPH ?g { ?a <urn:p> 5 { ?b <urn:p> 5 MINUS { ?a <urn:p> 5 } } } }", ["g3,d"]),
+        ("SELECT ?g ?a { GRAPH ?g { { ?b <urn:p> 5 } UNION { ?a <urn:p> 5 } MINUS { ?a <urn:p> 5 } } }", ["g3,"]),
         ("SELECT ?n { OPTIONAL { GRAPH ?g { SELECT (COUNT(*) AS ?n) { ?s <urn:p> 5 } } FILTER(?n > 0) } }", ["1"]),
     ],
 )
@@ -94,6 +100,8 @@ def test_a_sub_select_within_graph_is_evaluated_in_each_graph(
         "SELECT * { GRAPH ?g { OPTIONAL { ?s ?p ?o } BIND(1 AS ?x) } }",
         "SELECT * { GRAPH ?g { ?s ?p ?o VALUES ?s { <urn:a> } } }",
         "SELECT * { GRAPH ?g { ?s ?p ?o MINUS { ?s ?p 5 } } }",
+        "SELECT * { GRAPH ?g { ?s ?p ?o OPTIONAL { ?s ?p ?x } MINUS { ?s ?p 5 OPTIONAL { ?s ?q ?y } } } }",
+        "SELECT * { GRAPH ?g { { ?s ?p 1 } UNION { ?o ?q ?s } FILTER(?s > (1)) MINUS { { ?s ?p 5 } UNION { ?s ?q 6 } } } }",
         "SELECT * { VALUES ?g { <urn:g1> } GRAPH ?g { ?s ?p ?o } }",
     ],
 )
