@@ -42,6 +42,8 @@ class PlanCache:
         """
         if len(text) > _MAX_TEXT:
             raise TooLargeError(f"the query has {len(text)} characters, more than {_MAX_TEXT}")
+        if len(text) > _MAX_CACHED_TEXT:
+            return self._workers.analyse(text, budget)
         if (plan := self._look_up(text)) is not None:
             return plan
         template = template_of(text)
@@ -66,8 +68,6 @@ class PlanCache:
             return self._plans[text]
 
     def _store(self, text: str, plan: Plan) -> None:
-        if len(text) > _MAX_CACHED_TEXT:
-            return
         with self._lock:
             self._plans[text] = plan
             while len(self._plans) > _MAX_PLANS:

@@ -30,8 +30,7 @@ _LETTERS = re.compile(r"[A-Za-z0-9 ]{3,200}")
 # After these, an address decides about the kind of the query, and about whether the engine answers it.
 _BEFORE_FIXED = frozenset({"FROM", "NAMED", "SERVICE", "SILENT"})
 _NUMBER = re.compile(r"\s*\d{1,18}(?!\d)")  # the evaluator refuses longer ones
-
-
+_STAND_IN = re.compile(r"(?:urn:standin:|tandin |stand in |\(st[aå]nd\)\[in\] )q\d+q")
 _W3C = "http://www.w3.org/"  # the analysis knows names that begin so
 
 
@@ -82,7 +81,7 @@ def template_of(text: str) -> QueryTemplate:
         if replacement:
             parts += [text[done : token.start], replacement]
             done = token.end
-    if any(stand_in in text for stand_in in stand_ins.values()):
+    if _STAND_IN.search(text):
         return QueryTemplate(text, {})  # the query itself has such a placeholder
     return QueryTemplate("".join([*parts, text[done:]]), {stand_in: word for word, stand_in in stand_ins.items()})
 
@@ -105,9 +104,7 @@ def with_parameters(plan: Plan, parameters: Mapping[str, str]) -> Plan:
     if not parameters:
         return plan
     encoded = msgspec.json.encode(plan).decode()
-    for stand_in, word in parameters.items():
-        encoded = encoded.replace(stand_in, word)
-    return msgspec.json.decode(encoded, type=Plan)
+    return msgspec.json.decode(_STAND_IN.sub(lambda found: parameters[found[0]], encoded), type=Plan)
 
 
 def _stand_in(word: str, number: int) -> str:

@@ -52,6 +52,14 @@ def test_plan_of_another_word_needs_no_analysis_and_has_that_word(
     assert len(workers.analysed) == 1
 
 
+def test_a_query_that_is_too_long_to_keep_is_analysed_as_it_is(
+    workers: Workers, plan: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_cache, "_MAX_CACHED_TEXT", len(QUERY) - 1)
+    assert plan(QUERY) == plan(QUERY) == analyse(QUERY)
+    assert workers.analysed == [QUERY, QUERY]
+
+
 def test_plan_of_another_pattern_is_another(workers: Workers, plan: Callable[[str], Plan]) -> None:
     assert plan(QUERY) != plan(QUERY.replace("?s <urn:p>", "?o <urn:p>"))
     assert len(workers.analysed) == 2
