@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from federation.errors import QuerySyntaxError
 
 _QUERY = "query="
+_MARK = "\ufeff"  # some editors begin files with a byte order mark
 _WHITE_SPACE = re.compile(r"[ \t\r\n]")
 _PARAMETER = re.compile(r'(?:default-graph-uri|named-graph-uri|format|output|results|explain|timeout)=[^\s{}<>"]*')
 _FORMATS = ("format", "output", "results")
@@ -58,7 +59,7 @@ def read_form(raw: bytes) -> Parameters:
     end = len(pieces)
     while end > start + 1 and _PARAMETER.fullmatch(pieces[end - 1]):
         end -= 1
-    query = "&".join(pieces[start:end]).removeprefix(_QUERY)
+    query = "&".join(pieces[start:end]).removeprefix(_QUERY).removeprefix(_MARK)
     others = _read_escaped(pieces[:start] + pieces[end:])
     if others.query is not None:
         raise QuerySyntaxError("there must be one query parameter, not several")
@@ -72,7 +73,7 @@ def read_text(raw: bytes) -> str:
         QuerySyntaxError: It is not UTF-8.
     """
     try:
-        return raw.decode("utf-8-sig")  # some editors begin files with a byte order mark
+        return raw.decode().removeprefix(_MARK)
     except UnicodeDecodeError as error:
         raise QuerySyntaxError(f"the request is not UTF-8: {error.reason} at byte {error.start}") from None
 
@@ -82,7 +83,7 @@ def _read_escaped(pieces: list[str]) -> Parameters:
         pairs = parse_qsl("&".join(pieces), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
         raise QuerySyntaxError("a parameter is not UTF-8: %-escapes stand for the bytes of UTF-8") from None
-    queries = [value for name, value in pairs if name == "query"]
+    queries = [value.removeprefix(_MARK) for name, value in pairs if name == "query"]
     if len(queries) > 1:
         raise QuerySyntaxError("there must be one query parameter, not several")
     return Parameters(
