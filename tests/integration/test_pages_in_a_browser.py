@@ -216,7 +216,7 @@ def test_catalogue_without_offerings_says_where_to_look(site: Site) -> None:
     while "address" in site.serving.client.get("/offerings").text:  # a list is reused for a moment
         pass
     site.browser.open(f"{site.url}/offerings")
-    site.browser.wait_until("document.querySelector('#empty')?.textContent.includes('catena doctor')")
+    site.browser.wait_until("document.querySelector('#empty')?.textContent.includes('address_generator')")
     for number in listed:
         site.add(number)
 

@@ -107,7 +107,10 @@ async function emptiness(total) {
   if (others.length) {
     return ["None stands yet; the ledger lists others: ", ...listed(others.map(([state, number]) => to(`${number.toLocaleString("en")} ${state}`, { state })))];
   }
-  return ["The ledger lists nothing yet, or its booth cannot be reached: catena doctor tells which, and so does the log of the monitor."];
+  return [
+    "Nothing is listed yet. With a ledger, catena doctor and the log of address_generator tell whether its booth answers; without one, " +
+      "the graphs of the nodes are listed.",
+  ];
 }
 
 async function showList() {
