@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from catena_core import Electron
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink, now_in_milliseconds
+from topology.clients.advice import retry_after
 from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.ledger import Ledger, same_address
+from topology.clients.ledger import Ledger, StatusError, same_address
 from topology.records import AddressEvent
 
 # The least time-out of a listing, in seconds; a longer OFFERING_FETCH_INTERVAL raises it.
@@ -21,6 +22,9 @@ _LEDGER_TIMEOUT = 10.0
 # Seconds for which a listing may be compared: within the session timeout of the consumer group, after which other instances
 # have the partitions of one that was paused.
 _LISTING_HOLDS = 10.0
+
+# The longest time that a booth may ask for, in seconds: new offerings wait for its listing.
+_LONGEST_RETRY_AFTER = 300.0
 
 # A sudden loss of nearly everything is believed after so many looks; one of few addresses, after two, and without a warning.
 _MOST_LOOKS = 10
@@ -89,15 +93,22 @@ class AddressGenerator(CatalogueLink):
         try:
             listing = self._ledger.addresses()
         except (WebError, UnsafeError) as error:
+            pause = max(min(5.0, self.settings.offering_fetch_interval), self._requested_pause(error))
             self.logger.log(
-                f"the ledger's listing cannot be read, asking again: {error}; DLT_BASE_URL names the booth",
+                f"the ledger's listing cannot be read, asking again in {pause:g} s: {error}; DLT_BASE_URL names the booth",
                 level="warning",
             )
-            self.wait(min(5.0, self.settings.offering_fetch_interval))
+            self.wait(pause)
             return
         self._warn_of_junk(listing.junk)
         self.submit(self._compare_fresh, listing.addresses, asked_at, time.monotonic())
         self.wait(max(0.05, self.settings.offering_fetch_interval - (time.monotonic() - started)))
+
+    def _requested_pause(self, error: Exception) -> float:
+        """Return the seconds for which a booth wants to be left alone; 0 if it does not say."""
+        if not isinstance(error, StatusError):
+            return 0.0
+        return retry_after(error.status, error.headers, self.now(), _LONGEST_RETRY_AFTER)
 
     def _warn_of_junk(self, junk: int) -> None:
         if junk and junk != self._junk:

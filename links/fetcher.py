@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -16,9 +16,9 @@ from catena_core import Electron
 from catena_core.errors import RejectedError, StoppedError
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
+from topology.clients.advice import retry_after
 from topology.clients.http import NoAnswerInTimeError, Response, UnsafeError, WebClient, WebError, shown_url
-from topology.clients.ledger import Ledger
-from topology.fetching.advice import retry_after
+from topology.clients.ledger import Ledger, StatusError
 from topology.fetching.emitted import EmittedOfferings
 from topology.fetching.followed import Followed, FollowedAddresses, digest
 from topology.fetching.outcomes import Outcomes
@@ -30,9 +30,8 @@ Answer = TypeVar("Answer")
 
 _ACCEPT = "application/ld+json, application/json;q=0.9"
 
-# The longest time that a provider may ask for, in seconds.
+# The longest time that a server may ask for, in seconds.
 _LONGEST_RETRY_AFTER = 24 * 3600.0
-_TOO_MANY_REQUESTS_PAUSE = 60.0
 _REPLAY_PAUSE = 300.0
 # No setting puts a fetch off for longer than the greater one of these: seconds, and refresh intervals.
 _MOST_INTERVALS = 32
@@ -207,6 +206,8 @@ class Fetcher(CatalogueLink):
             self._describe(fetch, followed, self._timed(fetch, lambda timeout: self._ask(fetch, followed, timeout)))
         except (RejectedError, UnsafeError) as error:
             self._outcomes.rejected(fetch, followed, error, digest(str(error)))
+        except StatusError as error:
+            self._outcomes.failed(fetch, followed, error, self._heed_pause(fetch, error.status, error.headers))
         except StoppedError:
             pass
         except Exception as error:  # whatever it is, it must not end the thread, nor lose the address
@@ -270,11 +271,8 @@ class Fetcher(CatalogueLink):
             )
             return
         if response.status not in (200, 203, 304):  # 203: by way of a proxy that has changed it
-            pause = retry_after(response.headers, self.now(), _LONGEST_RETRY_AFTER)
-            if response.status == 429:
-                self._queue.pause(fetch, pause or _TOO_MANY_REQUESTS_PAUSE)
-                pause = pause or _TOO_MANY_REQUESTS_PAUSE
             error = DescriptionMissingError(f"{shown_url(response.url)} answers with status {response.status}")
+            pause = self._heed_pause(fetch, response.status, response.headers)
             self._outcomes.failed(fetch, followed, error, pause)
             return
         content = digest(response.url, response.body, linked_context(response)) if response.status != 304 else ""
@@ -295,6 +293,13 @@ class Fetcher(CatalogueLink):
                 etag = response.headers.get("etag", "")
                 electrons = self._emitted.changes(fetch.address, followed, description, etag)
                 self._outcomes.succeeded(fetch, followed, response, description.graph, content, check, electrons)
+
+    def _heed_pause(self, fetch: Fetch, status: int, headers: Mapping[str, str]) -> float:
+        """Return the seconds for which a server wants no request for an address; a busy one gets no others, either."""
+        pause = retry_after(status, headers, self.now(), _LONGEST_RETRY_AFTER)
+        if status in (429, 503) and pause:
+            self._queue.pause(fetch, pause)
+        return pause
 
     def _is_own(self, host: str) -> bool:
         own = self.settings.offering_own_hosts

@@ -52,6 +52,7 @@ class AddressStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
         error: The last error; empty when all is well.
         rejected: Whether a description came that cannot be used.
         failures: The number of failures in a row.
+        own_failures: How many of them came while the booth worked.
         timeouts: The number of time-outs in a row.
         next_try: When the next fetch is due; 0: with the next refresh.
         not_before: Refreshes before this time are skipped.
@@ -72,6 +73,7 @@ class AddressStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     error: str = ""
     rejected: bool = False
     failures: int = 0
+    own_failures: int = 0
     timeouts: int = 0
     next_try: int = 0
     not_before: int = 0

@@ -68,6 +68,23 @@ class _Refusal(msgspec.Struct):
     error: str
 
 
+class StatusError(WebError):
+    """The booth answers with another status than 200.
+
+    Args:
+        response: Its answer.
+
+    Attributes:
+        status: The status.
+        headers: The headers of the answer, which may ask for a pause.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"{response.url} answers with status {response.status}")
+        self.status = response.status
+        self.headers = response.headers
+
+
 class EntryError(WebError):
     """The booth answers, but not with an entry of the address. Its other failures say nothing of any address."""
 
@@ -92,7 +109,8 @@ class Ledger:
         """Read the addresses of all listed offerings.
 
         Raises:
-            WebError: The booth does not answer as it should, or its listing holds junk only.
+            StatusError: The booth answers with another status than 200.
+            WebError: It does not answer as it should, or its listing holds junk only.
             UnsafeError: The answer is too large.
         """
         url = f"{self._base_url}/offerings"
@@ -116,7 +134,8 @@ class Ledger:
         Raises:
             NotListedError: The ledger does not know the address.
             EntryError: The booth answers with something else than an entry.
-            WebError: The booth does not answer as it should.
+            StatusError: It answers with another status than 200.
+            WebError: It does not answer as it should.
             UnsafeError: The answer is too large, or its description URI is unusable.
         """
         url = f"{self._base_url}/offerings/{quote(address, safe='')}"
@@ -191,7 +210,7 @@ def _read_json(response: Response, failure: type[WebError] = WebError) -> Any:
     The reader of the standard library takes texts and numbers that stricter ones refuse, so a bad member costs itself alone.
     """
     if response.status != 200:
-        raise WebError(f"{response.url} answers with status {response.status}")
+        raise StatusError(response)
     try:
         text = response.body.decode("utf-8-sig", "replace")
         # No member that counts is a number, so none of them takes memory or time, however long.

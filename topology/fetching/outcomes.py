@@ -15,9 +15,9 @@ from catena_core.text import printable
 from catena_core.wire.message import Message
 from topology import records
 from topology.catalogue_link import CatalogueLink
+from topology.clients.advice import entity_tag, fresh_for, modified_at
 from topology.clients.http import Response, UnsafeError, WebError, shown_url
 from topology.clients.ledger import EntryError
-from topology.fetching.advice import entity_tag, fresh_for, modified_at
 from topology.fetching.emitted import LONGEST_VALIDATOR, EmittedOfferings
 from topology.fetching.followed import Followed, FollowedAddresses
 from topology.fetching.queue import LEDGER_HOST, Fetch
@@ -28,7 +28,7 @@ from topology.records import AddressState, AddressStatus, HashCheck
 # for all of their offerings at once.
 _FIRST_PAUSE = 2.0
 _MOST_FAILURES = 30
-_FAILURES_BEFORE_LETTER = 4
+_OWN_FAILURES_BEFORE_LETTER = 4
 
 # The longest time for which a description may be fresh, in refresh intervals.
 _MOST_FRESH_INTERVALS = 24.0
@@ -137,7 +137,7 @@ class Outcomes:
         now, before, judged = self._now(), followed.status, followed.judged(self._reader)
         again = before is not None and before.rejected and (before.content, before.judged) == (content, judged)
         again = again and not fetch.afresh
-        failures = before.failures + 1 if before is not None and again else 1
+        failures, own_failures = (before.failures + 1, before.own_failures) if before is not None and again else (1, 0)
         refresh = self._link.settings.offering_refresh_interval
         is_taken_down = isinstance(error, (NoDescriptionError, UnsafeError)) and (
             self._emitted.known(fetch.address) is not None or (before is not None and before.state == "gone")
@@ -153,6 +153,7 @@ class Outcomes:
                 error,
                 rejected=True,
                 failures=failures,
+                own_failures=own_failures,
                 # One that stays the same is fetched after 1, 2, 4 … refresh intervals.
                 not_before=now + int(1000 * refresh * (2.0 ** min(failures - 1, _MOST_DOUBLINGS) - 0.5)),
                 hash_check=check,
@@ -185,16 +186,25 @@ class Outcomes:
             before = followed.status
             kept = {} if before is None else {name: getattr(before, name) for name in _KEPT_OVER_FAILURES}
             next_try = self._now() + max(int(1000 * pause), growing)
-            status = self._put_failure(
-                fetch, followed, error, pause, gone, failures=fetch.failures + 1, next_try=next_try, **kept
-            )
-            self._plan(fetch.address, followed, status.next_try)
             # While the booth itself does not work, each address fails, and comes again by itself.
             is_booth_down = (
                 fetch.host == LEDGER_HOST and isinstance(error, WebError) and not isinstance(error, EntryError)
             )
-            if status.failures == _FAILURES_BEFORE_LETTER and not is_booth_down:
-                self._bury(fetch, followed, error, status.failures)
+            own_failures = (0 if before is None or fetch.afresh else before.own_failures) + (not is_booth_down)
+            status = self._put_failure(
+                fetch,
+                followed,
+                error,
+                pause,
+                gone,
+                failures=fetch.failures + 1,
+                own_failures=own_failures,
+                next_try=next_try,
+                **kept,
+            )
+            self._plan(fetch.address, followed, status.next_try)
+            if own_failures == _OWN_FAILURES_BEFORE_LETTER and not is_booth_down:
+                self._bury(fetch, followed, error, own_failures)
 
     def _growing_pause(self, failures: int) -> int:
         """Return the milliseconds until the next try, after so many failures before this one."""
@@ -211,11 +221,11 @@ class Outcomes:
             # A ledger that fails says nothing of the provider.
             state = before.state if before is not None and fetch.host == LEDGER_HOST else "stale"
         since = before.since if before is not None and before.state == state else now
-        if state == "stale" and "next_try" in changes:
+        if state == "stale" and "next_try" in changes and fetch.host != LEDGER_HOST:
             left = since + int(1000 * self._link.settings.offering_gone_after) - now
             # Where no provider at all has answered since, it may be this side that is cut off.
             gone = gone or (left <= 0 and self.last_answer > since)
-            if not pause:
+            if left > 0 and not pause:
                 changes["next_try"] = min(changes["next_try"], now + max(left, int(1000 * _FIRST_PAUSE)))
         if gone and state != "gone":
             self._emitted.withdraw(fetch.address)

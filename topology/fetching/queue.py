@@ -201,19 +201,19 @@ class FetchQueue:
             host.patience = max(needed, host.patience - 1)
 
     def timed_out(self, fetch: Fetch) -> None:
-        """Note that the host of a request under way has not answered it in time."""
+        """Note that the host of a request under way has not answered it in time; one that is not own may get a pause."""
         with self._changed:
             fetch.timeouts += 1
             host = self._host(fetch.host)
             host.timeouts += 1
             excess = host.timeouts - _TIMEOUTS_BEFORE_PAUSE
-            if excess > 0:
-                self._pause(fetch.host, min(_LONGEST_PAUSE, 2.0 ** min(excess, 20)))
+            if excess > 0 and not self._is_own(fetch.host):
+                self._pause(fetch.host, 2.0 ** min(excess, 20))
 
     def pause(self, fetch: Fetch, seconds: float) -> None:
-        """Send the host of a request nothing for some time, unless it is an own one."""
+        """Send the host of a request nothing for so many seconds, five minutes at most."""
         with self._changed:
-            self._pause(fetch.host, min(_LONGEST_PAUSE, seconds))
+            self._pause(fetch.host, seconds)
 
     def done(self, fetch: Fetch) -> None:
         """Give a request back that is over."""
@@ -227,8 +227,7 @@ class FetchQueue:
         return self._hosts.setdefault(name, _Host())
 
     def _pause(self, name: str, seconds: float) -> None:
-        if not self._is_own(name):
-            self._host(name).paused_until = self._now() + seconds
+        self._host(name).paused_until = self._now() + min(_LONGEST_PAUSE, seconds)
 
     def _line_up(self, fetch: Fetch) -> None:
         self._host(fetch.host).waiting(fetch).append(fetch)

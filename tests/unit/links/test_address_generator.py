@@ -298,6 +298,40 @@ class TestTrouble:
 
         assert instance.look() == {}
 
+    @pytest.mark.parametrize(
+        ("status", "headers", "seconds"),
+        [
+            (503, {"Retry-After": "120"}, 120),
+            (429, {"Retry-After": "Fri, 15 Jan 2027 08:02:00 GMT", "Date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 120),
+            (429, {}, 60),
+            (503, {"Retry-After": "99999"}, 300),
+            (503, {}, 0.01),
+        ],
+    )
+    def test_the_pause_that_a_booth_asks_for_is_heeded_within_bounds(
+        self,
+        ledger: OddServer,
+        monkeypatch: pytest.MonkeyPatch,
+        status: int,
+        headers: dict[str, str],
+        seconds: float,
+    ) -> None:
+        instance = Instance().replay()
+        waited: list[float] = []
+        monkeypatch.setattr(instance.link, "wait", waited.append)
+
+        def answer(request: Handler) -> None:
+            request.send_response_only(status)
+            for name, value in headers.items():
+                request.send_header(name, value)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+
+        ledger.answers["/api/offerings"] = answer
+
+        assert instance.look() == {}
+        assert waited == [seconds]
+
     def test_afterwards_it_goes_on_as_before(self, ledger: OddServer) -> None:
         instance = Instance().replay(listed("a", "b"))
         ledger.answers["/api/offerings"] = saying(b"", 500)

@@ -13,7 +13,7 @@ from tests.helpers.odd_server import OddServer
 
 @pytest.fixture
 def ledger(environment: Environment, server: OddServer) -> Ledger:
-    environment(DLT_BASE_URL=f"{server.url}/api", OFFERING_DESC_TIMEOUT="1")
+    environment(DLT_BASE_URL=f"{server.url}/api", OFFERING_DESC_TIMEOUT="30")
     return Ledger(server)
 
 

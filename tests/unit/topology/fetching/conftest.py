@@ -20,7 +20,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
 
 @pytest.fixture
 def ledger(environment: Environment, server: OddServer) -> Ledger:
-    environment(DLT_BASE_URL=f"{server.url}/api", OFFERING_DESC_TIMEOUT="1")
+    environment(DLT_BASE_URL=f"{server.url}/api", OFFERING_DESC_TIMEOUT="30")
     return Ledger(server)
 
 

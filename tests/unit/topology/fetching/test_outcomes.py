@@ -114,6 +114,49 @@ class TestAgain:
         assert dead.headers["attempts"] == "4"
         assert dead.headers["error"].startswith(f"a: {ledger.server.url}/descriptions/a answers with status 500")
 
+    def test_four_failures_of_a_provider_are_a_dead_letter_though_the_booth_failed_before(
+        self, driver: LinkDriver, ledger: Ledger
+    ) -> None:
+        ledger.server.answers["/api/offerings/a"] = saying(b"", 502)
+        fetch(driver)
+        for _ in range(5):
+            self.later(driver, self.pause(driver) + 0.001)
+        self.answers(ledger, 500)
+        for _ in range(3):
+            self.later(driver, self.pause(driver) + 0.001)
+        assert letters(driver) == []
+        for _ in range(5):
+            self.later(driver, self.pause(driver) + 0.001)
+
+        assert [dead.headers["attempts"] for dead in letters(driver)] == ["4"]
+
+    def test_a_replayed_dead_letter_that_fails_again_is_one_again(self, driver: LinkDriver, ledger: Ledger) -> None:
+        self.answers(ledger, 500)
+        fetch(driver)
+        for _ in range(6):
+            self.later(driver, self.pause(driver) + 0.001)
+        (dead,) = letters(driver)
+        driver.transform(Electron("a", dead.value))
+        work(driver)
+        for _ in range(6):
+            self.later(driver, self.pause(driver) + 0.001)
+
+        assert len(letters(driver)) == 2
+
+    def test_a_provider_that_flaps_between_two_failures_gets_one_dead_letter_for_each(
+        self, driver: LinkDriver, ledger: Ledger
+    ) -> None:
+        for _ in range(3):
+            ledger.has("a", b"nonsense")
+            fetch(driver, kind="refresh")
+            self.answers(ledger, 500)
+            driver.advance(24 * 3600)
+            fetch(driver, kind="refresh")
+            for _ in range(4):
+                self.later(driver, self.pause(driver) + 0.001)
+
+        assert len(letters(driver)) == 2
+
     def test_a_successor_goes_on_with_the_schedule(self, driver: LinkDriver, ledger: Ledger) -> None:
         self.answers(ledger, 500)
         fetch(driver)
@@ -174,6 +217,21 @@ class TestAgain:
         assert self.pause(driver) == 120
         assert fetch(driver, kind="refresh") == []
         assert len(ledger.asked_with("Accept")) == 1
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_retry_after_of_the_booth_is_heeded_for_all_addresses(
+        self, driver: LinkDriver, ledger: Ledger, status: int
+    ) -> None:
+        refusal = saying(b"", status, **{"Retry-After": "120"})
+        ledger.server.answers |= dict.fromkeys(("/api/offerings/a", "/api/offerings/b"), refusal)
+        fetch(driver, "a")
+        fetch(driver, "b")
+
+        assert [one.path for one in ledger.server.asked] == ["/api/offerings/a"]
+        assert self.pause(driver) == 120
+        for address in ("a", "b"):
+            ledger.has(address, document(f"https://p.example/{address}"))
+        assert [one.key for one in self.later(driver, 121)] in (["a", "b"], ["b", "a"])
 
     def test_retry_after_is_bounded(self, driver: LinkDriver, ledger: Ledger) -> None:
         self.answers(ledger, 503, **{"Retry-After": "999999999"})
@@ -262,6 +320,23 @@ class TestAgain:
             assert self.later(driver, self.pause(driver) + 0.001) == []
 
         assert failure_of(driver).state == "fetched"
+
+    def test_a_ledger_that_fails_does_not_withdraw_an_offering_that_is_stale(
+        self, driver: LinkDriver, ledger: Ledger
+    ) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        self.answers(ledger, 500)
+        fetch(driver, kind="refresh")
+        ledger.server.answers["/api/offerings/a"] = saying(b"", 500)
+        ledger.has("b", document(OTHER))
+        driver.advance(50)
+        fetch(driver, "b")
+        for _ in range(10):
+            assert [one.key for one in self.later(driver, self.pause(driver) + 0.001) if one.key == "a"] == []
+
+        assert failure_of(driver).state == "stale"
+        assert driver._link.now() - self.NOW > 200
 
     def test_a_rejected_description_is_buried_once_and_fetched_less_and_less_often(
         self, driver: LinkDriver, ledger: Ledger

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from topology.fetching.advice import entity_tag, fresh_for, modified_at, retry_after
+from topology.clients.advice import entity_tag, fresh_for, modified_at, retry_after
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -31,7 +31,17 @@ NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
     ],
 )
 def test_retry_after_in_seconds_or_as_a_date(text: str, seconds: float) -> None:
-    assert retry_after({"retry-after": text} if text else {}, NOW, 1000) == seconds
+    assert retry_after(503, {"retry-after": text} if text else {}, NOW, 1000) == seconds
+
+
+def test_retry_after_as_a_date_is_one_of_the_servers_own_clock() -> None:
+    headers = {"retry-after": "Fri, 15 Jan 2027 09:01:00 GMT", "date": "Fri, 15 Jan 2027 09:00:00 GMT"}
+
+    assert retry_after(503, headers, NOW, 1000) == 60
+
+
+def test_too_many_requests_without_a_time_means_a_minute() -> None:
+    assert retry_after(429, {}, NOW, 1000) == 60
 
 
 @pytest.mark.parametrize(
@@ -89,7 +99,7 @@ def test_date_without_a_zone_is_in_utc_wherever_the_fetcher_runs(monkeypatch: py
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        assert retry_after({"retry-after": date}, NOW, 1000) == 60
+        assert retry_after(503, {"retry-after": date}, NOW, 1000) == 60
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -1,4 +1,4 @@
-"""What providers say about time: Retry-After, freshness and validators.
+"""What servers say about time: Retry-After, freshness and validators.
 
 RFC 9110, sections 8.8 and 10.2.3; RFC 9111, sections 4.2 and 5.2.2.
 """
@@ -11,19 +11,25 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+# What a server that gives no time means by 429, in seconds.
+_TOO_MANY_REQUESTS_PAUSE = 60.0
 _NOT_STORED = re.compile(r"(?:^|[,\s])(?:no-cache|no-store)(?=$|[,\s=])", re.IGNORECASE)
 
 
-def retry_after(headers: Mapping[str, str], now: float, longest: float) -> float:
-    """Return the seconds until a provider wants the next request; 0 if it does not say.
+def retry_after(status: int, headers: Mapping[str, str], now: float, longest: float) -> float:
+    """Return the seconds until a server wants the next request; 0 if it does not say.
 
     Args:
-        headers: The headers of its answer.
+        status: The status of its answer.
+        headers: The headers of the answer.
         now: Seconds since the Unix epoch.
         longest: The most seconds.
     """
     text = headers.get("retry-after", "").strip()
-    seconds = float(text) if text.isascii() and text.isdigit() and len(text) <= 12 else _until(text, now)
+    is_number = text.isascii() and text.isdigit() and len(text) <= 12
+    seconds = float(text) if is_number else _until(text, _answered_at(headers, now))
+    if seconds <= 0 and status == 429:
+        seconds = _TOO_MANY_REQUESTS_PAUSE
     return max(0.0, min(seconds, longest))
 
 
@@ -41,8 +47,8 @@ def fresh_for(headers: Mapping[str, str], now: float, longest: float) -> float:
     if found := _MAX_AGE.search(control):
         age = headers.get("age", "").strip()
         seconds = float(found[1]) - (float(age) if age.isascii() and age.isdigit() and len(age) <= 12 else 0.0)
-    elif expires := headers.get("expires", ""):  # by the provider's own clock, where it gives it
-        seconds = _until(expires, now + _until(headers.get("date", ""), now))
+    elif expires := headers.get("expires", ""):
+        seconds = _until(expires, _answered_at(headers, now))
     else:
         return 0.0
     return max(0.0, min(seconds, longest))
@@ -69,9 +75,13 @@ def modified_at(headers: Mapping[str, str], now: float) -> str:
     text = headers.get("last-modified", "")
     if not text:
         return ""
-    answered = _until(headers.get("date", ""), now)  # by the provider's own clock, where it gives it
-    age = answered - _until(text, now)
-    return text if _until(text, now) and age >= 1 else ""
+    age = -_until(text, _answered_at(headers, now))
+    return text if age >= 1 else ""
+
+
+def _answered_at(headers: Mapping[str, str], now: float) -> float:
+    """Return the time of an answer in seconds since the Unix epoch, by the server's own clock where it gives it."""
+    return now + _until(headers.get("date", ""), now)
 
 
 def _until(date: str, now: float) -> float:
