@@ -299,6 +299,7 @@ def _gateway(chosen: Settings) -> Iterator[Finding]:
     reasons = [f"{node} is {state}" for node, state in nodes.items() if state != "up" and node not in health.unusable]
     reasons += [f"{health.copies_missing:,} copies are missing"] if health.copies_missing else []
     reasons += [f"{node} cannot be inspected: {problem}" for node, problem in health.uninspected.items()]
+    reasons += [f"{node} refuses copies: {problem}" for node, problem in health.refusing.items()]
     reasons += [f"{node} cannot be used: {problem}" for node, problem in health.unusable.items()]
     reasons += [f"{name} {death}" for name, death in health.failing.items()]
     said = f"degraded at {url}: {'; '.join(reasons) or 'there are no nodes'}"

@@ -40,6 +40,7 @@ class Status(msgspec.Struct):
         failing: The processes that ``catena up`` restarts in vain, and how they died.
         uninspected: The nodes that are up and could not be inspected for several intervals, and why.
         unusable: The nodes that answer and cannot be used, and why.
+        refusing: The nodes that refuse copies, and why.
         links: The links on Kafka.
         dead_letters: The messages in each topic of dead letters, replayed ones included.
         problems: The reasons why parts of it are missing.
@@ -50,6 +51,7 @@ class Status(msgspec.Struct):
     failing: dict[str, str] = {}
     uninspected: dict[str, str] = {}
     unusable: dict[str, str] = {}
+    refusing: dict[str, str] = {}
     links: list[LinkStatus] = []
     dead_letters: dict[str, int] = {}
     problems: list[str] = []
@@ -128,6 +130,7 @@ def _look(gateway: Gateway, cluster: Connection | None) -> Status:
         found.nodes = _ask(gateway, "/nodes", NodeList).nodes
         health = _ask(gateway, "/health", Health)
         found.failing, found.uninspected, found.unusable = health.failing, health.uninspected, health.unusable
+        found.refusing = health.refusing
     except (WebError, UnsafeError, CatenaError) as error:
         found.problems.append(f"the gateway: {error}")
     if cluster is not None:
@@ -206,6 +209,9 @@ def _shown(found: Status) -> Group:
     parts += [
         Text(bounded(f"{node} cannot be inspected: {problem}", 400), style="red")
         for node, problem in found.uninspected.items()
+    ]
+    parts += [
+        Text(bounded(f"{node} refuses copies: {problem}", 400), style="red") for node, problem in found.refusing.items()
     ]
     parts += [Text(bounded(problem, 400), style="red") for problem in found.problems]
     return Group(*parts)

@@ -125,7 +125,7 @@ class QueryMetrics:
 
 
 class CatalogueMetrics(Collector):
-    """Counts offerings, nodes and missing copies whenever an exporter asks.
+    """Counts offerings, nodes, and missing and refused copies whenever an exporter asks.
 
     Args:
         view: Finds the offerings.
@@ -146,8 +146,17 @@ class CatalogueMetrics(Collector):
         conditions = Counts(node.condition for node in self._ring().nodes.values())
         for state in get_args(NodeCondition):
             nodes.add_metric([state], conditions[state])
-        missing = self._view.missing().total
-        return [offerings, nodes, GaugeMetricFamily("catena_copies_missing", "Copies that offerings lack.", missing)]
+        copies = self._view.missing()
+        return [
+            offerings,
+            nodes,
+            GaugeMetricFamily("catena_copies_missing", "Copies that offerings lack.", copies.total),
+            GaugeMetricFamily(
+                "catena_copies_refused",
+                "Copies that nodes refuse to take or to delete.",
+                sum(copies.refused.values()),
+            ),
+        ]
 
 
 def _outcome(response: flask.Response) -> str:

@@ -67,17 +67,23 @@ class State:
         """Return the health, with the names of nodes or without."""
         now = self._ring()
         all_up = bool(now.nodes) and all(node.state == "up" for node in now.nodes.values())
-        missing = self._view.missing().total
+        missing = self._view.missing()
+        refused = sum(missing.refused.values())
         failing = {name: redacted(death) for name, death in self._failing().items()}
         uninspected = self._uninspected(now)
-        is_well = all_up and not (missing or failing or uninspected)
+        is_well = all_up and not (missing.total or refused or failing or uninspected)
         status: Literal["healthy", "degraded"] = "healthy" if is_well else "degraded"
         states = {node.id: node.condition for node in now.nodes.values()}
         store = ViewState(*self._engine.view) if self._engine.view and details else None
-        health = Health(status, now.epoch, copies_missing=missing)
+        health = Health(status, now.epoch, copies_missing=missing.total, copies_refused=refused)
         if details:
             health.nodes, health.view, health.failing, health.uninspected = states, store, failing, uninspected
             health.unusable = {node.id: redacted(node.problem) for node in now.nodes.values() if node.problem}
+            reasons = self._view.problems() if refused else {}
+            health.refusing = {
+                node: redacted(reasons.get(node, f"it does not take {number} graphs"))
+                for node, number in sorted(missing.refused.items())
+            }
         return health
 
     def _uninspected(self, ring: RingView) -> dict[str, str]:

@@ -113,24 +113,29 @@ class Health(msgspec.Struct, omit_defaults=True):
     """The health of the gateway and its nodes.
 
     Attributes:
-        status: ``healthy`` if all nodes are up and can be inspected, no copy is missing, and no part of ``catena up`` fails.
+        status: ``healthy`` if all nodes are up and can be inspected, no copy is missing or refused, and no part of
+            ``catena up`` fails.
         epoch: Rises with each change of the nodes.
         nodes: The state of each node, by its id; left out for clients that may not use the admin part.
         copies_missing: The number of copies that offerings lack; left out if there are none.
+        copies_refused: The number of copies that nodes refuse to take or to delete; left out if there are none.
         view: The state of the gateway's view; left out if it has none.
         failing: The processes that ``catena up`` restarts in vain, and how they died; left out like ``nodes``, and if none are.
         uninspected: The nodes that are up and could not be inspected for several intervals, and why; left out in the same way.
         unusable: The nodes that answer and cannot be used, and why; left out in the same way.
+        refusing: The nodes that refuse copies, how many graphs, and why; left out in the same way.
     """
 
     status: Literal["healthy", "degraded"]
     epoch: Count
     nodes: dict[str, NodeCondition] | msgspec.UnsetType = msgspec.UNSET
     copies_missing: Count = 0
+    copies_refused: Count = 0
     view: ViewState | None = None
     failing: dict[str, str] = {}
     uninspected: dict[str, str] = {}
     unusable: dict[str, str] = {}
+    refusing: dict[str, str] = {}
 
 
 class Overview(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Missing copies: how many there are, and on which nodes."""
+"""Missing and refused copies: how many there are, and on which nodes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,36 @@ class MissingCopies(NamedTuple):
     Attributes:
         total: Their number: for each graph, by how many it has fewer copies than nodes that should hold it.
         by_node: The number of graphs that each node should hold and does not, by the node's id.
+        refused: The number of graphs that each node should hold and refuses, or whose deletion it refuses, by the node's id.
     """
 
     total: int = 0
     by_node: Mapping[str, int] = {}
+    refused: Mapping[str, int] = {}
+
+
+class Shortage(NamedTuple):
+    """The shortage of one graph.
+
+    Attributes:
+        missing: The number of copies that it lacks.
+        lacking: The nodes that should hold one of them.
+        refusing: The nodes that refuse the graph, or its deletion.
+    """
+
+    missing: int
+    lacking: list[str]
+    refusing: list[str]
 
 
 class MissingCount:
     """The current number of missing copies. May be used by many threads.
 
     Args:
-        shortages: Returns, for each graph that has too few copies, their number and the nodes that lack it.
+        shortages: Returns the shortage of each graph that has one.
     """
 
-    def __init__(self, shortages: Callable[[], list[tuple[int, list[str]]]]) -> None:
+    def __init__(self, shortages: Callable[[], list[Shortage]]) -> None:
         self._shortages = shortages
         self._lock = threading.Lock()
         self._count = MissingCopies()
@@ -43,8 +59,11 @@ class MissingCount:
             start = time.monotonic()
             if start >= self._good_until:
                 shortages = self._shortages()
-                by_node = Counter(node for _, nodes in shortages for node in nodes)
-                self._count = MissingCopies(sum(number for number, _ in shortages), by_node)
+                self._count = MissingCopies(
+                    sum(one.missing for one in shortages),
+                    Counter(node for one in shortages for node in one.lacking),
+                    Counter(node for one in shortages for node in one.refusing),
+                )
                 end = time.monotonic()
                 self._good_until = end + _REST * (end - start)
             return self._count

@@ -14,7 +14,7 @@ from topology import records
 from topology.gateway.offering_list import ListedOffering, OfferingList, list_offerings
 from topology.gateway.replicas.inventory import GraphsByNode
 from topology.gateway.replicas.lost import LostReplicas
-from topology.gateway.replicas.missing import MissingCopies, MissingCount
+from topology.gateway.replicas.missing import MissingCopies, MissingCount, Shortage
 from topology.gateway.replicas.ranking import (
     UNCONFIRMED,
     IdenticalReplicas,
@@ -26,7 +26,7 @@ from topology.gateway.replicas.ranking import (
 )
 from topology.gateway.replicas.snapshot_cache import SnapshotCache
 from topology.gateway.replicas.unmanaged import UnmanagedGraphs
-from topology.records import AddressEvent, AddressStatus, CompressedOffering, Node, OfferingHead
+from topology.records import REFUSED_DELETE, AddressEvent, AddressStatus, CompressedOffering, Node, OfferingHead
 from topology.ring import RingView
 
 _WRAP = 2**64
@@ -196,7 +196,7 @@ class ReplicaSelector:
         """Return the number of copies that the catalogue lacks.
 
         A graph lacks copies if fewer nodes hold one than should: they have not acknowledged it, or have lost it, or are down. A
-        new offering lacks none for some seconds, and no refused copy counts as missing.
+        new offering lacks none for some seconds. Refused copies are counted apart, without those that a node's owner keeps out.
         """
         return self._missing_count()
 
@@ -307,15 +307,20 @@ class ReplicaSelector:
             self._withheld.add(graph)
         return bool(claims or held)
 
-    def _shortages(self) -> list[tuple[int, list[str]]]:
-        """Return, for each graph with too few copies, how many it lacks, and the owners without one."""
+    def _shortages(self) -> list[Shortage]:
+        """Return the shortage of each graph that has too few copies, and of those whose deletion nodes refuse."""
         with self._taking:
             ring, _ = self._refresh()
-            graphs = list(self._choices)
+            graphs, withheld = list(self._choices), list(self._withheld)
         live = {node.id for node in ring.nodes.values() if node.state != "down"}
         self._stale_since = {graph: seen for graph, seen in self._stale_since.items() if graph in self._choices}
         newest = (time.time() - _SECONDS_TO_PLACE) * 1000
         shortages = []
+        for graph in withheld:
+            held = {node: replica for node in self._nodes.get(graph, ()) if (replica := self._replica(node, graph))}
+            refusing = [node for node in held if node in ring.nodes and _has_refused(held[node], (REFUSED_DELETE,))]
+            if refusing:
+                shortages.append(Shortage(0, [], refusing))
         for graph in graphs:
             lost, owners = self._lost_on.get(graph, ()), ring.owners(graph)
             held = {node: replica for node in self._nodes.get(graph, ()) if (replica := self._replica(node, graph))}
@@ -329,9 +334,9 @@ class ReplicaSelector:
             if len(holders) >= len(owners):
                 continue
             lacking = [node for node in owners if node not in holders and not _has_refused(held.get(node), contents)]
-            shortage = min(len(owners) - len(holders), len(lacking))
-            if shortage and any(claim.claimed_at < newest for claim in claims):
-                shortages.append((shortage, lacking))
+            refusing = [node for node in owners if node not in {*holders, *lacking} and not held[node].foreign]
+            if (lacking or refusing) and any(claim.claimed_at < newest for claim in claims):
+                shortages.append(Shortage(min(len(owners) - len(holders), len(lacking)), lacking, refusing))
         return shortages
 
     def _long_stale(self, graph: str, held: Mapping[str, Replica], contents: Collection[str]) -> list[str]:

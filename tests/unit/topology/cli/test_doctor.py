@@ -84,6 +84,16 @@ def test_doctor_all_well_status_is_0(find: Any, tmp_path: Path) -> None:
             "warning",
             "b cannot be used: it is a",
         ),
+        (
+            {
+                "status": "degraded",
+                "epoch": 1,
+                "copies_refused": 2,
+                "refusing": {"b": "it does not take 2 graphs: status 507"},
+            },
+            "warning",
+            "b refuses copies: it does not take 2 graphs: status 507",
+        ),
         ({"status": "degraded", "epoch": 0, "nodes": {}}, "warning", "there are no nodes"),
         (["another"], "warning", "is another server"),
     ],

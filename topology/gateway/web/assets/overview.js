@@ -80,12 +80,14 @@ function show(overview) {
     ...(nodes ? [figure("Nodes", nodes.length.toLocaleString("en"))] : []),
     ...Object.entries(health.failing || {}).map(([name]) => figure(name, make("span", { class: "state bad" }, "failing"))),
     figure("Copies missing", (health.copies_missing || 0).toLocaleString("en")),
+    figure("Copies refused", (health.copies_refused || 0).toLocaleString("en")),
     figure("Ring epoch", health.epoch.toLocaleString("en")),
   );
   const problems = [
     ...Object.entries(health.failing || {}).map(([name, death]) => `${name} ${death}`),
     ...Object.entries(health.unusable || {}).map(([node, problem]) => `${node} cannot be used: ${problem}`),
     ...Object.entries(health.uninspected || {}).map(([node, problem]) => `${node} cannot be inspected: ${problem}`),
+    ...Object.entries(health.refusing || {}).map(([node, problem]) => `${node} refuses copies: ${problem}`),
   ];
   byId("failing").replaceChildren(...problems.map((problem) => make("p", { class: "problem" }, problem)));
   const most = Math.max(...(nodes || []).map((node) => node.graphs_placed), 0);

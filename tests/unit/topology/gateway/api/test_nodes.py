@@ -40,6 +40,25 @@ class TestMissingCopies:
         eventually(lambda: content(serving.client.get("/health")) == {"status": "healthy", "epoch": 4, "nodes": states})
 
 
+class TestRefusedCopies:
+    def test_health_is_degraded_and_says_how_many_by_which_node_and_why(self, engine: Engine) -> None:
+        serving = Serving(engine)
+        for name in "ab":
+            serving.has(name, f"http://{name}.invalid/catalogue")
+        description = described(G)
+        serving.list("0xa", description)
+        serving.note("a", description)
+        refusal = Replica("", 1, refused=description.digest, problem="status 507 (http://ada:secret@n)")
+        serving.directory.replicas[placement_key("b", G)] = refusal  # type: ignore[index]
+        serving.directory.changed()
+
+        found = content(serving.client.get("/health"))
+
+        assert (found["status"], found["copies_refused"]) == ("degraded", 1)
+        assert "copies_missing" not in found
+        assert found["refusing"] == {"b": "it does not take 1 graphs: status 507 (http://***@n)"}
+
+
 class TestFailingProcesses:
     def test_health_is_degraded_and_names_them_to_operators(self, engine: Engine, nodes: tuple[Sandbox, ...]) -> None:
         serving = Serving.over(engine, nodes)

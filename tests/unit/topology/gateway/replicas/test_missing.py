@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from topology.gateway.replicas.inventory import NodeGraphs
-from topology.gateway.replicas.missing import MissingCopies, MissingCount
+from topology.gateway.replicas.missing import MissingCopies, MissingCount, Shortage
 from topology.gateway.replicas.ranking import Replica
 from topology.gateway.replicas.selector import ReplicaSelector
-from topology.records import Node, OfferingHead, Ring, placement_key
+from topology.records import REFUSED_DELETE, Node, OfferingHead, Ring, placement_key
 from topology.ring import RingView
 
 G = "https://p.example/1"
@@ -51,10 +51,17 @@ class Catalogue:
 
     @property
     def missing(self) -> tuple[int, dict[str, int]]:
+        found = self.count()
+        return found.total, dict(found.by_node)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        return dict(self.count().refused)
+
+    def count(self) -> MissingCopies:
         self.selector.nodes_changed()
         self.selector._missing_count._good_until = 0.0
-        found = self.selector.missing()
-        return found.total, dict(found.by_node)
+        return self.selector.missing()
 
 
 def node(name: str, state: Any = "up", **more: Any) -> Node:
@@ -133,6 +140,32 @@ def test_missing_counts_no_copy_that_a_node_refuses(catalogue: Catalogue) -> Non
     catalogue.place(one, digest="", refused="d")
 
     assert catalogue.missing == (0, {})
+    assert catalogue.refused == {one: 1}
+
+
+def test_refused_counts_no_content_that_is_no_longer_current(catalogue: Catalogue) -> None:
+    one, _ = catalogue.ring.owners(G)
+    catalogue.place(one, digest="", refused="another")
+
+    assert catalogue.refused == {}
+
+
+def test_refused_counts_no_graph_of_a_nodes_owner(catalogue: Catalogue) -> None:
+    one, _ = catalogue.ring.owners(G)
+    catalogue.copies[placement_key(one, G)] = Replica("", 1, refused="d", foreign=True)
+    catalogue.selector.changed()
+
+    assert (catalogue.missing, catalogue.refused) == ((0, {}), {})
+
+
+def test_refused_counts_deletions(catalogue: Catalogue) -> None:
+    one, other = catalogue.ring.owners(G)
+    del catalogue.claims[G]
+    del catalogue.copies[placement_key(other, G)]
+    catalogue.place(one, digest="d", refused=REFUSED_DELETE)
+    catalogue.selector.changed()
+
+    assert (catalogue.missing, catalogue.refused) == ((0, {}), {one: 1})
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -184,12 +217,12 @@ def test_count_that_takes_long_is_reused(monkeypatch: pytest.MonkeyPatch) -> Non
     made, clock = [], [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
-    def shortages() -> list[tuple[int, list[str]]]:
+    def shortages() -> list[Shortage]:
         clock[0] += 0.05
         made.append(clock[0])
-        return [(2, ["a", "b"]), (1, ["b"])]
+        return [Shortage(2, ["a", "b"], []), Shortage(1, ["b"], ["c"])]
 
     count = MissingCount(shortages)
 
-    assert [count() for _ in range(5)] == [MissingCopies(3, {"a": 1, "b": 2})] * 5
+    assert [count() for _ in range(5)] == [MissingCopies(3, {"a": 1, "b": 2}, {"c": 1})] * 5
     assert len(made) == 1
