@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from topology import records
@@ -45,7 +46,7 @@ class AcknowledgedGraph(NamedTuple):
 
 
 Held = Mapping[str, AcknowledgedGraph]
-"""The graphs that one node acknowledged, by their IRIs."""
+"""The graphs that one node acknowledged, by their IRIs, the last acknowledged one last."""
 
 
 def decode_acknowledged(_key: str, value: object) -> AcknowledgedGraph | None:
@@ -94,6 +95,8 @@ class NodeComparison:
 
     Every comparison asks for all graphs, and for the contents of some, in turn. Ten comparisons read all contents.
     Nothing is found at first sight: the node is asked twice, and a graph that was written meanwhile does not count.
+    A node that was set back to an old backup lacks the last writes. So where anything speaks for that, the contents that were
+    written last are read as well, as far back as any of them is missing.
 
     Servers may write a literal or an IRI in a form of their own. A graph whose literals have the values that were sent is
     right. Any other such graph looks altered even after it was sent again. It is then left alone, until the node shows it in
@@ -116,7 +119,7 @@ class NodeComparison:
         self._rounds = 0
         # By graph that shows an earlier content: the number of reports, and the comparison from which on it is reported again.
         self._outdated: dict[str, tuple[int, int]] = {}
-        self._last_read = ""
+        self._last_read: str | None = None
         # The form in which a node showed an altered graph, and the digest that it should have had.
         self._reported: dict[str, tuple[str, str]] = {}
         self._own_forms: set[str] = set()
@@ -127,12 +130,13 @@ class NodeComparison:
         """The graphs that the node shows in a form of its own."""
         return self._own_forms
 
-    def compare(self, reader: GraphReader, held: Callable[[], Held]) -> Findings:
+    def compare(self, reader: GraphReader, held: Callable[[], Held], may_be_set_back: bool = False) -> Findings:
         """Compare the node once.
 
         Args:
             reader: Reads its graphs.
             held: Returns the graphs that it should hold, as they are now.
+            may_be_set_back: Whether the node may have been set back to an old backup, though nothing is lost.
 
         Raises:
             WebError: The node does not answer as it should.
@@ -143,6 +147,8 @@ class NodeComparison:
         self._rounds += 1
         lost = _lacking(reader, before)
         altered = self._altered(reader, before, self._sample(sorted(before.keys() - lost)))
+        if may_be_set_back or lost or altered:
+            altered |= self._altered_last(reader, before, lost)
         if lost or altered:
             self._wait(_SECOND_LOOK)
             lost = _lacking(reader, _unchanged(lost, before, held()))
@@ -169,7 +175,10 @@ class NodeComparison:
     def _sample(self, graphs: Sequence[str]) -> Sequence[str]:
         """Return the graphs whose contents come next, in the order of their names."""
         count = max(_FEWEST_CONTENTS, -(-len(graphs) // _ROUNDS_FOR_ALL))
-        following = [graph for graph in graphs if graph > self._last_read]
+        if self._last_read is None:  # a writer that often starts again would always read the same ones first
+            self._last_read = random.choice(graphs) if graphs else ""
+        last_read = self._last_read
+        following = [graph for graph in graphs if graph > last_read]
         sample = (following + list(graphs[: len(graphs) - len(following)]))[:count]
         self._last_read = sample[-1] if sample else ""
         return sample
@@ -197,6 +206,24 @@ class NodeComparison:
         return [
             before[graph] for graph in sorted(_unchanged(present, before, gone())) if former.recognises(graph, reader)
         ]
+
+    def _altered_last(self, reader: GraphReader, held: Held, lost: Collection[str]) -> dict[str, _Form]:
+        """Return the forms of altered graphs that were written last, by graph.
+
+        The order of acknowledgements holds within a partition.
+        """
+        altered: dict[str, _Form] = {}
+        partitions: dict[int, list[str]] = {}
+        for graph in reversed(list(held)):
+            partitions.setdefault(held[graph].partition, []).append(graph)
+        for graphs in partitions.values():
+            for batch in _batches(graphs, _CONTENTS_A_QUERY):
+                present = [graph for graph in batch if graph not in lost]
+                found = self._altered(reader, held, present)
+                altered |= found
+                if not found and len(present) == len(batch):
+                    break
+        return altered
 
     def _altered(self, reader: GraphReader, held: Held, graphs: Sequence[str]) -> dict[str, _Form]:
         """Return the forms of altered graphs, by graph."""

@@ -79,7 +79,9 @@ class NodeInspector:
         """Note that a row of the table of placements has changed."""
         with self._lock:
             if new is not None:
-                self._held.setdefault(new.node, {})[new.graph] = new
+                held = self._held.setdefault(new.node, {})
+                held.pop(new.graph, None)  # so that it comes last, in the order of acknowledgements
+                held[new.graph] = new
                 self._gone.get(new.node, {}).pop(new.graph, None)
             elif old is not None:
                 self._held.get(old.node, {}).pop(old.graph, None)
@@ -117,7 +119,7 @@ class NodeInspector:
         inspected.begin(node)
         try:
             reader = self._read(node)
-            findings = inspected.comparison.compare(reader, lambda: self._held_by(node.id))
+            findings = inspected.comparison.compare(reader, lambda: self._held_by(node.id), inspected.may_be_set_back)
             try:
                 returned = self._returned(
                     node, reader, findings

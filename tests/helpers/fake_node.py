@@ -17,6 +17,7 @@ class FakeNode:
         self.problem: Exception | None = None
         self.most_contents = 1000
         self.asked: list[int] = []
+        self.read: list[str] = []  # the graphs whose contents were asked for
         self.after_first_look: Callable[[], object] = lambda: None
 
     def holds(self, graphs: Iterable[str]) -> set[str]:
@@ -31,5 +32,6 @@ class FakeNode:
     def digests(self, graphs: Iterable[str], by_value: bool = False) -> dict[str, str]:
         if len(list(graphs)) > self.most_contents:
             raise UnsafeError("too large an answer")
+        self.read += graphs
         found = {graph: self.graphs[graph] for graph in graphs if graph in self.graphs}
         return {graph: self.by_value.get(digest, digest) for graph, digest in found.items()} if by_value else found

@@ -26,6 +26,15 @@ class TestContents:
         assert set().union(*found) == edited
         assert sum(map(len, found)) == 3, "each once"
 
+    def test_node_that_comes_up_from_an_old_backup_is_repaired_in_one_round(self, inspecting: Inspecting) -> None:
+        graphs = [f"https://p.example/{number:04}" for number in range(2000)]
+        inspecting.acknowledge(*graphs)
+        since_backup = graphs[::50]
+        inspecting.acknowledge(*since_backup, digest="newer")
+        inspecting.store.graphs |= dict.fromkeys(since_backup, "d")
+
+        assert inspecting.inspect()[1] == set(since_backup)
+
     def test_small_node_is_read_whole_in_each_round(self, inspecting: Inspecting) -> None:
         inspecting.acknowledge(*GRAPHS)
         inspecting.store.graphs |= dict.fromkeys(GRAPHS, "old backup")
