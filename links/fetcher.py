@@ -118,10 +118,11 @@ class Fetcher(CatalogueLink):
                     # young one may have come while no instance had the partition.
                     age = max(0.0, self.now() - event.at / 1000)
                     pause = random.uniform(0, min(_REPLAY_PAUSE, self.settings.offering_refresh_interval, age))
-                    hurries = event.kind == "listed"
-                    self._plan(
-                        address, followed, 0 if hurries else max(status.not_before, self._now() + int(1000 * pause))
-                    )
+                    if event.kind == "listed":
+                        self._plan(address, followed)
+                    else:
+                        due = max(status.not_before, self._now() + int(1000 * pause))
+                        self._plan(address, followed, due).is_put_off = True
 
     def transform(self, electron: Electron) -> None:
         """Plan the fetch of an address, or withdraw its offering if it was delisted."""
@@ -141,17 +142,20 @@ class Fetcher(CatalogueLink):
         # A replayed dead letter is older than the status, and wants a fetch at once.
         is_due = event.kind == "listed" or (status is not None and event.at <= status.event_at)
         followed.event = event
-        if not is_due and (followed.fetch or (status is not None and self._now() < status.not_before)):
+        # Rebalances may come faster than what they put off is due.
+        is_planned = followed.fetch is not None and not followed.fetch.is_put_off
+        if not is_due and (is_planned or (status is not None and self._now() < status.not_before)):
             return
         self._plan(address, followed, afresh=is_due)
 
-    def _plan(self, address: str, followed: Followed, due: int = 0, afresh: bool = False) -> None:
+    def _plan(self, address: str, followed: Followed, due: int = 0, afresh: bool = False) -> Fetch:
         """Plan the next fetch of an address; one that waits or is under way counts no more."""
         status = followed.status
         failures, timeouts = (status.failures, status.timeouts) if status else (0, 0)
         fetch = Fetch(address, LEDGER_HOST, failures, timeouts, afresh)
         followed.fetch = fetch
         self._queue.put(fetch, due / 1000)
+        return fetch
 
     def _known_status(self, address: str) -> AddressStatus | None:
         """Return the status that an instance has written; times far in the future come from a clock that was wrong."""
@@ -216,6 +220,7 @@ class Fetcher(CatalogueLink):
 
     def _timed(self, fetch: Fetch, request: Callable[[float], Answer]) -> Answer:
         """Make a request, and note whether its host was quick."""
+        fetch.is_put_off = False
         started = time.monotonic()
         try:
             return request(self._queue.timeout(fetch, self.settings.offering_desc_timeout))

@@ -64,7 +64,7 @@ class Outcomes:
         reader: str,
         followed: FollowedAddresses,
         emitted: EmittedOfferings,
-        plan: Callable[[str, Followed, int], None],
+        plan: Callable[[str, Followed, int], object],
     ) -> None:
         self._link = link
         self._status_topic = status_topic

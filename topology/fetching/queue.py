@@ -54,6 +54,7 @@ class Fetch:
         afresh: Whether it asks for the whole description, even of one that was refused before.
         standing: Its standing when it was started.
         is_probing: Whether it was a probe when it was started.
+        is_put_off: Whether it waits because it has been made already, most likely.
     """
 
     address: str
@@ -63,6 +64,7 @@ class Fetch:
     afresh: bool = False
     standing: Standing = Standing.GOOD
     is_probing: bool = False
+    is_put_off: bool = False
 
     @property
     def is_probe(self) -> bool:

@@ -456,6 +456,33 @@ class TestAgain:
 
             assert len(ledger.asked_with("Accept")) == asked + 1
 
+    def test_a_refresh_is_made_at_once_though_rebalances_keep_putting_the_one_before_off(
+        self, driver: LinkDriver, ledger: Ledger
+    ) -> None:
+        ledger.has("a", document(ONE))
+        fetch(driver)
+        status, told = status_of(driver), driver.sent[0].value
+        assert status is not None
+        successor = LinkDriver(
+            Fetcher(),
+            tables={topics.STATUSES: {"a": records.to_text(status)}, topics.OFFERINGS: {"a": told}},
+            partitions=PARTITIONS,
+            now=self.NOW,
+        )
+        link = successor._link
+        link.assigned([(topics.ADDRESSES, 0)])
+        successor.transform(Electron("a", records.to_text(AddressEvent("refresh", int(1000 * (self.NOW - 600))))))
+        link.replayed((topics.ADDRESSES, 0))
+        asked = len(ledger.asked_with("Accept"))
+
+        self.later(successor, 0)
+        assert len(ledger.asked_with("Accept")) == asked, "it has been made, most likely"
+        successor.transform(Electron("a", records.to_text(AddressEvent("refresh", int(1000 * self.NOW)))))
+        self.later(successor, 0)
+        assert len(ledger.asked_with("Accept")) == asked + 1
+        self.later(successor, 301)
+        assert len(ledger.asked_with("Accept")) == asked + 1, "once"
+
     def test_a_replayed_dead_letter_is_fetched_at_once(self, driver: LinkDriver, ledger: Ledger) -> None:
         ledger.has("a", b"nonsense")
         fetch(driver)
