@@ -44,6 +44,10 @@ KINDS = {
     "rdf4j": Kind("/rdf4j-server/repositories/r", "", "/rdf-graphs/service", "/statements", deletes_nothing=204),
     # A server that says of an empty default graph that there is none.
     "without default": Kind("", "/query", "/store", "", has_default=False),
+    # Blazegraph 2.1: one address for queries and updates, and no Graph Store Protocol.
+    "blazegraph": Kind("/blazegraph/namespace/kb", "/sparql", "", "/sparql"),
+    # Amazon Neptune (https://docs.aws.amazon.com/neptune/latest/userguide/sparql-graph-store-protocol.html).
+    "neptune": Kind("", "/sparql", "/sparql/gsp/", ""),
     # A server without the Graph Store Protocol.
     "update alone": Kind("/bigdata", "/sparql", "", "/update"),
 }
@@ -57,7 +61,7 @@ class Served:
         self.store = ox.Store()
         self.url = server.url + kind.base
         self._lock = threading.Lock()
-        paths = {kind.sparql: self._query, kind.update: self._update, kind.graph_store: self._graph}
+        paths = {kind.update: self._update, kind.graph_store: self._graph, kind.sparql: self._query}
         server.answers |= {kind.base + path: answer for path, answer in paths.items() if path or answer == self._query}
 
     def graphs(self) -> set[str]:
@@ -68,6 +72,9 @@ class Served:
         return parse_qs(urlsplit(request.path).query, keep_blank_values=True), asked.body
 
     def _query(self, request: Handler) -> None:
+        if request.headers.get("Content-Type") == "application/sparql-update" and self.kind.update == self.kind.sparql:
+            self._update(request)
+            return
         with self._lock:
             parameters, body = self._asked(request)
             text = dict(parse_qsl(body.decode())).get("query") or parameters["query"][0]
@@ -79,8 +86,11 @@ class Served:
 
     def _update(self, request: Handler) -> None:
         with self._lock:
-            self.store.update(self._asked(request)[1].decode())
-            request.say(status=204)
+            try:
+                self.store.update(self._asked(request)[1].decode())
+                request.say(status=204)
+            except SyntaxError as error:
+                request.say(str(error).encode(), 400)
 
     def _graph(self, request: Handler) -> None:
         with self._lock:

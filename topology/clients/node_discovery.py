@@ -1,6 +1,7 @@
 """Discovery of a node's endpoints, by asking it.
 
-SEDIMARK catalogues, Fuseki, Oxigraph and RDF4J speak the same protocols at different paths. The list of nodes may name others.
+SEDIMARK catalogues, Fuseki, Oxigraph, RDF4J and others speak the same protocols at different paths. The list of nodes may name
+further ones.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from topology.clients.node import (
 )
 from topology.records import Endpoints, NodeProtocol
 
-# The paths of SEDIMARK catalogues and Fuseki, of Oxigraph, of RDF4J repositories, and of Virtuoso.
+# The paths of SEDIMARK catalogues and Fuseki, of Oxigraph, of RDF4J repositories, of Virtuoso, and of Neptune.
 _SPARQL = ("/sparql", "/query", "")
-_GRAPH_STORES = ("/data", "/store", "/rdf-graphs/service", "/sparql-graph-crud")
+_GRAPH_STORES = ("/data", "/store", "/rdf-graphs/service", "/sparql-graph-crud", "/sparql/gsp/")
 _UPDATES = ("/update", "/statements")
 _GRAPH_FORMATS = {"Accept": "application/n-triples, text/turtle;q=0.5"}
 
@@ -70,7 +71,7 @@ def discover(
         WebError: The node does not answer.
     """
     url = url.rstrip("/")
-    sparql = _first(web, "takes SPARQL queries", "sparql", _candidates(url, given.sparql, _SPARQL), _ask)
+    sparql = _first(web, "takes SPARQL queries", '"sparql"', _candidates(url, given.sparql, _SPARQL), _ask)
     if protocol is None:
         return Discovery("graph-store", Endpoints(sparql))
     if protocol == "auto":
@@ -82,8 +83,15 @@ def discover(
         return Discovery(protocol, Endpoints(sparql, given.graph_store, update))
     stores = _candidates(url, given.graph_store, _GRAPH_STORES)
     graph_store = _find(web, stores, _read_default)[0] or _find(web, stores, _put_nothing)[0]
-    if not graph_store and (given.graph_store or not update):
-        _first(web, "takes graphs", "graph_store", stores, _put_nothing)
+    if given.graph_store and not graph_store:
+        _first(web, "takes graphs", '"graph_store"', stores, _put_nothing)
+    # Last, since servers with an address of their own for updates may fail on one here.
+    if not graph_store and not update and _is_update_as_well(web, sparql):
+        update = sparql
+    if not graph_store and not update:
+        _first(
+            web, "takes graphs", '"graph_store", or one that takes SPARQL updates as "update",', stores, _put_nothing
+        )
     return Discovery(protocol, Endpoints(sparql, graph_store, update))
 
 
@@ -94,7 +102,7 @@ def _candidates(url: str, given: str, paths: Sequence[str]) -> list[str]:
 def _first(web: WebClient, does: str, key: str, candidates: Sequence[str], probe: _Probe) -> str:
     found, answers = _find(web, candidates, probe)
     if not found:
-        advice = f'name the right one as "{key}" in the list of nodes'
+        advice = f"name the right one as {key} in the list of nodes"
         if any(answer.endswith(("status 401)", "status 403)")) for answer in answers):
             advice += ", or give its user and password in NODE_CREDENTIALS"
         raise UndetectedError(f"none of these paths {does}: {', '.join(answers)}; {advice}")
@@ -142,8 +150,13 @@ def _put_nothing(web: WebClient, url: str) -> Response | None:
     return None
 
 
-def _update(web: WebClient, url: str) -> Response | None:
+def _update(web: WebClient, url: str, text: bytes = b"INSERT DATA {}") -> Response | None:
     """Insert nothing."""
     headers = {"Content-Type": "application/sparql-update"}
-    response = web.request("POST", url, headers=headers, body=b"INSERT DATA {}")
+    response = web.request("POST", url, headers=headers, body=text)
     return None if response.status < 300 else response
+
+
+def _is_update_as_well(web: WebClient, url: str) -> bool:
+    """Tell whether an address of queries takes updates, as Blazegraph's does, and not just any request."""
+    return _update(web, url) is None and _update(web, url, b"no update") is not None

@@ -99,6 +99,7 @@ def test_discover_of_a_server_that_cannot_be_written_to_names_the_paths_that_wer
     for path in ("/data", "/store", "/rdf-graphs/service"):
         assert f"{server.url}{path} (status 404)" in str(undetected.value)
     assert '"graph_store"' in str(undetected.value)
+    assert '"update"' in str(undetected.value)
 
 
 def test_discover_of_a_server_that_lets_no_one_in_names_the_setting_of_credentials(server: OddServer) -> None:
