@@ -35,6 +35,7 @@ _TOKEN = re.compile(
 )
 _FORMS = frozenset({"SELECT", "ASK", "CONSTRUCT", "DESCRIBE"})
 _UPDATES = frozenset({"INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH"})
+_FORMS_AND_UPDATES = _FORMS | _UPDATES
 _VOLATILE = frozenset({"NOW", "RAND", "UUID", "STRUUID"})
 _OF_ALL = frozenset(
     {"GROUP", "HAVING", "ORDER", "SERVICE", "LATERAL", "COUNT", "SUM", "MIN", "MAX", "AVG", "SAMPLE", "GROUP_CONCAT"}
@@ -110,7 +111,7 @@ class QueryText:
     @cached_property
     def _form(self) -> int | None:
         """The number of the first keyword after the prologue; ``None``: there is none."""
-        return next((n for n, token in enumerate(self.tokens) if token.keyword in _FORMS | _UPDATES), None)
+        return next((n for n, token in enumerate(self.tokens) if token.keyword in _FORMS_AND_UPDATES), None)
 
     @property
     def form(self) -> str:

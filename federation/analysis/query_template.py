@@ -61,6 +61,7 @@ def template_of(text: str) -> QueryTemplate:
     stand_ins: dict[str, str] = {}
     parts: list[str] = []
     done = 0
+    has_pages = query.form != "DESCRIBE"
     for n, token in enumerate(tokens):
         following = tokens[n + 1].text if n + 1 < len(tokens) else ""
         replacement = None
@@ -71,11 +72,7 @@ def template_of(text: str) -> QueryTemplate:
             address = token.text[1:-1]
             if _ADDRESS.fullmatch(address) and not address.startswith((PREFIX, _W3C, *namespaces)):
                 replacement = f"<{stand_ins.setdefault(address, f'urn:standin:q{len(stand_ins)}q')}>"
-        elif (
-            query.form != "DESCRIBE"
-            and token.keyword in ("LIMIT", "OFFSET")
-            and (number := _NUMBER.match(text, token.end))
-        ):
+        elif has_pages and token.keyword in ("LIMIT", "OFFSET") and (number := _NUMBER.match(text, token.end)):
             parts.append(text[done : token.end] + " 1")
             done = number.end()
         if replacement:

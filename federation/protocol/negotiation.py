@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from werkzeug.http import parse_accept_header
@@ -91,6 +92,7 @@ class Format(NamedTuple):
     content_type: str
 
 
+@lru_cache(64)  # clients send few different ones
 def choose(form: Form, accept: str) -> Format:
     """Choose the format of an answer.
 
