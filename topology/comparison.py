@@ -96,7 +96,7 @@ class NodeComparison:
     Every comparison asks for all graphs, and for the contents of some, in turn. Ten comparisons read all contents.
     Nothing is found at first sight: the node is asked twice, and a graph that was written meanwhile does not count.
     A node that was set back to an old backup lacks the last writes. So where anything speaks for that, the contents that were
-    written last are read as well, as far back as any of them is missing.
+    written last are read as well, as far back as any of them is missing. Those written since it came up tell nothing.
 
     Servers may write a literal or an IRI in a form of their own. A graph whose literals have the values that were sent is
     right. Any other such graph looks altered even after it was sent again. It is then left alone, until the node shows it in
@@ -130,13 +130,13 @@ class NodeComparison:
         """The graphs that the node shows in a form of its own."""
         return self._own_forms
 
-    def compare(self, reader: GraphReader, held: Callable[[], Held], may_be_set_back: bool = False) -> Findings:
+    def compare(self, reader: GraphReader, held: Callable[[], Held], came_up_in: int | None = None) -> Findings:
         """Compare the node once.
 
         Args:
             reader: Reads its graphs.
             held: Returns the graphs that it should hold, as they are now.
-            may_be_set_back: Whether the node may have been set back to an old backup, though nothing is lost.
+            came_up_in: The epoch in which the node came up, if that was after the last comparison.
 
         Raises:
             WebError: The node does not answer as it should.
@@ -147,8 +147,8 @@ class NodeComparison:
         self._rounds += 1
         lost = _lacking(reader, before)
         altered = self._altered(reader, before, self._sample(sorted(before.keys() - lost)))
-        if may_be_set_back or lost or altered:
-            altered |= self._altered_last(reader, before, lost)
+        if came_up_in is not None or lost or altered:
+            altered |= self._altered_last(reader, before, lost, altered.keys(), came_up_in)
         if lost or altered:
             self._wait(_SECOND_LOOK)
             lost = _lacking(reader, _unchanged(lost, before, held()))
@@ -207,23 +207,27 @@ class NodeComparison:
             before[graph] for graph in sorted(_unchanged(present, before, gone())) if former.recognises(graph, reader)
         ]
 
-    def _altered_last(self, reader: GraphReader, held: Held, lost: Collection[str]) -> dict[str, _Form]:
+    def _altered_last(
+        self, reader: GraphReader, held: Held, lost: Collection[str], altered: Collection[str], came_up_in: int | None
+    ) -> dict[str, _Form]:
         """Return the forms of altered graphs that were written last, by graph.
 
         The order of acknowledgements holds within a partition.
         """
-        altered: dict[str, _Form] = {}
+        found: dict[str, _Form] = {}
         partitions: dict[int, list[str]] = {}
         for graph in reversed(list(held)):
-            partitions.setdefault(held[graph].partition, []).append(graph)
+            if came_up_in is None or held[graph].epoch < came_up_in:
+                partitions.setdefault(held[graph].partition, []).append(graph)
         for graphs in partitions.values():
+            left = sum(graph in lost or graph in altered for graph in graphs)
             for batch in _batches(graphs, _CONTENTS_A_QUERY):
-                present = [graph for graph in batch if graph not in lost]
-                found = self._altered(reader, held, present)
-                altered |= found
-                if not found and len(present) == len(batch):
+                odd = self._altered(reader, held, [graph for graph in batch if graph not in lost])
+                found |= odd
+                left -= sum(graph in lost or graph in altered for graph in batch)
+                if not odd and left == 0:
                     break
-        return altered
+        return found
 
     def _altered(self, reader: GraphReader, held: Held, graphs: Sequence[str]) -> dict[str, _Form]:
         """Return the forms of altered graphs, by graph."""

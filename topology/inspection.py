@@ -119,7 +119,8 @@ class NodeInspector:
         inspected.begin(node)
         try:
             reader = self._read(node)
-            findings = inspected.comparison.compare(reader, lambda: self._held_by(node.id), inspected.may_be_set_back)
+            came_up_in = node.since if inspected.may_be_set_back else None
+            findings = inspected.comparison.compare(reader, lambda: self._held_by(node.id), came_up_in)
             try:
                 returned = self._returned(
                     node, reader, findings

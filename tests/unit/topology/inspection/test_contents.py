@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 
 from catena_core import Electron
@@ -32,6 +33,7 @@ class TestContents:
         since_backup = graphs[::50]
         inspecting.acknowledge(*since_backup, digest="newer")
         inspecting.store.graphs |= dict.fromkeys(since_backup, "d")
+        inspecting.node = msgspec.structs.replace(inspecting.node, since=2)
 
         assert inspecting.inspect()[1] == set(since_backup)
 
