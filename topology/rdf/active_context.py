@@ -5,6 +5,7 @@ Sections are those of JSON-LD 1.1 Processing Algorithms and API (https://www.w3.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -33,7 +34,8 @@ class JsonLdError(ValueError):
     """
 
     def __init__(self, code: str, found: Any = "") -> None:
-        super().__init__(f"{code}: {str(found)[:200]}" if found != "" else code)
+        shown = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str)
+        super().__init__(f"{code}: {shown[:200]}" if shown else code)
         self.code = code
 
 

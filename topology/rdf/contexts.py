@@ -6,6 +6,7 @@ small documents costly.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -187,7 +188,7 @@ class ContextProcessor:
         if not remote:
             check_size(context)
         if "@version" in context and (context["@version"] != 1.1 or isinstance(context["@version"], str)):
-            raise JsonLdError("invalid @version value", context["@version"])
+            raise JsonLdError("invalid @version value", f"{json.dumps(context['@version'])}, not the number 1.1")
         if "@import" in context:
             context = self._with_import(context, base_url)
         if "@base" in context and not remote:

@@ -112,10 +112,13 @@ class TestContexts:
     @pytest.mark.parametrize(
         ("context", "code"),
         [
-            ({"@version": 2}, "invalid @version value"),
+            ({"@version": 2}, "invalid @version value: 2, not the number 1.1"),
+            ({"@version": "1.1"}, 'invalid @version value: "1.1", not the number 1.1'),
+            ({"@version": None}, "invalid @version value: null, not the number 1.1"),
             ({"@base": 5}, "invalid base IRI"),
             ({"@vocab": 5}, "invalid vocab mapping"),
             ({"@language": 5}, "invalid default language"),
+            ({"@language": {"en": None}}, 'invalid default language: {"en": null}'),
             ({"@import": 5}, "invalid @import value"),
             ({"@propagate": 5}, "invalid @propagate value"),
             ({"@protected": 5}, "invalid @protected value"),
