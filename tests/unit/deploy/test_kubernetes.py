@@ -142,6 +142,17 @@ def test_topics_of_strimzi_are_those_of_the_code() -> None:
     }
 
     assert there == {spec.name: (spec.partitions, spec.configuration) for spec in topics.SPECS}
+    # Strimzi 1.0 took the older versions of its API away.
+    assert {one["apiVersion"] for one in documents("strimzi/topics.yaml")} == {"kafka.strimzi.io/v1"}
+
+
+def test_every_folder_of_manifests_is_applied_whole_by_kubectl() -> None:
+    folder = ROOT / "deploy/kubernetes"
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        (built,) = documents(f"{place.name}/kustomization.yaml")
+        own = {path.name for path in place.glob("*.yaml")} - {"kustomization.yaml"}
+        named = {*built["resources"], *(patch["path"] for patch in built.get("patches", ()) if "path" in patch)}
+        assert own <= named, place
 
 
 def test_systemd_unit_runs_links_and_waits_for_their_end() -> None:
