@@ -26,9 +26,10 @@ from topology.gateway.api.cors import let_pages_read
 # Bytes that a client takes in a second, at least; a modem of 1998 took a third of it.
 _LEAST_RATE = 16 * 1024
 _CHECK_EVERY = 0.1
-# Seconds for which a client may go on with a request that is refused. The system resets a connection that is closed before all
-# of its bytes were read, and the client then loses the refusal.
+# Seconds for which a client may go on with a request that is refused, and bytes. The system resets a connection that is closed
+# before all of its bytes were read, and the client then loses the refusal.
 _LINGER_SECONDS = 30.0
+_MOST_LINGER_BYTES = 64 * 1024 * 1024
 # A record of a handshake, in any version of TLS (RFC 8446, section 5.1); no method of HTTP begins so.
 _TLS_HANDSHAKE = b"\x16\x03"
 _NO_TLS = (
@@ -141,12 +142,18 @@ class Connection(HTTPChannel):
         self._since = 0.0
         self._taken = 0
         self._lingers_until = 0.0
+        self._passed_over = 0
         super().__init__(*args, **further)
 
     def received(self, data: bytes) -> bool:
-        """Take what a client sends; answer one that speaks TLS at once, since it waits for a handshake."""
+        """Take what a client sends, and pass over the rest of a request that is refused.
+
+        A client that speaks TLS is answered at once, since it waits for a handshake.
+        """
         if self._lingers_until or any(request.error for request in list(self.requests)):
-            return False  # the rest of a request that is refused
+            self._passed_over += len(data)
+            self.will_close |= self._passed_over > _MOST_LINGER_BYTES
+            return False
         if self.request is None and data.startswith(_TLS_HANDSHAKE):
             self.write_soon(_NO_TLS)
             self.close_when_flushed = True
@@ -158,7 +165,7 @@ class Connection(HTTPChannel):
         self._lingers_until = time.monotonic() + _LINGER_SECONDS
 
     def readable(self) -> bool:
-        """Return whether to read from the client; end the connection to one that goes on with a refused request."""
+        """Return whether to read from the client; end the connection to one that goes on for long with a refused request."""
         if self._lingers_until and not self.total_outbufs_len and self.socket:
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_WR)
