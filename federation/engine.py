@@ -253,7 +253,7 @@ class Engine:
         *,
         default_graphs: Sequence[str] = (),
         named_graphs: Sequence[str] = (),
-        base: str = "",
+        base: Callable[[], str] = str,
         timeout: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> PreparedQuery:
@@ -264,7 +264,7 @@ class Engine:
             default_graphs: The protocol's ``default-graph-uri``: IRIs of the graphs whose union is the default graph. These
                 and ``named_graphs`` replace the FROM clauses of the query.
             named_graphs: The protocol's ``named-graph-uri``: IRIs of the graphs that GRAPH can reach.
-            base: The address that the query was sent to: its relative IRIs are resolved against it.
+            base: Returns the address that the query was sent to: its relative IRIs are resolved against it.
             timeout: Seconds that the query may take, at least one; ``None``, or more than the engine allows: as long as that.
             cancelled: Asked again and again; the work ends once it says that the client has gone.
 
@@ -276,7 +276,9 @@ class Engine:
         """
         seconds = self._timeout if timeout is None else min(max(timeout, _LEAST_SECONDS), self._timeout)
         budget = Budget(seconds, self._limits, cancelled, self._memory_pool)
-        declared = f"BASE <{base}> " if _RELATIVE_IRI.search(text) and _is_iri(base) else ""
+        is_relative = _RELATIVE_IRI.search(text) is not None
+        address = base() if is_relative or default_graphs or named_graphs else ""
+        declared = f"BASE <{address}> " if is_relative and _is_iri(address) else ""
         text = declared + text
         try:
             plan = self._plan_cache.plan(text, budget)
@@ -287,7 +289,7 @@ class Engine:
         if plan.services:
             check_services(plan.services, self.services)
         dataset = self._dataset(
-            plan, [urljoin(base, g) for g in default_graphs], [urljoin(base, g) for g in named_graphs]
+            plan, [urljoin(address, g) for g in default_graphs], [urljoin(address, g) for g in named_graphs]
         )
         return PreparedQuery(text, plan, dataset, budget)
 

@@ -85,7 +85,7 @@ def sparql_blueprint(
             given.query,
             default_graphs=given.default_graphs,
             named_graphs=given.named_graphs,
-            base=request.base_url,
+            base=lambda: request.base_url,
             timeout=given.timeout,
             cancelled=request.environ.get("waitress.client_disconnected"),
         )
