@@ -24,7 +24,7 @@ HEALTH = {
     "failing": {"writer": "died 4 times in a row"},
     "uninspected": {"node_1": "status 403"},
     "unusable": {"node_2": "it is the same store as node_1"},
-    "refusing": {"node_3": "it does not take 2 graphs: status 507"},
+    "refusing": {"node_3": "it does not take 2 graphs: status 413"},
 }
 COUNTS = {"placed": 40, "failing": 2}
 
@@ -52,7 +52,7 @@ def test_status_shows_offerings_by_state_and_nodes(server: OddServer) -> None:
     assert "writer died 4 times in a row" in result.output
     assert "node_1 cannot be inspected: status 403" in result.output
     assert "node_2 cannot be used: it is the same store as node_1" in result.output
-    assert "node_3 refuses copies: it does not take 2 graphs: status 507" in result.output
+    assert "node_3 refuses copies: it does not take 2 graphs: status 413" in result.output
     assert "\x1b" not in result.output
 
 

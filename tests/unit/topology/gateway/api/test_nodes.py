@@ -48,7 +48,7 @@ class TestRefusedCopies:
         description = described(G)
         serving.list("0xa", description)
         serving.note("a", description)
-        refusal = Replica("", 1, refused=description.digest, problem="status 507 (http://ada:secret@n)")
+        refusal = Replica("", 1, refused=description.digest, problem="status 413 (http://ada:secret@n)")
         serving.directory.replicas[placement_key("b", G)] = refusal  # type: ignore[index]
         serving.directory.changed()
 
@@ -56,7 +56,7 @@ class TestRefusedCopies:
 
         assert (found["status"], found["copies_refused"]) == ("degraded", 1)
         assert "copies_missing" not in found
-        assert found["refusing"] == {"b": "it does not take 1 graphs: status 507 (http://***@n)"}
+        assert found["refusing"] == {"b": "it does not take 1 graphs: status 413 (http://***@n)"}
 
 
 class TestFailingProcesses:
