@@ -128,6 +128,15 @@ class LinkDefinition:
             check_brokers(options.kafka_endpoint)
         self.use(options)
 
+    def check_single_lane(self) -> None:
+        """Refuse a call between the electrons of a link that transforms several at once.
+
+        Raises:
+            UsageError: It has several lanes, or one for each partition.
+        """
+        if self.reads and self.lane_count != 1:
+            raise UsageError("only a link with a single lane can have calls made between its electrons")
+
     def check_unread(self) -> None:
         """Refuse, after its setup, a link that reads some of its topics neither by a transform nor as a table.
 

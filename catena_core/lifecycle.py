@@ -26,10 +26,12 @@ from catena_core.cli import command, environment_endpoint, environment_propertie
 from catena_core.clock import Clock, SystemClock
 from catena_core.definition import LinkDefinition
 from catena_core.die_with_parent import on_parent_death
-from catena_core.errors import CatenaError, StoppedError, UsageError, described
+from catena_core.errors import CatenaError, DeliveryError, StoppedError, UsageError, described
 from catena_core.kafka.connect import wait_for_broker
 from catena_core.mistakes import check_has_run, run_plain
 from catena_core.monitoring import logs
+from catena_core.monitoring.end_watch import FINISH, EndWatch
+from catena_core.monitoring.exit_watch import watch_exit
 from catena_core.monitoring.failures import FailuresInARow
 from catena_core.monitoring.freeze_guard import FreezeGuard
 from catena_core.monitoring.health import Health
@@ -86,7 +88,9 @@ class Lifecycle:
         self._runtime: Runtime | None = None
         self._repeated: list[FailuresInARow] = []
         self._processes: list[BaseProcess] = []
-        self._is_setting_up = self._is_interrupting_setup = False
+        self._is_interruptible = self._is_interrupting = False  # so are the setup and the finish
+        self._closing = threading.Lock()  # held by the thread that closes, or has closed, the link
+        self._known_children: set[int] = set()  # of this process, which are none of the link's
         self._has_told_of_value = False  # which the generator returned
 
     @property
@@ -115,11 +119,12 @@ class Lifecycle:
                 sys.exit(processes.run(options.processes, self._link.logger, self._link.drain_timeout))
             self._link.args = further
             children.mark()
-            known = children.descendants()
+            self._known_children = children.descendants()
             try:
                 self.run(options)
             finally:
-                children.end(known)
+                children.end(self._known_children)
+                watch_exit(self._link.logger, processes.longest_end(self._link.drain_timeout))
 
         command(definition.name, definition.description, self._link.options, run, definition.check)(
             list(arguments) if arguments is not None else None, prog_name=Path(sys.argv[0]).name or "link"
@@ -142,7 +147,7 @@ class Lifecycle:
         self.definition.check(options)
         thread = threading.Thread(target=self._run, name=f"link {self._link.uid}", daemon=True)
         thread.start()
-        while not self._running.wait(0.02) and thread.is_alive():
+        while not self._running.wait(0.02) and not self._ended.is_set():
             pass
         if isinstance(self.failure, Exception):
             raise self.failure
@@ -318,6 +323,8 @@ class Lifecycle:
             except (SystemExit, UsageError):
                 raise
             except BaseException as error:
+                if self._is_final(error):
+                    raise
                 failures.failed(error)
                 self._link.logger.log(f"{name} failed: {described(error)}", level="error")
             return _AFTER_ERROR
@@ -354,19 +361,48 @@ class Lifecycle:
         """Run the link, and call its finish exactly once, even after an error. Until that has returned, it can send."""
         link, name = self._link, self.definition.name
         ending = ExitStack()
+        interrupt = self._interrupt_finish if self._can_interrupt else None
+        watch = EndWatch(
+            link.logger, self.stop, link.drain_timeout, interrupt, lambda step: self._give_up(step, ending)
+        )
         try:
-            self._attempt(lambda: self._run_on_runtime(ending), name, quiet=(SystemExit, CatenaError))
+            self._attempt(lambda: self._run_on_runtime(ending, watch), name, quiet=(SystemExit, CatenaError))
             self.stop.set()
-            deadline = time.monotonic() + link.drain_timeout
-            for thread in self._waited_for:
-                thread.join(max(0.0, deadline - time.monotonic()))
-            self._attempt(lambda: run_plain(link.finish), "finish", quiet=(SystemExit,))
-            self._attempt(ending.close, name, quiet=(SystemExit, CatenaError))
+            self._join_threads()
+            watch.begin(FINISH)
+            self._attempt(lambda: self._interruptible(link.finish), FINISH, quiet=(SystemExit,))
+        finally:
+            watch.begin("the close")
+            self._close(ending)
+            watch.close()
+
+    def _join_threads(self) -> None:
+        """Wait for the threads that a link's end waits for, as long as its electrons under way have."""
+        deadline = time.monotonic() + self._link.drain_timeout
+        for thread in self._waited_for:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                self._link.logger.log(f"{thread.name} goes on, though the link is to stop", level="warning")
+
+    def _close(self, ending: ExitStack) -> None:
+        """Close all that the link has opened, unless another thread does so."""
+        if not self._closing.acquire(blocking=False):
+            return
+        try:
+            self._attempt(ending.close, self.definition.name, quiet=(SystemExit, CatenaError))
         finally:
             self.end_processes()
             self.stores.close()
-            link.logger.log("stopped cleanly" if self.failure is None else "stopped")
+            self._link.logger.log("stopped cleanly" if self.failure is None else "stopped")
             self._ended.set()
+
+    def _give_up(self, step: str, ending: ExitStack) -> None:
+        """End the program, or a link within one, from another thread than the one that hangs."""
+        if self._is_program:
+            children.end(self._known_children)
+            os._exit(1)
+        self.failed(CatenaError(f"{step} hangs"))
+        self._close(ending)
 
     def _attempt(self, step: Callable[[], object], name: str, quiet: tuple[type[BaseException], ...]) -> None:
         """Take a step of the run; the error with which it ends is the link's, logged with a traceback unless it is quiet."""
@@ -378,7 +414,7 @@ class Lifecycle:
             self._link.logger.log(f"{name} failed: {described(error)}", level="exception")
             self.failure = self.failure or error
 
-    def _run_on_runtime(self, ending: ExitStack) -> None:
+    def _run_on_runtime(self, ending: ExitStack, watch: EndWatch) -> None:
         """Run the link until it is to stop, and note in ``ending`` what to close at its end."""
         link, options, definition = self._link, self._link.options, self.definition
         if self._startup_text:
@@ -401,6 +437,7 @@ class Lifecycle:
             if options.num_rpc_threads:
                 runtime.rpc()
             self._serve_calls(ending)
+            watch.begin("the drain")
             if not self.stop.is_set():
                 runtime.run(lambda: self._start_running(monitoring.health))
         monitoring.health.ready = False
@@ -409,21 +446,33 @@ class Lifecycle:
         """Set the link up; return whether it may run, and was not stopped meanwhile."""
         link = self._link
         timeout = link.options.consumer_timeout
-        with SetupWatch(link.logger, timeout, self.stop, link.drain_timeout, self._interrupt_setup) as watch:
+        with SetupWatch(link.logger, timeout, self.stop, link.drain_timeout, self._interrupt) as watch:
             health.ask(watch.problems)
-            self._is_setting_up = True
-            try:
-                self.attach(runtime)
-            finally:
-                self._is_setting_up = False
+            self._interruptible(lambda: self.attach(runtime))
         return not self.stop.is_set()
 
-    def _interrupt_setup(self) -> None:
-        """Have the handler of signals end the setup, where it runs in the main thread; elsewhere it cannot be interrupted."""
+    def _interruptible(self, hook: Callable[[], object]) -> None:
+        """Call a hook that :meth:`_interrupt` can end."""
+        self._is_interruptible = True
+        try:
+            run_plain(hook)
+        finally:
+            self._is_interruptible = False
+
+    @property
+    def _can_interrupt(self) -> bool:
+        return self._is_program and hasattr(signal, "pthread_kill")
+
+    def _interrupt(self) -> None:
+        """Have the handler of signals end a hook, where it runs in the main thread; elsewhere it cannot be interrupted."""
         main = threading.main_thread().ident
-        if self._is_program and main is not None and hasattr(signal, "pthread_kill"):
-            self._is_interrupting_setup = True
+        if self._can_interrupt and main is not None:
+            self._is_interrupting = True
             signal.pthread_kill(main, signal.SIGTERM)
+
+    def _interrupt_finish(self) -> None:
+        self.failed(CatenaError("finish did not return, and was interrupted"))
+        self._interrupt()
 
     def _run_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
         definition = self.definition
@@ -480,9 +529,16 @@ class Lifecycle:
             except BaseException as error:
                 if isinstance(error, StoppedError) and self.stop.is_set():
                     return
+                if self._is_final(error):
+                    self.failed(error)
+                    return
                 failures.failed(error)
                 self._link.logger.log(f"the generator failed: {described(error)}", level="error")
                 self.stop.wait(_AFTER_ERROR)
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Return True if Kafka has not taken a message, and not because the link ends: no further call would mend it."""
+        return isinstance(error, DeliveryError) and not self.stop.is_set()
 
     def _take_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -503,9 +559,9 @@ class Lifecycle:
         numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
 
         def take(number: int, _frame: Any) -> None:
-            if self._is_interrupting_setup:
-                self._is_interrupting_setup = False
-                if self._is_setting_up:
+            if self._is_interrupting:
+                self._is_interrupting = False
+                if self._is_interruptible:
                     raise SystemExit
                 return
             taken.put(number)

@@ -156,7 +156,8 @@ class Link:
     def finish(self) -> None:
         """Clean up, once, at the end of the link, even after an error.
 
-        No electron is transformed any more. It can still send and call; what it sends goes out before the link has ended.
+        No electron is transformed any more. It can still send and call; what it sends goes out before the link has ended. One
+        that has not returned 45 seconds beyond ``drain_timeout`` is interrupted, and the link fails.
         """
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
@@ -363,19 +364,20 @@ class Link:
         kwargs: Mapping[str, Any] | None = None,
         interval: float = 0,
         wait: bool = False,
+        level: str | None = "debug",
         safe_stop: bool = True,
-        level: str | None = None,
     ) -> threading.Thread:
         """Call a function every so often in a thread of its own until the link stops.
 
         Args:
-            target: The function; an error is logged and does not end the loop.
+            target: The function; an error is logged and does not end the loop, except a
+                :class:`~catena_core.errors.DeliveryError`, which ends the link.
             args: Its positional arguments, or a single one that is neither list nor tuple.
             kwargs: Its keyword arguments.
             interval: Seconds from the start of one call to that of the next, after an error at least 1; calls never overlap.
             wait: Whether the first call comes only after the interval.
-            safe_stop: Whether the link's end waits for a call under way, at most ``drain_timeout``.
             level: The level at which each call is logged; ``None``: it is not.
+            safe_stop: Whether the link's end waits for a call under way, at most ``drain_timeout``.
         """
         check_plain(target, "loop")
         check_seconds("loop: interval", interval)
@@ -391,7 +393,8 @@ class Link:
         """Run a function in a thread of its own.
 
         Args:
-            target: The function; an error is logged. Long work should look at :attr:`stopping` or use :meth:`wait`.
+            target: The function; an error is logged, and a :class:`~catena_core.errors.DeliveryError` ends the link. Long work
+                should look at :attr:`stopping` or use :meth:`wait`.
             args: Its positional arguments.
             kwargs: Its keyword arguments.
             safe_stop: Whether the link's end waits for it.

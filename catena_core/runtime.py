@@ -140,6 +140,8 @@ class KafkaRuntime:
         self._rpc: RpcService | None = None
         self._rpc_lock = threading.Lock()
         self._holding_up: set[int] = set()  # threads for which the consumer's thread waits
+        self._submitting = threading.Lock()
+        self._submitted: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # before there was a lane
         self._patience = Patience(options.consumer_timeout, stop)
         monitoring.health.ask(self._patience.problems)
         exactly_once = options.delivery == "exactly_once" and not link.replay
@@ -230,8 +232,15 @@ class KafkaRuntime:
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run a call in the link's single lane, between electrons."""
-        if self._loop is not None:
-            self._loop.submit(self._guarded, function, args, soon=True)
+        self._definition.check_single_lane()
+        if not self._definition.reads:
+            self._guarded(function, args)
+            return
+        with self._submitting:
+            if self._loop is None:
+                self._submitted.append((function, args))
+                return
+        self._loop.submit(self._guarded, function, args, soon=True)
 
     def callback(self, function: Callable[[], Any]) -> None:
         """Run a callback of the link in the thread of callbacks."""
@@ -269,7 +278,11 @@ class KafkaRuntime:
         for table in self._tables:
             table.wait_until_complete(self._stop)
         if self._definition.reads:
-            self._loop = self._make_loop()
+            loop = self._make_loop()
+            with self._submitting:
+                self._loop = loop
+            for function, args in self._submitted:
+                loop.submit(self._guarded, function, args)
             self._monitoring.watch(self._loop)
             self._monitoring.health.ask(self._loop.problems)
             running()

@@ -29,7 +29,6 @@ from catena_core.consuming.starting_points import StartingPoints
 from catena_core.consuming.subscription import Subscription
 from catena_core.consuming.topic_watch import TopicWatch
 from catena_core.delivery.base import Delivery
-from catena_core.errors import UsageError
 from catena_core.kafka.client import REFRESH, client_properties, consumer_properties
 from catena_core.kafka.in_time import StuckError, in_time
 from catena_core.kafka.partition import Partition
@@ -205,8 +204,7 @@ class ConsumerLoop:
         if soon:
             self._lane_may_poll = False
         lane = self._lanes.single
-        if lane is None:
-            raise UsageError("only a link with a single lane can have calls made between its electrons")
+        assert lane is not None
         if lane.is_current:
             call(*args)
         else:

@@ -21,7 +21,7 @@ from typing import Any
 
 from catena_core.clock import Launch, Repeated
 from catena_core.consuming.assignment import Assignment
-from catena_core.delivery.producer import MAX_MESSAGE_BYTES
+from catena_core.delivery.producer import ENDED, MAX_MESSAGE_BYTES
 from catena_core.electron import Electron
 from catena_core.errors import CodecError, StoppedError, UsageError
 from catena_core.link import Link
@@ -141,6 +141,7 @@ class LinkDriver:
             link._catena.clock = self._clock
         self._rpc = rpc or LocalRpc()
         self._peer: Peer | None = None
+        self._has_finished = False
         self.sent: list[Electron] = []
         link._catena.attach(self, setup_kwargs)
         self.rpc()
@@ -156,7 +157,9 @@ class LinkDriver:
 
         Raises:
             Exception: The error of the transform. On Kafka the electron would be tried again and then go to the dead letters.
-            CodecError: The electron, or an output of the link, cannot be put on the wire in the link's format.
+            CodecError: The electron, or an output of the link, cannot be put on the wire in the link's format, or names a
+                partition that its topic lacks.
+            UsageError: The electron comes from such a partition, or from no topic.
         """
         return self.transform_batch([electron])
 
@@ -186,6 +189,7 @@ class LinkDriver:
         if topic is None:
             raise UsageError("the link has no input topic; give the electron one")
         place = (topic, electron.partition or 0)
+        self._check_partition(*place)
         offset = self._offsets.get(place, 0)
         self._offsets[place] = offset + 1
         message = self._write_input(electron)
@@ -215,10 +219,16 @@ class LinkDriver:
         return self.sent[before:]
 
     def assign(self, *partitions: tuple[str, int]) -> list[Electron]:
-        """Assign partitions, replayed to their (empty) ends; return the electrons that the link sent meanwhile."""
+        """Assign partitions, to a link that replays them up to their (empty) ends; return the electrons that it sent meanwhile.
+
+        Raises:
+            UsageError: The driver's topics have fewer partitions.
+        """
         before = len(self.sent)
+        for topic, number in partitions:
+            self._check_partition(topic, number)
         run_plain(self._link.assigned, partitions)
-        for partition in partitions:
+        for partition in partitions if self._link.replay else ():
             run_plain(self._link.replayed, partition)
         return self.sent[before:]
 
@@ -256,13 +266,18 @@ class LinkDriver:
         run_plain(self._link.finish)
         if self._peer is not None:
             self._peer.close()
+        self._has_finished = True
         return self.sent[before:]
 
     # The runtime of the link
 
     def send(self, electrons: Sequence[Electron], done: Callable[[Exception | None], None] | None = None) -> bool:
         """Record electrons that the link sends."""
+        if self._has_finished:
+            raise StoppedError(ENDED)
         for message in [self._context.complete(self._write(electron)) for electron in electrons]:
+            if message.partition is not None and message.partition >= self._partitions:
+                raise CodecError(f"{message.topic} has no partition {message.partition}")
             if message.size > MAX_MESSAGE_BYTES:
                 raise CodecError(f"{message.size} bytes are too many for one message of Kafka")
             arrived = self._read_output(_Arrived(message, message.timestamp or 0), message.topic, 0, 0)
@@ -293,6 +308,7 @@ class LinkDriver:
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
         """Run it at once."""
+        self._link._catena.definition.check_single_lane()
         run_plain(function, *args)
 
     def callback(self, function: Callable[[], Any]) -> None:
@@ -309,6 +325,10 @@ class LinkDriver:
             link = self._link
             self._peer = self._rpc.join(link, uid=link.uid, group=link.consumer_group, logger=link.logger)
         return self._peer
+
+    def _check_partition(self, topic: str, number: int) -> None:
+        if not 0 <= number < self._partitions:
+            raise UsageError(f"{topic} has no partition {number}; make the driver with partitions=…")
 
     def _manual_clock(self) -> ManualClock:
         if self._clock is None:

@@ -22,7 +22,9 @@ class Takes(Link):
 
 def test_loop_has_the_defaults_of_old():
     parameters = inspect.signature(Link.loop).parameters
-    assert [parameters[name].default for name in ("interval", "wait", "safe_stop")] == [0, False, True]
+    defaults = {"args": None, "kwargs": None, "interval": 0, "wait": False, "level": "debug", "safe_stop": True}
+    assert {name: parameters[name].default for name in list(parameters)[2:]} == defaults
+    assert list(parameters)[2:] == list(defaults)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from catena_core import Electron, Link
-from catena_core.errors import CatenaError, UsageError
+from catena_core.errors import CatenaError, DeliveryError, UsageError
 from tests.helpers.running import Running
 from tests.helpers.waiting import eventually
 
@@ -133,6 +133,29 @@ def test_errors_that_are_no_exceptions_end_neither_loop_nor_generator(run, error
     interrupted = run(Interrupted())
     eventually(lambda: interrupted.looped > 2 and interrupted.calls > 1)
     assert interrupted.failure is None
+
+
+@pytest.mark.parametrize("where", ["generator", "loop", "thread"])
+def test_a_message_that_kafka_does_not_take_ends_the_link_wherever_it_was_sent(run, where):
+    class Sends(Link):
+        def give(self):
+            raise DeliveryError("Kafka did not take it")
+
+        def setup(self):
+            if where == "loop":
+                self.loop(self.give)
+            if where == "thread":
+                self.launch_thread(self.give)
+
+        def generator(self):
+            if where == "generator":
+                self.give()
+            self.wait(600)
+
+    sends = run(Sends())
+    assert sends.join(120)
+    assert "Kafka did not take it" in str(sends.failure)
+    eventually(lambda: sends.status == 1)
 
 
 def test_an_error_in_setup_that_is_no_exception_is_the_reason_of_the_end(run):
@@ -331,3 +354,85 @@ def test_the_end_waits_for_what_was_sent_only_as_long_as_for_electrons():
     assert not lifecycle.await_arrival(arrived)
     arrived.set()
     assert lifecycle.await_arrival(arrived)
+
+
+HANGS_AT_ITS_END = """
+import threading, time
+from catena_core import Link
+from catena_core.monitoring import end_watch, exit_watch
+from catena_core import processes
+
+end_watch._TOLD_AFTER = exit_watch._TOLD_AFTER = 0.1
+end_watch._INTERRUPTED_AFTER = 0.5
+processes._ENDING = 5.0
+
+class Hangs(Link):
+    drain_timeout = 0.2
+
+    def hang(self):
+        while True:
+            try:
+                time.sleep(3600)
+            except {caught}:
+                pass
+
+    def setup(self):
+        {setup}
+
+    def generator(self):
+        self.stop()
+
+    def finish(self):
+        print("finishing", flush=True)
+        {finish}
+
+Hangs().start()
+"""
+
+PASS = "pass"  # of those parts of a link that do nothing
+
+
+@pytest.mark.parametrize(
+    ("setup", "finish", "caught", "told"),
+    [
+        (PASS, "self.hang()", "Exception", "finish goes on though the link is to stop; interrupting it"),
+        (PASS, "self.hang()", "BaseException", "finish hangs, and the link ends without it"),
+        ("threading.Thread(target=self.hang, name='uploads').start()", PASS, "Exception", "it waits for uploads"),
+        (
+            "from concurrent.futures import ThreadPoolExecutor as Pool; Pool(1, 'pool').submit(self.hang)",
+            PASS,
+            "Exception",
+            "it waits for pool_0",
+        ),
+        ("import atexit; atexit.register(self.hang)", PASS, "Exception", "it waits for a function of atexit"),
+    ],
+)
+def test_an_end_that_hangs_is_told_with_its_stack_and_ends_all_the_same(tmp_path, setup, finish, caught, told):
+    (tmp_path / "link.py").write_text(HANGS_AT_ITS_END.format(setup=setup, finish=finish, caught=caught))
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "link.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (1, b"finishing\n")
+    assert told in err.decode() and "in hang" in err.decode()
+
+
+def test_a_link_within_a_program_is_given_up_where_its_finish_hangs(monkeypatch):
+    monkeypatch.setattr("catena_core.monitoring.end_watch.longest_end", lambda drain_timeout: 0.2)
+    returns = threading.Event()
+
+    class Hangs(Link):
+        def generator(self):
+            self.stop()
+
+        def finish(self):
+            returns.wait()
+
+    hangs = Hangs()
+    hangs.start(embedded=True)
+    assert hangs.join(120)
+    assert "finish hangs" in str(hangs.failure)
+    returns.set()

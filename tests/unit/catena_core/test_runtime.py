@@ -255,6 +255,40 @@ def test_submitted_calls_run_between_electrons_of_a_single_lane(on: Any) -> None
     eventually(lambda: link.told[-1] == "call")
 
 
+def test_calls_that_are_submitted_before_there_is_a_lane_come_before_the_first_electron(on: Any) -> None:
+    class Submits(Copy):
+        def setup(self) -> None:
+            self.submit(self.told.append, "call")
+
+    link = Submits()
+    ground = on(link)
+    ground.start()
+    ground.consumer.give(IN)
+    ground.consumer.bring(electron(0, b"a"))
+    eventually(lambda: link.told == ["call", ("assigned", IN), "a"])
+
+
+def test_a_link_that_reads_nothing_makes_submitted_calls_at_once(on: Any) -> None:
+    class Generates(Link):
+        def generator(self) -> None:
+            self.wait(600)
+
+    link, told = Generates(kafka_endpoint="broker:1"), []
+    on(link)
+    link.submit(told.append, "call")
+    assert told == ["call"]
+
+
+def test_calls_between_electrons_are_refused_of_a_link_with_several_lanes(on: Any) -> None:
+    class Lanes(Copy):
+        lanes = 2
+
+    link = Lanes()
+    on(link)
+    with pytest.raises(UsageError, match="only a link with a single lane"):
+        link.submit(lambda: None)
+
+
 @pytest.mark.parametrize(("delivery", "may_wait"), [("at_least_once", True), ("exactly_once", False)])
 def test_a_transform_may_wait_for_its_outputs_unless_they_go_out_with_its_offset(
     on: Any, delivery: str, may_wait: bool

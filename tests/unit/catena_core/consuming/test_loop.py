@@ -14,7 +14,7 @@ from catena_core.consuming.loop import ConsumerLoop
 from catena_core.consuming.subscription import Subscription
 from catena_core.delivery import at_least_once, producer
 from catena_core.delivery.at_least_once import AtLeastOnce
-from catena_core.errors import ReadingError, UsageError
+from catena_core.errors import ReadingError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.monitoring.metrics import Metrics
 from tests.helpers.kafka_clients import ConsumerClient, ProducerClient
@@ -399,12 +399,6 @@ def test_an_urgent_call_comes_before_the_next_electron_and_others_after_those_th
     reader.loop.submit_urgent(lambda: reader.told.append("urgent"))
     reader.gate.set()
     reader.has_told(b"0.0", "urgent", b"0.1", b"0.2", "call")
-
-
-def test_several_lanes_have_no_place_between_electrons(read: Any) -> None:
-    reader = read(IN, lanes=2)
-    with pytest.raises(UsageError, match="single lane"):
-        reader.loop.submit(reader.told.append, "call")
 
 
 def test_the_subscription_is_followed_while_it_changes(read: Any) -> None:

@@ -360,3 +360,44 @@ def test_an_output_that_is_too_large_is_refused_as_by_kafka():
     assert len(driver.transform(1_000_000)) == 1
     with pytest.raises(CodecError, match="bytes are too many for one message of Kafka"):
         driver.transform(17 * 1024 * 1024)
+
+
+def test_topics_have_no_more_partitions_than_the_driver_says():
+    class Places(Link):
+        inputs, outputs = ("in",), ("out",)
+
+        def transform(self, electron):
+            return Electron(value="x", partition=electron.value)
+
+    driver = LinkDriver(Places(), partitions=2)
+    assert driver.transform(1)[0].partition == 1
+    with pytest.raises(CodecError, match="out has no partition 2"):
+        driver.transform(2)
+    for drives in (lambda: driver.transform(Electron(value=0, partition=2)), lambda: driver.assign(("in", 2))):
+        with pytest.raises(UsageError, match="in has no partition 2; make the driver with partitions="):
+            drives()
+
+
+def test_only_a_link_that_replays_its_topics_hears_of_the_end_of_a_replay():
+    class Hears(Echo):
+        def replayed(self, partition):
+            self.send("replayed")
+
+    assert LinkDriver(Hears()).assign(("in", 0)) == []
+
+
+def test_calls_between_electrons_need_a_single_lane():
+    class Lanes(Echo):
+        lanes = 2
+
+    link = Lanes()
+    LinkDriver(link)
+    with pytest.raises(UsageError, match="only a link with a single lane"):
+        link.submit(lambda: None)
+
+
+def test_a_link_that_has_ended_sends_nothing_more():
+    link = Counter()
+    LinkDriver(link).finish()
+    with pytest.raises(StoppedError, match="the link has ended"):
+        link.send(1)
