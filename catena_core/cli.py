@@ -122,7 +122,7 @@ def environment_properties(environment: Mapping[str, str] | None = None, *, warn
         warns: Whether to warn of those that links set themselves, and of variables that are nearly the name of a property.
 
     Raises:
-        UsageError: The file of a secret cannot be read.
+        UsageError: The file of a secret cannot be read, or the value of a property is no text in UTF-8.
     """
     found = {}
     for variable, value in sorted((os.environ if environment is None else environment).items()):
@@ -135,7 +135,9 @@ def environment_properties(environment: Mapping[str, str] | None = None, *, warn
                 click.echo(f"Warning: {variable} sets nothing; {SET_BY_LINKS[name]}", err=True)
         elif variable.endswith(_FILE_SUFFIX) and is_secret(in_file) and _is_property(in_file, "any"):
             found[in_file] = _content(variable, value)
-        elif _is_property(name, value):
+        elif _is_property(name, readable := value.encode("utf-8", "replace").decode()):
+            if readable != value:
+                raise UsageError(f"{variable} is no text in UTF-8")
             found[name] = value
         elif warns and (meant := meant_by(in_file)):
             suffix = _FILE_SUFFIX if in_file != name else ""

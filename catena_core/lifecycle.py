@@ -177,7 +177,7 @@ class Lifecycle:
         return self._ended.wait(timeout)
 
     def run(self, options: LinkOptions) -> None:
-        """Run with these options until the link ends; in the main thread, SIGTERM, SIGINT and SIGQUIT end it.
+        """Run with these options until the link ends; in the main thread, SIGTERM, SIGINT, SIGQUIT and SIGHUP end it.
 
         Raises:
             SystemExit: The link failed; the reason has been logged.
@@ -544,19 +544,26 @@ class Lifecycle:
         if threading.current_thread() is not threading.main_thread():
             return
 
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
+        # `nohup` and the author of the link may mean something else by it.
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            numbers.append(signal.SIGHUP)
+
         # A handler interrupts this thread wherever it is, maybe within a lock that `stop` or the log wants: it takes none.
         taken: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+        # Managers of processes send SIGTERM more than once, and SIGKILL in the end; a terminal that closes sends SIGHUP so.
+        asks = {number for number in numbers if signal.Signals(number).name in ("SIGINT", "SIGQUIT")}
 
         def heed() -> None:
             while number := taken.get():
                 if not self.stop.is_set():
                     self._link.logger.log(f"stopping: {signal.Signals(number).name}")
                     self.stop.set()
-                elif number != signal.SIGTERM:  # managers of processes send that more than once, and SIGKILL in the end
+                elif number in asks:
                     os._exit(128 + number)  # asked twice, by Ctrl-C: do not wait for the drain
 
         threading.Thread(target=heed, name="signals", daemon=True).start()
-        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
 
         def take(number: int, _frame: Any) -> None:
             if self._is_interrupting:

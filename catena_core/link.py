@@ -469,7 +469,7 @@ class Link:
             self._catena.start(arguments, setup_kwargs, startup_text)
 
     def run(self, link_options: LinkOptions) -> None:
-        """Run with these options until :meth:`stop`, or, in the main thread, SIGTERM, SIGINT or SIGQUIT, ends the link.
+        """Run with these options until :meth:`stop`, or, in the main thread, SIGTERM, SIGINT, SIGQUIT or SIGHUP, ends the link.
 
         Raises:
             SystemExit: The link failed; the reason has been logged.

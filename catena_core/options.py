@@ -281,6 +281,9 @@ _CHOICES = {item.name: item.metadata["choices"] for item in fields(LinkOptions) 
 
 
 def _read(name: str, value: Any) -> Any:
+    for text in value.values() if name == "properties" else (value,):
+        if isinstance(text, str) and text.encode("utf-8", "replace").decode() != text:
+            raise UsageError(f"{_called(name)} is no text in UTF-8")  # Kafka's client would fail at it
     if name in ("input_topics", "output_topics"):
         names = split_topics(value) if isinstance(value, str) else value
         if not isinstance(names, Collection) or not all(isinstance(topic, str) for topic in names):

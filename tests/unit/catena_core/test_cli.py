@@ -215,3 +215,9 @@ def test_topics_may_be_named_by_comma_or_by_the_option_repeated():
     assert (options.input_topics, options.output_topics) == (("a", "b", "c"), ("d", "e"))
     options, _ = read(["-i", ""], input_topics="a")
     assert options.input_topics == ()
+
+
+def test_variables_of_kafka_that_are_no_unicode_are_refused_where_they_set_something():
+    with pytest.raises(UsageError, match="KAFKA_CLIENT_ID is no text in UTF-8"):
+        environment_properties({"KAFKA_CLIENT_ID": "caf\udce9"})
+    assert environment_properties({"KAFKA_HOME": "/srv/caf\udce9"}) == {}

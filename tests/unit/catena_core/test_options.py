@@ -155,3 +155,17 @@ def test_addresses_that_kafka_may_have_are_taken(endpoint):
 def test_address_as_kubernetes_sets_it_is_refused_with_what_to_do():
     with pytest.raises(UsageError, match="enableServiceLinks"):
         check_brokers("tcp://10.0.0.1:9092")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kafka_endpoint": "caf\udce9:9092"},
+        {"consumer_group": "caf\udce9"},
+        {"instance_id": "caf\udce9"},
+        {"properties": {"client.id": "caf\udce9"}},
+    ],
+)
+def test_options_that_are_no_unicode_are_refused(given):
+    with pytest.raises(UsageError, match=r"is no text in UTF-8"):
+        LinkOptions().overridden_by(given)
