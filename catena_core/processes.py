@@ -20,8 +20,12 @@ NUMBER = "CATENA_PROCESS"
 _ENDING = 60.0
 
 
+# Seconds that it has beyond that to end itself, and to say what hung in it.
+_KILLED_AFTER = 5.0
+
+
 def longest_end(drain_timeout: float) -> float:
-    """Give the seconds after which a process that is to stop counts as hung."""
+    """Give the seconds after which a process that is to stop counts as hung, and ends itself."""
     return drain_timeout + _ENDING
 
 
@@ -29,8 +33,8 @@ def run(count: int, logger: LinkLogger, drain_timeout: float) -> int:
     """Start this program so many times, each as one instance, and wait for their end.
 
     They are one consumer group, so they share the partitions. When one of them ends by itself, it ends the others, so that a
-    supervisor of this process notices; one that hangs is killed. The first one takes the ports that are named, each further one
-    the next ports; their instance ids are numbered.
+    supervisor of this process notices; one that hangs ends itself, and one that cannot even do that is killed. The first one
+    takes the ports that are named, each further one the next ports; their instance ids are numbered.
 
     Args:
         count: The number of processes.
@@ -54,7 +58,7 @@ def run(count: int, logger: LinkLogger, drain_timeout: float) -> int:
     logger.log(f"{count} processes: {', '.join(str(child.pid) for child in children)}")
     while not asked and all(child.poll() is None for child in children):
         time.sleep(0.1)
-    deadline = time.monotonic() + longest_end(drain_timeout)
+    deadline = time.monotonic() + longest_end(drain_timeout) + _KILLED_AFTER
     for child in children:
         if child.poll() is None and not asked:
             child.terminate()

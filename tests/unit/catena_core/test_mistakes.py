@@ -196,7 +196,9 @@ def test_call_of_a_hook_that_has_not_run_is_refused(hook, function):
         return
 
     def drive():
-        driver = LinkDriver(kind(transform=transform, **{hook: hidden(function)})(input_topics="a", output_topics="b"))
+        functions = {"transform": transform, hook: hidden(function)}
+        link = kind(replay=hook == "replayed", **functions)(input_topics="a", output_topics="b")
+        driver = LinkDriver(link)
         driver.assign(("a", 0))
         driver.transform("x")
         driver.generate()

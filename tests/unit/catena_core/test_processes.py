@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 # Needs no Kafka: it only generates.
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
 from catena_core import Link, processes
 
 processes._ENDING = float(os.environ.get("ENDING", "60"))
@@ -35,6 +35,8 @@ class Ticks(Link):
     def finish(self):
         say(f"finished {os.getpid()}\\n")
         if os.environ["CATENA_PROCESS"] in self.args:
+            if "stopped" in self.args:
+                os.kill(os.getpid(), signal.SIGSTOP)
             time.sleep(600)
 
 Ticks(num_rpc_threads=0).start()
@@ -69,6 +71,9 @@ class Started:
 
     def finished(self):
         return sorted(int(line.split()[1]) for line in list(self.lines) if line.startswith("finished"))
+
+    def says(self, words):
+        return any(words in line for line in list(self.lines))
 
     def alive(self):
         return [pid for pid in self.children.values() if _runs(pid)]
@@ -118,7 +123,7 @@ def test_when_one_dies_the_others_are_ended_and_the_status_tells(start):
     assert program.alive() == []
     others = sorted(pid for number, pid in program.children.items() if number != 2)
     eventually(lambda: program.finished() == others)
-    assert any("ended with status 0, -9, 0" in line for line in program.lines)
+    eventually(lambda: program.says("ended with status 0, -9, 0"))
 
 
 def test_when_the_first_is_killed_its_children_end_cleanly(start):
@@ -127,21 +132,28 @@ def test_when_the_first_is_killed_its_children_end_cleanly(start):
     eventually(lambda: program.finished() == sorted(program.children.values()))
 
 
-@pytest.mark.parametrize("dies", ["asked", "another", "parent"])
-def test_one_that_hangs_at_its_end_is_killed(start, monkeypatch, dies):
+@pytest.mark.parametrize("dies", ["asked", "another"])
+@pytest.mark.parametrize("hangs", ["asleep", "stopped"])
+def test_one_that_hangs_at_its_end_ends_itself_or_is_killed(start, monkeypatch, dies, hangs):
     monkeypatch.setenv("ENDING", "1")
-    program = start(2, "--", "2")
+    program = start(2, "--", "2", hangs)
     if dies == "another":
         os.kill(program.children[1], signal.SIGKILL)
-    elif dies == "parent":
-        program.process.kill()
-        eventually(lambda: program.alive() == [])
-        return
     else:
         program.process.terminate()
     assert program.process.wait(120) == 1
     assert program.alive() == []
-    assert any(f"process {program.children[2]} hangs" in line for line in program.lines)
+    first, second = (0 if dies == "asked" else -9), (1 if hangs == "asleep" else -9)
+    eventually(lambda: program.says(f"ended with status {first}, {second}"))
+    assert program.says(f"process {program.children[2]} hangs") is (hangs == "stopped")
+    assert program.says("finish hangs, and the link ends without it") is (hangs == "asleep")
+
+
+def test_when_the_first_is_killed_one_that_hangs_at_its_end_ends(start, monkeypatch):
+    monkeypatch.setenv("ENDING", "1")
+    program = start(2, "--", "2")
+    program.process.kill()
+    eventually(lambda: program.alive() == [])
 
 
 def test_a_program_that_names_its_arguments_itself_starts_each_process_once(start, monkeypatch):
