@@ -15,7 +15,9 @@ CHAOS_ARGS ?=
 COMPOSE_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up check test lint audit docs web wheel sbom install bench bench-links bench-ingest bench-federation soak chaos test-compose clean
+# Side by side, since one of them waits for the network and one takes as long as all others.
+CHECKS := style types imports security audited
+.PHONY: $(CHECKS) collected help up check test lint audit docs web wheel sbom install bench bench-links bench-ingest bench-federation soak chaos test-compose clean
 
 help:  ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,16 +28,32 @@ up: $(VENV)/.running  ## run the whole topology on this machine, with a sandbox 
 check: lint  ## lint, and the unit tests but for the slow ones: for the inner loop
 	$(BIN)/python -m pytest --numprocesses 2 -m 'not slow' tests/unit
 
-test: lint  ## every check and test, on real Kafka, Redis and Fuseki where they can be had
+test: install  ## every check and test, on real Kafka, Redis and Fuseki where they can be had
+	@$(MAKE) --no-print-directory --jobs $(CHECKS) collected
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: install  ## ruff, mypy, bandit, the direction of imports, and once a day the audit
+	@$(MAKE) --no-print-directory --jobs $(CHECKS)
+
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/mypy
+
+imports:
 	$(BIN)/lint-imports --no-logo
+
+security:
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive catena_core federation links sandbox topology
+
+audited:
 	$(BIN)/python -m tests.audit --daily
+
+# The tests as they are kept for the next start: else each worker compiles them all by itself, at the same time.
+collected:
+	@$(BIN)/python -m pytest --collect-only --quiet --quiet --no-cov > $(VENV)/.collected || { cat $(VENV)/.collected; exit 1; }
 
 audit: install  ## known vulnerabilities of the installed packages, where the service that knows them can be reached
 	$(BIN)/python -m tests.audit
