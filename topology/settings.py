@@ -7,53 +7,25 @@ compares the two.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
-from urllib.parse import urlsplit
 
 from catena_core.errors import UsageError
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import KUBERNETES
-from catena_core.text import conceal, redacted, split_credentials, without_user
-from federation.networks import KINDS, Network
+from catena_core.text import redacted, split_credentials, without_user
+from federation.networks import Network
+from topology import setting_values as read
 from topology.env_file import env_file, misspelt, mistakes, read_env_file
+from topology.setting_values import Secret
 
 _OTHER_VARIABLES = {"KAFKA_ENDPOINT", "METRICS_PORT"}
-# Shorter intervals would keep a processor and the servers busy; longer ones overflow in timers of other libraries.
-_LEAST_SECONDS, _MOST_SECONDS = 0.01, 100_000_000
 # Kubernetes sets such variables for each service of a namespace.
 _OF_KUBERNETES = re.compile(r"^\w+_SERVICE_(?:HOST|PORT)|=(?:tcp|udp|sctp)://")
-_HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
-
-
-class Secret:
-    """A text that no message, log line or representation shows.
-
-    Args:
-        text: The text.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        conceal(text)
-
-    def reveal(self) -> str:
-        """Return the text."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "***" if self._text else "''"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
 
 
 class RedisSecurity(NamedTuple):
@@ -80,152 +52,6 @@ class Mode(Enum):
     CENTRALISED = "the Global Catalogue alone"
 
 
-def _switch(text: str) -> bool:
-    values = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
-    if text.lower() not in values:
-        raise ValueError("0 or 1")
-    return values[text.lower()]
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else least - 1
-        if not least <= number <= most:
-            raise ValueError(f"a whole number from {least} to {most}")
-        return number
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text if text.isascii() and "_" not in text else "")
-    except ValueError:
-        number = 0.0
-    if not number > 0:
-        raise ValueError("a number of seconds above 0")
-    if not _LEAST_SECONDS <= number <= _MOST_SECONDS:
-        raise ValueError(f"a number of seconds above 0, from {_LEAST_SECONDS} to {_MOST_SECONDS}")
-    return number
-
-
-def _seconds_or_auto(text: str) -> float | None:
-    try:
-        return None if text == "auto" else 0.0 if float(text) == 0 else _seconds(text)
-    except ValueError:
-        raise ValueError("a number of seconds, 0, or auto")
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip().lower() for host in text.split(",") if host.strip())
-    if not all(_HOST.fullmatch(host) and _is_url(f"http://{host}") for host in hosts):
-        raise ValueError("hosts with commas between them, each with its port if need be: a.example,b.example:8080")
-    return hosts
-
-
-def _host(text: str) -> str:
-    try:
-        if text and not re.fullmatch(r"[\w.-]+", text):
-            ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        raise ValueError("a host alone, or empty: its port, user and password have settings of their own")
-    return text
-
-
-def _text(text: str) -> str:
-    if not text:
-        raise ValueError("some text")
-    return text
-
-
-def _count_or_file(text: str) -> str:
-    if not re.fullmatch("[0-9]{1,9}", text) and not os.path.isfile(text):  # noqa: PTH113 (no error for long names)
-        raise ValueError("a number of offerings, or a file")
-    return text
-
-
-def _any_text(text: str) -> str:
-    return text
-
-
-def _url(text: str) -> str:
-    if not _is_url(text) or "?" in text or "#" in text:
-        raise ValueError("an address with its scheme, without ? and #, for instance http://host:8085/api")
-    return text.rstrip("/")
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return False
-    # A password that should have been percent-encoded may leave an @ behind the host.
-    is_clean = text.isprintable() and " " not in text and "@" not in parts.path + parts.query + parts.fragment
-    return parts.scheme in ("http", "https") and bool(host) and is_clean
-
-
-def _host_url(text: str) -> str:
-    parts = urlsplit(text) if _is_url(text) else None
-    if parts is None or parts.port is not None or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("an address with its scheme, without port and path, for instance http://global-catalogue")
-    return text.rstrip("/")
-
-
-def _url_or_none(text: str) -> str:
-    if "@" in text:
-        raise ValueError("an address without a user and a password")
-    return _url(text) if text else ""
-
-
-def _port_or_none(text: str) -> int | None:
-    return _whole(0, 65535)(text) if text else None
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError("addresses and CIDR blocks with commas between them: 127.0.0.1,10.2.0.0/16")
-
-
-def _template(text: str) -> str:
-    try:
-        url = _url(text.format(scheme="http", host="host"))
-    except (ValueError, KeyError, IndexError, AttributeError):
-        raise ValueError(
-            "an address in which {scheme} and {host} may stand, for instance {scheme}://{host}:3030/catalogue"
-        )
-    if "@" in urlsplit(url).netloc:
-        raise ValueError(
-            "without a user and a password, since every owner's host would get them; NODE_CREDENTIALS holds those of a node"
-        )
-    return text
-
-
-def _provider_networks(text: str) -> tuple[str | Network, ...]:
-    parts = [part.strip().lower() for part in text.split(",") if part.strip()]
-    known = {"public", *KINDS}
-    try:
-        found = tuple(part if part in known else ipaddress.ip_network(part) for part in parts if part != "auto")
-    except ValueError:
-        found = ()
-    if parts == ["auto"]:
-        return ("auto",)
-    if not found or "auto" in parts:
-        raise ValueError(f"auto, or some of {', '.join(sorted(known))} and networks such as 10.2.0.0/16, by comma")
-    return found
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(" or ".join(choices))
-        return text
-
-    return parse
-
-
 def _setting(default: str, parse: Callable[[str], Any], help_text: str) -> Any:
     """Define a setting; its environment variable is the field's name in capitals."""
     return dataclasses.field(default=parse(default), metadata={"parse": parse, "default": default, "help": help_text})
@@ -237,142 +63,152 @@ class Settings:
 
     # Where the nodes come from
     operator_provided: bool = _setting(
-        "0", _switch, "1: the nodes are those of CATALOGUE_LIST; 0: inferred from offerings"
+        "0", read.switch, "1: the nodes are those of CATALOGUE_LIST; 0: inferred from offerings"
     )
-    centralised: bool = _setting("0", _switch, "1: everything goes to the Global Catalogue at GC_URL")
+    centralised: bool = _setting("0", read.switch, "1: everything goes to the Global Catalogue at GC_URL")
     catalogue_list: str = _setting(
-        "./catalogue_list.json", _text, "file that names the nodes; read again when it changes"
+        "./catalogue_list.json", read.text, "file that names the nodes; read again when it changes"
     )
     node_url_template: str = _setting(
-        "{scheme}://{host}:3030/catalogue", _template, "an owner's node, from scheme and host of its descriptions"
+        "{scheme}://{host}:3030/catalogue", read.template, "an owner's node, from scheme and host of its descriptions"
     )
     node_protocol: Literal["auto", "sedimark", "graph-store"] = _setting(
-        "auto", _one_of("auto", "sedimark", "graph-store"), "how nodes are written to: auto, sedimark or graph-store"
+        "auto",
+        read.one_of("auto", "sedimark", "graph-store"),
+        "how nodes are written to: auto, sedimark or graph-store",
     )
     node_credentials: str = _setting(
-        "", _any_text, "JSON file of credentials by node's id, or by URL; read again when it changes; empty: none"
+        "", read.any_text, "JSON file of credentials by node's id, or by URL; read again when it changes; empty: none"
     )
-    gc_url: str = _setting("http://global-catalogue", _host_url, "the Global Catalogue, without port and path")
-    gc_port: int = _setting("3030", _whole(1, 65535), "its port; its path is /catalogue")
+    gc_url: str = _setting("http://global-catalogue", read.host_url, "the Global Catalogue, without port and path")
+    gc_port: int = _setting("3030", read.whole(1, 65535), "its port; its path is /catalogue")
 
     # The ledger and the descriptions
-    dlt_base_url: str = _setting("http://dlt-booth:8085/api", _url, "the DLT-Booth")
+    dlt_base_url: str = _setting("http://dlt-booth:8085/api", read.url, "the DLT-Booth")
     provider_networks: tuple[str | Network, ...] = _setting(
         "auto",
-        _provider_networks,
+        read.provider_networks,
         "networks in which providers may stand: public, private, loopback, shared, unique-local, or CIDR blocks; "
         "auto: public, and private ones if DLT_BASE_URL is in one",
     )
-    offering_fetch_interval: float = _setting("60", _seconds, "seconds between two looks at the ledger's listing")
-    offering_refresh_interval: float = _setting("3600", _seconds, "seconds after which a description is fetched again")
-    offering_desc_timeout: float = _setting("60", _seconds, "seconds that one request for a description may take")
+    offering_fetch_interval: float = _setting("60", read.seconds, "seconds between two looks at the ledger's listing")
+    offering_refresh_interval: float = _setting(
+        "3600", read.seconds, "seconds after which a description is fetched again"
+    )
+    offering_desc_timeout: float = _setting("60", read.seconds, "seconds that one request for a description may take")
     offering_gone_after: float = _setting(
         "21600",
-        _seconds,
+        read.seconds,
         "seconds of failures after which an offering is withdrawn; a provider's 410 withdraws it at once",
     )
     offering_own_hosts: tuple[str, ...] = _setting(
-        "", _hosts, "hosts that may get WORKER_POOL_SIZE requests at a time, beside the DLT-Booth's; others get one"
+        "", read.hosts, "hosts that may get WORKER_POOL_SIZE requests at a time, beside the DLT-Booth's; others get one"
     )
-    offering_max_bytes: int = _setting("4194304", _whole(1024, 2**30), "bytes that a description may have")
+    offering_max_bytes: int = _setting("4194304", read.whole(1024, 2**30), "bytes that a description may have")
     verify_description_hash: Literal["off", "warn", "enforce"] = _setting(
-        "warn", _one_of("off", "warn", "enforce"), "whether a description must have the hash that the ledger has of it"
+        "warn",
+        read.one_of("off", "warn", "enforce"),
+        "whether a description must have the hash that the ledger has of it",
     )
-    worker_pool_size: int = _setting("10", _whole(1, 1000), "descriptions that one fetcher fetches at a time")
+    worker_pool_size: int = _setting("10", read.whole(1, 1000), "descriptions that one fetcher fetches at a time")
     jsonld_contexts: str = _setting(
-        "", _any_text, "file that maps the URLs of JSON-LD contexts to files; empty: inline only"
+        "", read.any_text, "file that maps the URLs of JSON-LD contexts to files; empty: inline only"
     )
 
     # Placement
-    offering_replica_count: int = _setting("2", _whole(1, 100), "nodes that hold each offering")
-    hash_ring_virtual_nodes: int = _setting("150", _whole(1, 10000), "points of a node of weight 1 on the hash ring")
-    node_health_check_interval: float = _setting("30", _seconds, "seconds between two checks of a node")
-    node_grace_period: float = _setting("60", _seconds, "seconds that a silent node keeps its place on the ring")
-    node_inspection_interval: float = _setting(
-        "60", _seconds, "seconds between two comparisons of a node's graphs with those that it acknowledged"
+    offering_replica_count: int = _setting("2", read.whole(1, 100), "nodes that hold each offering")
+    hash_ring_virtual_nodes: int = _setting(
+        "150", read.whole(1, 10000), "points of a node of weight 1 on the hash ring"
     )
-    node_timeout: float = _setting("10", _seconds, "seconds that a node may take to answer")
+    node_health_check_interval: float = _setting("30", read.seconds, "seconds between two checks of a node")
+    node_grace_period: float = _setting("60", read.seconds, "seconds that a silent node keeps its place on the ring")
+    node_inspection_interval: float = _setting(
+        "60", read.seconds, "seconds between two comparisons of a node's graphs with those that it acknowledged"
+    )
+    node_timeout: float = _setting("10", read.seconds, "seconds that a node may take to answer")
 
     # The gateway
-    host_address: str = _setting("0.0.0.0", _text, "address that the gateway listens on")
-    host_port: int = _setting("3030", _whole(0, 65535), "port that the gateway listens on; 0: any free one")
-    sparql_timeout: float = _setting("60", _seconds, "seconds that one query may take")
+    host_address: str = _setting("0.0.0.0", read.text, "address that the gateway listens on")
+    host_port: int = _setting("3030", read.whole(0, 65535), "port that the gateway listens on; 0: any free one")
+    sparql_timeout: float = _setting("60", read.seconds, "seconds that one query may take")
     sparql_partial: bool = _setting(
-        "1", _switch, "1: answers that may lack graphs are given and say so; 0: they are refused with status 503"
+        "1", read.switch, "1: answers that may lack graphs are given and say so; 0: they are refused with status 503"
     )
     sparql_cache_ttl: float | None = _setting(
         "auto",
-        _seconds_or_auto,
+        read.seconds_or_auto,
         "seconds that answers are cached; 0: not; auto: 60 with Kafka, without it not",
     )
     gateway_view: bool = _setting(
         "1",
-        _switch,
+        read.switch,
         "1: a gateway with Kafka holds every graph in a store of its own and answers from it; 0: it asks nodes",
     )
     gateway_view_bytes: int = _setting(
         "1073741824",
-        _whole(2**20, 2**50),
+        read.whole(2**20, 2**50),
         "bytes of memory that this store may take; beyond them it is on disk",
     )
     gateway_view_directory: str = _setting(
         "",
-        _any_text,
+        read.any_text,
         "directory that keeps this store on disk from the start, and across restarts; empty: it is in memory up to that bound, "
         "and beyond it in catena/view of XDG_CACHE_HOME, by default ~/.cache",
     )
-    sparql_workers: int = _setting("2", _whole(1, 256), "queries that are evaluated at the same time")
-    sparql_memory: int = _setting("4096", _whole(256, 2**24), "MiB of address space that each evaluator may take")
-    sparql_result_max_bytes: int = _setting("268435456", _whole(1024, 2**40), "bytes that a result may have")
+    sparql_workers: int = _setting("2", read.whole(1, 256), "queries that are evaluated at the same time")
+    sparql_memory: int = _setting("4096", read.whole(256, 2**24), "MiB of address space that each evaluator may take")
+    sparql_result_max_bytes: int = _setting("268435456", read.whole(1024, 2**40), "bytes that a result may have")
     sparql_services: tuple[str, ...] = _setting(
-        "", _hosts, "hosts that SERVICE may call, with commas between them; empty: none"
+        "", read.hosts, "hosts that SERVICE may call, with commas between them; empty: none"
     )
 
     # Who may use the gateway
     gateway_url: str = _setting(
-        "", _url_or_none, "the gateway's public address, which stands in catalogues; empty: the one that clients use"
+        "",
+        read.url_or_none,
+        "the gateway's public address, which stands in catalogues; empty: the one that clients use",
     )
     gateway_api_keys_file: str = _setting(
-        "", _any_text, "JSON file of the keys of clients; read again when it changes; empty: none"
+        "", read.any_text, "JSON file of the keys of clients; read again when it changes; empty: none"
     )
     gateway_oidc_issuer: str = _setting(
-        "", _url_or_none, "issuer of the tokens of clients (OpenID Connect); empty: none"
+        "", read.url_or_none, "issuer of the tokens of clients (OpenID Connect); empty: none"
     )
-    gateway_oidc_audience: str = _setting("", _any_text, "audience that these tokens must name")
+    gateway_oidc_audience: str = _setting("", read.any_text, "audience that these tokens must name")
     gateway_open_reading: bool = _setting(
-        "1", _switch, "1: reading needs no key; 0: everything but pages and health needs one"
+        "1", read.switch, "1: reading needs no key; 0: everything but pages and health needs one"
     )
     gateway_rate_limit: int = _setting(
-        "0", _whole(0, 1_000_000), "requests that a client may send in a minute; 0: any number"
+        "0", read.whole(0, 1_000_000), "requests that a client may send in a minute; 0: any number"
     )
     gateway_trusted_proxies: tuple[Network, ...] = _setting(
-        "", _networks, "addresses and networks of proxies whose X-Forwarded-For counts, by comma; empty: none"
+        "", read.networks, "addresses and networks of proxies whose X-Forwarded-For counts, by comma; empty: none"
     )
     gateway_admin_port: int | None = _setting(
-        "", _port_or_none, "port of its own for the admin part; empty: none, it is on HOST_PORT; 0: any free one"
+        "", read.port_or_none, "port of its own for the admin part; empty: none, it is on HOST_PORT; 0: any free one"
     )
     gateway_key: Secret = _setting("", Secret, "key that the catena command sends to gateways; empty: none")  # noqa: RUF009
 
     # Redis, a shared cache that may be missing
     redis_host: str = _setting(
-        "catalogue-coordinator-redis", _host, "host of Redis; empty: none, each process for itself"
+        "catalogue-coordinator-redis", read.host, "host of Redis; empty: none, each process for itself"
     )
-    redis_port: int = _setting("6379", _whole(1, 65535), "its port")
-    redis_db: int = _setting("0", _whole(0, 1000000), "its database number")
-    redis_user: str = _setting("", _any_text, "user of Redis; empty: its default user")
+    redis_port: int = _setting("6379", read.whole(1, 65535), "its port")
+    redis_db: int = _setting("0", read.whole(0, 1000000), "its database number")
+    redis_user: str = _setting("", read.any_text, "user of Redis; empty: its default user")
     redis_password: Secret = _setting("", Secret, "that user's password; empty: none")  # noqa: RUF009 (immutable, too)
-    redis_password_file: str = _setting("", _any_text, "file that holds it instead; empty: none")
-    redis_tls: bool = _setting("0", _switch, "1: Redis speaks TLS")
-    redis_ca_file: str = _setting("", _any_text, "file of the certificates to trust then; empty: the system's")
+    redis_password_file: str = _setting("", read.any_text, "file that holds it instead; empty: none")
+    redis_tls: bool = _setting("0", read.switch, "1: Redis speaks TLS")
+    redis_ca_file: str = _setting("", read.any_text, "file of the certificates to trust then; empty: the system's")
 
     # The local runner and its sandbox
     subprocess_health_check_interval: float = _setting(
-        "5", _seconds, "seconds between two looks at the links' processes"
+        "5", read.seconds, "seconds between two looks at the links' processes"
     )
     sandbox_offerings: str = _setting(
-        "100", _count_or_file, "offerings that the sandbox lists: how many, or a JSON-LD file"
+        "100", read.count_or_file, "offerings that the sandbox lists: how many, or a JSON-LD file"
     )
-    sandbox_seed: int = _setting("1", _whole(0, 2**31), "seed of the offerings that it makes up")
+    sandbox_seed: int = _setting("1", read.whole(0, 2**31), "seed of the offerings that it makes up")
 
     def __post_init__(self) -> None:
         """Part the addresses of the operator's servers from the credentials in them."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from catena_core.errors import UsageError
-from topology.settings import Mode, Secret, Settings, load
+from topology.setting_values import Secret
+from topology.settings import Mode, Settings, load
 
 DEFAULTS = {
     "subprocess_health_check_interval": 5.0,
