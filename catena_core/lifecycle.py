@@ -5,34 +5,29 @@ from __future__ import annotations
 import gc
 import math
 import os
-import queue
-import signal
-import socket
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from catena_core import children, interrupts, processes
+from catena_core.background import Background
 from catena_core.cli import command, environment_endpoint, environment_properties
 from catena_core.clock import Clock, SystemClock
 from catena_core.definition import LinkDefinition
 from catena_core.die_with_parent import on_parent_death
-from catena_core.errors import CatenaError, DeliveryError, StoppedError, UsageError, described
+from catena_core.errors import CatenaError, StoppedError, UsageError, described
 from catena_core.kafka.connect import wait_for_broker
 from catena_core.mistakes import check_has_run, run_plain
 from catena_core.monitoring import logs
 from catena_core.monitoring.end_watch import FINISH, EndWatch
 from catena_core.monitoring.exit_watch import watch_exit
-from catena_core.monitoring.failures import FailuresInARow
 from catena_core.monitoring.freeze_guard import FreezeGuard
 from catena_core.monitoring.health import Health
 from catena_core.monitoring.monitoring import Monitoring
@@ -40,17 +35,11 @@ from catena_core.monitoring.setup_watch import SetupWatch
 from catena_core.options import LinkOptions
 from catena_core.rpc import Methods
 from catena_core.runtime import KafkaRuntime, NoRuntime, Runtime
+from catena_core.stop_signals import StopSignals
 from catena_core.stores.link_stores import LinkStores
-from catena_core.transforming.results import positional
-
-# The least seconds before a generator or loop that raised is called again: without a wait its errors would fill the log.
-_AFTER_ERROR = 1.0
 
 # A transform that waits learns within so many seconds that another instance has its partition.
 _WAIT_STEP = 0.1
-
-# The first processes of containers that run the program as their child.
-_INITS = ("tini", "docker-init", "dumb-init", "catatonit")
 
 
 class Lifecycle:
@@ -61,6 +50,7 @@ class Lifecycle:
 
     Attributes:
         definition: As given.
+        background: The threads and processes beside its electrons.
         stores: The connections to stores.
         stop: Set when the link is to stop.
         failure: Why it ended, if it was not asked to.
@@ -74,6 +64,8 @@ class Lifecycle:
         self.stores = LinkStores(lambda: definition.link.options)
         self._link = definition.link
         self.stop = threading.Event()
+        self.background = Background(definition, self.stop, self.failed)
+        self._signals = StopSignals(self.stop)
         self.failure: BaseException | None = None
         self.ready = threading.Event()
         self.clock: Clock = SystemClock()
@@ -84,11 +76,7 @@ class Lifecycle:
         self._is_program = False  # else the process has work beside this link
         self._running = threading.Event()
         self._ended = threading.Event()
-        self._waited_for: list[threading.Thread] = []
         self._runtime: Runtime | None = None
-        self._repeated: list[FailuresInARow] = []
-        self._processes: list[BaseProcess] = []
-        self._is_interruptible = self._is_interrupting = False  # so are the setup and the finish
         self._closing = threading.Lock()  # held by the thread that closes, or has closed, the link
         self._known_children: set[int] = set()  # of this process, which are none of the link's
         self._has_told_of_value = False  # which the generator returned
@@ -190,7 +178,7 @@ class Lifecycle:
         fields = {"link": self.definition.name, "uid": link.uid, "group": link.consumer_group}
         logs.configure(options.log_level, options.log_format, fields)
         self._is_program = threading.current_thread() is threading.main_thread()
-        self._take_signals()
+        self._signals.take(link.logger)
         self._run()
         if self.failure is not None:
             code = self.failure.code if isinstance(self.failure, SystemExit) else 1
@@ -250,97 +238,11 @@ class Lifecycle:
                 return False
         return True
 
-    def launch(self, target: Callable[[], object], name: str, waited_for: bool = False) -> threading.Thread:
-        """Run something in a thread of the link's.
-
-        Args:
-            target: The function to run.
-            name: The thread's name.
-            waited_for: Whether the end of the link waits for it.
-        """
-
-        def run() -> None:
-            try:
-                target()
-            except BaseException as error:  # a thread of the link works, or ends the link
-                self.failed(error)
-
-        thread = threading.Thread(target=run, name=name, daemon=True)
-        if waited_for:
-            self._waited_for.append(thread)
-        thread.start()
-        return thread
-
-    def launch_process(self, process: BaseProcess) -> None:
-        """Start a process that ends with the link."""
-        process.start()
-        self._processes.append(process)
-
-    def end_processes(self) -> None:
-        """End the processes that were started so."""
-        for process in self._processes:
-            process.terminate()
-        deadline = time.monotonic() + children.GRACE
-        for process in self._processes:
-            process.join(max(0.0, deadline - time.monotonic()))
-            process.kill()
-
-    def launch_logged(
-        self,
-        target: Callable[..., Any],
-        args: Any,
-        kwargs: Mapping[str, Any] | None,
-        waited_for: bool,
-        interval: float | None = None,
-        wait: bool = False,
-        level: str | None = None,
-    ) -> threading.Thread:
-        """Run a function of the link's author in a thread of its own, and log its error.
-
-        Args:
-            target: The function.
-            args: Its positional arguments.
-            kwargs: Its keyword arguments.
-            waited_for: Whether the end of the link waits for it.
-            interval: Seconds between the starts of two calls until the link stops; ``None``: one call.
-            wait: Whether the first of these calls comes only after the interval.
-            level: The level at which each call is logged; ``None``: it is not.
-        """
-        name = getattr(target, "__name__", str(target))
-
-        failures = FailuresInARow(f"loop {name}")
-
-        def call() -> float:
-            failures.began()
-            if level is not None:
-                self._link.logger.log(f"new loop iteration ({name})", level=level)
-            try:
-                run_plain(target, *positional(args), **(kwargs or {}))
-                failures.succeeded()
-                return 0.0
-            except StoppedError:
-                pass
-            except (SystemExit, UsageError):
-                raise
-            except BaseException as error:
-                if self._is_final(error):
-                    raise
-                failures.failed(error)
-                self._link.logger.log(f"{name} failed: {described(error)}", level="error")
-            return _AFTER_ERROR
-
-        if interval is None:
-            return self.launch(call, name, waited_for)
-        self._repeated.append(failures)
-        return self.clock.repeat(
-            call, interval, wait, self.stop, lambda run: self.launch(run, f"loop {name}", waited_for)
-        )
-
     def _start_running(self, health: Health) -> None:
         """Start the generator: the tables are complete, and the first transform follows."""
         link, definition = self._link, self.definition
         if definition.generates:
-            self.launch(self._generate, "generator")
+            self.background.generator(self.generate)
         if self._is_program:
             gc.freeze()  # the objects of the setup stay, so that collections need not walk them again and again
         reading = ", ".join(link.input_topics) if definition.reads else ""
@@ -361,28 +263,20 @@ class Lifecycle:
         """Run the link, and call its finish exactly once, even after an error. Until that has returned, it can send."""
         link, name = self._link, self.definition.name
         ending = ExitStack()
-        interrupt = self._interrupt_finish if self._can_interrupt else None
+        interrupt = self._interrupt_finish if self._signals.can_interrupt else None
         watch = EndWatch(
             link.logger, self.stop, link.drain_timeout, interrupt, lambda step: self._give_up(step, ending)
         )
         try:
             self._attempt(lambda: self._run_on_runtime(ending, watch), name, quiet=(SystemExit, CatenaError))
             self.stop.set()
-            self._join_threads()
+            self.background.join_threads()
             watch.begin(FINISH)
-            self._attempt(lambda: self._interruptible(link.finish), FINISH, quiet=(SystemExit,))
+            self._attempt(lambda: self._signals.interruptible(link.finish), FINISH, quiet=(SystemExit,))
         finally:
             watch.begin("the close")
             self._close(ending)
             watch.close()
-
-    def _join_threads(self) -> None:
-        """Wait for the threads that a link's end waits for, as long as its electrons under way have."""
-        deadline = time.monotonic() + self._link.drain_timeout
-        for thread in self._waited_for:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                self._link.logger.log(f"{thread.name} goes on, though the link is to stop", level="warning")
 
     def _close(self, ending: ExitStack) -> None:
         """Close all that the link has opened, unless another thread does so."""
@@ -391,7 +285,7 @@ class Lifecycle:
         try:
             self._attempt(ending.close, self.definition.name, quiet=(SystemExit, CatenaError))
         finally:
-            self.end_processes()
+            self.background.end_processes()
             self.stores.close()
             self._link.logger.log("stopped cleanly" if self.failure is None else "stopped")
             self._ended.set()
@@ -421,7 +315,7 @@ class Lifecycle:
             link.logger.log(self._startup_text, several_lines=True)
         self.registry = CollectorRegistry()
         monitoring = Monitoring(definition.name, link.uid, link.consumer_group, options, link.logger, self.registry)
-        monitoring.health.ask(self._problems)
+        monitoring.health.ask(self.background.problems)
         ending.callback(monitoring.close)
         if self._is_program:
             ending.callback(FreezeGuard(2 * options.consumer_timeout, self.stop).close)
@@ -446,33 +340,14 @@ class Lifecycle:
         """Set the link up; return whether it may run, and was not stopped meanwhile."""
         link = self._link
         timeout = link.options.consumer_timeout
-        with SetupWatch(link.logger, timeout, self.stop, link.drain_timeout, self._interrupt) as watch:
+        with SetupWatch(link.logger, timeout, self.stop, link.drain_timeout, self._signals.interrupt) as watch:
             health.ask(watch.problems)
-            self._interruptible(lambda: self.attach(runtime))
+            self._signals.interruptible(lambda: self.attach(runtime))
         return not self.stop.is_set()
-
-    def _interruptible(self, hook: Callable[[], object]) -> None:
-        """Call a hook that :meth:`_interrupt` can end."""
-        self._is_interruptible = True
-        try:
-            run_plain(hook)
-        finally:
-            self._is_interruptible = False
-
-    @property
-    def _can_interrupt(self) -> bool:
-        return self._is_program and hasattr(signal, "pthread_kill")
-
-    def _interrupt(self) -> None:
-        """Have the handler of signals end a hook, where it runs in the main thread; elsewhere it cannot be interrupted."""
-        main = threading.main_thread().ident
-        if self._can_interrupt and main is not None:
-            self._is_interrupting = True
-            signal.pthread_kill(main, signal.SIGTERM)
 
     def _interrupt_finish(self) -> None:
         self.failed(CatenaError("finish did not return, and was interrupted"))
-        self._interrupt()
+        self._signals.interrupt()
 
     def _run_without_kafka(self, monitoring: Monitoring, ending: ExitStack) -> None:
         definition = self.definition
@@ -496,9 +371,6 @@ class Lifecycle:
         ending.callback(server.close)
         link.logger.log(f"JSON-RPC on {options.host}:{server.port}")
 
-    def _problems(self) -> dict[str, str]:
-        return {name: text for failures in list(self._repeated) for name, text in failures.problems().items()}
-
     def generate(self) -> None:
         """Call the generator once, and send what it yields."""
         link = self._link
@@ -515,92 +387,6 @@ class Lifecycle:
                 "yield each value, or send it by self.send()",
                 level="warning",
             )
-
-    def _generate(self) -> None:
-        failures = FailuresInARow("generator")
-        self._repeated.append(failures)
-        while not self.stop.is_set():
-            failures.began()
-            try:
-                self.generate()
-                failures.succeeded()
-            except (UsageError, SystemExit) as error:
-                self.failed(error)
-            except BaseException as error:
-                if isinstance(error, StoppedError) and self.stop.is_set():
-                    return
-                if self._is_final(error):
-                    self.failed(error)
-                    return
-                failures.failed(error)
-                self._link.logger.log(f"the generator failed: {described(error)}", level="error")
-                self.stop.wait(_AFTER_ERROR)
-
-    def _is_final(self, error: BaseException) -> bool:
-        """Return True if Kafka has not taken a message, and not because the link ends: no further call would mend it."""
-        return isinstance(error, DeliveryError) and not self.stop.is_set()
-
-    def _take_signals(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-
-        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
-        # `nohup` and the author of the link may mean something else by it.
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-            numbers.append(signal.SIGHUP)
-
-        # A handler interrupts this thread wherever it is, maybe within a lock that `stop` or the log wants: it takes none.
-        taken: queue.SimpleQueue[int] = queue.SimpleQueue()
-
-        # Managers of processes send SIGTERM more than once, and SIGKILL in the end; a terminal that closes sends SIGHUP so.
-        asks = {number for number in numbers if signal.Signals(number).name in ("SIGINT", "SIGQUIT")}
-
-        def heed() -> None:
-            while number := taken.get():
-                if not self.stop.is_set():
-                    self._link.logger.log(f"stopping: {signal.Signals(number).name}")
-                    self.stop.set()
-                elif number in asks:
-                    os._exit(128 + number)  # asked twice, by Ctrl-C: do not wait for the drain
-
-        threading.Thread(target=heed, name="signals", daemon=True).start()
-
-        def take(number: int, _frame: Any) -> None:
-            if self._is_interrupting:
-                self._is_interrupting = False
-                if self._is_interruptible:
-                    raise SystemExit
-                return
-            taken.put(number)
-
-        for number in numbers:
-            signal.signal(number, take)
-        children.signals_taken(numbers)
-
-
-def unique_name() -> str:
-    """Name this instance: the one program of a container by the container's host name, which outlives restarts.
-
-    Elsewhere many instances share a host, and each start makes another name.
-    """
-    host = socket.gethostname()
-    if _is_program_of_container():
-        number = os.environ.get(processes.NUMBER)
-        return f"{host}-{number}" if number else host
-    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-
-
-def _is_program_of_container() -> bool:
-    if os.environ.get("CATENA_DOCKER"):
-        return True
-    if not any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
-        return False
-    if os.getpid() == 1:
-        return True
-    try:
-        return os.getppid() == 1 and Path("/proc/1/comm").read_text().strip() in _INITS
-    except OSError:
-        return False
 
 
 def _text(error: BaseException) -> str:

@@ -14,7 +14,8 @@ from catena_core.dead_letters.policy import DeadLetterLimits
 from catena_core.definition import LinkDefinition
 from catena_core.electron import Electron
 from catena_core.errors import DeliveryError, StoppedError
-from catena_core.lifecycle import Lifecycle, unique_name
+from catena_core.instance_name import unique_name
+from catena_core.lifecycle import Lifecycle
 from catena_core.mistakes import check_plain, check_seconds
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.options import LinkOptions
@@ -381,7 +382,10 @@ class Link:
         """
         check_plain(target, "loop")
         check_seconds("loop: interval", interval)
-        return self._catena.launch_logged(target, args, kwargs, safe_stop, interval, wait, level)
+        catena = self._catena
+        return catena.background.loop(
+            target, args, kwargs, safe_stop, clock=catena.clock, interval=interval, wait=wait, level=level
+        )
 
     def launch_thread(
         self,
@@ -400,7 +404,7 @@ class Link:
             safe_stop: Whether the link's end waits for it.
         """
         check_plain(target, "launch_thread")
-        return self._catena.launch_logged(target, args, kwargs, safe_stop)
+        return self._catena.background.thread(target, args, kwargs, safe_stop)
 
     def launch_process(
         self,
@@ -419,7 +423,7 @@ class Link:
         check_plain(target, "launch_process")
         context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else None)
         process = context.Process(target=target, args=positional(args), kwargs=dict(kwargs or {}), daemon=True)
-        self._catena.launch_process(process)
+        self._catena.background.process(process)
         return process
 
     # Its lifecycle

@@ -2,6 +2,8 @@
 
 import threading
 
+from catena_core import Link
+
 
 class Running:
     """Links that run in threads of the tests; called with a link, it starts it, and returns it."""
@@ -37,3 +39,18 @@ class Running:
         for _, thread in self._threads:
             thread.join(120)
             assert not thread.is_alive(), "a link did not stop"
+
+
+class Ticks(Link):
+    """A link without Kafka: it needs none. What it does is told by the function it is made with."""
+
+    def __init__(self, tick, **given):
+        super().__init__(**given)
+        self.tick, self.calls, self.finished = tick, 0, 0
+
+    def generator(self):
+        self.calls += 1
+        self.tick(self)
+
+    def finish(self):
+        self.finished += 1

@@ -135,14 +135,14 @@ class Misled(Link):
 
 
 def test_a_generator_that_meets_the_end_of_another_link_is_called_again(started, monkeypatch):
-    monkeypatch.setattr("catena_core.lifecycle._AFTER_ERROR", 0.01)
+    monkeypatch.setattr("catena_core.background._AFTER_ERROR", 0.01)
     link = started(Misled())
     assert link.join(60)
     assert link.failure is None
 
 
 def test_a_link_whose_generator_and_loop_fail_again_and_again_is_ill_until_they_do_not(started, monkeypatch):
-    monkeypatch.setattr("catena_core.lifecycle._AFTER_ERROR", 0.01)
+    monkeypatch.setattr("catena_core.background._AFTER_ERROR", 0.01)
     link = started(Fails(metrics_port=free_port()))
     eventually(lambda: is_ill(link, "generator", "loop always_fails"), 60)
     link.mended = True
