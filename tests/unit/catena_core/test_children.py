@@ -121,10 +121,13 @@ def start() -> Iterator[Started]:
 
 def test_children_of_children_are_descendants_and_dead_ones_are_not(start: Started) -> None:
     parent, line = start(PARENT)
-    dead, _ = start("print()")
-    eventually(lambda: not _is_alive(dead.pid))
-    assert {parent.pid, int(line)} <= children.descendants()
-    assert not {dead.pid, os.getpid()} & children.descendants()
+    try:
+        dead, _ = start("print()")
+        eventually(lambda: not _is_alive(dead.pid))
+        assert {parent.pid, int(line)} <= children.descendants()
+        assert not {dead.pid, os.getpid()} & children.descendants()
+    finally:
+        os.kill(int(line), signal.SIGKILL)  # it would outlive its parent
 
 
 def test_a_name_like_the_rest_of_its_line_hides_no_child(tmp_path: pathlib.Path, start: Started) -> None:
