@@ -27,6 +27,7 @@ _CHECK_EVERY = 0.1
 _FILES_FOR_CALLS = 64
 _MAX_SHOWN = 200
 _MODULE = "federation.evaluation.process"
+_STOPPING = "this server is stopping"
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
@@ -103,13 +104,15 @@ class WorkerPool:
         """End all processes, busy ones too, and refuse further jobs."""
         self._closed = True
         for worker in (*self._all, self._caller):
-            worker.end()
+            worker.stop()
+        for idle in (self._idle, self._idle_caller):
+            end_idle(idle)
 
     def _take(self, idle: queue.LifoQueue[Worker], budget: Budget, what: str) -> Worker:
         worker = take(idle, budget, what)
         if self._closed:
             idle.put(worker)
-            raise ServerStoppingError("this server is stopping")
+            raise ServerStoppingError(_STOPPING)
         return worker
 
 
@@ -222,6 +225,8 @@ def do(worker: Worker, job: Job | None, budget: Budget, what: str) -> Reply:
         reply: Reply = _decoder.decode(worker.receive())
     except (EOFError, OSError):
         worker.end()
+        if worker.is_stopped:
+            raise ServerStoppingError(_STOPPING) from None
         raise TooLargeError(
             "the query ended its evaluator: it takes too much memory, or is nested too deeply"
         ) from None
@@ -251,6 +256,17 @@ def take(idle: queue.LifoQueue[AnyWorker], budget: Budget, what: str) -> AnyWork
         budget.check(f"other queries to end before {what}")
 
 
+def end_idle(idle: queue.LifoQueue[AnyWorker]) -> None:
+    """End the processes of idle workers; threads that wait for one get them all the same."""
+    taken: list[AnyWorker] = []
+    with suppress(queue.Empty):
+        while True:
+            taken.append(idle.get_nowait())
+    for worker in taken:
+        worker.end()
+        idle.put(worker)
+
+
 def _described(job: Evaluate) -> str:
     """Describe the job, for errors."""
     if not job.services:
@@ -274,21 +290,34 @@ class Process(Protocol):
 class Worker:
     """One process; its first job starts it, as does the next job after its end.
 
+    It belongs to one thread at a time. Any other one may ask whether it is alive, and kill or stop it.
+
     Args:
         start: Starts it, and connects to it.
+
+    Attributes:
+        is_stopped: Whether it was ended for good.
     """
 
     def __init__(self, start: Callable[[], tuple[Process, Connection]]) -> None:
         self._start = start
         self._process: Process | None = None
         self._connection: Connection | None = None
+        self.is_stopped = False
 
     def connection(self) -> Connection:
-        """Return the connection to the process; start it again if it was ended, or died while idle."""
+        """Return the connection to the process; start it again if it was ended, or died while idle.
+
+        Raises:
+            ServerStoppingError: It was stopped.
+        """
         if self._process and self._process.poll() is not None:
             self.end()
-        if self._connection is None:
+        if self._connection is None and not self.is_stopped:
             self._process, self._connection = self._start()
+        if self._connection is None or self.is_stopped:
+            self.end()
+            raise ServerStoppingError(_STOPPING)
         return self._connection
 
     def send(self, job: bytes) -> None:
@@ -307,12 +336,19 @@ class Worker:
 
     def is_alive(self) -> bool:
         """Return whether the process waits for a job."""
-        return self._process is not None and self._process.poll() is None
+        process = self._process
+        return process is not None and process.poll() is None
 
     def kill(self) -> None:
         """End the process, also while another thread waits for its answer."""
-        if self._process:
-            self._process.kill()
+        process = self._process
+        if process:
+            process.kill()
+
+    def stop(self) -> None:
+        """End the process for good, also while another thread waits for its answer; that thread then forgets it."""
+        self.is_stopped = True
+        self.kill()
 
     def end(self) -> None:
         """End the process."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
 import requests
@@ -77,9 +78,10 @@ class _ResponseTimes:
 
     @property
     def patience(self) -> float:
-        if len(self.seconds) < _FEWEST_ANSWERS:
+        seconds = sorted(self.seconds)  # a copy: other requests add theirs meanwhile
+        if len(seconds) < _FEWEST_ANSWERS:
             return _FIRST_PATIENCE
-        usual = sorted(self.seconds)[len(self.seconds) * 9 // 10]
+        usual = seconds[len(seconds) * 9 // 10]
         return min(max(_TIMES_USUAL * usual, _LEAST_PATIENCE), _MOST_PATIENCE)
 
     def overdue(self, now: float) -> list[float]:
@@ -112,10 +114,11 @@ class Endpoints:
     ) -> None:
         self._timeout = timeout
         self._on_failure = on_failure
-        self._without_tsv: set[str] = set()
+        self._without_tsv: dict[str, float] = {}
         self._session = Session(access=access)
         self._session.headers.update(_HEADERS)
-        self._times: dict[str, _ResponseTimes] = defaultdict(_ResponseTimes)
+        self._times: dict[str, _ResponseTimes] = {}
+        self._reporting = threading.Lock()
         self._numbers = count()
 
     def ask(
@@ -138,7 +141,7 @@ class Endpoints:
             QueryCancelledError: The query has ended.
             TooLargeError: The nodes send too much for the budget.
         """
-        times = self._times[source.id]
+        times = self._times_of(source.id)
         number, start = next(self._numbers), time.monotonic()
         if times.silent(start) >= _MOST_OVERDUE:
             raise SourceFailedError(
@@ -187,7 +190,7 @@ class Endpoints:
         if sent <= (self._count(source, request, budget) + _MORE_ROWS) * _MOST_BYTES_OF_ROW:
             return
         budget.refund(source.id)
-        self._times[source.id].shunned_until = time.monotonic() + _SHUNNED
+        self._times_of(source.id).shunned_until = time.monotonic() + _SHUNNED
         raise BadAnswerError(
             f"node {source.id} sends more than all the rows that it has for a query", [source.id]
         ) from error
@@ -209,37 +212,48 @@ class Endpoints:
 
     def patience(self, node: str) -> float:
         """Return the seconds after which a node is slow: a multiple of the time that it usually takes."""
-        return self._times[node].patience
+        return self._times_of(node).patience
 
     def suspects(self, nodes: Iterable[str]) -> frozenset[str]:
         """Return the nodes that seem to hang: a request waits far too long, or did until a moment ago."""
         now = time.monotonic()
         return frozenset(
-            node for node in nodes if self._times[node].shunned_until > now or self._times[node].overdue(now)
+            node for node in nodes if (times := self._times_of(node)).shunned_until > now or times.overdue(now)
         )
 
-    def avoid_tsv(self, nodes: Iterable[str]) -> bool:
+    def avoid_tsv(self, asked_at: Mapping[str, float]) -> bool:
         """Ask some nodes for other formats from now on: their TSV cannot be read.
 
+        Args:
+            asked_at: When each was asked for the rows that cannot be read, by ``time.monotonic()``.
+
         Returns:
-            Whether one of them was asked for TSV before.
+            Whether one of them was asked for TSV then; another query may have found the same meanwhile.
         """
-        new = set(nodes) - self._without_tsv
-        self._without_tsv |= new
-        return bool(new)
+        now = time.monotonic()
+        since = {node: self._without_tsv.setdefault(node, now) for node in asked_at}
+        return any(since[node] >= then for node, then in asked_at.items())
 
     def report(self, nodes: Iterable[str], reason: str) -> None:
         """Report that a query goes on without some nodes."""
         now = time.monotonic()
         for node in nodes:
-            times = self._times[node]
-            if now - times.reported_at >= _QUIET:
-                times.reported_at = now
+            times = self._times_of(node)
+            with self._reporting:
+                is_new = now - times.reported_at >= _QUIET
+                if is_new:
+                    times.reported_at = now
+            if is_new:
                 self._on_failure(node, reason)
 
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def _times_of(self, node: str) -> _ResponseTimes:
+        times = self._times.get(node)
+        # Threads that meet a node at once share the times of the first one of them.
+        return self._times.setdefault(node, _ResponseTimes()) if times is None else times
 
     def _ask(self, source: Source, request: Subquery, budget: Budget, take: Callable[[int], None]) -> bytes:
         budget.charge(0)
@@ -252,7 +266,7 @@ class Endpoints:
                 media_type, body, _ = self._post(source, request, budget, deadline, _OTHERS)
                 if media_type != TSV:
                     rows = read_table(media_type, body, request.columns)
-                    self._without_tsv.add(source.id)
+                    self._without_tsv.setdefault(source.id, time.monotonic())
                     return rows
                 rows = _from_tsv(request.columns, body)
             if rows is not None:

@@ -17,6 +17,7 @@ from federation.budget import Budget
 from federation.errors import (
     BadAnswerError,
     QueryTimeoutError,
+    ServerStoppingError,
     SilentSourceError,
     SourceFailedError,
     UnreadableRowsError,
@@ -37,6 +38,7 @@ _TIMES_USUAL = 20
 # With more graphs, taking a snapshot without a node costs more time than it saves.
 _MOST_GRAPHS_TO_CHOOSE_FROM = 20_000
 _MOST_REASONS = 8
+_STOPPING = "this server is stopping"
 
 
 class Reselected:
@@ -74,6 +76,7 @@ class HedgedRequests:
         self._snapshot_for = snapshot_for
         self._answers: dict[tuple[Source, str], Future[bytes]] = {}
         self._since: dict[Future[bytes], float] = {}
+        self._asked_at: dict[str, float] = {}  # for the first time, or again for another format
         self._heard: dict[tuple[Source, str], float] = {}
         self._took: dict[tuple[Source, str], float] = {}
         self._failed: frozenset[str] = frozenset()
@@ -100,7 +103,8 @@ class HedgedRequests:
         except SourceFailedError as error:
             if not error.sources or not self.snapshot().sources:
                 raise
-            if isinstance(error, UnreadableRowsError) and self._endpoints.avoid_tsv(error.sources):
+            asked_at = {node: self._asked_at.pop(node, math.inf) for node in error.sources}
+            if isinstance(error, UnreadableRowsError) and self._endpoints.avoid_tsv(asked_at):
                 self._answers = {key: answer for key, answer in self._answers.items() if key[0].id not in error.sources}
             else:
                 self._exclude([error])
@@ -170,6 +174,7 @@ class HedgedRequests:
             QueryTimeoutError: The deadline has passed.
             QueryCancelledError: The client has gone.
             TooLargeError: The nodes send too much for the budget.
+            ServerStoppingError: The engine is closed.
         """
         text = request.text
         waiting = {self._submit(source, request): source for source in sources}
@@ -189,9 +194,13 @@ class HedgedRequests:
         future = self._answers.get((source, request.text))
         if future is None:
             # Passed now: after a change of the snapshot, the thread must not record times of an answer that is out of date.
-            future = self._threads.submit(self._ask_one, source, request, self._took)
+            try:
+                future = self._threads.submit(self._ask_one, source, request, self._took)
+            except RuntimeError as error:
+                raise ServerStoppingError(_STOPPING) from error
             self._answers[source, request.text] = future
             self._since[future] = time.monotonic()
+            self._asked_at.setdefault(source.id, self._since[future])
         return future
 
     def _ask_one(self, source: Source, request: Subquery, took: dict[tuple[Source, str], float]) -> bytes:
@@ -203,6 +212,8 @@ class HedgedRequests:
 
     def _exclude_failed(self, waiting: dict[Future[bytes], Source]) -> bool:
         """Exclude the nodes that failed; return whether there were any."""
+        if any(future.cancelled() for future in waiting):
+            raise ServerStoppingError(_STOPPING)
         errors = [error for future in waiting if future.done() and (error := future.exception())]
         if not errors:
             return False

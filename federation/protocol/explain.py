@@ -113,7 +113,8 @@ def explanation(answer: Answer, seconds: float | None = None, content_type: str 
         seconds: How long it took, where that was measured.
         content_type: The media type that the client would get; empty: the engine's name for it.
     """
-    sent = [step for step in answer.steps if step.source and step.text]
+    steps = list(answer.steps)  # a copy: late answers of nodes still add theirs
+    sent = [step for step in steps if step.source and step.text]
     rows = [step.rows for step in sent if step.rows >= 0]
     return Explanation(
         form=answer.plan.form,
@@ -126,13 +127,13 @@ def explanation(answer: Answer, seconds: float | None = None, content_type: str 
         content_type=content_type or answer.media_type,
         totals=Totals(
             seconds=None if seconds is None else round(seconds, 6),
-            work_seconds=round(sum(step.seconds for step in answer.steps), 6),
+            work_seconds=round(sum(step.seconds for step in steps), 6),
             requests=len(sent),
             rows=sum(rows) if rows or not sent else None,
             bytes_pulled=sum(step.size for step in sent),
             bytes_of_result=len(answer.body),
         ),
-        steps=[_explained(step) for step in answer.steps],
+        steps=[_explained(step) for step in steps],
     )
 
 

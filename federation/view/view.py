@@ -18,7 +18,7 @@ from federation.budget import Budget
 from federation.errors import FederationError, NotCachedError, TooLargeError
 from federation.evaluation.corrections import may_read_named_graphs
 from federation.evaluation.messages import Evaluate
-from federation.evaluation.pool import Result, evaluated, take
+from federation.evaluation.pool import Result, end_idle, evaluated, take
 from federation.fetching.merge import MergedQuads
 from federation.fetching.terms import valid_iri
 from federation.source_selection import Snapshot
@@ -164,11 +164,13 @@ class View:
         self._stop.set()
         self._demand.set()
         for evaluator in self._all:
-            evaluator.end()
-        self._processes.kill()  # so that the thread gets no answer from it
+            evaluator.stop()
+        self._processes.kill()  # so that no thread gets an answer from it
         if self._thread is not None:
             self._thread.join()
-        self._processes.end()
+        end_idle(self._idle)
+        with self._lock():
+            self._processes.end()
 
     @property
     def progress(self) -> Progress:
@@ -309,7 +311,8 @@ class View:
             except Exception as error:
                 failures += 1
                 if failures == _MOST_FAILURES:
-                    self._give_up(f"it cannot be kept up to date: {type(error).__name__}: {error}")
+                    with self._lock():
+                        self._give_up(f"it cannot be kept up to date: {type(error).__name__}: {error}")
                     return
                 self._stop.wait(_WAIT_AFTER_FAILURE)
             # Its work leaves most of the time to queries; but what has come while it was long at work does not wait as long.
@@ -358,7 +361,8 @@ class View:
             merged = self._fetch(wanted)
             merged.check()
         except TooLargeError as error:
-            self._give_up(f"graphs that providers put on nodes themselves are too large for it: {error}")
+            with self._lock():
+                self._give_up(f"graphs that providers put on nodes themselves are too large for it: {error}")
             return
         except FederationError:  # a query meets the same error, and reports it
             self._not_before = time.monotonic() + MIN_SECONDS
@@ -417,6 +421,7 @@ class View:
             self._give_up(f"its process has ended {self._ends} times")
 
     def _give_up(self, reason: str) -> None:
+        """Go off, by a caller that holds the lock: a store that ended under a fork would come back empty."""
         self._off = reason
         self._processes.end()
         self._loaded, self._fetched, self._shown = {}, frozenset(), None

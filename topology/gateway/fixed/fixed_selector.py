@@ -66,8 +66,7 @@ class FixedReplicaSelector:
 
     def graph_of(self, identifier: str) -> str | None:
         """Return the graph of this name; ``None`` if no node lists it."""
-        self.snapshot()
-        return identifier if identifier in self._choices else None
+        return identifier if identifier in self.snapshot().source_of else None
 
     def offerings(self) -> Sequence[ListedOffering]:
         """Return the graphs that the nodes list, sorted by name."""

@@ -130,9 +130,9 @@ class GraphInventory:
             polled_nodes = list(self._nodes.items())
         earliest = time.monotonic() - after
         return {
-            name: polled.problem
+            name: problem
             for name, polled in polled_nodes
-            if polled.is_up and polled.problem and polled.failing_since <= earliest
+            if polled.is_up and (problem := polled.problem) and polled.failing_since <= earliest
         }
 
     def is_complete(self) -> bool:

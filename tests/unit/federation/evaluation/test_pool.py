@@ -11,6 +11,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 
 import msgspec
 import pytest
@@ -21,10 +22,11 @@ from federation.errors import (
     QueryRefusedError,
     QuerySyntaxError,
     QueryTimeoutError,
+    ServerStoppingError,
     TooLargeError,
 )
 from federation.evaluation.messages import Evaluate
-from federation.evaluation.pool import WorkerPool
+from federation.evaluation.pool import Process, Worker, WorkerPool, spawn
 from tests.helpers.evaluation import ENDLESS, QUADS, job, soon
 from tests.helpers.waiting import eventually
 
@@ -76,6 +78,30 @@ def test_waiting_for_a_worker_ends_too(workers: WorkerPool) -> None:
         gone.set()
         ended.result()
     assert works(workers)
+
+
+def test_a_query_that_a_stop_ends_is_not_blamed() -> None:
+    pool = WorkerPool(1, 1024**3)
+    with ThreadPoolExecutor(2) as threads:
+        running = threads.submit(pool.evaluate, job(ENDLESS, QUADS), soon())
+        eventually(pool._idle.empty)
+        waiting = threads.submit(pool.analyse, "ASK {}", soon())
+        pool.close()
+        for ended in (running, waiting):
+            with pytest.raises(ServerStoppingError):
+                ended.result()
+    assert not pool._all[0].is_alive()
+
+
+def test_a_worker_that_was_stopped_while_it_started_ends() -> None:
+    def start() -> tuple[Process, Connection]:
+        worker.stop()  # as another thread may
+        return spawn("federation.evaluation.process", 1024**3, 0)
+
+    worker = Worker(start)
+    with pytest.raises(ServerStoppingError):
+        worker.connection()
+    assert not worker.is_alive()
 
 
 def test_a_query_that_ends_its_process_is_refused(workers: WorkerPool) -> None:

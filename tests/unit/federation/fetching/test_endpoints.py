@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -101,9 +103,16 @@ def test_tsv_that_only_the_end_of_the_connection_ends_is_not_taken_for_whole(nod
 
 
 def test_tsv_is_read_from_a_node_that_has_nothing_else(node: Node, nodes: Endpoints) -> None:
-    nodes.avoid_tsv(["a"])
+    nodes.avoid_tsv({"a": 0.0})
     (row,) = nodes.ask(source(node), REQUEST, budget()).splitlines()
     assert row.split(b"\t")[::3] == [b"<urn:s>", b"<urn:g>"]
+
+
+def test_tsv_that_several_queries_cannot_read_fails_for_none_of_them(nodes: Endpoints) -> None:
+    before = time.monotonic()
+    assert nodes.avoid_tsv({"a": before})
+    assert nodes.avoid_tsv({"a": before})  # it was under way when the other query gave up TSV
+    assert not nodes.avoid_tsv({"a": time.monotonic() + 1})
 
 
 def test_failures_of_a_node_are_reported_once_a_minute() -> None:
@@ -136,6 +145,21 @@ def test_patience_is_twice_what_nine_of_ten_answers_took_within_bounds(took: lis
     times = _ResponseTimes()
     times.seconds.extend(took)
     assert times.patience == pytest.approx(patience)
+
+
+class _Growing(deque[float]):
+    """Times to which another request adds one as soon as they have been looked at."""
+
+    def __iter__(self) -> Iterator[float]:
+        seen = list(super().__iter__())
+        self.append(0.1)
+        return iter(seen)
+
+
+def test_patience_holds_while_other_requests_end() -> None:
+    times = _ResponseTimes()
+    times.seconds = _Growing([0.1] * 9)
+    assert times.patience == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("error", ["error", "wrong", "cut", "limited"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from federation.errors import (
     BadAnswerError,
     QueryCancelledError,
     QueryTimeoutError,
+    ServerStoppingError,
     SilentSourceError,
     SourceFailedError,
     UnreadableRowsError,
@@ -63,7 +64,7 @@ class Nodes:
     def report(self, nodes: Iterable[str], reason: str) -> None:
         self.reported += [(node, reason) for node in nodes]
 
-    def avoid_tsv(self, nodes: Iterable[str]) -> bool:
+    def avoid_tsv(self, nodes: Mapping[str, float]) -> bool:
         new = [(node, "TSV") for node in nodes if (node, "TSV") not in self.reported]
         self.reported += new
         return bool(new)
@@ -142,6 +143,21 @@ def make(
 
 def hang(nodes: Nodes, *names: str) -> None:
     nodes.hanging.update({name: threading.Event() for name in names})
+
+
+def test_a_query_that_a_stop_ends_says_so(nodes: Nodes, directory: Directory) -> None:
+    hang(nodes, "a", "b", "c")
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as asking:
+        requests = make(nodes, one, directory)
+        running = asking.submit(answers, requests)
+        eventually(lambda: nodes.asked)
+        one.shutdown(wait=False, cancel_futures=True)
+        for event in nodes.hanging.values():
+            event.set()
+        with pytest.raises(ServerStoppingError):
+            running.result()
+        with pytest.raises(ServerStoppingError):
+            answers(make(nodes, one, directory))
 
 
 def answers(requests: HedgedRequests, graph: str = "", request: Subquery = REQUEST) -> tuple[str, tuple[str, ...]]:

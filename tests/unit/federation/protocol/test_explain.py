@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import pytest
@@ -46,6 +46,22 @@ def text_of(
     told = explanation(answer(*args, **more), seconds)  # type: ignore[arg-type]
     told["reasons"] = list(reasons)
     return as_text(told, width)
+
+
+class _Growing(list[Step]):
+    """Steps to which a late answer of a node adds one each time they are read."""
+
+    def __iter__(self) -> Iterator[Step]:
+        seen = list(super().__iter__())
+        self.append(STEPS[0])
+        return iter(seen)
+
+
+def test_the_totals_are_those_of_the_steps_shown_while_late_answers_come() -> None:
+    told = explanation(answer(_Growing(STEPS)))
+
+    assert len(told["steps"]) == len(STEPS)
+    assert told["totals"]["work_seconds"] == pytest.approx(1.5488)
 
 
 def test_the_totals_are_those_of_the_nodes_and_of_all_steps() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +16,14 @@ from types import SimpleNamespace
 import pytest
 
 from federation.budget import Budget, Limits
-from federation.errors import NotCachedError, SourceFailedError
+from federation.errors import NotCachedError, ServerStoppingError, SourceFailedError, TooLargeError
 from federation.evaluation.messages import Evaluate
 from federation.fetching.merge import MergedQuads
 from federation.skolem import PREFIX, skolem_iri
 from federation.source_selection import Snapshot
 from federation.view.template import DiskTemplate, _StoreProcess
 from federation.view.view import View
+from tests.helpers.evaluation import ENDLESS
 from tests.helpers.waiting import eventually
 
 TRIPLES = [f"<urn:s{n}> <urn:p> <urn:o{n % 2}> .\n" for n in range(4)]
@@ -272,6 +274,45 @@ def test_beyond_its_bound_it_goes_on_from_the_disk(catalogue: Catalogue, tmp_pat
         assert [reason.partition(",")[0] for reason in reasons] == ["it takes more than GATEWAY_VIEW_BYTES"]
     finally:
         view.close()
+
+
+@pytest.mark.parametrize("trouble", ["graphs of providers", "the catalogue"])
+def test_no_evaluator_is_forked_while_it_goes_off(
+    catalogue: Catalogue, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(graphs: frozenset[str]) -> MergedQuads:
+        raise TooLargeError("too many triples")
+
+    def broken(avoided: frozenset[str]) -> Snapshot:
+        raise RuntimeError("a bug")
+
+    view = made(catalogue)
+    is_locked, end = list[bool](), view._processes.end
+
+    def noting_end() -> None:
+        is_locked.append(view._changing.locked())
+        end()
+
+    monkeypatch.setattr(view._processes, "end", noting_end)
+    monkeypatch.setattr(view, "_fetch", fetch)
+    catalogue.own["urn:own"] = TRIPLES[0]
+    view.follow(catalogue.snapshot if trouble == "graphs of providers" else broken)
+    eventually(lambda: view.progress.state == "off", timeout=SECONDS)
+    view.close()
+    assert is_locked
+    assert all(is_locked)
+
+
+def test_a_query_that_a_stop_ends_is_not_blamed(view: View, catalogue: Catalogue) -> None:
+    catalogue.placed = {f"urn:{n}": f"<urn:s{n}> <urn:p> <urn:o{n}> .\n" for n in range(500)}
+    view.follow(catalogue.snapshot)
+    in_the_end(view, catalogue)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(rows, view, catalogue.snapshot(), ENDLESS)
+        eventually(view._idle.empty, timeout=SECONDS)
+        view.close()
+        with pytest.raises((ServerStoppingError, NotCachedError)):
+            running.result()
 
 
 def test_a_passing_error_of_the_catalogue_does_not_turn_it_off(view: View, catalogue: Catalogue) -> None:
