@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection
+
 from confluent_kafka import Consumer, TopicPartition
 
 from catena_core.consuming.assignment import Assignment
@@ -19,6 +22,9 @@ _ALL_BYTES = 256 * 1024 * 1024
 # repeated after a crash.
 PAUSE_ABOVE_SPAN, RESUME_BELOW_SPAN = 100_000, 50_000
 
+# Seconds for which the loop reads nothing while lanes are behind, before it pauses partitions.
+_BACK_OFF = 1.0
+
 
 class Backpressure:
     """Pauses and resumes partitions by the amount of each that waits; no other part of a link does.
@@ -34,6 +40,7 @@ class Backpressure:
     def __init__(self, consumer: Consumer, batch_size: int) -> None:
         self._consumer = consumer
         self._unit = max(batch_size, _LEAST_UNIT)
+        self._over_limit_since: float | None = None
         self.partitions = 1
 
     @property
@@ -54,6 +61,24 @@ class Backpressure:
         ):
             self._consumer.resume([TopicPartition(*assignment.partition)])
             assignment.paused = False
+
+    def holds_back(self, assignments: Collection[Assignment]) -> bool:
+        """Decide whether to wait for the lanes instead of reading on; pause partitions that stay over the limit.
+
+        A pause makes Kafka's client throw away the messages that it has fetched ahead. So while lanes are a little behind, the
+        loop reads nothing for a moment; only a partition that stays over the limit is paused, and the others go on.
+        """
+        over_limit = [assignment for assignment in assignments if self.is_over_limit(assignment)]
+        if not over_limit:
+            self._over_limit_since = None
+            return False
+        now = time.monotonic()
+        self._over_limit_since = self._over_limit_since or now
+        if now - self._over_limit_since < _BACK_OFF:
+            return True
+        for assignment in over_limit:
+            self.apply(assignment)
+        return False
 
     def is_over_limit(self, assignment: Assignment) -> bool:
         """Tell whether too much of a partition waits, and it is not paused yet."""

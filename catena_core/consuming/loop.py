@@ -24,6 +24,7 @@ from catena_core.consuming.fair_queue import FairQueue, weight_of
 from catena_core.consuming.group_watch import GroupWatch
 from catena_core.consuming.lag import measure_lag
 from catena_core.consuming.lanes import Batch, Concurrent, LanePool
+from catena_core.consuming.leaving import LEAVE_TIMEOUT, close, commit_last, hear_of_rebalance
 from catena_core.consuming.refusals import refusal
 from catena_core.consuming.starting_points import StartingPoints
 from catena_core.consuming.subscription import Subscription
@@ -43,15 +44,6 @@ _AHEAD = 0.1
 
 # Seconds for which a polling lane may stay away before the loop's own thread polls.
 _ABSENCE = 0.05
-
-# Seconds within which a broker answers a member that leaves, beyond those for the drain.
-_LEAVE_TIMEOUT = 10.0
-
-# Seconds for a last commit that is tried although the deadline is over.
-_LAST_COMMIT = 1.0
-
-# Seconds for which the loop reads nothing while lanes are behind, before it pauses partitions.
-_BACK_OFF = 1.0
 
 # Seconds to wait for the next message; the short ones while partitions are paused or lanes are full.
 _POLL_TIMEOUT, _SHORT_POLL_TIMEOUT = 0.1, 0.02
@@ -150,7 +142,6 @@ class ConsumerLoop:
             lambda topic: weight_of(input_mode, self._subscribed, topic)
         )
         self._slice = max(1, min(self._batch_size, window // 10))
-        self._over_limit_since: float | None = None
         self._idle = False
         self._owner = threading.Lock()  # held by the thread that owns the consumer
         self.last_run = time.monotonic()
@@ -288,7 +279,7 @@ class ConsumerLoop:
         if not self._topics:
             time.sleep(0.05)
             return
-        if self._back_off():
+        if not self._lanes.are_partitions and self._backpressure.holds_back(self._assignments.values()):
             self._wait_for_lanes()
         elif self._shares_lanes and self._queue:
             # The lanes have all they may have: nothing to do before one is done.
@@ -297,27 +288,6 @@ class ConsumerLoop:
         else:
             paused = any(assignment.paused for assignment in self._assignments.values())
             self._read(_SHORT_POLL_TIMEOUT if paused or self._one_by_one else _POLL_TIMEOUT)
-
-    def _back_off(self) -> bool:
-        """Decide whether to wait for the lanes instead of reading on; pause partitions that stay over the limit.
-
-        A pause makes Kafka's client throw away the messages that it has fetched ahead. So while lanes are a little behind, the
-        loop reads nothing for a moment; only a partition that stays over the limit is paused, and the others go on.
-        """
-        if self._lanes.are_partitions:
-            return False
-        is_over_limit = self._backpressure.is_over_limit
-        over_limit = [assignment for assignment in self._assignments.values() if is_over_limit(assignment)]
-        if not over_limit:
-            self._over_limit_since = None
-            return False
-        now = time.monotonic()
-        self._over_limit_since = self._over_limit_since or now
-        if now - self._over_limit_since < _BACK_OFF:
-            return True
-        for assignment in over_limit:
-            self._backpressure.apply(assignment)
-        return False
 
     def _wait_for_lanes(self) -> None:
         if (batch := self._lanes.collect(_SHORT_POLL_TIMEOUT)) is not None:
@@ -346,7 +316,7 @@ class ConsumerLoop:
         listed = _listed(sorted(self._group_watch.unassigned))
         self._logger.log(f"no member of the group {self._group} has {listed}; joining it again", level="warning")
         if self._instance_id is None:
-            self._hear_of_rebalance()
+            hear_of_rebalance(self._consumer, self._batch_size)
             self._consumer.unsubscribe()
             self._topics = ()  # the next look at the subscription subscribes again
 
@@ -575,12 +545,16 @@ class ConsumerLoop:
         self._leave_by = deadline = time.monotonic() + self._drain_timeout
         self._drain(leaving, deadline)
         try:
-            in_time(lambda: self._commit_while_leaving(deadline), self._drain_timeout + _LEAVE_TIMEOUT)
+            in_time(
+                lambda: commit_last(self._consumer, self._delivery, self._assignments, deadline, self._logger),
+                self._drain_timeout + LEAVE_TIMEOUT,
+            )
             self._closing = True
             self._watch.close()
             self._starts.close()
             self._metrics.read_consumer(None)
-            in_time(self._close_consumer, _LEAVE_TIMEOUT)
+            is_silent = not self._assignments and self._instance_id is None
+            in_time(lambda: close(self._consumer, self._batch_size, is_silent), LEAVE_TIMEOUT)
         except StuckError:
             self._delivery.abandon()
             self._starts.close()
@@ -589,41 +563,6 @@ class ConsumerLoop:
             self._logger.log("Kafka does not answer; ending without leaving the consumer group", level="warning")
             self._release([TopicPartition(*name) for name in self._assignments], commit=False)
         self._lanes.close()
-
-    def _close_consumer(self) -> None:
-        if not self._assignments and self._instance_id is None:
-            # A client that closes without partitions tells the group nothing, and a rebalance of the others would wait for it
-            # until its session times out; one that unsubscribes leaves.
-            self._hear_of_rebalance()
-            self._consumer.unsubscribe()
-        self._hear_of_rebalance()
-        self._consumer.close()
-
-    def _hear_of_rebalance(self) -> None:
-        """Have Kafka's client tell now of the partitions that it was given or lost.
-
-        A client that has unsubscribed forgets that it is still to tell of them. It tells within its close, waits there for the
-        end of a rebalance that it has forgotten, and lets no other thread run meanwhile.
-        """
-        until = time.monotonic() + _POLL_TIMEOUT
-        while self._consumer.consume(self._batch_size, 0) and time.monotonic() < until:
-            pass  # its messages are left to the next instance
-
-    def _commit_while_leaving(self, deadline: float) -> None:
-        """Commit all that is finished, and take part in a rebalance meanwhile: Kafka refuses commits until it is over.
-
-        A rebalance may wait for a member that has died, and a commit with it, beyond the deadline; a silent broker may not.
-        """
-        while not self._delivery.flush_and_commit(
-            list(self._assignments.values()), max(deadline, time.monotonic() + _LAST_COMMIT)
-        ):
-            is_silent = self._delivery.silent_for > _LAST_COMMIT
-            if time.monotonic() > (deadline if is_silent else deadline + _LEAVE_TIMEOUT):
-                self._logger.log(
-                    "the last commit did not succeed in time; some electrons will be repeated", level="warning"
-                )
-                return
-            self._consumer.poll(_POLL_TIMEOUT)  # its messages are left to the next instance
 
     # Reports
 

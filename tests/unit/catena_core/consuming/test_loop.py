@@ -303,7 +303,7 @@ def test_one_by_one_the_next_electron_waits_for_the_commit_of_the_one_before(rea
 def test_a_partition_of_which_too_much_waits_is_paused_until_little_does(
     read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_BACK_OFF", 0)
+    monkeypatch.setattr(backpressure, "_BACK_OFF", 0)
     reader = read(IN, OTHER, lanes="partition")
     most = backpressure.PAUSE_ABOVE * 50
     reader.gate.clear()
@@ -319,7 +319,7 @@ def test_a_partition_of_which_too_much_waits_is_paused_until_little_does(
 def test_a_lane_that_stays_behind_has_its_partition_paused_and_others_read(
     read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_BACK_OFF", 0.01)
+    monkeypatch.setattr(backpressure, "_BACK_OFF", 0.01)
     reader = read(IN, OTHER, batch_size=100)
     reader.gate.clear()
     reader.consumer.bring(*(message(n) for n in range(backpressure.PAUSE_ABOVE * 100 + 20)))
@@ -364,7 +364,7 @@ def test_the_last_commit_is_tried_again_until_a_rebalance_is_over(read: Any, mon
 def test_the_loop_ends_though_kafka_does_not_answer(
     read: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(loop, "_LEAVE_TIMEOUT", 0.01)
+    monkeypatch.setattr(loop, "LEAVE_TIMEOUT", 0.01)
     reader = read(IN)
     monkeypatch.setattr(reader.delivery, "abandon", lambda: reader.told.append("abandoned"))
     reader.has_told(("assigned", IN))
