@@ -1,3 +1,3 @@
-"""The version of Catena, in one place."""
+"""The version of Catena, in one place. It ends in .dev0 until the release that the top of CHANGELOG.md describes."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
