@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import keyword
+import pkgutil
 import re
 import sys
+import sysconfig
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from string import Template
@@ -132,7 +134,9 @@ _FILES = {"$name.py": _LINK, "test_$name.py": _TEST, "docker-compose.yml": _COMP
 
 def _taken_names() -> set[str]:
     """Return the names of modules that a file beside a link would hide from it: Python puts the link's folder first."""
-    return {"catena_core", *sys.stdlib_module_names, *packages_distributions()}
+    installed = pkgutil.iter_modules([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    # Of packages that are installed as links to their sources the second knows; before Python 3.11 it misses others.
+    return {*sys.stdlib_module_names, *(module.name for module in installed), *packages_distributions(), "catena_core"}
 
 
 @click.group("new")
