@@ -6,7 +6,7 @@ Run it alone with ``python links/writer.py -k localhost:9092``; start more of it
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,24 +17,29 @@ from catena_core.text import redacted
 from topology import records, topics
 from topology.catalogue_link import CatalogueLink
 from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.node import FailedError, GraphWrite, NodeClient, RefusedError
+from topology.clients.node import GraphWrite, NodeClient
+from topology.clients.node_status import FailedError, RefusedError
 from topology.comparison import decode_acknowledged
 from topology.former_contents import FormerContents
 from topology.inspection import NodeInspector
+from topology.node_pauses import NodePauses
 from topology.provenance import Provenance
 from topology.rdf.by_value import digest_by_value
 from topology.records import REFUSED_DELETE, Node, Placement, Write, WriteHead, placement_key
 from topology.ring import RingView
+from topology.write_batches import in_batches
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
+# Attempts to write several graphs together at a node that asks for pauses.
+_MOST_BATCHES = 3
+# Seconds between two looks at the ring in a pause that a node asks for.
+_LONGEST_LOOK = 1.0
 # A node that is up has so many attempts to take a graph; one that closes the connection may be down in a moment.
 _MOST_FAILURES, _MOST_SILENCES = 8, 16
 _FAILURES_OF_A_REPEATED_WRITE = 2
 # Seconds that a write waits for the ring by which it was routed.
 _RING_TIMEOUT = 10.0
 _VERSIONS_KEPT = 200_000
-# Characters of one update; servers bound the size of requests.
-_MOST_CHARACTERS = 200_000
 # Seconds between two looks at graphs of nodes' owners that keep offerings out.
 _REVIEW_INTERVAL = 60.0
 
@@ -74,6 +79,7 @@ class Writer(CatalogueLink):
         # Graphs on which nodes have failed: these get few attempts, since other writes wait for them.
         self._put_off: set[tuple[str, str]] = set()
         self._mine: set[str] = set()
+        self._pauses = NodePauses()
         former = FormerContents()
         self._provenance = Provenance(self.table, self._publish, self.output_topics[0], former)
         # Writes that were done together, with the digests of their contents by value.
@@ -128,17 +134,35 @@ class Writer(CatalogueLink):
         if len(writes) == 1 and (node.protocol == "graph-store" or not node.endpoints.update):
             return  # a catalogue's own API takes JSON-LD, which costs more than an update
         client = self._client(node)
-        try:
-            foreign = self._provenance.claim(client, [write for write in writes if write.kind == "put"], lane)
-            ours = [
-                write
-                for write in writes
-                if write.graph not in foreign and self._provenance.owns(write.node, write.graph, lane)
-            ]
-            for together in _updates(ours) if client.takes_batches else ():
-                self._write_together(client, together)
-        except (WebError, UnsafeError) as error:
-            self.logger.log(f"{node.id} does not take {len(writes)} graphs together: {error}")
+        for _ in range(_MOST_BATCHES):
+            if not self._wait_out_pause(node.id):
+                return
+            try:
+                self._write_batch(client, [write for write in writes if _identity(write) not in self._written], lane)
+                return
+            except (WebError, UnsafeError) as error:
+                self._pauses.note(node.id, error)
+                self.logger.log(f"{node.id} does not take {len(writes)} graphs together: {error}")
+                if not self._pauses.remaining(node.id):
+                    return  # one graph may be at fault; a pause is about the node
+
+    def _wait_out_pause(self, name: str) -> bool:
+        """Wait while a node wants no request; return False once it is not up any more."""
+        while pause := self._pauses.remaining(name):
+            self.wait(min(pause, _LONGEST_LOOK))
+            if not self.ring.is_up(name):
+                return False
+        return True
+
+    def _write_batch(self, client: NodeClient, writes: Sequence[Write], lane: str) -> None:
+        foreign = self._provenance.claim(client, [write for write in writes if write.kind == "put"], lane)
+        ours = [
+            write
+            for write in writes
+            if write.graph not in foreign and self._provenance.owns(write.node, write.graph, lane)
+        ]
+        for together in in_batches(ours) if client.takes_batches else ():
+            self._write_together(client, together)
 
     def _write_together(self, client: NodeClient, writes: Sequence[Write]) -> None:
         try:
@@ -180,6 +204,9 @@ class Writer(CatalogueLink):
                     level="warning",
                 )
                 return self._unknown(write, lane, tried=problem is not None)
+            if self._pauses.remaining(node.id):
+                self._wait_out_pause(node.id)
+                continue  # it may have moved meanwhile
             try:
                 return self._apply(write, node, lane)
             except UnsafeError as error:
@@ -187,10 +214,12 @@ class Writer(CatalogueLink):
             except WebError as error:
                 problem = error
                 failures += 1
+            self._pauses.note(node.id, problem)
             if failures >= self._most_failures(write, problem):
                 return self._failed(write, lane, problem)
+            again = max(wait, self._pauses.remaining(node.id))
             self.logger.log(
-                f"{write.node} did not take {write.graph}, again in {wait:.1f} s: {problem}", level="warning"
+                f"{write.node} did not take {write.graph}, again in {again:.1f} s: {problem}", level="warning"
             )
             self.wait(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
@@ -373,24 +402,6 @@ def _by_value(write: Write) -> str:
 
 def _identity(write: WriteHead) -> tuple[str, str, int, str]:
     return write.node, write.graph, write.version, write.digest
-
-
-def _updates(writes: Iterable[Write]) -> Iterator[list[Write]]:
-    """Group writes into updates of bounded size, in order, each graph once in one of them."""
-    together: dict[str, Write] = {}
-    characters = 0
-    unfit: set[str] = set()  # what comes after an unfit write of a graph must not overtake it
-    for write in writes:
-        if write.graph in unfit or not GraphWrite(write.graph, write.triples).fits_update:
-            unfit.add(write.graph)
-            continue
-        if write.graph in together or characters + len(write.triples) > _MOST_CHARACTERS:
-            yield list(together.values())
-            together, characters = {}, 0
-        together[write.graph] = write
-        characters += len(write.triples)
-    if together:
-        yield list(together.values())
 
 
 def _check_deleted(client: NodeClient, deletes: Sequence[Write]) -> None:

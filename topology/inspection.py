@@ -19,6 +19,7 @@ from catena_core.text import bounded, redacted
 from topology import records, topics
 from topology.comparison import AcknowledgedGraph, Findings, GraphReader, NodeComparison
 from topology.former_contents import FormerContents
+from topology.node_pauses import pause_of
 from topology.records import Inspection, Node, Placement, placement_key
 
 _NODES_AT_ONCE = 4
@@ -133,7 +134,7 @@ class NodeInspector:
         except Exception as error:  # a node may break the client in any way
             if not inspected.failures:
                 self._logger.log(f"{node.id} cannot be inspected yet: {error}", level="warning")
-            inspected.failed(self._interval)
+            inspected.failed(self._interval, pause_of(error))
             self._publish_failure(node, inspected, str(error))
             return
         self._publish(
@@ -298,10 +299,10 @@ class _InspectedNode:
         self.began_at = _now()
         self._waited = 0.0
 
-    def failed(self, interval: float) -> None:
-        """Repeat a failed inspection soon, and then less and less soon."""
+    def failed(self, interval: float, pause: float = 0.0) -> None:
+        """Repeat a failed inspection soon, and then less and less soon; not before the pause that the node asks for is over."""
         self.failures += 1
-        self._due = time.monotonic() + min(interval, 0.5 * 2 ** min(self.failures, 20))
+        self._due = time.monotonic() + max(pause, min(interval, 0.5 * 2 ** min(self.failures, 20)))
 
     def finished(self, findings: Findings, interval: float) -> list[AcknowledgedGraph]:
         """Schedule the next inspection.

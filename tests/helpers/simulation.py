@@ -25,7 +25,8 @@ from tests.helpers.replicas import take_snapshot
 from topology import inspection as inspection_module
 from topology import records, topics
 from topology.clients.http import WebError
-from topology.clients.node import FailedError, GraphWrite, RefusedError
+from topology.clients.node import GraphWrite
+from topology.clients.node_status import FailedError, RefusedError
 from topology.gateway.replicas.ranking import decode_replica
 from topology.records import RING_KEY, Node, NodeState, Offering, Ring, Write
 from topology.ring import RingView

@@ -28,7 +28,7 @@ def retry_after(status: int, headers: Mapping[str, str], now: float, longest: fl
     text = headers.get("retry-after", "").strip()
     is_number = text.isascii() and text.isdigit() and len(text) <= 12
     seconds = float(text) if is_number else _until(text, _answered_at(headers, now))
-    if seconds <= 0 and status == 429:
+    if seconds <= 0 and status == 429 and not is_number:
         seconds = _TOO_MANY_REQUESTS_PAUSE
     return max(0.0, min(seconds, longest))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 import pyoxigraph as ox
 
-from topology.clients.http import Response, WebClient, WebError, shown_url
+from topology.clients.http import Response, WebClient, WebError
+from topology.clients.node_status import FailedError, RefusedError, check_status, check_trouble
 from topology.json_errors import NOT_JSON
 from topology.rdf.by_value import digest_by_value
 from topology.rdf.json_ld import nests_deeper
@@ -26,14 +27,6 @@ _DEEPEST = 100
 # Jetty takes forms of 200,000 bytes; encoded in one, a byte takes up to three.
 _MOST_ENCODED = 150_000
 _NO_IRI_REFERENCE = re.compile(r'[\x00-\x20<>"{}|\\^`]')
-
-
-class RefusedError(WebError):
-    """The node refuses a request; repeating it would not help."""
-
-
-class FailedError(WebError):
-    """The node answers with an error of its own; it may be tried again."""
 
 
 class GraphWrite(NamedTuple):
@@ -310,41 +303,6 @@ def with_parameter(url: str, name: str, value: str) -> str:
 
 
 _NO_GRAPH = frozenset({404, 410})
-# Others from 400 to 499 say how the server is: 401 and 403 that it lets no one in, 405 and 423 that it is read-only, 409 that
-# another request is in the way.
-_BLAMES_REQUEST = frozenset({400, 406, 411, 412, 413, 414, 415, 416, 417, 422, 431})
-
-
-def check_status(response: Response) -> None:
-    """Raise the error that an answer stands for.
-
-    Raises:
-        RefusedError: The answer blames this request.
-        FailedError: The server is in trouble, asks for another attempt, lets no one in, or takes no writes at present.
-    """
-    if response.status < 300:
-        return
-    said = response.excerpt()
-    if response.status < 400 and (target := response.headers.get("location")):
-        said = (
-            f"it redirects to {shown_url(target)}; only reading follows that, so name that address in the list of nodes"
-        )
-    problem = f"{urlsplit(response.url).netloc} answers with status {response.status}: {said}"
-    if response.status in (401, 403):
-        problem += "; NODE_CREDENTIALS, or the list of nodes, should have a user and a password that it lets in"
-    if response.status in _BLAMES_REQUEST:
-        raise RefusedError(problem)
-    raise FailedError(problem)
-
-
-def check_trouble(response: Response) -> None:
-    """Raise an error if a server is in trouble, so that its answer tells nothing about the protocols it speaks.
-
-    Raises:
-        FailedError: It is.
-    """
-    if response.status == 429 or (response.status >= 500 and response.status != 501):
-        check_status(response)
 
 
 class _Term(msgspec.Struct):

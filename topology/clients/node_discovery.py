@@ -14,14 +14,8 @@ import pyoxigraph as ox
 
 from catena_core.text import bounded
 from topology.clients.http import Response, UnsafeError, WebClient
-from topology.clients.node import (
-    FailedError,
-    NodeClient,
-    ask_anything,
-    check_trouble,
-    is_boolean,
-    with_parameter,
-)
+from topology.clients.node import NodeClient, ask_anything, is_boolean, with_parameter
+from topology.clients.node_status import FailedError, check_trouble
 from topology.records import Endpoints, NodeProtocol
 
 # The paths of SEDIMARK catalogues and Fuseki, of Oxigraph, of RDF4J repositories, of Virtuoso, and of Neptune.

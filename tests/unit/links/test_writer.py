@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -209,6 +210,41 @@ class TestTrouble:
         assert placement is not None
         assert placement.digest
         assert len(writes_to(server)) == 5
+
+    @pytest.mark.parametrize("status", [429, 503])
+    @pytest.mark.parametrize("path", ["/catalogue/manager", "/catalogue/sparql"])
+    def test_a_node_that_asks_for_a_pause_gets_no_request_until_it_is_over(
+        self, server: OddServer, odd: Writing, status: int, path: str
+    ) -> None:
+        came: list[float] = []
+        otherwise = saying(NO_GRAPHS)
+
+        def answer(request: Handler) -> None:
+            came.append(time.monotonic())
+            if len(came) == 1:
+                request.say(b"", status, Retry_After="1")
+            else:
+                otherwise(request)
+
+        server.answers["/catalogue/manager"] = otherwise
+        server.answers[path] = answer
+
+        placement = odd.put()
+
+        assert placement is not None
+        assert placement.digest
+        assert came[1] - came[0] >= 1
+        assert len(came) == 2
+
+    def test_a_pause_that_a_node_asks_for_ends_when_it_is_no_longer_up(self, server: OddServer, odd: Writing) -> None:
+        def answer(request: Handler) -> None:
+            odd.change(2, Node("n", odd.url, "suspect"))
+            request.say(b"", 503, Retry_After="3600")
+
+        server.answers["/catalogue/manager"] = answer
+
+        assert odd.put() == Placement("n", G, "0xa", 5, 1, 3), "it may stand there"
+        assert len(writes_to(server)) == 1
 
     def test_a_put_that_fails_again_and_again_is_put_off_and_may_stand_there(
         self, server: OddServer, odd: Writing

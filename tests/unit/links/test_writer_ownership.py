@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from catena_core import Electron
 from catena_core.errors import DeliveryError, StoppedError
-from links import writer as writer_module
 from tests.helpers.odd_server import Handler, OddServer, saying
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from tests.helpers.writing import NO_GRAPHS, G, Writing, placement_in, writes_to
-from topology import records, topics
+from topology import records, topics, write_batches
 from topology.clients.http import WebClient
 from topology.clients.node import NodeClient
 from topology.rdf.offering_graph import digest
@@ -312,6 +312,21 @@ class TestBatches:
         assert [bool(placement.digest) for placement in placements] == [True, False, True]
         assert len(letters(sent)) == 1
 
+    def test_a_pause_that_the_node_asks_for_keeps_them_together(self, server: OddServer) -> None:
+        """One by one, the writes would be so many further requests to a node that wants fewer."""
+        writing = odd_with_update(server)
+        updates: list[float] = []
+
+        def take(request: Handler) -> None:
+            updates.append(time.monotonic())
+            request.say(b"", 429 if len(updates) == 1 else 204, Retry_After="1")
+
+        server.answers["/catalogue/update"] = take
+
+        assert len(writing.take(*(put_of(f"https://p.example/{number}") for number in range(10)))) == 10
+        assert [asked.path for asked in writes_to(server)] == ["/catalogue/update"] * 2
+        assert updates[1] - updates[0] >= 1
+
     def test_one_that_an_owners_graph_keeps_out_does_not_keep_out_others(self, node: Sandbox) -> None:
         keep(node, "https://p.example/own")
         writing = over(node)
@@ -331,7 +346,7 @@ class TestBatches:
         assert "second" in str(held(node))
 
     def test_an_update_is_bounded(self, server: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(writer_module, "_MOST_CHARACTERS", 500)
+        monkeypatch.setattr(write_batches, "_MOST_CHARACTERS", 500)
         writing = odd_with_update(server)
         server.answers["/catalogue/update"] = saying(b"", 204)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import pytest
 
-from topology.clients.node import FailedError, GraphWrite
+from topology.clients.node import GraphWrite
+from topology.clients.node_status import FailedError
 from topology.rdf.graph_name import MARKERS
 from topology.rdf.offering_graph import digest
 from topology.same_store import SameStores

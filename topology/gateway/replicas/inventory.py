@@ -15,7 +15,8 @@ from catena_core.text import bounded, redacted
 from federation.fetching.result_formats import TSV, is_bounded, opened, read_table
 from federation.fetching.terms import iri, is_name, readable
 from topology.clients.http import Access, UnsafeError, WebClient, WebError, shown_url
-from topology.clients.node import FailedError, with_parameter
+from topology.clients.node import with_parameter
+from topology.clients.node_status import FailedError
 from topology.gateway.periodic_task import PeriodicTask
 from topology.rdf.graph_name import MARKERS
 from topology.records import Node

@@ -44,6 +44,10 @@ def test_too_many_requests_without_a_time_means_a_minute() -> None:
     assert retry_after(429, {}, NOW, 1000) == 60
 
 
+def test_too_many_requests_may_ask_for_no_pause() -> None:
+    assert retry_after(429, {"retry-after": "0"}, NOW, 1000) == 0
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

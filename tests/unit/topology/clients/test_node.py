@@ -13,7 +13,8 @@ from sandbox import made_up_offerings
 from tests.helpers.odd_server import Handler, OddServer, closed_port, saying, saying_json
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import UnsafeError, WebClient, WebError
-from topology.clients.node import FailedError, NodeClient, RefusedError
+from topology.clients.node import NodeClient
+from topology.clients.node_status import FailedError, RefusedError
 from topology.rdf.offering_graph import Description, read_description
 from topology.records import NodeProtocol
 

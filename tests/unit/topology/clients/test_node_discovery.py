@@ -9,8 +9,9 @@ from tests.helpers.odd_server import OddServer, saying, saying_json
 from tests.helpers.records import described
 from tests.helpers.sandbox_servers import Sandbox
 from topology.clients.http import WebClient, WebError
-from topology.clients.node import FailedError, GraphWrite, NodeClient
+from topology.clients.node import GraphWrite, NodeClient
 from topology.clients.node_discovery import UndetectedError, discover
+from topology.clients.node_status import FailedError
 from topology.records import Endpoints
 
 WEB = WebClient(5)

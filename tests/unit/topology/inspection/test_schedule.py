@@ -11,6 +11,7 @@ from tests.helpers.fake_node import FakeNode
 from tests.helpers.inspection import GRAPHS, Clock, Inspecting
 from tests.helpers.waiting import eventually
 from topology.clients.http import WebError
+from topology.clients.node_status import FailedError
 from topology.former_contents import FormerContents
 from topology.inspection import NodeInspector
 from topology.records import Node
@@ -77,6 +78,17 @@ class TestTime:
             clock.now += 1
 
         assert 5 <= len(rounds) <= 8
+
+    def test_inspection_of_a_node_that_asks_for_a_pause_is_repeated_after_it(
+        self, inspecting: Inspecting, clock: Clock, rounds: list[Node]
+    ) -> None:
+        inspecting.acknowledge(*GRAPHS)
+        inspecting.store.problem = FailedError("status 503", pause=25)
+        for _ in range(60):
+            self.tick(inspecting)
+            clock.now += 1
+
+        assert len(rounds) == 3
 
     def test_repair_is_looked_at_soon_and_the_pause_between_two_looks_counts_as_no_load(
         self, inspecting: Inspecting, clock: Clock, rounds: list[Node]
