@@ -17,7 +17,7 @@ from catena_core.errors import UsageError
 from catena_core.kafka.properties import SET_BY_LINKS, meant_by
 from catena_core.options import OTHERS, LinkOptions, split_properties
 from catena_core.program import Program
-from catena_core.text import is_secret, redacted
+from catena_core.text import is_secret, is_utf8, redacted
 from catena_core.version import __version__
 
 Run = Callable[[LinkOptions, list[str]], None]
@@ -135,8 +135,8 @@ def environment_properties(environment: Mapping[str, str] | None = None, *, warn
                 click.echo(f"Warning: {variable} sets nothing; {SET_BY_LINKS[name]}", err=True)
         elif variable.endswith(_FILE_SUFFIX) and is_secret(in_file) and _is_property(in_file, "any"):
             found[in_file] = _content(variable, value)
-        elif _is_property(name, readable := value.encode("utf-8", "replace").decode()):
-            if readable != value:
+        elif _is_property(name, value.encode("utf-8", "replace").decode()):
+            if not is_utf8(value):
                 raise UsageError(f"{variable} is no text in UTF-8")
             found[name] = value
         elif warns and (meant := meant_by(in_file)):

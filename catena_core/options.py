@@ -11,7 +11,7 @@ from catena_core.errors import UsageError
 from catena_core.kafka.properties import SET_BY_LINKS
 from catena_core.mistakes import suggestion
 from catena_core.monitoring.logs import LEVELS
-from catena_core.text import conceal, is_secret, password_of, redacted
+from catena_core.text import conceal, is_secret, is_utf8, password_of, redacted
 from catena_core.topics import is_topic
 
 INPUT_MODES = ("parity", "exp")
@@ -282,7 +282,7 @@ _CHOICES = {item.name: item.metadata["choices"] for item in fields(LinkOptions) 
 
 def _read(name: str, value: Any) -> Any:
     for text in value.values() if name == "properties" else (value,):
-        if isinstance(text, str) and text.encode("utf-8", "replace").decode() != text:
+        if isinstance(text, str) and not is_utf8(text):
             raise UsageError(f"{_called(name)} is no text in UTF-8")  # Kafka's client would fail at it
     if name in ("input_topics", "output_topics"):
         names = split_topics(value) if isinstance(value, str) else value
@@ -330,7 +330,7 @@ def check_brokers(endpoint: str) -> None:
     """
     for broker in endpoint.split(","):
         found = _BROKER.fullmatch(broker.strip())
-        if not found or not 0 < int(found[1] or 1) < 65536:
+        if not found or not 0 < int(found[1] or 1) < 65536 or not is_utf8(broker):
             hint = KUBERNETES if broker.strip().startswith("tcp://") else ""
             raise UsageError(
                 f"{redacted(endpoint)!r} is no address of Kafka; write -k HOST:PORT or KAFKA_ENDPOINT=HOST:PORT, several "

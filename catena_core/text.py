@@ -32,6 +32,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be sent: an argument or a variable that is no UTF-8 has lone surrogates in place of its bytes."""
+    return text.encode("utf-8", "replace").decode() == text
+
+
 def bounded(text: str, most: int) -> str:
     """Escape a text as ``printable`` does, and cut it.
 

@@ -16,6 +16,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from catena_core.version import __version__
+
 _ROOT = Path(__file__).parents[1]
 _RELEASE = Requirement("catena-links[catalogue,oidc,redis]")
 
@@ -49,8 +51,9 @@ def bill() -> dict[str, Any]:
     """Return the bill of materials as JSON."""
     packages = needed()
     release = packages.pop(canonicalize_name(_RELEASE.name))
-    components = [_python(name, package) for name, package in sorted(packages.items())] + _javascript()
-    root = {**_python(_RELEASE.name, release), "type": "application"}
+    components = [_python(name, package, package.version) for name, package in sorted(packages.items())] + _javascript()
+    # The version of the tree: that of an installation in place stays as it was when it was made.
+    root = {**_python(canonicalize_name(_RELEASE.name), release, __version__), "type": "application"}
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -61,7 +64,7 @@ def bill() -> dict[str, Any]:
     }
 
 
-def _python(name: str, package: Distribution) -> dict[str, Any]:
+def _python(name: str, package: Distribution, version: str) -> dict[str, Any]:
     about = package.metadata
     licences: list[dict[str, Any]] = []
     if "License-Expression" in about:
@@ -69,7 +72,7 @@ def _python(name: str, package: Distribution) -> dict[str, Any]:
     else:
         given = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier") or () if one.startswith("License ::")]
         licences = [{"license": {"name": one}} for one in given]
-    return _component(name, package.version, f"pkg:pypi/{name}@{package.version}", licences)
+    return _component(name, version, f"pkg:pypi/{name}@{version}", licences)
 
 
 def _javascript() -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from catena_core.version import __version__
 from tests.sbom import bill, needed
 
 
@@ -27,6 +28,10 @@ def test_bill_is_one_that_other_programs_read() -> None:
     assert read.metadata.component.name == "catena-links"
     assert {str(one.purl) for one in read.components} == {one["purl"] for one in written["components"]}
     assert len(read.components) == len(written["components"])
+
+
+def test_bill_is_that_of_the_tree_not_of_an_older_installation() -> None:
+    assert bill()["metadata"]["component"]["version"] == __version__
 
 
 def test_needed_follows_extras_of_extras() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -10,12 +11,20 @@ import click
 from catena_core import interrupts
 from catena_core.errors import UsageError
 from catena_core.program import Program
+from catena_core.text import is_utf8, printable
 from catena_core.version import __version__
 from topology.cli.on_use import Group, OnUse
 
 
 class _Catena(Program, Group):
     """Ends after Ctrl-C as shells expect it, and after a mistake with a message alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse arguments that can be sent to no server; a file may have any name."""
+        for argument in args:
+            if not is_utf8(argument) and not os.path.lexists(argument):
+                raise click.UsageError(f"an argument is not in UTF-8: {printable(argument)}", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -62,6 +62,9 @@ def show(
       catena ring show --list nodes.json https://provider.example/offerings/1
       catena ring show --json | jq '.nodes[] | [.id, .share]'
     """
+    for graph in graphs:
+        if ":" not in graph:
+            raise click.UsageError(f"{printable(graph)!r} is no IRI; 'catena offerings show' tells that of an offering")
     with _source(kafka, properties, node_list) as (current, cluster):
         view = RingView(current)
         if graphs:

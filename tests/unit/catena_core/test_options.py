@@ -138,7 +138,18 @@ def test_number_options_are_numbers_also_where_they_were_given_as_text(name, tex
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["", "kafka:0", "kafka:99999", "kafka:port", "http://kafka:9092", "a:1,,b:2", "kafka:9092/topic", "::1"]
+    "endpoint",
+    [
+        "",
+        "kafka:0",
+        "kafka:99999",
+        "kafka:port",
+        "http://kafka:9092",
+        "a:1,,b:2",
+        "kafka:9092/topic",
+        "::1",
+        "\udce4:1",
+    ],
 )
 def test_an_address_that_kafka_cannot_have_is_refused(endpoint):
     with pytest.raises(UsageError, match="is no address of Kafka; write -k HOST:PORT"):

@@ -61,6 +61,33 @@ def test_dead_letters_are_sought_on_the_kafka_of_the_settings(
     assert '"nonsense" for configuration property' in CliRunner().invoke(main, ["dead-letters", *arguments]).output
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", "ASK { ?s ?p '\udce4' }"],
+        ["offerings", "show", "\udce4"],
+        ["ring", "show", "https://provider.example/\udce4"],
+        ["ring", "simulate", "--add", "\udce4"],
+        ["topics", "send", "orders", "\udce4"],
+        ["topics", "send", "orders", "--key", "\udce4"],
+        ["status", "-k", "\udce4:9092"],
+    ],
+    ids=" ".join,
+)
+def test_argument_that_is_not_utf8_is_refused(arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, arguments)
+
+    assert result.exit_code == 2
+    assert "Error: an argument is not in UTF-8: " in result.output
+
+
+def test_file_may_have_a_name_that_is_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("\udce4.rq").write_text(" ")
+
+    assert "the query is empty" in CliRunner().invoke(main, ["query", "-f", "\udce4.rq"]).output
+
+
 def test_help_names_each_status() -> None:
     text = CliRunner().invoke(main, ["--help"]).output.partition("The status is")[2]
 

@@ -52,6 +52,12 @@ def test_show_of_a_graph_tells_where_it_belongs_and_where_it_stands(kafka: str) 
     assert found == {"graph": GRAPH, "belongs": list(RingView(RING).owners(GRAPH)), "stands": ["node_2"]}
 
 
+def test_show_of_what_is_no_iri_is_refused(nodes: str) -> None:
+    result = CliRunner().invoke(main, ["ring", "show", "--list", nodes, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"])
+
+    assert (result.exit_code, "is no IRI" in result.output) == (2, True)
+
+
 def test_show_tells_the_share_of_each_node(kafka: str) -> None:
     found = json.loads(run("show", "--json", "-k", kafka).output)
 
