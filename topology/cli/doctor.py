@@ -292,14 +292,15 @@ def _gateway(chosen: Settings) -> Iterator[Finding]:
     except NOT_JSON:
         yield Finding("gateway", "warning", f"at {url} is another server", "set HOST_PORT to the gateway's port")
         return
+    refusing = [f"{node} refuses copies: {problem}" for node, problem in health.refusing.items()]
     if health.status == "healthy":
-        yield Finding("gateway", "ok", f"healthy at {url}")
+        yield Finding("gateway", "ok", "; ".join([f"healthy at {url}", *refusing]))
         return
     nodes = {} if health.nodes is msgspec.UNSET else health.nodes
     reasons = [f"{node} is {state}" for node, state in nodes.items() if state != "up" and node not in health.unusable]
     reasons += [f"{health.copies_missing:,} copies are missing"] if health.copies_missing else []
     reasons += [f"{node} cannot be inspected: {problem}" for node, problem in health.uninspected.items()]
-    reasons += [f"{node} refuses copies: {problem}" for node, problem in health.refusing.items()]
+    reasons += refusing
     reasons += [f"{node} cannot be used: {problem}" for node, problem in health.unusable.items()]
     reasons += [f"{name} {death}" for name, death in health.failing.items()]
     said = f"degraded at {url}: {'; '.join(reasons) or 'there are no nodes'}"

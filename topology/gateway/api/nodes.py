@@ -71,7 +71,7 @@ class State:
         refused = sum(missing.refused.values())
         failing = {name: redacted(death) for name, death in self._failing().items()}
         uninspected = self._uninspected(now)
-        is_well = all_up and not (missing.total or refused or failing or uninspected)
+        is_well = all_up and not (missing.total or missing.at_fault or failing or uninspected)
         status: Literal["healthy", "degraded"] = "healthy" if is_well else "degraded"
         states = {node.id: node.condition for node in now.nodes.values()}
         store = ViewState(*self._engine.view) if self._engine.view and details else None

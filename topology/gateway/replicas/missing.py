@@ -19,11 +19,14 @@ class MissingCopies(NamedTuple):
         total: Their number: for each graph, by how many it has fewer copies than nodes that should hold it.
         by_node: The number of graphs that each node should hold and does not, by the node's id.
         refused: The number of graphs that each node should hold and refuses, or whose deletion it refuses, by the node's id.
+        at_fault: The nodes that are at fault themselves: they refuse a deletion, or more graphs than they take. Any stranger
+            can publish a description that some kind of node refuses, and no operator can mend that.
     """
 
     total: int = 0
     by_node: Mapping[str, int] = {}
     refused: Mapping[str, int] = {}
+    at_fault: frozenset[str] = frozenset()
 
 
 class Shortage(NamedTuple):
@@ -32,22 +35,36 @@ class Shortage(NamedTuple):
     Attributes:
         missing: The number of copies that it lacks.
         lacking: The nodes that should hold one of them.
-        refusing: The nodes that refuse the graph, or its deletion.
+        refusing: The nodes that refuse the graph.
+        keeping: The nodes that refuse its deletion.
     """
 
     missing: int
     lacking: list[str]
     refusing: list[str]
+    keeping: list[str]
+
+
+class Shortages(NamedTuple):
+    """The shortages of all graphs.
+
+    Attributes:
+        graphs: The shortage of each graph that has one.
+        taken: The number of graphs that each node holds, by the node's id.
+    """
+
+    graphs: list[Shortage]
+    taken: Mapping[str, int]
 
 
 class MissingCount:
     """The current number of missing copies. May be used by many threads.
 
     Args:
-        shortages: Returns the shortage of each graph that has one.
+        shortages: Returns the shortages of all graphs.
     """
 
-    def __init__(self, shortages: Callable[[], list[Shortage]]) -> None:
+    def __init__(self, shortages: Callable[[], Shortages]) -> None:
         self._shortages = shortages
         self._lock = threading.Lock()
         self._count = MissingCopies()
@@ -58,12 +75,18 @@ class MissingCount:
         with self._lock:
             start = time.monotonic()
             if start >= self._good_until:
-                shortages = self._shortages()
-                self._count = MissingCopies(
-                    sum(one.missing for one in shortages),
-                    Counter(node for one in shortages for node in one.lacking),
-                    Counter(node for one in shortages for node in one.refusing),
-                )
+                self._count = _count(*self._shortages())
                 end = time.monotonic()
                 self._good_until = end + _REST * (end - start)
             return self._count
+
+
+def _count(graphs: list[Shortage], taken: Mapping[str, int]) -> MissingCopies:
+    refused = Counter(node for one in graphs for node in one.refusing)
+    kept = Counter(node for one in graphs for node in one.keeping)
+    return MissingCopies(
+        sum(one.missing for one in graphs),
+        Counter(node for one in graphs for node in one.lacking),
+        refused + kept,
+        frozenset(kept) | {node for node, number in refused.items() if number > taken.get(node, 0)},
+    )

@@ -14,7 +14,7 @@ from topology import records
 from topology.gateway.offering_list import ListedOffering, OfferingList, list_offerings
 from topology.gateway.replicas.inventory import GraphsByNode
 from topology.gateway.replicas.lost import LostReplicas
-from topology.gateway.replicas.missing import MissingCopies, MissingCount, Shortage
+from topology.gateway.replicas.missing import MissingCopies, MissingCount, Shortage, Shortages
 from topology.gateway.replicas.ranking import (
     UNCONFIRMED,
     IdenticalReplicas,
@@ -307,7 +307,7 @@ class ReplicaSelector:
             self._withheld.add(graph)
         return bool(claims or held)
 
-    def _shortages(self) -> list[Shortage]:
+    def _shortages(self) -> Shortages:
         """Return the shortage of each graph that has too few copies, and of those whose deletion nodes refuse."""
         with self._taking:
             ring, _ = self._refresh()
@@ -315,12 +315,12 @@ class ReplicaSelector:
         live = {node.id for node in ring.nodes.values() if node.state != "down"}
         self._stale_since = {graph: seen for graph, seen in self._stale_since.items() if graph in self._choices}
         newest = (time.time() - _SECONDS_TO_PLACE) * 1000
-        shortages = []
+        shortages, taken = [], Counter[str]()
         for graph in withheld:
             held = {node: replica for node in self._nodes.get(graph, ()) if (replica := self._replica(node, graph))}
-            refusing = [node for node in held if node in ring.nodes and _has_refused(held[node], (REFUSED_DELETE,))]
-            if refusing:
-                shortages.append(Shortage(0, [], refusing))
+            keeping = [node for node in held if node in ring.nodes and _has_refused(held[node], (REFUSED_DELETE,))]
+            if keeping:
+                shortages.append(Shortage(0, [], [], keeping))
         for graph in graphs:
             lost, owners = self._lost_on.get(graph, ()), ring.owners(graph)
             held = {node: replica for node in self._nodes.get(graph, ()) if (replica := self._replica(node, graph))}
@@ -331,13 +331,14 @@ class ReplicaSelector:
                 node for node, replica in held.items() if (replica.digest or replica.in_doubt) and node not in stale
             }
             holders = {node for node in present if node in live and node not in lost}
+            taken.update(holders)
             if len(holders) >= len(owners):
                 continue
             lacking = [node for node in owners if node not in holders and not _has_refused(held.get(node), contents)]
             refusing = [node for node in owners if node not in {*holders, *lacking} and not held[node].foreign]
             if (lacking or refusing) and any(claim.claimed_at < newest for claim in claims):
-                shortages.append(Shortage(min(len(owners) - len(holders), len(lacking)), lacking, refusing))
-        return shortages
+                shortages.append(Shortage(min(len(owners) - len(holders), len(lacking)), lacking, refusing, []))
+        return Shortages(shortages, taken)
 
     def _long_stale(self, graph: str, held: Mapping[str, Replica], contents: Collection[str]) -> list[str]:
         """Return the nodes that still hold an earlier content, although they had the time to get a present one."""

@@ -69,6 +69,11 @@ def test_doctor_all_well_status_is_0(find: Any, tmp_path: Path) -> None:
     [
         ({"status": "healthy", "epoch": 1, "nodes": {"a": "up"}}, "ok", "healthy at http://127.0.0.1"),
         (
+            {"status": "healthy", "epoch": 1, "copies_refused": 1, "refusing": {"b": "it does not take 1 graphs"}},
+            "ok",
+            "b refuses copies: it does not take 1 graphs",
+        ),
+        (
             {"status": "degraded", "epoch": 1, "nodes": {"a": "up", "b": "down"}, "copies_missing": 1200},
             "warning",
             "b is down; 1,200 copies are missing",

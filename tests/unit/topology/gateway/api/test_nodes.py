@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import flask
+import pytest
 
 from federation.engine import Engine
 from tests.helpers.answers import content
@@ -41,20 +42,29 @@ class TestMissingCopies:
 
 
 class TestRefusedCopies:
-    def test_health_is_degraded_and_says_how_many_by_which_node_and_why(self, engine: Engine) -> None:
+    @pytest.mark.parametrize(("held", "status"), [(1, "healthy"), (0, "degraded")])
+    def test_health_counts_them_and_is_degraded_by_a_node_that_refuses_most(
+        self, engine: Engine, held: int, status: str
+    ) -> None:
+        """Any stranger can publish a description that a kind of node refuses."""
         serving = Serving(engine)
         for name in "ab":
             serving.has(name, f"http://{name}.invalid/catalogue")
         description = described(G)
         serving.list("0xa", description)
         serving.note("a", description)
+        for number in range(held):
+            good = described(f"{G}/{number}")
+            serving.list(f"0xb{number}", good)
+            serving.note("a", good)
+            serving.note("b", good)
         refusal = Replica("", 1, refused=description.digest, problem="status 413 (http://ada:secret@n)")
         serving.directory.replicas[placement_key("b", G)] = refusal  # type: ignore[index]
         serving.directory.changed()
 
         found = content(serving.client.get("/health"))
 
-        assert (found["status"], found["copies_refused"]) == ("degraded", 1)
+        assert (found["status"], found["copies_refused"]) == (status, 1)
         assert "copies_missing" not in found
         assert found["refusing"] == {"b": "it does not take 1 graphs: status 413 (http://***@n)"}
 

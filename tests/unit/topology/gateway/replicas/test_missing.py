@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from topology.gateway.replicas.inventory import NodeGraphs
-from topology.gateway.replicas.missing import MissingCopies, MissingCount, Shortage
+from topology.gateway.replicas.missing import MissingCopies, MissingCount, Shortage, Shortages
 from topology.gateway.replicas.ranking import Replica
 from topology.gateway.replicas.selector import ReplicaSelector
 from topology.records import REFUSED_DELETE, Node, OfferingHead, Ring, placement_key
@@ -141,6 +141,21 @@ def test_missing_counts_no_copy_that_a_node_refuses(catalogue: Catalogue) -> Non
 
     assert catalogue.missing == (0, {})
     assert catalogue.refused == {one: 1}
+    assert catalogue.count().at_fault == frozenset(), "the description is at fault"
+
+
+def test_node_that_refuses_more_graphs_than_it_takes_is_at_fault(catalogue: Catalogue) -> None:
+    graphs = [graph for graph in (G, *OTHERS) if "a" in catalogue.ring.owners(graph)]
+    half = len(graphs) // 2
+    for graph in graphs[:half]:
+        catalogue.place("a", graph=graph, digest="", refused="d")
+    assert catalogue.count().at_fault == frozenset()
+
+    catalogue.place("a", graph=graphs[half], digest="", refused="d")
+    catalogue.place("a", graph=graphs[-1], digest="", refused="d")
+
+    assert catalogue.refused == {"a": half + 2}
+    assert catalogue.count().at_fault == {"a"}
 
 
 def test_refused_counts_no_content_that_is_no_longer_current(catalogue: Catalogue) -> None:
@@ -166,6 +181,7 @@ def test_refused_counts_deletions(catalogue: Catalogue) -> None:
     catalogue.selector.changed()
 
     assert (catalogue.missing, catalogue.refused) == ((0, {}), {one: 1})
+    assert catalogue.count().at_fault == {one}, "a description that was withdrawn can be read there"
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -217,10 +233,10 @@ def test_count_that_takes_long_is_reused(monkeypatch: pytest.MonkeyPatch) -> Non
     made, clock = [], [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
-    def shortages() -> list[Shortage]:
+    def shortages() -> Shortages:
         clock[0] += 0.05
         made.append(clock[0])
-        return [Shortage(2, ["a", "b"], []), Shortage(1, ["b"], ["c"])]
+        return Shortages([Shortage(2, ["a", "b"], [], []), Shortage(1, ["b"], ["c"], [])], {"c": 1})
 
     count = MissingCount(shortages)
 
