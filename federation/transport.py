@@ -35,7 +35,7 @@ USER_AGENT = f"catena/{__version__}"
 _MAX_REDIRECTS = 5
 _MAX_HEAD_BYTES = 256 * 1024
 # Headers whose values make one list, however many lines they take (RFC 9110, section 5.3).
-_LISTS = frozenset({"cache-control", "link"})
+_LISTS = frozenset({"cache-control", "content-encoding", "link"})
 _CONNECT_TIMEOUT = 10.0
 # The idle connections that one adapter keeps, to all servers together.
 _MAX_IDLE_CONNECTIONS = 512
@@ -148,9 +148,13 @@ class Session(requests.Session):
         return {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return the next address, percent-encoded byte by byte; ``None`` without one, and for other methods than GET."""
+        """Return the next address, percent-encoded; ``None`` without one, and for other methods than GET."""
         if resp.is_redirect and resp.request.method == "GET":
-            return without_credentials(quote(resp.headers["location"].encode("latin-1"), safe=_URI_CHARACTERS))
+            target = resp.headers["location"].encode("latin-1")
+            try:
+                return to_uri(without_credentials(target.decode()))
+            except UnicodeDecodeError:
+                return without_credentials(quote(target, safe=_URI_CHARACTERS))
         return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from federation.networks import Networks
 from federation.transport import Access, Session, UnsafeError, check_address, to_uri
@@ -123,6 +124,15 @@ class TestAddresses:
         answer = get(session, f"{server.url}/a")
 
         assert (answer.content, answer.url) == (b"there", f"{server.url}/%E9%20%C3%A9?%FF")
+
+    def test_a_redirect_to_a_name_in_any_script_asks_for_the_name_that_resolvers_know(
+        self, server: OddServer, session: Session
+    ) -> None:
+        moved = "HTTP/1.1 302 Found\r\nLocation: http://bücher.invalid/é\r\nContent-Length: 0\r\n\r\n"
+        server.answers["/a"] = raw(moved.encode())
+
+        with pytest.raises(requests.exceptions.ConnectionError, match=r"xn--bcher-kva\.invalid"):
+            get(session, f"{server.url}/a")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,19 @@ class TestAnswers:
 
         assert (headers["link"], headers["cache-control"]) == ("<a>, <b>", "no-store, max-age=5")
 
+    def test_codings_in_several_lines_are_all_counted(self, server: OddServer, web: WebClient) -> None:
+        """The body would still be compressed, and be taken for nonsense of its author's."""
+
+        def answer(request: Handler) -> None:
+            body = gzip.compress(gzip.compress(b"{}"))
+            lines = b"Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n"
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n%b" % (len(body), lines, body))
+
+        server.answers["/a"] = answer
+
+        with pytest.raises(WebError, match="'gzip, gzip', which is not read"):
+            get(web, f"{server.url}/a")
+
     @pytest.mark.parametrize(
         "cut", [b"", b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"nonsense\r\n\r\n"]
     )
