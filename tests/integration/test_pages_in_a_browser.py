@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import Request, urlopen
 
 import pyoxigraph as ox
 import pytest
@@ -303,3 +305,83 @@ def test_query_is_completed_run_shared_and_explained(site: Site) -> None:
 
     browser.open(f"{site.url}/sparql?query=SELECT%20%2A%20%7B%20%3Fs%20%3Fp%20%7D")
     browser.wait_until("document.querySelector('#problem').textContent.length > 10")
+
+
+def write(browser: Browser, query: str) -> None:
+    """Replace the query in the editor, and run it."""
+    browser.wait_until("document.querySelector('#link').href.includes('query=')")
+    browser.run(
+        f"document.querySelector('#query').value = {json.dumps(query)};"
+        "document.querySelector('#query').dispatchEvent(new Event('input'));"
+        "document.querySelector('#run').click()"
+    )
+
+
+def test_back_button_leads_to_the_query_before(site: Site) -> None:
+    browser = site.browser
+    browser.open(f"{site.url}/sparql?query=ASK%20%7B%7D")
+    browser.wait_until("document.querySelector('#status').textContent.startsWith('yes')")
+    write(browser, "SELECT * { ?s ?p ?o } LIMIT 3")
+    browser.wait_until("document.querySelectorAll('#table tbody tr').length === 3")
+
+    browser.run("history.back()")
+    browser.wait_until("document.querySelector('#status').textContent.startsWith('yes')")
+    assert browser.run("document.querySelector('#query').value") == "ASK {}"
+    browser.run("history.forward()")
+    browser.wait_until("document.querySelectorAll('#table tbody tr').length === 3")
+
+
+def test_query_longer_than_an_address_is_shared_and_downloaded(site: Site) -> None:
+    browser = site.browser
+    browser.open(f"{site.url}/sparql")
+    write(browser, "SELECT ?s { ?s ?p ?o } LIMIT 2\n" + "# a comment\n" * 15_000)
+    browser.wait_until("document.querySelectorAll('#table tbody tr').length === 2")
+
+    shared = browser.run("document.querySelector('#link').href")
+    browser.open(f"{site.url}/offerings")
+    browser.open(shared)
+    browser.wait_until("document.querySelectorAll('#table tbody tr').length === 2")
+    browser.run("document.querySelector('[data-format=json]').click()")
+    browser.wait_until('document.body.textContent.startsWith(\'{"head":{"vars":["s"]}\')')
+    browser.wait_until("document.readyState === 'complete'")
+
+
+def test_triple_terms_are_shown_as_queries_write_them(site: Site) -> None:
+    browser = site.browser
+    browser.open(f"{site.url}/sparql")
+    write(browser, 'SELECT (<<( <urn:a> <urn:b> <<( <urn:c> <urn:d> "e"@en )>> )>> AS ?t) {}')
+    browser.wait_until("document.querySelectorAll('#table tbody tr').length === 1")
+
+    assert browser.run("document.querySelector('#table td').textContent") == (
+        "<<( urn:a urn:b <<( urn:c urn:d e @en )>> )>>"
+    )
+
+
+def test_overview_is_shown_where_a_proxy_keeps_events_back(site: Site) -> None:
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            accept = self.headers["Accept"]
+            if accept == "text/event-stream":
+                self.send_response(200)
+                self.send_header("Content-Type", accept)
+                self.end_headers()
+                over.wait()
+                return
+            with urlopen(Request(site.url + self.path, headers={"Accept": accept})) as answer:
+                self.send_response(200)
+                self.send_header("Content-Type", answer.headers["Content-Type"])
+                self.end_headers()
+                self.wfile.write(answer.read())
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    over = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site.browser.open(f"http://127.0.0.1:{server.server_port}/")
+        site.browser.wait_until("document.querySelector('#state').textContent.includes('Ring epoch')")
+        site.browser.open("about:blank")
+        over.set()
+        server.shutdown()

@@ -26,6 +26,8 @@ from topology.cli.query_text import problem_in_query, query_argument, query_text
 _RESULTS = "application/sparql-results+json"
 _MOST_ROWS = 1000
 _PARTIAL_STATUS = 3
+_PARTS = ("subject", "predicate", "object")
+_MOST_NESTED = 10
 _NAMES = sorted({*SOLUTION_NAMES, *GRAPH_NAMES})
 
 
@@ -151,12 +153,15 @@ def _show(body: bytes) -> None:
     out.print(f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'}{more}")
 
 
-def _term(term: dict[str, Any] | None) -> str:
-    """Return a term as people read it: an IRI in brackets, a literal with its language."""
-    if term is None:
+def _term(term: Any, depth: int = 0) -> str:
+    """Return a term as people read it: an IRI in brackets, a literal with its language, a triple term as in SPARQL 1.2."""
+    if not isinstance(term, dict):
         return ""
-    value = printable(str(term.get("value", "")))
     kind = term.get("type")
+    if kind == "triple" and isinstance(parts := term.get("value"), dict):
+        shown = "…" if depth == _MOST_NESTED else " ".join(_term(parts.get(name), depth + 1) for name in _PARTS)
+        return f"<<( {shown} )>>"
+    value = printable(str(term.get("value", "")))
     if kind == "uri":
         return f"<{value}>"
     if kind == "bnode":

@@ -94,6 +94,19 @@ def test_a_terminal_gets_a_word_for_a_boolean(
     assert ask(server, "ASK {}", body=results(boolean=boolean), kind=JSON).stdout == f"{word}\n"
 
 
+def test_a_terminal_gets_triple_terms_as_queries_write_them(server: OddServer, terminal: Callable[[], None]) -> None:
+    terminal()
+    term: dict[str, Any] = {"type": "literal", "value": "c\x1b", "xml:lang": "en"}
+    for _ in range(2):
+        term = {
+            "type": "triple",
+            "value": {"subject": {"type": "uri", "value": "urn:a"}, "predicate": "?", "object": term},
+        }
+    output = ask(server, QUERY, body=results(results={"bindings": [{"s": term}]}), kind=JSON).output
+
+    assert "<<( <urn:a>  <<( <urn:a>  c\\x1b @en )>> )>>" in output
+
+
 def test_a_terminal_gets_no_control_characters(server: OddServer, terminal: Callable[[], None]) -> None:
     terminal()
     row = {"s": {"type": "literal", "value": "\x1b[2Jgone"}}

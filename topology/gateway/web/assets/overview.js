@@ -116,14 +116,18 @@ async function poll() {
   return true;
 }
 
-/** Follow the gateway's events; where it has no room for another client, or a proxy keeps them back, ask again and again. */
+/** Follow the gateway's events; while none comes, since it has no room or a proxy keeps them back, ask again and again. */
 function follow() {
-  let timer;
+  let isHeard = false;
   const ask = async () => (await poll()) || clearInterval(timer);
+  const timer = setInterval(() => isHeard || ask(), EVERY);
   const events = new EventSource(address("overview"));
-  events.onmessage = (event) => show(JSON.parse(event.data));
+  events.onmessage = (event) => {
+    isHeard = true;
+    show(JSON.parse(event.data));
+  };
   events.onerror = () => {
-    if (events.readyState === EventSource.CLOSED) timer ??= setInterval(ask, EVERY);
+    isHeard = false;
     ask();
   };
   return () => (events.close(), clearInterval(timer));

@@ -2,6 +2,7 @@
 import { address, ask, byId, link, make, tell } from "./app.js";
 
 const MOST_ROWS = 1000;
+const LONGEST_ADDRESS = 8000; // of the common proxies
 const TABLE = "application/sparql-results+json";
 const STATEMENTS = "application/n-triples";
 const PREFIXES = `PREFIX sedimark: <https://w3id.org/sedimark/ontology#>
@@ -45,18 +46,31 @@ const area = byId("query");
 let editor = null; // the component, once it is there; the text area works without it
 let running = null;
 
+/** Return the address of this page with a query; what stands after the "#" is read by no server or proxy. */
+function addressOf(query) {
+  const url = address("sparql", { query });
+  return url.href.length > LONGEST_ADDRESS ? new URL(`#${url.search.slice(1)}`, address("sparql")) : url;
+}
+
+const queryOf = ({ search, hash }) => new URLSearchParams(search).get("query") || new URLSearchParams(hash.slice(1)).get("query");
+
 function follow() {
   const query = area.value;
-  byId("link").href = address("sparql", { query });
+  byId("link").href = addressOf(query);
   for (const one of document.querySelectorAll("[data-format]"))
     one.href = address("sparql", { query, format: one.dataset.format });
 }
 
+/** Return the elements that show a term. */
 function term(value) {
-  if (!value) return "";
-  if (value.type === "uri") return link(address("sparql", { query: `DESCRIBE <${value.value}>` }), value.value);
+  if (!value) return [];
+  if (value.type === "triple") {
+    const { subject, predicate, object } = value.value;
+    return ["<<( ", ...[subject, predicate, object].flatMap((one) => [...term(one), " "]), ")>>"];
+  }
+  if (value.type === "uri") return [link(address("sparql", { query: `DESCRIBE <${value.value}>` }), value.value)];
   const suffix = value["xml:lang"] ? ` @${value["xml:lang"]}` : "";
-  return (value.type === "bnode" ? "_:" : "") + value.value + suffix;
+  return [(value.type === "bnode" ? "_:" : "") + value.value + suffix];
 }
 
 function showTable(found) {
@@ -65,7 +79,7 @@ function showTable(found) {
   const table = byId("table");
   table.tHead.replaceChildren(make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, `?${name}`))));
   table.tBodies[0].replaceChildren(
-    ...rows.slice(0, MOST_ROWS).map((row) => make("tr", {}, ...names.map((name) => make("td", {}, term(row[name]))))),
+    ...rows.slice(0, MOST_ROWS).map((row) => make("tr", {}, ...names.map((name) => make("td", {}, ...term(row[name]))))),
   );
   table.hidden = false;
   const cut = rows.length > MOST_ROWS ? `, of which the first ${MOST_ROWS} are shown` : "";
@@ -99,12 +113,18 @@ async function show(response) {
   return found.results ? showTable(found) : found.boolean ? "yes" : "no";
 }
 
-async function run(parameters = {}, graphs = "text/turtle") {
+/** Give up the answer that is shown or awaited. */
+function clear() {
   running?.abort();
-  running = new AbortController();
-  const { signal } = running;
   tell(null);
   byId("table").hidden = byId("text").hidden = byId("drawing").hidden = byId("draw").hidden = true;
+  byId("status").textContent = "";
+}
+
+async function run(parameters = {}, graphs = "text/turtle") {
+  clear();
+  running = new AbortController();
+  const { signal } = running;
   byId("status").textContent = "waiting for the answer …";
   const started = performance.now();
   try {
@@ -148,16 +168,34 @@ area.addEventListener("keydown", (event) => {
 });
 byId("query-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  history.replaceState(null, "", byId("link").href);
+  if (byId("link").href !== location.href) history.pushState(null, "", byId("link").href);
   run();
+});
+byId("downloads").addEventListener("click", (event) => {
+  const { format } = event.target.dataset;
+  if (!format || event.target.href.length <= LONGEST_ADDRESS) return;
+  event.preventDefault();
+  const fields = Object.entries({ query: area.value, format }).map(([name, value]) => Object.assign(make("input", { name }), { type: "hidden", value }));
+  const form = make("form", { method: "post", action: address("sparql") }, ...fields);
+  document.body.append(form);
+  form.submit();
+  form.remove();
 });
 byId("draw").addEventListener("click", () => run({}, STATEMENTS));
 byId("explain").addEventListener("click", () => run({ explain: "text" }));
 
-const asked = new URLSearchParams(location.search).get("query");
-area.value = asked || EXAMPLES["Titles of offerings"];
-follow();
-if (asked) run();
+/** Put the query of the address into the editor, and run it. */
+function take() {
+  const asked = queryOf(location);
+  area.value = asked || EXAMPLES["Titles of offerings"];
+  editor?.set(area.value);
+  follow();
+  if (asked) run();
+  else clear();
+}
+
+addEventListener("popstate", take);
+take();
 
 import("./editor.js").then(({ edit }) => {
   const onChange = (text) => {
