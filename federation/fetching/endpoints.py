@@ -318,10 +318,10 @@ def _from_tsv(columns: Sequence[str], body: bytes) -> bytes | None:
 
     Some servers write the names of columns without question marks, or IRIs without angle brackets.
     """
-    header, _, rows = body.partition(b"\n")
+    header, end, rows = body.partition(b"\n")
     names = [name.removeprefix(b"?") for name in header.rstrip(b"\r").split(b"\t", len(columns))]
     graph = rows.partition(b"\n")[0].rstrip(b"\r").rpartition(b"\t")[2]
-    is_whole = not rows or (rows.endswith(b"\n") and graph.startswith(b"<"))
+    is_whole = bool(end) and (not rows or (rows.endswith(b"\n") and graph.startswith(b"<")))
     if names != [column.encode() for column in columns] or not is_whole or not _is_utf_8(rows):
         return None
     return rows.replace(b"\r\n", b"\n")

@@ -137,11 +137,14 @@ class _Document(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Document)
+_ONCE = (b'"results"', b'"bindings"')
 
 
 def _from_json(body: bytes, columns: tuple[str, ...]) -> list[str]:
     if len(body) > _MOST_OBJECTS and max(map(body.count, (b"{", b"[", b'","'))) > _MOST_OBJECTS:
         raise UnreadableTableError(f"it has more than {_MOST_OBJECTS} objects")
+    if any(body.count(name) > 1 and len(re.findall(name + rb"\s*:", body)) > 1 for name in _ONCE):
+        raise UnreadableTableError("it has results more than once")  # the decoder takes the last
     document = _DECODER.decode(body)
     if document.boolean is not None or document.error is not None:
         raise UnreadableTableError(f"it has more than a table: {str(document.error or document.boolean)[:100]!r}")
@@ -244,6 +247,8 @@ class _XMLReader:
             self.bindings.append({})
         elif name == "binding":
             self._column = self._attribute("name")
+            if self._column in self.bindings[-1]:
+                raise UnreadableTableError(f"a row binds {self._column[:100]} more than once")
         elif name in _TERMS and self._term:
             raise UnreadableTableError(f"{self._column[:100]} has several terms in one row")
         elif name == "triple":

@@ -311,10 +311,10 @@ def read_graphs(content_type: str, body: bytes) -> frozenset[str]:
     media_type, body = opened(content_type, body)
     try:
         if media_type == TSV:
-            head, _, rows = body.replace(b"\r\n", b"\n").partition(b"\n")
+            head, end, rows = body.replace(b"\r\n", b"\n").partition(b"\n")
             if head not in (b"?g", b"g"):
                 raise WebError("the list is no table with one column")
-            if rows and not rows.endswith(b"\n"):
+            if not end or (rows and not rows.endswith(b"\n")):
                 raise WebError("the list breaks off")
         else:
             rows = read_table(media_type, body, ["g"])

@@ -20,7 +20,7 @@ from federation.errors import (
     SourceFailedError,
     TooLargeError,
 )
-from federation.fetching.endpoints import Endpoints, _ResponseTimes
+from federation.fetching.endpoints import Endpoints, _from_tsv, _ResponseTimes
 from federation.fetching.subquery import Subquery, subquery
 from federation.source_selection import Source
 from tests.helpers.sparql_node import Node, put, running_nodes
@@ -100,6 +100,11 @@ def test_tsv_that_only_the_end_of_the_connection_ends_is_not_taken_for_whole(nod
         (row,) = nodes.ask(source(node), REQUEST, budget()).splitlines()
         assert row.split(b"\t")[::3] == [b"<urn:s>", b"<urn:g>"]
         assert len(node.queries) == requests
+
+
+def test_the_names_of_columns_alone_are_no_whole_table() -> None:
+    assert _from_tsv(["s", "g"], b"?s\t?g\n") == b""
+    assert _from_tsv(["s", "g"], b"?s\t?g") is None
 
 
 def test_tsv_is_read_from_a_node_that_has_nothing_else(node: Node, nodes: Endpoints) -> None:

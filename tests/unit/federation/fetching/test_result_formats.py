@@ -120,6 +120,13 @@ URI = '{"type":"uri","value":"urn:o"}'
         ),
         pytest.param(JSON, in_json(URI)[:-1] + b',"boolean":true}', id="a table and a boolean"),
         pytest.param(JSON, in_json(URI)[:-1] + b',"error":"timed out"}', id="a table and an error"),
+        pytest.param(JSON, in_json(URI)[:-1] + b',"results":{"bindings":[]}}', id="two parts with results"),
+        pytest.param(JSON, in_json(URI)[:-2] + b',"bindings" :[]}}', id="two lists of rows"),
+        pytest.param(
+            XML,
+            in_xml('<uri>urn:a</uri></binding><binding name="s"><uri>urn:b</uri>'),
+            id="two cells of XML for a column",
+        ),
         pytest.param("text/tab-separated-values", b"?t\n", id="TSV with other columns"),
         pytest.param("text/html", b"<html><body>Service temporarily unavailable</body></html>", id="HTML"),
         pytest.param("", in_json(URI), id="no media type"),
@@ -128,6 +135,12 @@ URI = '{"type":"uri","value":"urn:o"}'
 def test_an_answer_that_is_no_whole_table_is_refused(media_type: str, body: bytes) -> None:
     with pytest.raises(UnreadableTableError):
         read_table(media_type, body, ["s"])
+
+
+def test_words_of_the_format_are_values_like_any_others() -> None:
+    term = '{"type":"literal","value":"bindings"}'
+    body = b'{"head":{"vars":["s"]},"results":{"bindings":[{"s":%b},{"s":%b}]}}' % (term.encode(), term.encode())
+    assert read_table(JSON, body, ["s"]) == b'"bindings"\n"bindings"\n'
 
 
 @pytest.mark.parametrize(

@@ -402,6 +402,7 @@ class TestReading:
         ("content_type", "body"),
         [
             (TSV, b""),
+            (TSV, b"?g"),
             (TSV, b"\xff\n"),
             (TSV, b"?g\t?h\n<urn:a>\t<urn:b>\n"),
             (TSV, b"?g\n<urn:a\n"),
