@@ -246,6 +246,11 @@ class _Session:
                         f"{printable(name)} is down{f': {printable(node.problem)}' if node.problem else ''}; nothing can be "
                         "deleted there. Take it out of CATALOGUE_LIST once GET /health counts no missing copies"
                     )
+                if not RingView(self._ring[RING_KEY]).owners(""):
+                    raise click.ClickException(
+                        f"no other node takes graphs now, so {printable(name)} keeps its own and goes on draining; "
+                        'add a node, or let one take graphs again by "catena nodes undrain"'
+                    )
                 time.sleep(_PROGRESS_INTERVAL)
         except KeyboardInterrupt:
             click.echo(f"\n{printable(name)} goes on draining", err=True)

@@ -67,11 +67,12 @@ class State:
         """Return the health, with the names of nodes or without."""
         now = self._ring()
         all_up = bool(now.nodes) and all(node.state == "up" for node in now.nodes.values())
+        takes_graphs = not all(node.draining for node in now.nodes.values())  # else new offerings have no place
         missing = self._view.missing()
         refused = sum(missing.refused.values())
         failing = {name: redacted(death) for name, death in self._failing().items()}
         uninspected = self._uninspected(now)
-        is_well = all_up and not (missing.total or missing.at_fault or failing or uninspected)
+        is_well = all_up and takes_graphs and not (missing.total or missing.at_fault or failing or uninspected)
         status: Literal["healthy", "degraded"] = "healthy" if is_well else "degraded"
         states = {node.id: node.condition for node in now.nodes.values()}
         store = ViewState(*self._engine.view) if self._engine.view and details else None

@@ -113,8 +113,8 @@ class Health(msgspec.Struct, omit_defaults=True):
     """The health of the gateway and its nodes.
 
     Attributes:
-        status: ``healthy`` if all nodes are up and can be inspected, no copy is missing, no node refuses a deletion or more
-            graphs than it takes, and no part of ``catena up`` fails.
+        status: ``healthy`` if all nodes are up and can be inspected, not all of them are draining, no copy is missing, no node
+            refuses a deletion or more graphs than it takes, and no part of ``catena up`` fails.
         epoch: Rises with each change of the nodes.
         nodes: The state of each node, by its id; left out for clients that may not use the admin part.
         copies_missing: The number of copies that offerings lack; left out if there are none.

@@ -131,6 +131,21 @@ def test_drain_of_a_node_that_is_down_says_what_to_do(problem: str) -> None:
     )
 
 
+def test_drain_of_the_last_node_ends_and_says_that_no_other_one_takes_its_graphs() -> None:
+    nodes = tuple(Node(name, f"http://{name}", draining=True) for name in ("node_1", "node_2"))
+    placement = Placement("node_1", "urn:g", "0x1", 1, 1, 0, digest="d")
+    with EmbeddedBroker(topics.SPECS) as broker:
+        producer = Producer({"bootstrap.servers": broker.endpoint})
+        producer.produce(topics.RING, records.to_text(Ring(1, nodes, 20, 2)), RING_KEY)
+        producer.produce(topics.PLACEMENTS, records.to_text(placement), placement_key("node_1", "urn:g"), 0)
+        producer.flush()
+
+        status, output = run("drain", "node_1", "-k", broker.endpoint, "--force")
+
+    assert status == 1
+    assert "no other node takes graphs now, so node_1 keeps its own" in " ".join(output.split())
+
+
 @pytest.mark.parametrize("command", ["drain", "undrain"])
 def test_command_without_kafka_says_how_to_name_it(command: str) -> None:
     status, output = run(command, "node_1")

@@ -92,6 +92,18 @@ class TestUnusableNodes:
         assert found["unusable"] == {"b": "it is the same store as a (http://***@n)"}
 
 
+class TestDrainingNodes:
+    @pytest.mark.parametrize(("other", "status"), [(False, "healthy"), (True, "degraded")])
+    def test_health_is_degraded_while_all_are_since_new_offerings_have_no_place(
+        self, engine: Engine, other: bool, status: str
+    ) -> None:
+        nodes = Node("a", "http://a.invalid/c", draining=True), Node("b", "http://b.invalid/c", draining=other)
+        ring = RingView(Ring(1, nodes, 50, 2))
+        app = create_app(engine, ReplicaSelector(lambda: ring), lambda: ring)
+
+        assert content(app.test_client().get("/health"))["status"] == status
+
+
 class TestUninspectedNodes:
     def make(self, engine: Engine, state: NodeState = "up", unlisted: str = "", **inspection: Any) -> flask.Flask:
         view = RingView(Ring(1, (Node("a", "http://a.invalid/c", state),), 50, 2))
