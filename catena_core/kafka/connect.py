@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from catena_core.errors import UsageError
 from catena_core.kafka.broker_errors import BrokerErrors
-from catena_core.kafka.properties import refused
+from catena_core.kafka.properties import lacks_token, refused, without_effect
 from catena_core.monitoring.logs import LinkLogger
 
 # Seconds for one question to the brokers, and between two log lines that say that none has answered.
@@ -49,10 +49,22 @@ def wait_for_broker(endpoint: str, properties: Mapping[str, str], logger: LinkLo
             refusals.append(error)
 
     settings = {"bootstrap.servers": endpoint, "log_level": 2, "reconnect.backoff.max.ms": 1000, **properties}
+    if lacks_token(properties):
+        raise UsageError(
+            "sasl.mechanism=OAUTHBEARER needs a token: set sasl.oauthbearer.method=oidc and sasl.oauthbearer.client.id, "
+            "sasl.oauthbearer.client.secret and sasl.oauthbearer.token.endpoint.url"
+        )
     try:
         client = AdminClient({**settings, "error_cb": on_error})
-    except KafkaException as error:
+    except (KafkaException, TypeError, ValueError) as error:
         raise UsageError(f"Kafka's client does not take these properties: {refused(error)}") from error
+    if names := without_effect(properties):
+        protocol = properties.get("security.protocol", "plaintext")
+        logger.log(
+            f"{', '.join(names)} without effect: security.protocol is {protocol}; set -X security.protocol=SASL_SSL, SSL or "
+            "SASL_PLAINTEXT",
+            level="warning",
+        )
     while not stop.is_set():
         try:
             client.list_topics(timeout=_TIMEOUT)

@@ -8,11 +8,13 @@ import functools
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 
 import confluent_kafka.cimpl
 from confluent_kafka import KafkaException
 
 _UNKNOWN = re.compile(r'No such configuration property: "(.+)"')
+_NO_PROVIDER = re.compile(r"No provider for SASL mechanism (\S+?):")
 _ALIKE = 0.85
 
 _ENDPOINT = "use -k HOST:PORT or KAFKA_ENDPOINT"
@@ -39,9 +41,44 @@ def refused(error: KafkaException | TypeError | ValueError) -> str:
         error: Raised when the client was made.
     """
     reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    if lacking := _NO_PROVIDER.search(reason):
+        return (
+            f"sasl.mechanism is {lacking[1]}, its default being GSSAPI, which this build of librdkafka lacks; set -X "
+            "sasl.mechanism=SCRAM-SHA-512, or the one that the brokers ask for"
+        )
     unknown = _UNKNOWN.search(reason)
     meant = unknown and meant_by(unknown[1])
     return f"{reason}; did you mean {meant}?" if meant else str(reason)
+
+
+def lacks_token(properties: Mapping[str, object]) -> bool:
+    """Return True if brokers would wait for a token of OAuth that nothing fetches.
+
+    Args:
+        properties: The properties of a client.
+    """
+    mechanism = properties.get("sasl.mechanism", properties.get("sasl.mechanisms"))
+    return (
+        _uses(properties, "SASL")
+        and str(mechanism).upper() == "OAUTHBEARER"
+        and str(properties.get("sasl.oauthbearer.method", "default")).lower() != "oidc"
+        and str(properties.get("enable.sasl.oauthbearer.unsecure.jwt")).lower() != "true"
+        and "oauth_cb" not in properties
+    )
+
+
+def without_effect(properties: Mapping[str, object]) -> list[str]:
+    """Return the names of the properties of TLS and SASL that a client disregards, because of its ``security.protocol``."""
+    return [
+        name
+        for name in properties
+        for kind in ("sasl", "ssl")
+        if name.startswith(kind + ".") and not _uses(properties, kind)
+    ]
+
+
+def _uses(properties: Mapping[str, object], kind: str) -> bool:
+    return kind.upper() in str(properties.get("security.protocol", "plaintext")).upper().split("_")
 
 
 def meant_by(name: str) -> str | None:

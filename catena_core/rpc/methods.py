@@ -49,6 +49,9 @@ def rpc(function: Function) -> Function:
     in a thread for remote calls, beside transform and generator: data that they share need a lock. Its result must be a value
     that can be sent (:mod:`catena_core.wire.codec`).
 
+    An error that it raises fails that call alone, also a :class:`~catena_core.errors.DeliveryError`, which ends the link in a
+    loop: here the caller learns of it, and decides. That of a call by ``rpc_notify`` is in the log only.
+
     A method that overrides one so marked can be called only if it is marked itself.
 
     Raises:

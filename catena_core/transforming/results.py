@@ -7,7 +7,6 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from types import GeneratorType
 from typing import Any
 
 from catena_core.electron import Electron
@@ -59,9 +58,10 @@ def read_results(returned: Any) -> Iterator[Result]:
     """Read what a transform returned, or each value that it yields, as it comes.
 
     Args:
-        returned: As for :func:`read_result`; or a generator of such values, which may return one more at its end.
+        returned: As for :func:`read_result`; or a generator, or any other iterator, of such values. A generator may return one
+            more at its end.
     """
-    while isinstance(returned, GeneratorType):
+    while hasattr(type(returned), "__next__"):
         try:
             value = next(returned)
         except StopIteration as end:

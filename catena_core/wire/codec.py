@@ -39,6 +39,9 @@ _decode_json = msgspec.json.Decoder().decode
 _TWINS = "two of its keys become one text, and readers would lose a value; send other keys"
 _NESTED = "an Electron is no part of a value; return or send several as one list, neither a tuple nor lists in a list"
 
+# Within keys.
+_WRITTEN_AS_TEXT = (uuid.UUID, decimal.Decimal, datetime.date, datetime.time)
+
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 
 
@@ -159,10 +162,10 @@ def _as_utf8(data: bytes, charset: str) -> bytes:
 def encode_key(key: Any) -> bytes | None:
     """Turn a key into bytes: text and bytes as they are, other values as JSON, so equal keys get equal bytes.
 
-    UUIDs, dates and decimals are written as ``str`` does.
+    UUIDs, dates and decimals are written as ``str`` does, also within others; tuples as lists, dataclasses as dictionaries.
 
     Raises:
-        CodecError: The key is neither text nor bytes nor made of JSON types.
+        CodecError: The key is neither text nor bytes nor made of these types.
     """
     if key is None or type(key) is bytes:
         return key
@@ -170,10 +173,12 @@ def encode_key(key: Any) -> bytes | None:
         if type(key) is str:
             return key.encode()
         simpler = simplified(key)
-        if isinstance(simpler, uuid.UUID | decimal.Decimal | datetime.date | datetime.time):
+        if isinstance(simpler, _WRITTEN_AS_TEXT):
             simpler = str(simpler)
         if isinstance(simpler, str | bytes):
             return simpler.encode() if isinstance(simpler, str) else simpler
+        if isinstance(simpler, dict | list | tuple) or _is_record(simpler):
+            simpler = _plain_key(simpler)
         if _is_json(simpler):
             return msgspec.json.encode(simpler, order="deterministic")
     except (TypeError, ValueError, RecursionError) as error:
@@ -182,6 +187,17 @@ def encode_key(key: Any) -> bytes | None:
         f"a key must be text, bytes or JSON, so that equal keys give equal bytes; this {type(key).__name__} is, or holds, "
         "something else"
     )
+
+
+def _plain_key(value: Any) -> Any:
+    """Rewrite a composite key into JSON's own types; leave what has no single form in JSON."""
+    if isinstance(value, _WRITTEN_AS_TEXT):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _plain_key(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_key(item) for item in value]
+    return _plain_key(simplified(_fields_of(value))) if _is_record(value) else value
 
 
 def decode_key(data: bytes | None) -> str | bytes | None:
@@ -232,7 +248,8 @@ def simplified(value: Any) -> Any:
     """Replace values of further types, deep within dictionaries and lists, by simpler ones that any receiver can rebuild.
 
     An Enum becomes its value; a named tuple a tuple; an OrderedDict, and any other mapping, a dictionary; a deque a list;
-    models of pydantic and msgspec dictionaries; NumPy's scalars, and subclasses of text and numbers, plain ones.
+    models of pydantic and msgspec, and objects of attrs, dictionaries; NumPy's scalars, and subclasses of text and numbers,
+    plain ones.
 
     Args:
         value: The value.
@@ -269,6 +286,10 @@ def _simpler(value: Any) -> Any:
         return _simpler_struct(value)
     if callable(dump := getattr(kind, "model_dump", None)):  # pydantic's
         return dump(value)
+    if callable(dump := getattr(kind, "dict", None)) and hasattr(kind, "__fields_set__"):  # those of its version 1
+        return dump(value)
+    if (names := _attrs_names(kind)) is not None:
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
     if isinstance(value, collections.abc.Mapping):
         return dict(value)
     if isinstance(value, collections.deque):
@@ -288,6 +309,12 @@ def _simpler(value: Any) -> Any:
     if isinstance(value, datetime.timedelta):
         return datetime.timedelta(value.days, value.seconds, value.microseconds)
     return value
+
+
+def _attrs_names(kind: type) -> list[str] | None:
+    """Give the names of the fields of a class of attrs; ``None`` for any other class."""
+    fields = getattr(kind, "__attrs_attrs__", None)
+    return None if fields is None else [item.name for item in fields]
 
 
 def _simpler_struct(struct: msgspec.Struct) -> Any:
@@ -347,6 +374,8 @@ def fault_of(value: Any) -> str:
         return ""
     if _has_odd_number(value):
         return "JSON has neither NaN nor infinity; send None, or text"
+    if _has_private_field(value):
+        return "JSON would lack the fields of an attrs class whose names begin with _; send a dictionary"
     return _TWINS if _has_twin_keys(value) else ""
 
 
@@ -378,6 +407,12 @@ def _has_odd_number(value: Any) -> bool:
     return not math.isfinite(value) if isinstance(value, float) else any(map(_has_odd_number, _parts(value)))
 
 
+def _has_private_field(value: Any) -> bool:
+    """Tell whether msgspec leaves out fields: those of attrs, not those of dataclasses."""
+    names = _attrs_names(type(value)) or ()
+    return any(name.startswith("_") for name in names) or any(map(_has_private_field, _parts(value)))
+
+
 def _has_twin_keys(value: Any) -> bool:
     twins = isinstance(value, dict) and len({encode_any_json({key: 0}) for key in value}) < len(value)
     return twins or any(map(_has_twin_keys, _parts(value)))
@@ -404,6 +439,8 @@ def _pack(value: Any) -> Any:
         return _extension(_DATACLASS, [kind.__module__, kind.__qualname__, fields])
     if (simpler := _simpler(value)) is not value:
         return _pack(simpler)
+    if isinstance(value, collections.abc.Iterable):
+        raise CodecError(f"a {kind.__module__}.{kind.__qualname__} cannot be sent; make it a list")
     raise CodecError(
         f"a {kind.__module__}.{kind.__qualname__} cannot be sent; send text, bytes, numbers, lists, tuples, sets, "
         "dictionaries, dates or dataclasses"

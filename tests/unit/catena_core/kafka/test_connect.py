@@ -82,3 +82,20 @@ def test_it_ends_with_its_link(broker: Broker) -> None:
 def test_properties_that_the_client_does_not_take_are_an_error_of_use() -> None:
     with pytest.raises(UsageError, match="does not take these properties"):
         wait_for_broker("kafka:1", {"no.such.property": "1"}, LinkLogger("Sorter"), threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("properties", "advice"),
+    [
+        ({"oauth_cb": "x"}, "oauth_cb"),
+        ({"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER"}, "sasl.oauthbearer.method=oidc"),
+    ],
+)
+def test_properties_that_can_never_work_are_an_error_of_use(properties: dict[str, str], advice: str) -> None:
+    with pytest.raises(UsageError, match=advice):
+        wait_for_broker("kafka:1", properties, LinkLogger("Sorter"), threading.Event())
+
+
+def test_properties_without_effect_are_told(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    assert wait_for_broker("kafka:1", {"ssl.ca.location": "ca.pem"}, LinkLogger("Sorter"), broker.stop)
+    assert "ssl.ca.location without effect: security.protocol is plaintext" in caplog.text

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from catena_core.errors import InternalError, InvalidParamsError, MethodNotFoundError, RPCError, UsageError
+from catena_core.errors import (
+    DeliveryError,
+    InternalError,
+    InvalidParamsError,
+    MethodNotFoundError,
+    RPCError,
+    UsageError,
+)
 from catena_core.monitoring.logs import LinkLogger
 from catena_core.rpc import Context, Methods, rpc
 
@@ -164,3 +171,15 @@ def test_errors_have_the_codes_of_json_rpc():
         "InternalError": -32603,
         "RPCTimeoutError": -32001,
     }
+
+
+def test_an_output_that_kafka_refuses_fails_the_call_and_not_the_link():
+    class Sender:
+        @rpc
+        def send(self):
+            raise DeliveryError("too large")
+
+    ends = []
+    with pytest.raises(InternalError, match="DeliveryError: too large"):
+        Methods(Sender(), LinkLogger("Sender"), ends.append).run("send", [], {}, CALLER)
+    assert ends == []

@@ -67,3 +67,11 @@ def test_a_value_that_a_generator_returns_follows_those_that_it_yields() -> None
 
     values = [electron.value for result in read_results(transform()) for electron in result.electrons]
     assert values == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "returned", [map(str, [1, 2]), iter(["1", "2"]), (text for text in "12")], ids=lambda it: type(it).__name__
+)
+def test_each_item_of_an_iterator_is_sent(returned: Any) -> None:
+    values = [electron.value for result in read_results(returned) for electron in result.electrons]
+    assert values == ["1", "2"]

@@ -138,8 +138,14 @@ def test_a_message_cannot_import_a_module():
 def test_equal_keys_give_equal_bytes():
     assert codec.encode_key({"a": 1, "b": 2}) == codec.encode_key({"b": 2, "a": 1})
     assert codec.encode_key("k") == b"k"
-    with pytest.raises(CodecError):
-        codec.encode_key((1, 2))
+
+
+@pytest.mark.parametrize(
+    "value", [{1, 2}, {"a": {1, 2}}, (math.nan,), b"x".hex, {1: 2}, [datetime.timedelta(1)], (b"x",)]
+)
+def test_a_key_that_has_no_single_form_in_json_is_refused(value):
+    with pytest.raises(CodecError, match="a key must be"):
+        codec.encode_key(value)
 
 
 class Color(enum.Enum):
