@@ -76,7 +76,8 @@ def test_a_link_that_stopped_before_it_saw_the_change_begins_again_when_it_start
     first = run(copying(broker, source, target, delivery=delivery))
     eventually(lambda: committed(broker, broker.group(), source) == [OLD])
     make_again(broker, source)
-    eventually(lambda: committed(broker, broker.group(), source) == [NEW])
+    # Not until it has committed: the broker may delete what a group has committed of a topic some time after the topic.
+    eventually(lambda: len(copied(broker, target)) >= NEW - OLD)
     run.stop(first)
     monkeypatch.undo()
     assert len(copied(broker, target)) < NEW
