@@ -13,18 +13,17 @@ import collections
 import dataclasses
 import datetime
 import decimal
-import enum
 import functools
 import math
 import sys
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from catena_core.electron import Electron
 from catena_core.errors import CodecError
+from catena_core.wire.simpler import TWINS, attrs_names, fields_of, is_record, parts, simpler, simplified
 
 CONTENT_TYPE = "content-type"
 BYTES = "application/octet-stream"
@@ -35,9 +34,6 @@ _PACKED = frozenset({MESSAGE_PACK, "application/msgpack", "application/x-msgpack
 
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
-
-_TWINS = "two of its keys become one text, and readers would lose a value; send other keys"
-_NESTED = "an Electron is no part of a value; return or send several as one list, neither a tuple nor lists in a list"
 
 # Within keys.
 _WRITTEN_AS_TEXT = (uuid.UUID, decimal.Decimal, datetime.date, datetime.time)
@@ -66,10 +62,10 @@ def encode(value: Any) -> tuple[bytes | None, str | None]:
             return value, BYTES
         if _is_json(value):
             return _encode_json(value), JSON
-        simpler = simplified(value)
-        if type(simpler) in (str, bytes) or _is_json(simpler):
-            return encode(simpler)
-        return msgspec.msgpack.encode(_pack(simpler)), MESSAGE_PACK
+        form = simplified(value)
+        if type(form) in (str, bytes) or _is_json(form):
+            return encode(form)
+        return msgspec.msgpack.encode(_pack(form)), MESSAGE_PACK
     except (
         TypeError,
         ValueError,
@@ -172,15 +168,15 @@ def encode_key(key: Any) -> bytes | None:
     try:
         if type(key) is str:
             return key.encode()
-        simpler = simplified(key)
-        if isinstance(simpler, _WRITTEN_AS_TEXT):
-            simpler = str(simpler)
-        if isinstance(simpler, str | bytes):
-            return simpler.encode() if isinstance(simpler, str) else simpler
-        if isinstance(simpler, dict | list | tuple) or _is_record(simpler):
-            simpler = _plain_key(simpler)
-        if _is_json(simpler):
-            return msgspec.json.encode(simpler, order="deterministic")
+        form = simplified(key)
+        if isinstance(form, _WRITTEN_AS_TEXT):
+            form = str(form)
+        if isinstance(form, str | bytes):
+            return form.encode() if isinstance(form, str) else form
+        if isinstance(form, dict | list | tuple) or is_record(form):
+            form = _plain_key(form)
+        if _is_json(form):
+            return msgspec.json.encode(form, order="deterministic")
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"a {type(key).__name__} cannot be a key: {error}") from error
     raise CodecError(
@@ -197,7 +193,7 @@ def _plain_key(value: Any) -> Any:
         return {name: _plain_key(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain_key(item) for item in value]
-    return _plain_key(simplified(_fields_of(value))) if _is_record(value) else value
+    return _plain_key(simplified(fields_of(value))) if is_record(value) else value
 
 
 def decode_key(data: bytes | None) -> str | bytes | None:
@@ -244,88 +240,6 @@ def _is_json_scalar(value: Any) -> bool:
     return kind is str or kind is bool or value is None
 
 
-def simplified(value: Any) -> Any:
-    """Replace values of further types, deep within dictionaries and lists, by simpler ones that any receiver can rebuild.
-
-    An Enum becomes its value; a named tuple a tuple; an OrderedDict, and any other mapping, a dictionary; a deque a list;
-    models of pydantic and msgspec, and objects of attrs, dictionaries; NumPy's scalars, and subclasses of text and numbers,
-    plain ones.
-
-    Args:
-        value: The value.
-
-    Raises:
-        ValueError: Two keys of a dictionary have one simpler form.
-    """
-    kind = type(value)
-    if kind is dict:
-        simple = {simplified(key): simplified(item) for key, item in value.items()}
-        if len(simple) < len(value):
-            raise ValueError(_TWINS)
-        return simple
-    if kind is list:
-        return [simplified(item) for item in value]
-    if kind is tuple:
-        return tuple(simplified(item) for item in value)
-    simpler = _simpler(value)
-    return value if simpler is value else simplified(simpler)
-
-
-def _simpler(value: Any) -> Any:
-    """Give the next simpler form of a value; the value itself where there is none."""
-    kind = type(value)
-    if kind in _CODE_OF or kind in (str, bytes, bool, int, float, dict, list) or value is None:
-        return value
-    if isinstance(value, enum.Enum):
-        return value.value
-    if kind.__module__.partition(".")[0] == "numpy":
-        return value.item() if getattr(value, "ndim", 1) == 0 else value
-    if isinstance(value, Electron):
-        raise ValueError(_NESTED)
-    if isinstance(value, msgspec.Struct):
-        return _simpler_struct(value)
-    if callable(dump := getattr(kind, "model_dump", None)):  # pydantic's
-        return dump(value)
-    if callable(dump := getattr(kind, "dict", None)) and hasattr(kind, "__fields_set__"):  # those of its version 1
-        return dump(value)
-    if (names := _attrs_names(kind)) is not None:
-        return {name: getattr(value, name) for name in names if hasattr(value, name)}
-    if isinstance(value, collections.abc.Mapping):
-        return dict(value)
-    if isinstance(value, collections.deque):
-        return list(value)
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
-    plain: Any
-    for plain in (tuple, list, set, frozenset, str, bytes, int, float, decimal.Decimal):
-        if isinstance(value, plain):
-            return plain(value) if plain is not str else str.__str__(value)
-    if isinstance(value, datetime.datetime):  # such as those of pandas and pendulum
-        date = (value.year, value.month, value.day)
-        time = (value.hour, value.minute, value.second, value.microsecond)
-        return datetime.datetime(*date, *time, value.tzinfo, fold=value.fold)
-    if isinstance(value, datetime.date):
-        return datetime.date(value.year, value.month, value.day)
-    if isinstance(value, datetime.timedelta):
-        return datetime.timedelta(value.days, value.seconds, value.microseconds)
-    return value
-
-
-def _attrs_names(kind: type) -> list[str] | None:
-    """Give the names of the fields of a class of attrs; ``None`` for any other class."""
-    fields = getattr(kind, "__attrs_attrs__", None)
-    return None if fields is None else [item.name for item in fields]
-
-
-def _simpler_struct(struct: msgspec.Struct) -> Any:
-    """Give what msgspec itself would write of a model: its tag, the names of its fields on the wire, and no unset ones."""
-    config = struct.__struct_config__
-    pairs = zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)
-    fields = {encoded: item for encoded, name in pairs if (item := getattr(struct, name)) is not msgspec.UNSET}
-    tag = {} if config.tag is None else {config.tag_field: config.tag}
-    return [*tag.values(), *fields.values()] if config.array_like else tag | fields
-
-
 def encode_plain_json(value: Any) -> bytes:
     """Turn a value into JSON without a mark, for other programs.
 
@@ -341,10 +255,10 @@ def encode_plain_json(value: Any) -> bytes:
 
 
 def _encode_simpler(value: Any) -> Any:
-    simpler = _simpler(value)
-    if simpler is value:
+    form = simpler(value)
+    if form is value:
         raise TypeError(f"a {type(value).__name__} is no JSON")
-    return simpler
+    return form
 
 
 encode_any_json = msgspec.json.Encoder(enc_hook=_encode_simpler).encode
@@ -376,46 +290,22 @@ def fault_of(value: Any) -> str:
         return "JSON has neither NaN nor infinity; send None, or text"
     if _has_private_field(value):
         return "JSON would lack the fields of an attrs class whose names begin with _; send a dictionary"
-    return _TWINS if _has_twin_keys(value) else ""
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    """Give the values within a value."""
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, list | tuple | set | frozenset | collections.deque):
-        return value
-    if isinstance(value, str | bytes):
-        return ()
-    if _is_record(value):
-        return list(_fields_of(value).values())
-    simpler = _simpler(value)
-    return () if simpler is value else (simpler,)
-
-
-def _is_record(value: Any) -> bool:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
-
-
-def _fields_of(record: Any) -> dict[str, Any]:
-    """Give the fields of a dataclass that are set."""
-    names = [item.name for item in dataclasses.fields(record)]
-    return {name: getattr(record, name) for name in names if hasattr(record, name)}
+    return TWINS if _has_twin_keys(value) else ""
 
 
 def _has_odd_number(value: Any) -> bool:
-    return not math.isfinite(value) if isinstance(value, float) else any(map(_has_odd_number, _parts(value)))
+    return not math.isfinite(value) if isinstance(value, float) else any(map(_has_odd_number, parts(value)))
 
 
 def _has_private_field(value: Any) -> bool:
     """Tell whether msgspec leaves out fields: those of attrs, not those of dataclasses."""
-    names = _attrs_names(type(value)) or ()
-    return any(name.startswith("_") for name in names) or any(map(_has_private_field, _parts(value)))
+    names = attrs_names(type(value)) or ()
+    return any(name.startswith("_") for name in names) or any(map(_has_private_field, parts(value)))
 
 
 def _has_twin_keys(value: Any) -> bool:
     twins = isinstance(value, dict) and len({encode_any_json({key: 0}) for key in value}) < len(value)
-    return twins or any(map(_has_twin_keys, _parts(value)))
+    return twins or any(map(_has_twin_keys, parts(value)))
 
 
 def _pack(value: Any) -> Any:
@@ -434,11 +324,11 @@ def _pack(value: Any) -> Any:
     if kind in _CODE_OF:
         code, reduce = _CODE_OF[kind]
         return _extension(code, reduce(value))
-    if _is_record(value):
-        fields = {name: _pack(item) for name, item in _fields_of(value).items()}
+    if is_record(value):
+        fields = {name: _pack(item) for name, item in fields_of(value).items()}
         return _extension(_DATACLASS, [kind.__module__, kind.__qualname__, fields])
-    if (simpler := _simpler(value)) is not value:
-        return _pack(simpler)
+    if (form := simpler(value)) is not value:
+        return _pack(form)
     if isinstance(value, collections.abc.Iterable):
         raise CodecError(f"a {kind.__module__}.{kind.__qualname__} cannot be sent; make it a list")
     raise CodecError(

@@ -42,7 +42,7 @@ class Running:
 
 
 class Ticks(Link):
-    """A link without Kafka: it needs none. What it does is told by the function it is made with."""
+    """A link without Kafka; its generator calls the function that the test gives."""
 
     def __init__(self, tick, **given):
         super().__init__(**given)
